@@ -1,0 +1,29 @@
+"""livingworld keeps worlds and stories in PostgreSQL for programs that generate stories with language models."""
+
+from livingworld.app import LivingWorld, World
+from livingworld.characters.records import Character
+from livingworld.database.keyset import Page
+from livingworld.database.revisions import Revision
+from livingworld.settings import Settings
+from livingworld.stories.new_scene import NewScene
+from livingworld.stories.records import Branch, CastMember, Choice, Scene, Story, StoryHead
+from livingworld.transaction_scope import TransactionScope
+from livingworld.worlds.records import WorldRecord
+
+__all__ = [
+    "Branch",
+    "CastMember",
+    "Character",
+    "Choice",
+    "LivingWorld",
+    "NewScene",
+    "Page",
+    "Revision",
+    "Scene",
+    "Settings",
+    "Story",
+    "StoryHead",
+    "TransactionScope",
+    "World",
+    "WorldRecord",
+]

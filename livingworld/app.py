@@ -1,0 +1,186 @@
+"""LivingWorld and World: the only wiring."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from livingworld.database.database import Database
+from livingworld.database.embedded import EmbeddedServer
+from livingworld.database.engine import create_engine
+from livingworld.database.idempotency import find_result, record_result, request_hash
+from livingworld.database.transaction import Transaction
+from livingworld.errors import InvalidType
+from livingworld.inputs import check_json, check_json_object, check_text, check_uuid
+from livingworld.settings import Settings
+from livingworld.stories.group_commit import GroupCommit
+from livingworld.transaction_scope import TransactionScope, WorldRepositories
+from livingworld.workflows.purge_world import purge_world
+from livingworld.worlds.records import WorldRecord
+from livingworld.worlds.repository import WorldRepository
+
+T = TypeVar("T")
+
+
+class World(WorldRepositories):
+    """One world: its record, and repositories of which each call is one whole transaction with retries."""
+
+    def __init__(self, database: Database, record: WorldRecord, group_commit: GroupCommit) -> None:
+        super().__init__(database, record.id, group_commit)
+        self._database = database
+        #: The world as it was when this object was made.
+        self.record = record
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[TransactionScope]:
+        """Open one transaction: committed when the block ends, rolled back on any error, never repeated.
+
+        Raises TransactionPoisoned when a statement's error was swallowed inside, CommitUnknown when the connection was
+        lost in COMMIT. Use `run` for work that may be repeated.
+        """
+        async with self._database.transaction() as transaction:
+            yield TransactionScope(transaction, self.id)
+
+    async def run(
+        self,
+        work: Callable[[TransactionScope], Awaitable[T]],
+        *,
+        request_key: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> T:
+        """Run a function of a transaction and return its result; run it again where PostgreSQL said it may be.
+
+        With a `request_key` it takes effect once: a repetition with equal `arguments` returns the stored result, which
+        must be JSON, and other arguments are RequestKeyReused. Without one a lost COMMIT is CommitUnknown.
+        """
+        if request_key is None:
+            return await self._database.run(lambda tx: work(TransactionScope(tx, self.id)))
+        key = check_text("request_key", request_key, empty=False)
+        digest = request_hash(check_json_object("arguments", arguments or {}))
+
+        async def once(tx: Transaction) -> T:
+            stored = await find_result(tx, self.id, self.id, key, digest)
+            if stored is None:
+                result = await work(TransactionScope(tx, self.id))
+                stored = {"result": check_json("the result of the work", result)}
+                await record_result(tx, self.id, self.id, key, digest, stored)
+            answer: T = stored["result"]
+            return answer
+
+        return await self._database.run(once, repeatable=True)
+
+    @asynccontextmanager
+    async def join(self, connection: AsyncConnection | AsyncSession) -> AsyncIterator[TransactionScope]:
+        """Work inside a transaction of the caller's own, who commits it or rolls it back.
+
+        The caller's time limits are in force. Raises UnsafeIsolation unless it is READ COMMITTED, and
+        TransactionPoisoned at the end of the block when a statement's error was swallowed inside.
+        """
+        if isinstance(connection, AsyncSession):
+            connection = await connection.connection()
+        elif not isinstance(connection, AsyncConnection):
+            given = type(connection).__name__  # type: ignore[unreachable]
+            raise InvalidType("connection", f"must be an AsyncConnection or AsyncSession, not {given}")
+        transaction = Transaction(connection, limits={})
+        await transaction.refuse_unsafe_isolation()
+        yield TransactionScope(transaction, self.id)
+        await transaction.refuse_if_poisoned()
+
+
+class Worlds:
+    """The worlds of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._repository = WorldRepository(database)
+        self._group_commits: dict[UUID, GroupCommit] = {}
+        self.list = self._repository.list
+        self.update = self._repository.update
+        self.archive = self._repository.archive
+        self.restore = self._repository.restore
+
+    async def create(self, name: str, *, tenant: str | None = None, settings: Mapping[str, Any] | None = None) -> World:
+        """Store a new world and return it; names need not be unique."""
+        return self._bind(await self._repository.create(name, tenant=tenant, settings=settings))
+
+    async def get(self, world_id: UUID) -> World:
+        """Return a world, archived or not; raises WorldNotFound."""
+        return self._bind(await self._repository.get(world_id))
+
+    async def purge(self, world_id: UUID) -> None:
+        """Remove the world and everything in it for ever, in one transaction; raises WorldNotFound."""
+        key = check_uuid("world_id", world_id)
+        await self._database.run(lambda tx: purge_world(tx, key))
+
+    async def close(self) -> None:
+        """Wait until every scene that was handed over is stored or refused."""
+        await asyncio.gather(*(group_commit.close() for group_commit in self._group_commits.values()))
+
+    def _bind(self, record: WorldRecord) -> World:
+        group_commit = self._group_commits.setdefault(record.id, GroupCommit(self._database, record.id))
+        return World(self._database, record, group_commit)
+
+
+class LivingWorld:
+    """An open door to one database; made by `open`."""
+
+    def __init__(self, database: Database) -> None:
+        self.worlds = Worlds(database)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, settings: Settings | None = None, *, database_url: str | None = None
+    ) -> AsyncIterator[LivingWorld]:
+        """Connect to PostgreSQL, and leave nothing behind when the block ends.
+
+        `database_url` before the settings' one, before the environment's; without any the embedded server is started,
+        or shared when another process has it. Raises InvalidSettings, EmbeddedServerFailed; the schema is not touched.
+        """
+        settings = settings or Settings.load()
+        if database_url is not None:
+            settings = Settings.load(**settings.model_dump() | {"database_url": database_url})
+        url = settings.url()
+        if url is not None:
+            async with _connected(Database(create_engine(settings, url), settings)) as livingworld:
+                yield livingworld
+            return
+        async with _embedded_server() as server:
+            engine = create_engine(settings, make_url(server.url()), revive_server=_reviving(server))
+            async with _connected(Database(engine, settings)) as livingworld:
+                yield livingworld
+
+
+@asynccontextmanager
+async def _connected(database: Database) -> AsyncIterator[LivingWorld]:
+    livingworld = LivingWorld(database)
+    try:
+        yield livingworld
+    finally:
+        try:
+            await livingworld.worlds.close()
+        finally:
+            await database.close()
+
+
+@asynccontextmanager
+async def _embedded_server() -> AsyncIterator[EmbeddedServer]:
+    server = EmbeddedServer()
+    try:
+        await asyncio.to_thread(server.start)
+        yield server
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+def _reviving(server: EmbeddedServer) -> Callable[[], Awaitable[None]]:
+    async def revive() -> None:
+        await asyncio.to_thread(server.ensure_running)
+
+    return revive

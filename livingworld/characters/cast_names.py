@@ -1,0 +1,33 @@
+"""The names in a scene's cast, as ids: what the stories ask of the characters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from livingworld.characters.name_key import check_name, name_key
+from livingworld.characters.naming import find_by_keys, keys_of, make_missing
+from livingworld.database.transaction import Transaction
+
+
+class WorldCastNames:
+    """Who answers to the names of one world."""
+
+    def __init__(self, world_id: UUID) -> None:
+        self._world_id = world_id
+
+    def check(self, names: Sequence[str]) -> None:
+        """Raise InvalidInput when one of the names cannot be one."""
+        for index, name in enumerate(names):
+            check_name(f"cast[{index}]", name)
+
+    async def known(self, tx: Transaction, names: Sequence[str]) -> Mapping[str, UUID]:
+        """Return the ids of those names that exist; no lock."""
+        found = await find_by_keys(tx, self._world_id, list(keys_of(names)))
+        return {name: found[name_key(name)].id for name in names if name_key(name) in found}
+
+    async def ensure(self, tx: Transaction, names: Sequence[str]) -> Mapping[str, UUID]:
+        """Return the ids of all names, making characters where nobody has the name; locks them."""
+        shown = {key: name.strip() for key, name in keys_of(names).items()}
+        found, _ = await make_missing(tx, self._world_id, shown, {})
+        return {name: found[name_key(name)].id for name in names}

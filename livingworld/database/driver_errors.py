@@ -1,0 +1,149 @@
+"""The one place where SQLSTATEs, constraint names and driver failures become errors of livingworld.
+
+What the driver said is chained without its parameters: their text would be story text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidRequestError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from livingworld import errors
+from livingworld.errors import LivingWorldError
+
+
+class RetryKind(Enum):
+    """Which budget a repetition is taken from."""
+
+    #: Another transaction was preferred: many quick tries.
+    CONFLICT = "conflict"
+    #: The server was away: few slow tries.
+    OUTAGE = "outage"
+
+
+class DriverError(Exception):
+    """What the driver reported, without the values it quoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A driver's exception, named: the error to raise, what to chain, and whether the unit may run again."""
+
+    error: LivingWorldError
+    cause: DriverError
+    retry: RetryKind | None
+    #: True when PostgreSQL itself answered: then the transaction was rolled back for certain.
+    answered: bool
+
+
+#: Everything a driver, the pool or the network may raise out of a call.
+DRIVER_EXCEPTIONS: Final = (
+    DBAPIError,
+    PoolTimeoutError,
+    InvalidRequestError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,  # includes TimeoutError, which asyncpg's command_timeout raises
+)
+
+_BY_SQLSTATE: Final[dict[str, tuple[type[LivingWorldError], RetryKind | None]]] = {
+    "40001": (errors.SerializationFailure, RetryKind.CONFLICT),
+    "40P01": (errors.SerializationFailure, RetryKind.CONFLICT),
+    "55P03": (errors.LockTimeout, RetryKind.CONFLICT),
+    "57014": (errors.StatementTimeout, None),
+    "25P02": (errors.TransactionPoisoned, None),
+    "25P03": (errors.Unavailable, None),  # idle in transaction for too long: the session was ended
+    "57P01": (errors.Unavailable, RetryKind.OUTAGE),
+    "57P02": (errors.Unavailable, RetryKind.OUTAGE),
+    "57P03": (errors.Unavailable, RetryKind.OUTAGE),
+    "53300": (errors.Unavailable, RetryKind.OUTAGE),
+    "3D000": (errors.Unavailable, None),
+    "28P01": (errors.Unavailable, None),
+    "28000": (errors.Unavailable, None),
+    "3F000": (errors.SchemaNotReady, None),
+    "42P01": (errors.SchemaNotReady, None),
+    "42883": (errors.SchemaNotReady, None),
+    "42703": (errors.SchemaNotReady, None),
+}
+
+#: An answer with one of these does not tell whether a COMMIT under way took effect.
+_SESSION_ENDED: Final = ("08", "57P", "58", "XX")
+
+_BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
+    "pk_scenes": errors.SceneNumberConflict,
+    "fk_stories_world_id": errors.WorldNotFound,
+    "fk_characters_world_id": errors.WorldNotFound,
+    "fk_request_keys_world_id": errors.WorldNotFound,
+    "fk_character_names_world_id_character_id": errors.CharacterNotFound,
+    "fk_scene_cast_world_id_character_id": errors.CharacterNotFound,
+    "fk_branches_world_id_story_id": errors.StoryNotFound,
+    "pk_request_keys": errors.RequestKeyReused,
+}
+
+
+def name_failure(exception: BaseException) -> Failure:
+    """Return the failure that `exception` means; every exception of DRIVER_EXCEPTIONS has one."""
+    if isinstance(exception, PoolTimeoutError):
+        return Failure(errors.PoolTimeout(), _scrub(exception, None, None), None, answered=False)
+    sqlstate = next((state for link in _chain(exception) if (state := _attribute(link, "sqlstate"))), None)
+    constraint = next((name for link in _chain(exception) if (name := _attribute(link, "constraint_name"))), None)
+    cause = _scrub(exception, sqlstate, constraint)
+    answered = sqlstate is not None and not sqlstate.startswith(_SESSION_ENDED)
+    error, retry = _named(exception, sqlstate, constraint)
+    return Failure(error, cause, retry, answered=answered)
+
+
+def _named(
+    exception: BaseException, sqlstate: str | None, constraint: str | None
+) -> tuple[LivingWorldError, RetryKind | None]:
+    if constraint in _BY_CONSTRAINT:
+        return _BY_CONSTRAINT[constraint](), None
+    if any(isinstance(link, asyncpg.InvalidCachedStatementError) for link in _chain(exception)):
+        return errors.SerializationFailure(), RetryKind.CONFLICT  # the schema changed under a cached plan
+    if sqlstate in _BY_SQLSTATE:
+        kind, retry = _BY_SQLSTATE[sqlstate]
+        return kind(), retry
+    if _connection_is_gone(exception, sqlstate):
+        return errors.Unavailable(), RetryKind.OUTAGE
+    if any(isinstance(link, TimeoutError) for link in _chain(exception)):
+        return errors.StatementTimeout(), None
+    return errors.DatabaseFailure(sqlstate=sqlstate, constraint=constraint), None
+
+
+def _connection_is_gone(exception: BaseException, sqlstate: str | None) -> bool:
+    if sqlstate is not None:
+        return sqlstate.startswith("08")
+    if isinstance(exception, DBAPIError) and exception.connection_invalidated:
+        return True
+    return any(
+        isinstance(link, InterfaceError | asyncpg.InterfaceError) or _is_network_error(link)
+        for link in _chain(exception)
+    )
+
+
+def _is_network_error(link: BaseException) -> bool:
+    return isinstance(link, OSError) and not isinstance(link, TimeoutError)
+
+
+def _chain(exception: BaseException) -> Iterator[BaseException]:
+    """Yield the exception, the driver's one in it, and its causes."""
+    link: BaseException | None = exception
+    while link is not None:
+        yield link
+        link = getattr(link, "orig", None) or link.__cause__
+
+
+def _attribute(link: BaseException, name: str) -> str | None:
+    value = getattr(link, name, None)
+    return value if isinstance(value, str) else None
+
+
+def _scrub(exception: BaseException, sqlstate: str | None, constraint: str | None) -> DriverError:
+    *_, root = _chain(exception)
+    return DriverError(f"{type(root).__name__} (SQLSTATE {sqlstate}, constraint {constraint})")

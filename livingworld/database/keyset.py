@@ -1,0 +1,63 @@
+"""Keyset pages: a list read in slices that neither repeat nor skip a row when others write between two slices."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Column, Select, tuple_
+
+from livingworld.errors import InvalidCursor
+from livingworld.inputs import check_integer, check_text
+
+T = TypeVar("T")
+
+#: Most items of one page.
+MAX_PAGE_SIZE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One slice of a list."""
+
+    items: tuple[T, ...]
+    #: Pass it as `after` for the next slice; None when this is the last one.
+    next: str | None
+
+
+def check_limit(limit: object) -> int:
+    """Return the page size if it is from 1 to MAX_PAGE_SIZE."""
+    return check_integer("limit", limit, minimum=1, maximum=MAX_PAGE_SIZE)
+
+
+def newest_first(
+    statement: Select[Any], created_at: Column[Any], row_id: Column[Any], *, after: str | None, limit: int
+) -> Select[Any]:
+    """Order a list by creation, newest first, and cut the slice after a cursor, one row longer than the page."""
+    if after is not None:
+        statement = statement.where(tuple_(created_at, row_id) < _decode(after))
+    return statement.order_by(created_at.desc(), row_id.desc()).limit(limit + 1)
+
+
+def page_of(rows: Sequence[Any], limit: int, record: Callable[[Any], T], row_id: str) -> Page[T]:
+    """Return the page that rows of a `newest_first` statement make."""
+    shown = rows[:limit]
+    last = f"{shown[-1].created_at.isoformat()} {getattr(shown[-1], row_id)}" if len(rows) > limit else None
+    cursor = base64.urlsafe_b64encode(last.encode()).decode() if last else None
+    return Page(tuple(record(row) for row in shown), cursor)
+
+
+def _decode(cursor: str) -> tuple[datetime, UUID]:
+    """Read a cursor; anything that no page gave out is InvalidCursor."""
+    check_text("after", cursor)
+    try:
+        created_at, row_id = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
+        return datetime.fromisoformat(created_at), UUID(row_id)
+    except (ValueError, binascii.Error):
+        reason = "is not the cursor of a page"
+    raise InvalidCursor("after", reason)

@@ -1,0 +1,38 @@
+"""The one MetaData that every package's tables register with: own schema, names by convention, `world_id` first."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, DateTime, Integer, MetaData, Uuid, func, text
+from sqlalchemy.sql.schema import SchemaItem
+
+#: Own PostgreSQL schema: an application's own `worlds` table stays untouched, and no search_path decides what we mean.
+SCHEMA = "livingworld"
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    },
+)
+
+
+def world_id_column() -> Column[object]:
+    """Return the tenant column that leads every key."""
+    return Column("world_id", Uuid(), primary_key=True)
+
+
+def version_column() -> SchemaItem:
+    """Return the optimistic version: 1 at birth, raised by the statement that changes the row."""
+    return Column("version", Integer, nullable=False, server_default=text("1"))
+
+
+def time_columns() -> tuple[SchemaItem, SchemaItem]:
+    """Return created_at and updated_at, both by the database's clock."""
+    return (
+        Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+        Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    )

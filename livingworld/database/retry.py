@@ -1,0 +1,80 @@
+"""When a unit runs again: many quick tries after a lost conflict, few slow ones while the server is away."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tenacity import AsyncRetrying, RetryCallState
+
+from livingworld.database.driver_errors import DriverError, RetryKind
+from livingworld.errors import LivingWorldError
+from livingworld.observability import events
+from livingworld.settings import Settings
+
+_FIRST_WAIT_SECONDS = {RetryKind.CONFLICT: 0.005, RetryKind.OUTAGE: 0.2}
+_LONGEST_WAIT_SECONDS = {RetryKind.CONFLICT: 0.25, RetryKind.OUTAGE: 5.0}
+
+
+class RolledBack(Exception):  # noqa: N818 - a signal to the retry loop, never seen by callers
+    """The unit certainly left nothing behind, and may run again."""
+
+    def __init__(self, error: LivingWorldError, cause: DriverError, kind: RetryKind) -> None:
+        super().__init__()
+        self.error = error
+        self.cause = cause
+        self.kind = kind
+
+
+@dataclass
+class Budgets:
+    """How often one unit has been repeated, by kind; one object for each unit."""
+
+    settings: Settings
+    spent: Counter[RetryKind] = field(default_factory=Counter)
+
+    def retrying(self) -> AsyncRetrying:
+        """Return the tenacity loop that runs a unit within these budgets and re-raises its last error."""
+        return AsyncRetrying(
+            retry=self._may_repeat, stop=self._time_is_up, wait=self._wait, before_sleep=_report, reraise=True
+        )
+
+    def _may_repeat(self, state: RetryCallState) -> bool:
+        signal = _signal(state)
+        if signal is None:
+            return False
+        allowed = {
+            RetryKind.CONFLICT: self.settings.conflict_retries,
+            RetryKind.OUTAGE: self.settings.outage_retries,
+        }
+        self.spent[signal.kind] += 1
+        return self.spent[signal.kind] <= allowed[signal.kind]
+
+    def _time_is_up(self, state: RetryCallState) -> bool:
+        elapsed = state.seconds_since_start or 0.0
+        return elapsed + state.upcoming_sleep > self.settings.retry_time_limit.total_seconds()
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Full jitter over an exponentially growing bound, so that the losers of one conflict do not meet again."""
+        signal = _signal(state)
+        if signal is None:
+            return 0.0
+        bound = _FIRST_WAIT_SECONDS[signal.kind] * 2.0 ** min(self.spent[signal.kind], 16)
+        return random.uniform(0, min(bound, _LONGEST_WAIT_SECONDS[signal.kind]))  # noqa: S311 - no secret
+
+
+def _signal(state: RetryCallState) -> RolledBack | None:
+    error = state.outcome.exception() if state.outcome else None
+    return error if isinstance(error, RolledBack) else None
+
+
+def _report(state: RetryCallState) -> None:
+    signal = _signal(state)
+    if signal is not None:
+        events.emit(
+            events.RETRIED,
+            error=type(signal.error).__name__,
+            attempt=state.attempt_number,
+            kind=signal.kind.value,
+        )

@@ -1,0 +1,121 @@
+"""One open transaction: where statements run, errors get their names, and a swallowed failure is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import CursorResult, Executable, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, Failure, name_failure
+from livingworld.database.lock_order import LockOrder
+from livingworld.errors import LivingWorldError, TransactionPoisoned, UnsafeIsolation
+
+T = TypeVar("T")
+Work = Callable[["Transaction"], Awaitable[T]]
+
+
+class UnitOfWork(Protocol):
+    """Where a repository's work runs: in a transaction of its own, or in one that is open already."""
+
+    async def run(self, work: Work[T], *, repeatable: bool = False, single_statement: bool = False) -> T:
+        """Run `work` wholly or not at all and return its result.
+
+        `repeatable`: running it twice has the effect of running it once, so a lost answer is no reason to give up.
+        `single_statement`: one statement is the whole transaction, in one round trip.
+        """
+        ...
+
+
+class Transaction:
+    """One transaction that is open on a connection; as a UnitOfWork it is joined, never committed."""
+
+    def __init__(self, connection: AsyncConnection, *, limits: Mapping[str, timedelta]) -> None:
+        self._connection = connection
+        #: Time limits to set in this transaction because the session has none: name of the setting, limit.
+        self._limits = limits
+        self._suspect = False
+        #: The last thing the driver reported; the runner asks it whether the unit may run again.
+        self.failure: Failure | None = None
+        self.lock_order = LockOrder()
+        self.statements = 0
+
+    async def run(self, work: Work[T], *, repeatable: bool = False, single_statement: bool = False) -> T:  # noqa: ARG002
+        """Run `work` as a part of this transaction; whoever opened it commits and retries."""
+        return await work(self)
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:  # noqa: ANN401
+        """Run one statement; a driver's exception becomes the livingworld error that it means."""
+        self.statements += 1
+        try:
+            return await self._connection.execute(statement, parameters)
+        except DRIVER_EXCEPTIONS as exception:
+            failure = name_failure(exception)
+        except BaseException:
+            self._suspect = True  # cancelled half way: nobody knows whether the server still runs it
+            raise
+        self._suspect = True
+        self.failure = failure
+        raise failure.error from failure.cause  # outside `except`: the driver's text is not chained as context
+
+    async def scalar(self, statement: Executable, parameters: Any = None) -> Any:  # noqa: ANN401
+        """Run one statement and return the first column of its first row, or None."""
+        return (await self.execute(statement, parameters)).scalar()
+
+    async def begin(self) -> None:
+        """Set the time limits that the session lacks."""
+        if self._limits:
+            await self.execute(text(_SET_LIMITS), {name: _postgres(limit) for name, limit in self._limits.items()})
+
+    @asynccontextmanager
+    async def lock_timeout(self, timeout: timedelta | None) -> AsyncIterator[None]:
+        """Bound the waits for locks inside the block; None leaves the limit that is in force."""
+        if timeout is None:
+            yield
+            return
+        former = await self.scalar(text("SELECT current_setting('lock_timeout')"))
+        await self.execute(_SET_LOCK_TIMEOUT, {"limit": _postgres(timeout)})
+        yield  # after an error the transaction is over, and with it the setting
+        await self.execute(_SET_LOCK_TIMEOUT, {"limit": former})
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what the block wrote, and only that, when it raises."""
+        async with self._connection.begin_nested():
+            yield
+
+    async def refuse_if_poisoned(self) -> None:
+        """Raise TransactionPoisoned when a statement failed and was not undone by a savepoint.
+
+        PostgreSQL answers COMMIT of a failed transaction with a rollback that no driver reports as an error.
+        """
+        if not self._suspect:
+            return
+        poisoned: LivingWorldError | None = None
+        try:
+            await self.execute(text("SELECT 1"))
+        except LivingWorldError:
+            poisoned = TransactionPoisoned()
+        if poisoned is not None:
+            raise poisoned
+
+    async def refuse_unsafe_isolation(self) -> None:
+        """Raise UnsafeIsolation unless a statement after a lock sees what the lock waited for."""
+        level = await self.scalar(text("SELECT current_setting('transaction_isolation')"))
+        if level != "read committed":
+            raise UnsafeIsolation(level=level)
+
+
+_SET_LIMITS = """
+    SELECT set_config('statement_timeout', :statement_timeout, true),
+           set_config('lock_timeout', :lock_timeout, true),
+           set_config('idle_in_transaction_session_timeout', :idle_in_transaction_session_timeout, true)
+"""
+_SET_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :limit, true)")
+
+
+def _postgres(limit: timedelta) -> str:
+    return f"{max(1, round(limit.total_seconds() * 1000))}ms"

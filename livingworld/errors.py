@@ -1,0 +1,214 @@
+"""Every error of livingworld, in one tree.
+
+A class's docstring is its default message. Data travels as attributes and stands in the message as numbers and ids:
+story text, names and secrets never do.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+
+class LivingWorldError(Exception):
+    """Something in livingworld failed."""
+
+    def __init__(self, message: str | None = None, /, **details: object) -> None:
+        told = message or inspect.cleandoc(type(self).__doc__ or "").splitlines()[0]
+        if details and message is None:
+            told += " " + ", ".join(f"{name}={value}" for name, value in details.items())
+        super().__init__(told)
+        self.__dict__.update(details)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+# Wrong input: raised before any SQL.
+
+
+class InvalidInput(LivingWorldError, ValueError):
+    """An argument cannot be stored."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        #: Name of the argument, with the place inside it: `choices[2]`.
+        self.field = field
+        #: Why it was refused.
+        self.reason = reason
+        self.args = (field, reason)
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}"
+
+
+class InvalidType(InvalidInput, TypeError):
+    """An argument has a type that the field does not take."""
+
+
+class InvalidText(InvalidInput):
+    """A text holds what PostgreSQL cannot store, is too long, or is empty where it must not be."""
+
+
+class InvalidNumber(InvalidInput):
+    """A number is not finite or outside the range of its field."""
+
+
+class InvalidJson(InvalidInput):
+    """A value is not JSON, nests too deeply or is too large."""
+
+
+class InvalidName(InvalidInput):
+    """A name has nothing visible in it, or its canonical form is too long."""
+
+
+class InvalidCursor(InvalidInput):
+    """A page's cursor did not come from a page of this list."""
+
+
+class InvalidSettings(InvalidInput):
+    """A setting has a value that cannot work."""
+
+
+# Nothing there.
+
+
+class NotFound(LivingWorldError):
+    """What was named does not exist in this world."""
+
+
+class WorldNotFound(NotFound):
+    """There is no such world."""
+
+
+class StoryNotFound(NotFound):
+    """There is no such story in this world."""
+
+
+class BranchNotFound(NotFound):
+    """The story has no such branch."""
+
+
+class SceneNotFound(NotFound):
+    """The story has no such scene."""
+
+
+class ChoiceNotFound(NotFound):
+    """The scene before does not offer the choice that was taken."""
+
+
+class CharacterNotFound(NotFound):
+    """There is no such character in this world."""
+
+
+# A race was lost; nothing was written. Read again and decide again.
+
+
+class Conflict(LivingWorldError):
+    """Another writer was first; nothing was written."""
+
+
+class StaleHead(Conflict):
+    """The branch has moved on from the head that was named."""
+
+    #: Scene number the caller named; 0 means "before the first scene".
+    expected: int
+    #: Scene number where the branch stands.
+    actual: int
+
+
+class VersionConflict(Conflict):
+    """The record was changed since the version that was named."""
+
+    #: Version the caller named.
+    expected: int
+    #: Version that is stored.
+    actual: int
+
+
+class RequestKeyReused(Conflict):
+    """The request key was used before, with other arguments."""
+
+
+class NameTaken(Conflict):
+    """The name belongs to another character of the world."""
+
+    #: Who has the name.
+    character_id: object
+
+
+class SceneNumberConflict(Conflict):
+    """A scene with this number exists already: somebody writes past the story's counter."""
+
+
+class Archived(Conflict):
+    """The story is archived and takes no more writes; restore it first."""
+
+
+class SerializationFailure(Conflict):
+    """PostgreSQL rolled the transaction back in favour of another one."""
+
+
+class LockOrderViolation(Conflict):
+    """A lock was asked for out of the declared order; waiting for it could deadlock."""
+
+
+# Waited too long.
+
+
+class Timeout(LivingWorldError):
+    """A wait reached its limit."""
+
+
+class LockTimeout(Timeout):
+    """Another transaction held the lock for longer than the lock timeout."""
+
+
+class StatementTimeout(Timeout):
+    """A statement ran longer than its time limit and was cancelled."""
+
+
+class PoolTimeout(Timeout):
+    """No connection became free within the pool timeout."""
+
+
+class MigrationTimeout(Timeout):
+    """Another process was still migrating when the time limit for waiting ended."""
+
+
+# The server is away.
+
+
+class Unavailable(LivingWorldError):
+    """The database cannot be reached."""
+
+
+class CommitUnknown(Unavailable):
+    """The connection was lost while committing: the work is stored wholly or not at all, and nobody can tell which."""
+
+
+class EmbeddedServerFailed(Unavailable):
+    """The embedded PostgreSQL server cannot run here."""
+
+
+# Wrong use, and everything else.
+
+
+class TransactionPoisoned(LivingWorldError):
+    """A statement of this transaction failed and the error was swallowed; everything was rolled back."""
+
+
+class UnsafeIsolation(LivingWorldError):
+    """The transaction to join is not READ COMMITTED: what it reads after a lock would be older than the lock."""
+
+
+class SchemaNotReady(LivingWorldError):
+    """The database lacks livingworld's tables or this release's; run `livingworld db upgrade`."""
+
+
+class DatabaseFailure(LivingWorldError):
+    """PostgreSQL refused a statement for a reason livingworld has no name for."""
+
+    #: Five characters of PostgreSQL's appendix A, or None when the driver refused.
+    sqlstate: str | None
+    #: Name of the constraint that was violated, or None.
+    constraint: str | None

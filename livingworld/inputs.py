@@ -1,0 +1,143 @@
+"""Checks that turn bad input into a named error before any SQL.
+
+The limits and the list of what breaks text, JSON and numbers were measured against PostgreSQL (docs/guarantees.md).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from livingworld.errors import InvalidJson, InvalidNumber, InvalidText, InvalidType
+
+#: Most characters of the text of a scene.
+MAX_CONTENT_CHARACTERS: Final = 1_000_000
+#: Most characters of a model's raw response.
+MAX_RAW_RESPONSE_CHARACTERS: Final = 4_000_000
+#: Most characters of a premise, a system prompt or another long description.
+MAX_DESCRIPTION_CHARACTERS: Final = 100_000
+#: Most characters of one choice.
+MAX_CHOICE_CHARACTERS: Final = 10_000
+#: Most characters of a title, a label, a role or a request key.
+MAX_LABEL_CHARACTERS: Final = 500
+#: Most characters of a JSON value when written without spaces.
+MAX_JSON_CHARACTERS: Final = 1_000_000
+#: Deepest nesting of a JSON value: Python's own reader fails a few hundred levels further down.
+MAX_JSON_DEPTH: Final = 64
+#: Largest integer of a PostgreSQL `integer` column.
+MAX_INTEGER: Final = 2**31 - 1
+
+JsonObject = Mapping[str, Any]
+
+
+def check_text(field: str, value: object, *, limit: int = MAX_LABEL_CHARACTERS, empty: bool = True) -> str:
+    """Return `value` unchanged if a text column can hold it."""
+    if not isinstance(value, str):
+        raise InvalidType(field, f"must be text, not {type(value).__name__}")
+    if len(value) > limit:
+        raise InvalidText(field, f"has {len(value)} characters; the limit is {limit}")
+    if "\x00" in value:
+        raise InvalidText(field, f"holds U+0000 at character {value.index(chr(0))}, which PostgreSQL cannot store")
+    if not empty and not value.strip():
+        raise InvalidText(field, "must not be empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        reason = f"holds a lone surrogate at character {error.start}, which is not Unicode text"
+    else:
+        return value
+    raise InvalidText(field, reason)
+
+
+def check_optional_text(field: str, value: object, *, limit: int = MAX_LABEL_CHARACTERS) -> str | None:
+    """Return `value` unchanged if it is None or storable text."""
+    return None if value is None else check_text(field, value, limit=limit)
+
+
+def check_integer(field: str, value: object, *, minimum: int = 0, maximum: int = MAX_INTEGER) -> int:
+    """Return `value` unchanged if it is an integer, not a bool, within the range."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidType(field, f"must be an integer, not {type(value).__name__}")
+    if not minimum <= value <= maximum:
+        raise InvalidNumber(field, f"must be from {minimum} to {maximum}")
+    return value
+
+
+def check_number(field: str, value: object, *, minimum: float, maximum: float) -> float:
+    """Return `value` as a float if it is a finite number within the range."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise InvalidType(field, f"must be a number, not {type(value).__name__}")
+    if not math.isfinite(value) or not minimum <= value <= maximum:
+        raise InvalidNumber(field, f"must be a finite number from {minimum} to {maximum}")
+    return float(value)
+
+
+def check_uuid(field: str, value: object) -> UUID:
+    """Return `value` as a plain UUID; text is refused, so that a wrong variable is found here."""
+    if not isinstance(value, UUID):
+        raise InvalidType(field, f"must be a UUID, not {type(value).__name__}")
+    return UUID(int=value.int)
+
+
+def check_sequence(field: str, value: object, *, limit: int) -> Sequence[Any]:
+    """Return `value` unchanged if it is a list or tuple of at most `limit` items."""
+    if not isinstance(value, list | tuple):
+        raise InvalidType(field, f"must be a list or tuple, not {type(value).__name__}")
+    if len(value) > limit:
+        raise InvalidNumber(field, f"has {len(value)} items; the limit is {limit}")
+    return value
+
+
+def check_json_object(field: str, value: object) -> dict[str, Any]:
+    """Return a plain copy of `value` if it is an object that jsonb stores and gives back."""
+    if not isinstance(value, Mapping):
+        raise InvalidType(field, f"must be a JSON object, not {type(value).__name__}")
+    plain: dict[str, Any] = check_json(field, value)
+    return plain
+
+
+def check_json(field: str, value: object) -> Any:  # noqa: ANN401 - a JSON value has no finite type
+    """Return a plain copy of `value` (tuples as lists) if jsonb stores it and gives the same back."""
+    plain = _plain_json(field, value, depth=1)
+    size = len(canonical_json(plain))
+    if size > MAX_JSON_CHARACTERS:
+        raise InvalidJson(field, f"has {size} characters as JSON; the limit is {MAX_JSON_CHARACTERS}")
+    return plain
+
+
+def canonical_json(value: object) -> str:
+    """Return the one spelling of a JSON value: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _plain_json(field: str, value: object, *, depth: int) -> object:
+    if depth > MAX_JSON_DEPTH:
+        raise InvalidJson(field, f"nests deeper than {MAX_JSON_DEPTH} levels")
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return check_text(field, value, limit=MAX_JSON_CHARACTERS)
+        case int():
+            return check_integer(field, value, minimum=-(2**63), maximum=2**63 - 1)
+        case float():
+            if not math.isfinite(value):
+                raise InvalidNumber(field, "must be finite: JSON has no NaN and no Infinity")
+            return value
+        case Mapping():
+            return {
+                _json_key(field, key): _plain_json(f"{field}.(value)", item, depth=depth + 1)
+                for key, item in value.items()
+            }
+        case list() | tuple():
+            return [_plain_json(f"{field}[{index}]", item, depth=depth + 1) for index, item in enumerate(value)]
+    raise InvalidType(field, f"holds a {type(value).__name__}, which is not JSON")
+
+
+def _json_key(field: str, key: object) -> str:
+    if not isinstance(key, str):
+        raise InvalidType(field, f"has a key of type {type(key).__name__}; JSON keys are text")
+    return check_text(f"{field} (a key)", key)

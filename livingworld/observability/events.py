@@ -1,0 +1,118 @@
+"""Every event livingworld logs, in one list; ids and numbers only, never story text, names or secrets.
+
+An application that has configured structlog gets the events there; any other gets them through the standard library's
+logging under the name `livingworld`, which prints warnings and errors only unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+_standard_logger = logging.getLogger("livingworld")
+_standard_logger.addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One kind of log entry: its text, its level, and the only fields it may carry."""
+
+    name: str
+    level: int
+    fields: frozenset[str]
+    meaning: str
+
+
+def _event(name: str, level: int, fields: str, meaning: str) -> Event:
+    return Event(name, level, frozenset(fields.split()), meaning)
+
+
+ENGINE_CREATED: Final = _event(
+    "engine created", logging.INFO, "isolation_level pool_size embedded behind_pooler", "A LivingWorld was opened."
+)
+COMMITTED: Final = _event("transaction committed", logging.INFO, "statements attempt", "A transaction was committed.")
+RETRIED: Final = _event(
+    "unit retried", logging.WARNING, "error attempt kind", "PostgreSQL rolled a unit back or was away; it runs again."
+)
+FAILED: Final = _event(
+    "unit failed",
+    logging.ERROR,
+    "error sqlstate constraint frames",
+    "A unit was rolled back by an error; with traceback.",
+)
+SCENE_CREATED: Final = _event(
+    "scene created", logging.DEBUG, "world_id story_id scene_number branch_number", "A scene was appended."
+)
+SCENE_REPLAYED: Final = _event(
+    "scene replayed",
+    logging.DEBUG,
+    "world_id story_id scene_number",
+    "A request key was sent again; the stored scene answered.",
+)
+SCENE_NUMBER_CONFLICT: Final = _event(
+    "scene number conflict", logging.WARNING, "world_id story_id", "A scene with the next number exists already."
+)
+HEAD_STALE: Final = _event(
+    "head stale", logging.INFO, "world_id story_id expected actual", "An append named a head that the branch has left."
+)
+CHARACTER_FOUND: Final = _event("character found", logging.DEBUG, "world_id character_id", "A name was known already.")
+CHARACTER_CREATED: Final = _event(
+    "character created", logging.INFO, "world_id character_id", "A new character was stored."
+)
+CHARACTER_CREATED_ELSEWHERE: Final = _event(
+    "character created by another transaction",
+    logging.INFO,
+    "world_id character_id",
+    "A name became known between the first look and the lock.",
+)
+MIGRATION_WAITING: Final = _event(
+    "migration waiting",
+    logging.INFO,
+    "time_limit_seconds",
+    "The turn to migrate is asked for; another process may have it.",
+)
+MIGRATED: Final = _event("schema migrated", logging.INFO, "revision", "The schema stands at this revision.")
+EMBEDDED_SERVER_STARTED: Final = _event(
+    "embedded server started", logging.INFO, "milliseconds", "The embedded PostgreSQL server answers."
+)
+EMBEDDED_SERVER_RESTARTED: Final = _event(
+    "embedded server restarted", logging.WARNING, "milliseconds", "The embedded server was gone and was started again."
+)
+
+#: All of them, for documentation and for tests.
+ALL: Final = tuple(value for value in list(vars().values()) if isinstance(value, Event))
+
+
+def emit(event: Event, **fields: object) -> None:
+    """Log one event; a field that the event does not declare is a KeyError, so nothing slips into the logs."""
+    if undeclared := fields.keys() - event.fields:
+        raise KeyError(*undeclared)
+    if structlog.is_configured():
+        structlog.get_logger("livingworld").log(event.level, event.name, **_readable(fields))
+    elif _standard_logger.isEnabledFor(event.level):
+        said = " ".join(f"{name}={value}" for name, value in fields.items())
+        _standard_logger.log(event.level, "%s %s", event.name, said)
+
+
+def emit_failure(error: BaseException) -> None:
+    """Log FAILED with the error's class and the frames it came through.
+
+    The message is left out unless it is ours: another exception's text may quote a story.
+    """
+    emit(
+        FAILED,
+        error=type(error).__name__,
+        sqlstate=getattr(error, "sqlstate", None),
+        constraint=getattr(error, "constraint", None),
+        frames="".join(traceback.format_tb(error.__traceback__)),
+    )
+
+
+def _readable(fields: dict[str, object]) -> dict[str, Any]:
+    return {
+        name: value if isinstance(value, int | float | str | None) else str(value) for name, value in fields.items()
+    }

@@ -1,0 +1,100 @@
+"""Every knob of livingworld in one frozen object, read from the environment and checked once."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from livingworld.errors import InvalidSettings
+
+Duration = Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=1))]
+
+
+class Settings(BaseSettings):
+    """How to reach the database and how long to wait for it.
+
+    Each field is also the environment variable `LIVINGWORLD_` + its name in capitals; a plain number means seconds.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="LIVINGWORLD_", frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
+
+    #: `postgresql://user:password@host:port/database`. Default: None, the embedded server.
+    database_url: SecretStr | None = None
+    #: Most connections of this process. Default: 10.
+    pool_size: int = Field(default=10, ge=1, le=1000)
+    #: Longest wait for a free connection. Default: 10 s.
+    pool_timeout: Duration = timedelta(seconds=10)
+    #: Longest wait for a new connection to be set up. Default: 10 s.
+    connect_timeout: Duration = timedelta(seconds=10)
+    #: The server cancels a statement after this. Default: 30 s.
+    statement_timeout: Duration = timedelta(seconds=30)
+    #: The server gives up waiting for a lock after this; shorter than `statement_timeout`. Default: 5 s.
+    lock_timeout: Duration = timedelta(seconds=5)
+    #: The server ends a transaction that does nothing for this long. Default: 60 s.
+    idle_in_transaction_timeout: Duration = timedelta(seconds=60)
+    #: The client gives up after this, even without a network; longer than `statement_timeout`. Default: 35 s.
+    command_timeout: Duration = timedelta(seconds=35)
+    #: Further tries of a unit that PostgreSQL rolled back for another one. Default: 20, quick.
+    conflict_retries: int = Field(default=20, ge=0, le=1000)
+    #: Further tries of a unit while the server is away. Default: 5, slow.
+    outage_retries: int = Field(default=5, ge=0, le=1000)
+    #: No further try is begun after this. Default: 30 s.
+    retry_time_limit: Duration = timedelta(seconds=30)
+    #: Longest wait for another process that migrates. Default: 60 s.
+    migration_lock_timeout: Duration = timedelta(seconds=60)
+    #: True behind PgBouncer in transaction mode: limits are set in each transaction, no statement is kept prepared.
+    #: Default: False.
+    behind_pooler: bool = False
+    #: TLS for TCP connections, for example `ssl.create_default_context()`. Default: None, what the URL says.
+    tls: ssl.SSLContext | None = None
+    #: File of the certificate authority; sets `tls` to a context that verifies the server against it. Default: None.
+    tls_ca_file: Path | None = None
+
+    @classmethod
+    def load(cls, **overrides: object) -> Self:
+        """Return the settings of the environment with overrides, or raise InvalidSettings naming the field."""
+        try:
+            return cls(**overrides)  # type: ignore[arg-type]  # pydantic checks them
+        except ValidationError as error:
+            problem = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(str(part) for part in problem["loc"]) or "settings"
+        raise InvalidSettings(field, problem["msg"])
+
+    @model_validator(mode="after")
+    def _waits_nest(self) -> Self:
+        if not self.lock_timeout < self.statement_timeout < self.command_timeout:
+            message = "lock_timeout must be shorter than statement_timeout, and that shorter than command_timeout"
+            raise ValueError(message)
+        if self.database_url is not None:
+            _parse_url(self.database_url.get_secret_value())
+        return self
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Return the TLS context to connect with, or None for what the URL says."""
+        if self.tls is None and self.tls_ca_file is not None:
+            return ssl.create_default_context(cafile=str(self.tls_ca_file))
+        return self.tls
+
+    def url(self) -> URL | None:
+        """Return the database's URL for asyncpg, or None when the embedded server is meant."""
+        return None if self.database_url is None else _parse_url(self.database_url.get_secret_value())
+
+
+def _parse_url(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or url.get_backend_name() not in {"postgresql", "postgres"}:
+        message = "database_url must look like postgresql://user:password@host:port/database"
+        raise ValueError(message)
+    return url.set(drivername="postgresql+asyncpg")

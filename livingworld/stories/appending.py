@@ -1,0 +1,182 @@
+"""Appending scenes: what is asked for, the one statement that does it, and what its answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Boolean, Integer, LargeBinary, Row, Text, Uuid, bindparam, text
+
+from livingworld.database.idempotency import request_hash
+from livingworld.database.locks import LockKind, row_order_key
+from livingworld.database.transaction import Transaction
+from livingworld.errors import (
+    Archived,
+    BranchNotFound,
+    CharacterNotFound,
+    ChoiceNotFound,
+    LivingWorldError,
+    LockOrderViolation,
+    RequestKeyReused,
+    StaleHead,
+    StoryNotFound,
+)
+from livingworld.inputs import canonical_json
+from livingworld.stories.new_scene import NewScene
+from livingworld.stories.records import CastMember
+
+_ARRAYS: Final[dict[str, type[Any]]] = {
+    "story_ids": Uuid,
+    "branch_numbers": Integer,
+    "expected_heads": Integer,
+    "contents": Text,
+    "chosen_choices": Integer,
+    "locations": Text,
+    "story_times": Text,
+    "metadata": Text,
+    "raw_responses": Text,
+    "choices": Text,
+    "cast_members": Text,
+    "request_keys": Text,
+    "request_hashes": LargeBinary,
+}
+_APPEND: Final = text(
+    f"SELECT * FROM livingworld.append_scenes_v1(:world_id, :wait, {', '.join(f':{name}' for name in _ARRAYS)})"  # noqa: S608 - names from above
+).bindparams(
+    bindparam("world_id", type_=Uuid()),
+    bindparam("wait", type_=Boolean()),
+    *(bindparam(name, type_=ARRAY(kind())) for name, kind in _ARRAYS.items()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AppendRequest:
+    """One scene to append, with its cast resolved to ids."""
+
+    story_id: UUID
+    scene: NewScene
+    cast: tuple[CastMember, ...]
+    branch_number: int | None
+    #: The head the caller decided on: a scene number, 0 before the first, None for wherever the branch stands.
+    expected_head: int | None
+    request_key: str | None
+
+    def request_hash(self) -> bytes | None:
+        """Return the digest of what a repetition must repeat; where the branch stands is no part of it."""
+        if self.request_key is None:
+            return None
+        scene = self.scene
+        cast = [[str(member.character), member.role, member.importance] for member in scene.cast]  # type: ignore[union-attr]
+        return request_hash(
+            [
+                self.branch_number,
+                scene.content,
+                scene.choices,
+                cast,
+                scene.chosen_choice,
+                scene.location,
+                scene.story_time,
+                scene.metadata,
+                scene.raw_response,
+            ]
+        )
+
+    def values(self) -> tuple[Any, ...]:
+        """Return what this request puts into each of the statement's arrays."""
+        scene = self.scene
+        cast = [
+            {"character_id": str(member.character), "role": member.role, "importance": member.importance}
+            for member in self.cast
+        ]
+        return (
+            self.story_id,
+            self.branch_number,
+            self.expected_head,
+            scene.content,
+            scene.chosen_choice,
+            scene.location,
+            scene.story_time,
+            canonical_json(scene.metadata),
+            scene.raw_response,
+            canonical_json(scene.choices),
+            canonical_json(cast),
+            self.request_key,
+            self.request_hash(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """What became of one request."""
+
+    status: str
+    scene_number: int | None
+    parent_number: int | None
+    position: int | None
+    branch_number: int | None
+    created_at: datetime
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether another transaction has the story and nothing was tried."""
+        return self.status == "locked"
+
+
+async def append_together(
+    tx: Transaction, world_id: UUID, requests: Sequence[AppendRequest], *, wait: bool
+) -> list[AppendResult]:
+    """Append scenes by one statement and return one result for each, in order; see append_scenes_v1.sql."""
+    columns = zip(*(request.values() for request in requests), strict=True)
+    arrays = {name: list(column) for name, column in zip(_ARRAYS, columns, strict=True)}
+    rows = (await tx.execute(_APPEND, {"world_id": world_id, "wait": wait, **arrays})).all()
+    if len(rows) != len(requests):
+        message = f"append_scenes_v1 answered {len(rows)} of {len(requests)} requests"
+        raise AssertionError(message)
+    return [_result(row) for row in rows]
+
+
+async def append_joined(tx: Transaction, world_id: UUID, request: AppendRequest) -> AppendResult:
+    """Append a scene as part of a transaction that stays open; locks the story until it ends."""
+    tx.lock_order.enter(LockKind.STORY)
+    key = row_order_key({"world_id": world_id, "story_id": request.story_id})
+    wait = not tx.lock_order.is_late(LockKind.STORY, key)
+    (result,) = await append_together(tx, world_id, [request], wait=wait)
+    if result.is_locked:
+        raise LockOrderViolation(kind=LockKind.STORY.name)
+    tx.lock_order.hold(LockKind.STORY, key)
+    return result
+
+
+def refusal(result: AppendResult, request: AppendRequest) -> LivingWorldError | None:
+    """Return the error that a result means, or None when the scene is stored."""
+    match result.status:
+        case "appended" | "replayed":
+            return None
+        case "stale_head":
+            return StaleHead(expected=request.expected_head, actual=result.parent_number or 0)
+        case "choice_not_found":
+            return ChoiceNotFound(choice=request.scene.chosen_choice, scene_number=result.parent_number or 0)
+    return _REFUSALS[result.status](story_id=request.story_id)
+
+
+_REFUSALS: Final[dict[str, type[LivingWorldError]]] = {
+    "story_not_found": StoryNotFound,
+    "archived": Archived,
+    "branch_not_found": BranchNotFound,
+    "character_not_found": CharacterNotFound,
+    "request_key_reused": RequestKeyReused,
+}
+
+
+def _result(row: Row[Any]) -> AppendResult:
+    return AppendResult(
+        status=row.status,
+        scene_number=row.scene_number,
+        parent_number=row.parent_scene_number,
+        position=row.position,
+        branch_number=row.branch_number,
+        created_at=row.created_at,
+    )

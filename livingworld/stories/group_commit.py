@@ -1,0 +1,187 @@
+"""Group commit: appends that wait at the same moment in one process are written by one statement.
+
+Nothing is delayed to make a group: what arrives while statements are under way goes with the next one. A story has at
+most one statement under way, so its scenes are stored in the order in which they were asked for, and a story that
+another transaction holds is taken out of the group and waited for alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from livingworld.database.transaction import UnitOfWork
+from livingworld.errors import CommitUnknown, Conflict, DatabaseFailure, NotFound
+from livingworld.stories.appending import AppendRequest, AppendResult, append_together
+
+#: Most statements under way at once: one is written by the server while the other's answers are handed out.
+_STATEMENTS: Final = 2
+#: Most statements that may at once wait for a story which another transaction holds.
+_WAITING_STATEMENTS: Final = 4
+#: Most scenes of one statement.
+_GROUP: Final = 64
+#: Most characters of text of one statement, beyond its first scene.
+_GROUP_CHARACTERS: Final = 4_000_000
+
+
+@dataclass(slots=True)
+class _Waiter:
+    request: AppendRequest
+    result: asyncio.Future[AppendResult]
+
+    def answer(self, outcome: AppendResult | Exception) -> None:
+        if self.result.done():  # the caller was cancelled
+            return
+        if isinstance(outcome, Exception):
+            self.result.set_exception(outcome)
+        else:
+            self.result.set_result(outcome)
+
+
+class GroupCommit:
+    """The appends of one world in this process."""
+
+    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+        self._unit = unit
+        self._world_id = world_id
+        self._waiting: dict[UUID, list[_Waiter]] = {}
+        self._busy: set[UUID] = set()
+        self._statements = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._scheduled = False
+        self._lock_waits = asyncio.Semaphore(_WAITING_STATEMENTS)
+
+    async def append(self, request: AppendRequest) -> AppendResult:
+        """Store one scene and return what became of it; cancelled before it was sent, it is not sent."""
+        waiter = _Waiter(request, asyncio.get_running_loop().create_future())
+        self._waiting.setdefault(request.story_id, []).append(waiter)
+        self._schedule()
+        return await waiter.result
+
+    async def close(self) -> None:
+        """Wait until everything that was asked for has its answer."""
+        while self._tasks or self._waiting:
+            self._start_statements()
+            await asyncio.gather(*self._tasks)
+
+    def _schedule(self) -> None:
+        """Start once the tasks that are ready now have brought their scenes too."""
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._start_statements)
+
+    def _start_statements(self) -> None:
+        self._scheduled = False
+        while self._statements < _STATEMENTS and (group := self._next_group()):
+            self._statements += 1
+            self._start(self._write_group(group))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _next_group(self) -> list[_Waiter]:
+        """Take what waits for stories that are not under way, up to the limits of one statement."""
+        group: list[_Waiter] = []
+        characters = 0
+        for story_id in [story_id for story_id in self._waiting if story_id not in self._busy]:
+            waiters = [waiter for waiter in self._waiting.pop(story_id) if not waiter.result.done()]
+            while waiters and len(group) < _GROUP and (not group or characters < _GROUP_CHARACTERS):
+                waiter = waiters.pop(0)
+                characters += len(waiter.request.scene.content) + len(waiter.request.scene.raw_response or "")
+                group.append(waiter)
+                self._busy.add(story_id)
+            if waiters:
+                self._waiting[story_id] = waiters
+        return group
+
+    async def _write_group(self, group: list[_Waiter]) -> None:
+        """Write a group, and hand what could not be written at once to statements of their own."""
+        stories = _by_story(group)
+        locked: list[_Waiter] = []
+        try:
+            locked = await self._write(group, wait=len(stories) == 1)
+        finally:
+            self._statements -= 1
+            held = _by_story(locked)
+            self._busy -= stories.keys() - held.keys()
+            for waiters in held.values():
+                self._start(self._write_when_free(waiters))
+            self._schedule()
+
+    async def _write_when_free(self, waiters: list[_Waiter]) -> None:
+        """Write scenes of one story that another transaction holds, waiting for it alone."""
+        try:
+            async with self._lock_waits:
+                await self._write(waiters, wait=True)
+        finally:
+            self._busy.discard(waiters[0].request.story_id)
+            self._schedule()
+
+    async def _write(self, group: list[_Waiter], *, wait: bool) -> list[_Waiter]:
+        """Write a group, answer its waiters, and return those whose story another transaction holds."""
+        try:
+            results = await self._append(group, wait=wait)
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            alone = _may_go_alone(group, error)
+            _answer_all([waiter for waiter in group if waiter not in alone], error)
+        except asyncio.CancelledError:
+            for waiter in group:
+                waiter.result.cancel()
+            raise
+        else:
+            return _answer_each(group, results)
+        for waiter in alone:
+            await self._write([waiter], wait=True)
+        return []
+
+    async def _append(self, group: list[_Waiter], *, wait: bool) -> list[AppendResult]:
+        requests = [waiter.request for waiter in group]
+        repeatable = all(request.request_key is not None for request in requests)
+        return await self._unit.run(
+            lambda tx: append_together(tx, self._world_id, requests, wait=wait),
+            repeatable=repeatable,
+            single_statement=True,
+        )
+
+
+def _may_go_alone(group: list[_Waiter], error: Exception) -> list[_Waiter]:
+    """Return those of a failed group that may be tried alone, so that one bad scene fails by itself.
+
+    After a lost answer only a request key can tell what happened; without one it stays unknown.
+    """
+    if len(group) == 1:
+        return []
+    if isinstance(error, CommitUnknown):
+        return [waiter for waiter in group if waiter.request.request_key is not None]
+    return group if isinstance(error, DatabaseFailure | NotFound | Conflict) else []
+
+
+def _answer_each(group: list[_Waiter], results: list[AppendResult]) -> list[_Waiter]:
+    locked = []
+    for waiter, result in zip(group, results, strict=True):
+        if result.is_locked:
+            locked.append(waiter)
+        else:
+            waiter.answer(result)
+    return locked
+
+
+def _answer_all(group: Iterable[_Waiter], error: Exception) -> None:
+    for waiter in group:
+        own = copy.copy(error)  # one exception raised in two tasks would mix their tracebacks
+        own.__cause__ = error.__cause__
+        own.__suppress_context__ = True
+        waiter.answer(own)
+
+
+def _by_story(group: Iterable[_Waiter]) -> dict[UUID, list[_Waiter]]:
+    stories: dict[UUID, list[_Waiter]] = {}
+    for waiter in group:
+        stories.setdefault(waiter.request.story_id, []).append(waiter)
+    return stories

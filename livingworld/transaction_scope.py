@@ -1,0 +1,35 @@
+"""One transaction with every repository on it: the table of contents of a world."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from livingworld.characters.cast_names import WorldCastNames
+from livingworld.characters.repository import CharacterRepository
+from livingworld.database.transaction import Transaction, UnitOfWork
+from livingworld.stories.group_commit import GroupCommit
+from livingworld.stories.repository import StoryRepository
+from livingworld.stories.scene_appender import SceneAppender
+
+
+class WorldRepositories:
+    """Everything that is kept in one world; bound to it, so that no call reaches another world's rows."""
+
+    def __init__(self, unit: UnitOfWork, world_id: UUID, group_commit: GroupCommit | None = None) -> None:
+        self._id = world_id
+        self.stories = StoryRepository(
+            unit, world_id, SceneAppender(unit, world_id, WorldCastNames(world_id), group_commit)
+        )
+        self.characters = CharacterRepository(unit, world_id)
+
+    @property
+    def id(self) -> UUID:
+        """Id of the world."""
+        return self._id
+
+
+class TransactionScope(WorldRepositories):
+    """The repositories of a world inside one transaction: nothing they write is seen by others before it commits."""
+
+    def __init__(self, transaction: Transaction, world_id: UUID) -> None:
+        super().__init__(transaction, world_id)

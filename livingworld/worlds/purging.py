@@ -1,0 +1,31 @@
+"""The world's own part in its removal; workflows/purge_world.py has the order."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import delete, select
+
+from livingworld.database.idempotency import request_keys
+from livingworld.database.locks import LockKind
+from livingworld.database.revisions import revisions
+from livingworld.database.transaction import Transaction
+from livingworld.errors import WorldNotFound
+from livingworld.worlds.tables import worlds
+
+
+async def lock_for_purge(tx: Transaction, world_id: UUID) -> None:
+    """Keep everybody from putting anything new into the world; raises WorldNotFound.
+
+    Plain FOR UPDATE, because here inserts of children are what must wait.
+    """
+    tx.lock_order.enter(LockKind.WORLD)
+    statement = select(worlds.c.world_id).where(worlds.c.world_id == world_id).with_for_update()
+    if await tx.scalar(statement) is None:
+        raise WorldNotFound(world_id=world_id)
+
+
+async def remove_world(tx: Transaction, world_id: UUID) -> None:
+    """Remove what is kept for the world as a whole, and its row."""
+    for table in (revisions, request_keys, worlds):
+        await tx.execute(delete(table).where(table.c.world_id == world_id))

@@ -1,0 +1,27 @@
+"""What comes out: a world as a frozen record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldRecord:
+    """A world as it was when it was read."""
+
+    id: UUID
+    name: str
+    #: Whose world it is; the application's own word.
+    tenant: str | None
+    #: The application's own settings, a JSON object.
+    settings: Mapping[str, Any]
+    #: Raised by every change; `update` takes the one it decided on.
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    #: When it was archived, or None.
+    archived_at: datetime | None
