@@ -1,0 +1,71 @@
+# Needs Python 3.11 or newer and make, nothing else. Which Python: make PYTHON=python3.13 VENV=.venv-3.13 test
+PYTHON ?= python3
+VENV ?= .venv
+# More arguments for the command that a target runs: make test ARGS='-k races'
+ARGS ?=
+
+READY := $(VENV)/.ready
+RUN := $(VENV)/bin/python -m
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check check-format check-lint check-types check-imports check-docker check-migrations \
+	format bench constraints clean
+
+help: ## Show these lines
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+demo: $(READY) ## Watch many players write one world at once, into an embedded PostgreSQL
+	$(VENV)/bin/livingworld demo $(ARGS)
+
+test: $(READY) ## Run the tests, on an embedded PostgreSQL or the one that LIVINGWORLD_PG_BIN names
+	$(RUN) pytest $(ARGS)
+
+check: check-format check-lint check-types check-imports check-docker check-migrations ## Check format, lint, types, imports, docker files and migrations
+
+check-format: $(READY)
+	$(RUN) ruff format --check
+
+check-lint: $(READY)
+	$(RUN) ruff check
+
+check-types: $(READY)
+	$(RUN) mypy
+
+check-imports: $(READY)
+	$(VENV)/bin/lint-imports --no-cache --no-logo
+
+check-docker: $(READY)
+	$(RUN) yamllint --strict docker .pre-commit-config.yaml .yamllint.yaml
+	$(VENV)/bin/hadolint docker/Dockerfile
+
+# An empty database is migrated and compared with the tables; nothing of it stays.
+check-migrations: $(READY)
+	$(RUN) pytest --quiet -m 'not slow' tests/migrations
+
+format: $(READY) ## Put the code into its form and mend what can be mended
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+bench: $(READY) ## Measure appends beside hand-written asyncpg and the ORM pattern
+	$(VENV)/bin/python benchmarks/append.py $(ARGS)
+
+# -c reaches what is installed; the variables reach the build backend (the first in pip before 25.3, the second since).
+# Their value is a relative path because pip splits it at spaces.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("livingworld needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+		$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+# uv resolves once for every Python and platform. Pins stay where they can; ARGS=--upgrade raises them all.
+constraints: ## Write constraints.txt anew from pyproject.toml
+	scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	$(PYTHON) -m venv "$$scratch" && "$$scratch/bin/pip" install --quiet --disable-pip-version-check uv && \
+	"$$scratch/bin/uv" pip compile --quiet --no-cache --universal --python-version 3.11 --extra dev \
+		--no-annotate --no-emit-package livingworld --custom-compile-command 'make constraints' \
+		--output-file constraints.txt $(ARGS) pyproject.toml
+
+clean: ## Remove everything that the other targets made
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -type d -name __pycache__ -prune -exec rm -rf {} +
