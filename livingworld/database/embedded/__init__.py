@@ -1,0 +1,17 @@
+"""A real PostgreSQL that starts on first use: unix socket only, shared by all processes of a user, stopped by the last.
+
+How it stays right whoever is killed when:
+
+- The kernel decides who may start or stop: both hold `start.lock` exclusively (flock, given back when a process ends).
+- The kernel counts who needs the server: every client holds `clients.lock` shared; the last one to leave gets it
+  exclusively and stops the server. A client killed with -9 no longer counts; when it was the only one, the server runs
+  on until the next client comes and goes.
+- Whether the server lives is asked at its socket, never read from a pid file.
+- A data directory is built beside its place and renamed when it is complete.
+"""
+
+from livingworld.database.embedded.binaries import find_binaries
+from livingworld.database.embedded.layout import default_home
+from livingworld.database.embedded.server import EmbeddedServer
+
+__all__ = ["EmbeddedServer", "default_home", "find_binaries"]

@@ -1,0 +1,30 @@
+"""A point in time that several waits share."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Final
+
+#: Between two looks at something that only another process can change.
+POLL_SECONDS: Final = 0.02
+
+
+class Deadline:
+    """Ends a given time after it was made, by a clock that is never set back."""
+
+    def __init__(self, time_limit: timedelta) -> None:
+        self.time_limit = time_limit
+        self._end = time.monotonic() + time_limit.total_seconds()
+
+    @property
+    def remaining(self) -> timedelta:
+        """The time that is left, never less than a second: what is begun at the last moment gets a chance."""
+        return timedelta(seconds=max(1.0, self._end - time.monotonic()))
+
+    def pause(self) -> bool:
+        """Wait a moment and return True, or return False at once when the time is over."""
+        if time.monotonic() >= self._end:
+            return False
+        time.sleep(POLL_SECONDS)
+        return True

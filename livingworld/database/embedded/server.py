@@ -1,0 +1,163 @@
+"""The embedded server as one of its clients sees it."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Self
+
+from sqlalchemy import URL
+
+from livingworld.database.embedded import file_lock
+from livingworld.database.embedded.binaries import find_binaries, reachable_binaries, read_major_version
+from livingworld.database.embedded.data_directory import (
+    make_data,
+    make_directory,
+    make_private_directory,
+    refuse_closed_directory,
+)
+from livingworld.database.embedded.deadline import Deadline
+from livingworld.database.embedded.layout import PORT, Layout, default_home
+from livingworld.database.embedded.liveness import Liveness, ask
+from livingworld.database.embedded.postmaster import Postmaster
+from livingworld.database.embedded.server_account import ServerAccount
+from livingworld.errors import EmbeddedServerFailed
+
+
+class EmbeddedServer:
+    """One client of the server whose data is in `home`: the first starts it, the last stops it.
+
+    Every method blocks, may be called from several threads, and raises EmbeddedServerFailed, saying why, where the
+    server cannot run. Objects count as clients separately, in one process too. `conf` and `durable` are those of the
+    client that starts the server; `durable=False` gives up whatever a crash of the machine would have to spare.
+    """
+
+    def __init__(
+        self,
+        home: Path | None = None,
+        *,
+        binaries: Path | None = None,
+        durable: bool = True,
+        conf: Mapping[str, str] | None = None,
+        start_timeout: timedelta = timedelta(minutes=5),
+        stop_timeout: timedelta = timedelta(minutes=1),
+    ) -> None:
+        if sys.platform == "win32":
+            message = "the embedded server needs unix sockets and file locks; on Windows set LIVINGWORLD_DATABASE_URL"
+            raise EmbeddedServerFailed(message)
+        self._home = (home or default_home()).expanduser().resolve()
+        self._chosen_binaries = binaries
+        self._durable = durable
+        self._conf = dict(conf or {})
+        self._start_timeout = start_timeout
+        self._stop_timeout = stop_timeout
+        self._mutex = threading.Lock()
+        self._clients: IO[str] | None = None
+
+    @property
+    def socket_directory(self) -> Path:
+        """Where the socket is while the server runs: what clients take as host."""
+        return self._layout.socket_directory(self._account.uid)
+
+    def url(self, database: str = "postgres") -> str:
+        """Return the URL of a database on this server for SQLAlchemy and asyncpg."""
+        query = {"host": str(self.socket_directory), "port": str(PORT)}  # without a port, PGPORT would decide
+        url = URL.create("postgresql+asyncpg", username="postgres", database=database, query=query)
+        return url.render_as_string(hide_password=False)
+
+    def start(self) -> Self:
+        """Return when the server takes connections; this object then keeps it running until stop()."""
+        with self._alone():
+            deadline = Deadline(self._start_timeout)
+            make_directory(self._layout.directory, self._account)
+            with contextlib.ExitStack() as undo, file_lock.exclusive(self._layout.start_lock, deadline):
+                clients = self._clients or undo.enter_context(file_lock.join(self._layout.clients_lock))
+                self._bring_up(deadline)
+                undo.pop_all()
+                self._clients = clients
+            atexit.unregister(self.stop)
+            atexit.register(self.stop)  # for a process that ends without closing what it opened
+        return self
+
+    def ensure_running(self) -> None:
+        """Start the server again if it died while this object held it; costs one connect while it lives."""
+        with self._alone():
+            if self._clients is None:
+                message = "start() was not called, or stop() was"
+                raise EmbeddedServerFailed(message)
+            if ask(self.socket_directory) is not Liveness.READY:
+                deadline = Deadline(self._start_timeout)
+                with file_lock.exclusive(self._layout.start_lock, deadline):
+                    self._bring_up(deadline)
+
+    def stop(self) -> None:
+        """Leave the server; the last one to leave stops it. Without start() nothing happens."""
+        with self._alone():
+            if self._clients is None:
+                return
+            atexit.unregister(self.stop)
+            clients, self._clients = self._clients, None
+            deadline = Deadline(self._stop_timeout)
+            with clients, file_lock.exclusive(self._layout.start_lock, deadline):
+                clients.close()
+                if file_lock.is_free(self._layout.clients_lock):
+                    self._postmaster().shut_down(deadline)
+                    self._remove_distant_socket_directory()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @cached_property
+    def _binaries(self) -> Path:
+        return self._chosen_binaries or find_binaries()
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return Layout(self._home, read_major_version(self._binaries))
+
+    @cached_property
+    def _account(self) -> ServerAccount:
+        return ServerAccount.choose(self._layout.data)
+
+    def _postmaster(self) -> Postmaster:
+        binaries = reachable_binaries(self._binaries, self._account, self._layout.directory)
+        return Postmaster(self._layout, self._account, binaries, self.socket_directory)
+
+    def _bring_up(self, deadline: Deadline) -> None:
+        if ask(self.socket_directory) is Liveness.READY:
+            return
+        refuse_closed_directory(self._layout.directory, self._account)
+        postmaster = self._postmaster()
+        data, account = self._layout.data, self._account
+        make_data(data, postmaster.binaries, account, durable=self._durable, time_limit=deadline.remaining)
+        make_private_directory(self.socket_directory, account)
+        postmaster.bring_up(self._conf, durable=self._durable, deadline=deadline)
+
+    def _remove_distant_socket_directory(self) -> None:
+        if self._layout.directory not in self.socket_directory.parents:
+            with contextlib.suppress(OSError):  # somebody put something there: not ours to remove
+                self.socket_directory.rmdir()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold this object's own lock, and name what the operating system refuses."""
+        limit = self._start_timeout + self._stop_timeout
+        if not self._mutex.acquire(timeout=limit.total_seconds()):
+            message = f"another thread has been starting or stopping the server for longer than {limit}"
+            raise EmbeddedServerFailed(message)
+        try:
+            yield
+        except OSError as error:
+            message = f"the embedded server's files in {self._home} cannot be used: {error}"
+            raise EmbeddedServerFailed(message) from error
+        finally:
+            self._mutex.release()

@@ -1,0 +1,91 @@
+"""pytest's fixtures: a database of its own for each test, cloned from one that was migrated once in the session."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from pytest_postgresql import factories
+from pytest_postgresql.executors import NoopExecutor
+from pytest_postgresql.janitor import DatabaseJanitor
+
+from livingworld import LivingWorld, Story, World
+from livingworld.database import migrations
+from livingworld.testing.server import ServerAddress, running_server
+
+#: No two sessions, also of two machines on one server, share a name; in each worker of xdist it is another one.
+_SESSION: Final = f"livingworld_test_{os.getpid()}_{secrets.token_hex(4)}"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(request: pytest.FixtureRequest) -> Iterator[ServerAddress]:
+    """Give the server of the session; an embedded one ends with it and leaves nothing."""
+    with running_server(request) as address:
+        yield address
+
+
+def _migrate(*, host: str, port: str | int, user: str, password: str | None, dbname: str, **_: Any) -> None:  # noqa: ANN401
+    url = ServerAddress(host, int(port), user, password).url(dbname)
+    with ThreadPoolExecutor(1) as thread:  # a loop may be running in this one
+        thread.submit(asyncio.run, migrations.upgrade(url)).result()
+
+
+#: The template: created and migrated once, dropped at the end of the session, also when tests failed.
+migrated_template = factories.postgresql_noproc(depends_on="postgresql_server", dbname=_SESSION, load=[_migrate])
+
+
+@pytest.fixture
+def database_url(postgresql_server: ServerAddress, migrated_template: NoopExecutor) -> Iterator[str]:
+    """Give the URL of a fresh, migrated database; connections that the test left open are ended."""
+    with _fresh_database(postgresql_server, template=migrated_template.template_dbname) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(postgresql_server: ServerAddress) -> Iterator[str]:
+    """Give the URL of a fresh database in which nothing was created; connections left open are ended."""
+    with _fresh_database(postgresql_server, template="template0") as url:
+        yield url
+
+
+@contextmanager
+def _fresh_database(server: ServerAddress, *, template: str) -> Iterator[str]:
+    name = f"{_SESSION}_{next(_numbers)}"
+    with DatabaseJanitor(
+        user=server.user,
+        host=server.host,
+        port=server.port,
+        password=server.password,
+        dbname=name,
+        template_dbname=template,
+        maintenance_dbname=server.maintenance_dbname,
+    ):
+        yield server.url(name)
+
+
+@pytest_asyncio.fixture
+async def livingworld(database_url: str) -> AsyncIterator[LivingWorld]:
+    """Give an open LivingWorld on a fresh database."""
+    async with LivingWorld.open(database_url=database_url) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def world(livingworld: LivingWorld) -> World:
+    """Give a world without stories."""
+    return await livingworld.worlds.create("Saltmarsh")
+
+
+@pytest_asyncio.fixture
+async def story(world: World) -> Story:
+    """Give a story without scenes."""
+    return await world.stories.create("The Causeway", premise="A lantern on the wrong side of the water.")

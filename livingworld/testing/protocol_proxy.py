@@ -1,0 +1,220 @@
+"""A proxy in front of PostgreSQL that lets something happen exactly before, or exactly after, one statement.
+
+    async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
+        proxy.at(Moment.AFTER, "COMMIT", cut)  # committed, and nobody will ever be told
+        ...
+
+"After" means that the server has carried the statement out and its answer has not been passed on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from asyncio import IncompleteReadError, StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from sqlalchemy import make_url
+
+from livingworld.testing.frontend_statements import FrontendStatements, Message, read_message, read_startup
+from livingworld.testing.staged_races import connection_arguments
+
+_TLS_REQUESTS: Final = frozenset({80877103, 80877104})
+_CANCEL_REQUEST: Final = 80877102
+_NO: Final = b"N"
+_GONE: Final = (OSError, IncompleteReadError)
+
+
+class Moment(Enum):
+    """On which side of a statement something happens."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+@dataclass(slots=True)
+class Fault:
+    """Something that happens once, at one statement."""
+
+    text: str
+    nth: int
+    moment: Moment
+    act: Callable[[ProxiedConnection], Awaitable[None]]
+    #: Set when the statement was there, before the act.
+    happened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def meets(self, statement: str) -> bool:
+        """Return whether this is the statement; the ones before it are counted."""
+        if self.happened.is_set() or self.text not in statement:
+            return False
+        self.nth -= 1
+        return self.nth == 0
+
+
+async def cut(connection: ProxiedConnection) -> None:
+    """End the connection on both sides, without a word to either."""
+    connection.abort()
+
+
+class ProxiedConnection:
+    """One client's connection, message by message."""
+
+    def __init__(self, proxy: ProtocolProxy, client: tuple[StreamReader, StreamWriter]) -> None:
+        self._proxy = proxy
+        self._from_client, self._to_client = client
+        self._statements = FrontendStatements()
+        #: Whose answer is held back.
+        self._awaited: Fault | None = None
+        #: The process that serves it.
+        self.backend_pid = 0
+
+    def abort(self) -> None:
+        """End the connection on both sides."""
+        self._to_client.transport.abort()
+        self._to_server.transport.abort()
+
+    async def serve(self) -> None:
+        """Pass messages on until one side has gone."""
+        code, startup = await self._startup()
+        self._from_server, self._to_server = await self._proxy.connect()
+        try:
+            self._to_server.write(startup)
+            if code != _CANCEL_REQUEST:
+                await asyncio.gather(self._pump(self._upstream()), self._pump(self._downstream()))
+        finally:
+            self._to_server.close()
+
+    async def _startup(self) -> tuple[int, bytes]:
+        code, startup = await read_startup(self._from_client)
+        await self._proxy.flowing.wait()
+        if code not in _TLS_REQUESTS:
+            return code, startup
+        self._to_client.write(_NO)
+        return await self._startup()
+
+    async def _pump(self, messages: Awaitable[None]) -> None:
+        with contextlib.suppress(*_GONE):
+            await messages
+        self._to_client.close()
+        self._to_server.close()
+
+    async def _upstream(self) -> None:
+        while True:
+            message = await read_message(self._from_client)
+            if (statement := self._statements.run_by(message)) is not None:
+                await self._meet(self._proxy.met(statement))
+            await self._pass(message, self._to_server)
+
+    async def _meet(self, fault: Fault | None) -> None:
+        if fault is None:
+            return
+        fault.happened.set()
+        if fault.moment is Moment.BEFORE:
+            await fault.act(self)
+        else:
+            self._awaited = fault
+
+    async def _downstream(self) -> None:
+        held: list[Message] = []
+        while True:
+            message = await read_message(self._from_server)
+            if message.kind == b"K":
+                self.backend_pid = int.from_bytes(message.body[:4])
+            held.append(message)
+            if self._awaited is not None:
+                if message.kind != b"Z":
+                    continue
+                fault, self._awaited = self._awaited, None
+                await fault.act(self)
+            for each in held:
+                await self._pass(each, self._to_client)
+            held.clear()
+
+    async def _pass(self, message: Message, writer: StreamWriter) -> None:
+        await self._proxy.flowing.wait()
+        writer.write(message.encode())
+        await writer.drain()
+
+
+class ProtocolProxy:
+    """Passes everything on, but for the faults that are set."""
+
+    def __init__(self, upstream_url: str) -> None:
+        self._upstream = connection_arguments(upstream_url)
+        self._faults: list[Fault] = []
+        #: Where clients connect; set once the proxy listens.
+        self.url = upstream_url
+        #: Every statement that a client ran, BEGIN and COMMIT included.
+        self.statements: list[str] = []
+        #: While this is cleared nothing passes and nobody is told: a network that lost its cable.
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+
+    def at(
+        self,
+        moment: Moment,
+        text: str,
+        act: Callable[[ProxiedConnection], Awaitable[None]] = cut,
+        *,
+        nth: int = 1,
+    ) -> Fault:
+        """Let `act` happen at the nth statement from now with `text` in it; then go on, if the connection still can."""
+        fault = Fault(text, nth, moment, act)
+        self._faults.append(fault)
+        return fault
+
+    def forget(self) -> None:
+        """Take back the faults that have not happened."""
+        self._faults.clear()
+
+    def met(self, statement: str) -> Fault | None:
+        """Note a statement and return the fault that is due at it."""
+        self.statements.append(statement)
+        due = [fault for fault in self._faults if fault.meets(statement)]
+        for fault in due:
+            self._faults.remove(fault)
+        return due[0] if due else None
+
+    async def connect(self) -> tuple[StreamReader, StreamWriter]:
+        """Open a connection to the server."""
+        host, port = self._upstream["host"] or "localhost", self._upstream["port"]
+        if host.startswith("/"):
+            return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+        return await asyncio.open_connection(host, port)
+
+
+@asynccontextmanager
+async def protocol_proxy(url: str) -> AsyncIterator[ProtocolProxy]:
+    """Give a proxy in front of the database of an SQLAlchemy URL; connections through it end with the block.
+
+    It listens on a port of 127.0.0.1 and takes no TLS, on neither side.
+    """
+    proxy = ProtocolProxy(url)
+    serving: set[asyncio.Task[None]] = set()
+
+    async def accept(reader: StreamReader, writer: StreamWriter) -> None:
+        serving.add(task := asyncio.create_task(_serve(proxy, reader, writer)))
+        task.add_done_callback(serving.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    proxy.url = make_url(url).set(host="127.0.0.1", port=port, query={}).render_as_string(hide_password=False)
+    try:
+        yield proxy
+    finally:
+        server.close()
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
+
+async def _serve(proxy: ProtocolProxy, reader: StreamReader, writer: StreamWriter) -> None:
+    try:
+        with contextlib.suppress(*_GONE):
+            await ProxiedConnection(proxy, (reader, writer)).serve()
+    finally:
+        writer.close()

