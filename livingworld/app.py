@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from livingworld.database.idempotency import find_result, record_result, request
 from livingworld.database.transaction import Transaction
 from livingworld.errors import InvalidType
 from livingworld.inputs import check_json, check_json_object, check_text, check_uuid
+from livingworld.observability import events
 from livingworld.settings import Settings
 from livingworld.stories.group_commit import GroupCommit
 from livingworld.transaction_scope import TransactionScope, WorldRepositories
@@ -173,7 +175,9 @@ async def _connected(database: Database) -> AsyncIterator[LivingWorld]:
 async def _embedded_server() -> AsyncIterator[EmbeddedServer]:
     server = EmbeddedServer()
     try:
+        began = time.monotonic()
         await asyncio.to_thread(server.start)
+        events.emit(events.EMBEDDED_SERVER_STARTED, milliseconds=round((time.monotonic() - began) * 1000))
         yield server
     finally:
         await asyncio.to_thread(server.stop)
@@ -181,6 +185,8 @@ async def _embedded_server() -> AsyncIterator[EmbeddedServer]:
 
 def _reviving(server: EmbeddedServer) -> Callable[[], Awaitable[None]]:
     async def revive() -> None:
+        began = time.monotonic()
         await asyncio.to_thread(server.ensure_running)
+        events.emit(events.EMBEDDED_SERVER_RESTARTED, milliseconds=round((time.monotonic() - began) * 1000))
 
     return revive

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, Failure, RetryKind, name_failure
 from livingworld.database.engine import transaction_limits
-from livingworld.database.retry import Budgets, RolledBack
+from livingworld.database.retry import RolledBack, run_within_budgets
 from livingworld.database.transaction import T, Transaction, Work
 from livingworld.errors import (
     CommitUnknown,
@@ -56,7 +56,7 @@ class Database:
 
         lost: RolledBack | None = None
         try:
-            return await Budgets(self._settings).retrying()(unit)
+            return await run_within_budgets(unit, self._settings)
         except RolledBack as signal:
             lost = signal
         except Exception as error:

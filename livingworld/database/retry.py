@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState
 
@@ -12,6 +14,8 @@ from livingworld.database.driver_errors import DriverError, RetryKind
 from livingworld.errors import LivingWorldError
 from livingworld.observability import events
 from livingworld.settings import Settings
+
+T = TypeVar("T")
 
 _FIRST_WAIT_SECONDS = {RetryKind.CONFLICT: 0.005, RetryKind.OUTAGE: 0.2}
 _LONGEST_WAIT_SECONDS = {RetryKind.CONFLICT: 0.25, RetryKind.OUTAGE: 5.0}
@@ -25,6 +29,27 @@ class RolledBack(Exception):  # noqa: N818 - a signal to the retry loop, never s
         self.error = error
         self.cause = cause
         self.kind = kind
+
+
+async def run_within_budgets(unit: Callable[[], Awaitable[T]], settings: Settings) -> T:
+    """Run a unit until it succeeds, fails for good, or a budget or the time is used up; then raise its last error.
+
+    The loop is entered with the first failure in hand: most units never need it, and it costs half a statement.
+    """
+    failed: RolledBack | None = None
+    try:
+        return await unit()
+    except RolledBack as signal:
+        failed = signal
+
+    async def again() -> T:
+        nonlocal failed
+        if failed is not None:
+            first, failed = failed, None
+            raise first
+        return await unit()
+
+    return await Budgets(settings).retrying()(again)
 
 
 @dataclass

@@ -1,12 +1,14 @@
 -- Append scenes: one row comes back for each input, in the order of the inputs, and each input succeeds or is refused
 -- alone. Never changed once released: new behaviour is append_scenes_v2.
 --
--- The lock is taken in one statement and everything is decided in later ones. At READ COMMITTED each of those sees a
--- fresh snapshot; one statement doing both would judge the branch as it was before the wait. Under any other isolation
--- level that would happen even here, so the function refuses to run.
+-- Three steps, each in statements of its own: lock the stories; look and decide; write what was accepted. At READ
+-- COMMITTED each statement sees a fresh snapshot, so the decision is made on what is true under the lock; one statement
+-- doing both would judge the branch as it was before the wait. Under any other isolation level that would happen even
+-- here, so the function refuses to run.
 --
--- wait = false skips stories that another transaction holds (status 'locked'): a caller that brings several stories
--- never waits with one in its hands, so it cannot deadlock and a slow writer of one story holds no other up.
+-- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
+-- story (a caller that brings several stories must not wait with one in its hands: it could deadlock, and a slow writer
+-- of one story would hold up the others), and 'together' when the input depends on another one of the same call.
 CREATE FUNCTION livingworld.append_scenes_v1(
     in_world_id uuid,
     in_wait boolean,
@@ -24,26 +26,50 @@ CREATE FUNCTION livingworld.append_scenes_v1(
     in_request_keys text[],
     in_request_hashes bytea[]
 ) RETURNS TABLE (
-    status text,                    -- appended, replayed, locked, or why it was refused
+    status text,                    -- appended, replayed, locked, together, or why it was refused
     scene_number integer,
     parent_scene_number integer,    -- when refused as stale: where the branch stands
-    timeline_number integer,
     "position" integer,
     branch_number integer,
     created_at timestamptz
 )
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
--- A plan is kept for the life of a connection: one made while the tables were small must not scan them when they are not.
+-- One plan for the life of a connection: planning anew for each call costs more than the call. It must not scan tables
+-- that were small when it was made.
+SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $function$
 #variable_conflict use_column
 DECLARE
-    locked uuid[];
     input record;
-    place record;
-    earlier record;
+    locked uuid[];
+    -- Where the story at hand stands, accepted inputs included.
+    at_story uuid;
+    at_branch integer;
+    at_number integer;
+    at_head integer;
+    at_position integer;
+    at_timeline integer;
+    at_tip integer;
+    last_timeline integer;
+    new_keys text[];
+    -- The answers, by input.
+    answers text[] := array_fill(NULL::text, ARRAY[cardinality(in_story_ids)]);
+    numbers integer[] := array_fill(NULL::integer, ARRAY[cardinality(in_story_ids)]);
+    parents integer[] := numbers;
+    positions integer[] := numbers;
+    timelines integer[] := numbers;
+    branches integer[] := numbers;
+    -- Where each story stands in the end.
+    moved integer := 0;
+    to_stories uuid[] := '{}';
+    to_branches integer[] := '{}';
+    to_numbers integer[] := '{}';
+    to_positions integer[] := '{}';
+    to_timelines integer[] := '{}';
+    to_last_timelines integer[] := '{}';
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'append_scenes_v1 needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
@@ -64,131 +90,163 @@ BEGIN
     END IF;
 
     FOR input IN
-        SELECT * FROM unnest(
-            in_story_ids, in_branch_numbers, in_expected_heads, in_contents, in_chosen_choices, in_locations,
-            in_story_times, in_metadata, in_raw_responses, in_choices, in_cast, in_request_keys, in_request_hashes
-        ) AS given (
-            story_id, branch_number, expected_head, content, chosen_choice, location,
-            story_time, metadata, raw_response, choices, cast_members, request_key, request_hash
+        SELECT given.*, s.story_id IS NOT NULL AS found, s.archived_at IS NOT NULL AS archived, s.last_scene_number,
+               s.last_timeline_number, b.branch_number AS branch, b.head_scene_number, b.head_timeline, b.head_position,
+               t.fork_position, t.tip_position, k.request_hash = given.request_hash AS same_request,
+               (k.result ->> 'scene_number')::integer AS earlier_number
+        FROM unnest(
+            in_story_ids, in_branch_numbers, in_expected_heads, in_chosen_choices, in_cast, in_request_keys,
+            in_request_hashes
+        ) WITH ORDINALITY AS given (
+            story_id, branch_number, expected_head, chosen_choice, cast_members, request_key, request_hash, ordinal
         )
-    LOOP
-        status := NULL; scene_number := NULL; parent_scene_number := NULL; timeline_number := NULL;
-        "position" := NULL; branch_number := NULL; created_at := now();
-
-        SELECT s.last_scene_number, s.last_timeline_number, s.archived_at, b.branch_number AS number,
-               b.head_scene_number, b.head_timeline, b.head_position, t.fork_position, t.tip_position
-        INTO place
-        FROM livingworld.stories s
+        LEFT JOIN livingworld.stories s ON s.world_id = in_world_id AND s.story_id = given.story_id
         LEFT JOIN livingworld.branches b
-            ON b.world_id = s.world_id AND b.story_id = s.story_id
-            AND b.branch_number = coalesce(input.branch_number, s.current_branch)
+            ON b.world_id = in_world_id AND b.story_id = s.story_id
+            AND b.branch_number = coalesce(given.branch_number, s.current_branch)
         LEFT JOIN livingworld.timelines t
-            ON t.world_id = b.world_id AND t.story_id = b.story_id AND t.timeline_number = b.head_timeline
-        WHERE s.world_id = in_world_id AND s.story_id = input.story_id;
-
-        IF NOT FOUND THEN
-            status := 'story_not_found'; RETURN NEXT; CONTINUE;
+            ON t.world_id = in_world_id AND t.story_id = b.story_id AND t.timeline_number = b.head_timeline
+        LEFT JOIN livingworld.request_keys k
+            ON k.world_id = in_world_id AND k.scope_id = s.story_id AND k.request_key = given.request_key
+        ORDER BY given.story_id, given.ordinal
+    LOOP
+        IF at_story IS DISTINCT FROM input.story_id THEN
+            at_story := input.story_id;
+            at_branch := input.branch;
+            at_number := input.last_scene_number;
+            at_head := input.head_scene_number;
+            at_position := input.head_position;
+            at_timeline := input.head_timeline;
+            at_tip := input.tip_position;
+            last_timeline := input.last_timeline_number;
+            new_keys := '{}';
         END IF;
-        IF locked IS NULL OR input.story_id <> ALL (locked) THEN
-            status := 'locked'; RETURN NEXT; CONTINUE;
+        branches[input.ordinal] := input.branch;
+        parents[input.ordinal] := at_head;
+        IF input.same_request THEN
+            numbers[input.ordinal] := input.earlier_number;
         END IF;
-
-        IF input.request_key IS NOT NULL THEN
-            SELECT k.request_hash, (k.result ->> 'scene_number')::integer AS scene_number INTO earlier
-            FROM livingworld.request_keys k
-            WHERE k.world_id = in_world_id AND k.scope_id = input.story_id AND k.request_key = input.request_key;
-            IF FOUND AND earlier.request_hash = input.request_hash THEN
-                status := 'replayed'; scene_number := earlier.scene_number; RETURN NEXT; CONTINUE;
-            ELSIF FOUND THEN
-                status := 'request_key_reused'; RETURN NEXT; CONTINUE;
-            END IF;
-        END IF;
-
-        branch_number := place.number;
-        parent_scene_number := place.head_scene_number;
-        status := CASE
-            WHEN place.archived_at IS NOT NULL THEN 'archived'
-            WHEN place.number IS NULL THEN 'branch_not_found'
-            WHEN input.expected_head <> coalesce(place.head_scene_number, 0) THEN 'stale_head'
+        answers[input.ordinal] := CASE
+            WHEN NOT input.found THEN 'story_not_found'
+            WHEN locked IS NULL OR input.story_id <> ALL (locked) THEN 'locked'
+            WHEN input.same_request THEN 'replayed'
+            WHEN NOT input.same_request THEN 'request_key_reused'
+            WHEN input.archived THEN 'archived'
+            WHEN input.branch IS NULL THEN 'branch_not_found'
+            WHEN input.branch <> at_branch OR input.request_key = ANY (new_keys)
+                OR (input.chosen_choice IS NOT NULL AND at_number > input.last_scene_number) THEN 'together'
+            WHEN input.expected_head <> coalesce(at_head, 0) THEN 'stale_head'
+            WHEN input.chosen_choice IS NOT NULL AND NOT EXISTS (
+                SELECT FROM livingworld.choices c
+                WHERE c.world_id = in_world_id AND c.story_id = input.story_id AND c.scene_number = at_head
+                    AND c.choice_number = input.chosen_choice
+            ) THEN 'choice_not_found'
+            WHEN input.cast_members <> '[]' AND EXISTS (
+                SELECT FROM jsonb_to_recordset(input.cast_members::jsonb) AS m (character_id uuid)
+                WHERE NOT EXISTS (
+                    SELECT FROM livingworld.characters c
+                    WHERE c.world_id = in_world_id AND c.character_id = m.character_id
+                )
+            ) THEN 'character_not_found'
+            ELSE 'appended'
         END;
-        IF status IS NOT NULL THEN
-            RETURN NEXT; CONTINUE;
-        END IF;
-        IF input.chosen_choice IS NOT NULL AND NOT EXISTS (
-            SELECT FROM livingworld.choices c
-            WHERE c.world_id = in_world_id AND c.story_id = input.story_id
-                AND c.scene_number = place.head_scene_number AND c.choice_number = input.chosen_choice
-        ) THEN
-            status := 'choice_not_found'; RETURN NEXT; CONTINUE;
-        END IF;
-        IF input.cast_members <> '[]' AND EXISTS (
-            SELECT FROM jsonb_to_recordset(input.cast_members::jsonb) AS m (character_id uuid)
-            WHERE NOT EXISTS (
-                SELECT FROM livingworld.characters c
-                WHERE c.world_id = in_world_id AND c.character_id = m.character_id
-            )
-        ) THEN
-            status := 'character_not_found'; RETURN NEXT; CONTINUE;
-        END IF;
+        CONTINUE WHEN answers[input.ordinal] <> 'appended';
 
-        scene_number := place.last_scene_number + 1;
-        "position" := place.head_position + 1;
-        IF place.head_position = place.tip_position THEN
-            timeline_number := place.head_timeline;
-            UPDATE livingworld.timelines t SET tip_position = place.head_position + 1
-            WHERE t.world_id = in_world_id AND t.story_id = input.story_id AND t.timeline_number = place.head_timeline;
-        ELSE
-            -- The next position of the old timeline is taken: this scene begins a new one.
-            timeline_number := place.last_timeline_number + 1;
+        IF at_position <> at_tip THEN
+            -- The next position of this timeline is taken: the scene begins a new one.
+            last_timeline := last_timeline + 1;
             INSERT INTO livingworld.timelines
                 (world_id, story_id, timeline_number, parent_timeline, fork_position, tip_position)
-            VALUES (in_world_id, input.story_id, place.last_timeline_number + 1, place.head_timeline,
-                    place.head_position, place.head_position + 1);
+            VALUES (in_world_id, input.story_id, last_timeline, at_timeline, at_position, at_position);
             INSERT INTO livingworld.timeline_lineage
                 (world_id, story_id, timeline_number, owner_timeline, from_position, to_position)
-            SELECT in_world_id, input.story_id, place.last_timeline_number + 1, l.owner_timeline, l.from_position,
-                   least(l.to_position, place.head_position)
+            SELECT in_world_id, input.story_id, last_timeline, l.owner_timeline, l.from_position,
+                   least(l.to_position, at_position)
             FROM livingworld.timeline_lineage l
-            WHERE l.world_id = in_world_id AND l.story_id = input.story_id
-                AND l.timeline_number = place.head_timeline AND l.from_position <= place.head_position
+            WHERE l.world_id = in_world_id AND l.story_id = input.story_id AND l.timeline_number = at_timeline
+                AND l.from_position <= at_position
             UNION ALL
-            SELECT in_world_id, input.story_id, place.last_timeline_number + 1, place.head_timeline,
-                   place.fork_position + 1, place.head_position
-            WHERE place.head_position > place.fork_position;
+            SELECT in_world_id, input.story_id, last_timeline, at_timeline, input.fork_position + 1, at_position
+            WHERE at_position > input.fork_position;
+            at_timeline := last_timeline;
         END IF;
+        at_number := at_number + 1;
+        at_head := at_number;
+        at_position := at_position + 1;
+        at_tip := at_position;
+        new_keys := new_keys || input.request_key;
+
+        numbers[input.ordinal] := at_number;
+        positions[input.ordinal] := at_position;
+        timelines[input.ordinal] := at_timeline;
+        IF moved = 0 OR to_stories[moved] <> at_story THEN
+            moved := moved + 1;
+        END IF;
+        to_stories[moved] := at_story;
+        to_branches[moved] := at_branch;
+        to_numbers[moved] := at_number;
+        to_positions[moved] := at_position;
+        to_timelines[moved] := at_timeline;
+        to_last_timelines[moved] := last_timeline;
+    END LOOP;
+
+    IF moved > 0 THEN
+        UPDATE livingworld.timelines t SET tip_position = m.position
+        FROM unnest(to_stories, to_timelines, to_positions) AS m (story_id, timeline_number, position)
+        WHERE t.world_id = in_world_id AND t.story_id = m.story_id AND t.timeline_number = m.timeline_number;
 
         INSERT INTO livingworld.scenes
-            (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content,
-             chosen_choice, location, story_time, metadata, raw_response)
-        VALUES (in_world_id, input.story_id, place.last_scene_number + 1, place.head_scene_number,
-                append_scenes_v1.timeline_number, place.head_position + 1, input.content, input.chosen_choice,
-                input.location, input.story_time, input.metadata::jsonb, input.raw_response);
-        IF input.choices <> '[]' THEN
-            INSERT INTO livingworld.choices (world_id, story_id, scene_number, choice_number, content)
-            SELECT in_world_id, input.story_id, place.last_scene_number + 1, c.choice_number, c.content
-            FROM jsonb_array_elements_text(input.choices::jsonb) WITH ORDINALITY AS c (content, choice_number);
-        END IF;
-        IF input.cast_members <> '[]' THEN
+            (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, chosen_choice,
+             location, story_time, metadata, raw_response)
+        SELECT in_world_id, g.story_id, g.number, g.parent, g.timeline, g.position, g.content, g.chosen_choice,
+               g.location, g.story_time, g.metadata::jsonb, g.raw_response
+        FROM unnest(
+            answers, in_story_ids, numbers, parents, timelines, positions, in_contents, in_chosen_choices, in_locations,
+            in_story_times, in_metadata, in_raw_responses
+        ) AS g (
+            answer, story_id, number, parent, timeline, position, content, chosen_choice, location,
+            story_time, metadata, raw_response
+        )
+        WHERE g.answer = 'appended';
+
+        INSERT INTO livingworld.choices (world_id, story_id, scene_number, choice_number, content)
+        SELECT in_world_id, g.story_id, g.number, c.choice_number, c.content
+        FROM unnest(answers, in_story_ids, numbers, in_choices) AS g (answer, story_id, number, choices)
+        CROSS JOIN LATERAL jsonb_array_elements_text(g.choices::jsonb) WITH ORDINALITY AS c (content, choice_number)
+        WHERE g.answer = 'appended' AND g.choices <> '[]';
+
+        IF '[]' <> ANY (in_cast) THEN
             INSERT INTO livingworld.scene_cast (world_id, story_id, scene_number, character_id, role, importance)
-            SELECT in_world_id, input.story_id, place.last_scene_number + 1, m.character_id, m.role, m.importance
-            FROM jsonb_to_recordset(input.cast_members::jsonb)
-                AS m (character_id uuid, role text, importance double precision);
+            SELECT in_world_id, g.story_id, g.number, m.character_id, m.role, m.importance
+            FROM unnest(answers, in_story_ids, numbers, in_cast) AS g (answer, story_id, number, cast_members)
+            CROSS JOIN LATERAL jsonb_to_recordset(g.cast_members::jsonb)
+                AS m (character_id uuid, role text, importance double precision)
+            WHERE g.answer = 'appended' AND g.cast_members <> '[]';
         END IF;
+
         UPDATE livingworld.branches b
-        SET head_scene_number = place.last_scene_number + 1, head_timeline = append_scenes_v1.timeline_number,
-            head_position = place.head_position + 1, version = b.version + 1, updated_at = now()
-        WHERE b.world_id = in_world_id AND b.story_id = input.story_id AND b.branch_number = place.number;
+        SET head_scene_number = m.number, head_timeline = m.timeline_number, head_position = m.position,
+            version = b.version + 1, updated_at = now()
+        FROM unnest(to_stories, to_branches, to_numbers, to_timelines, to_positions)
+            AS m (story_id, branch_number, number, timeline_number, position)
+        WHERE b.world_id = in_world_id AND b.story_id = m.story_id AND b.branch_number = m.branch_number;
+
         UPDATE livingworld.stories s
-        SET last_scene_number = place.last_scene_number + 1,
-            last_timeline_number = greatest(s.last_timeline_number, append_scenes_v1.timeline_number)
-        WHERE s.world_id = in_world_id AND s.story_id = input.story_id;
-        IF input.request_key IS NOT NULL THEN
+        SET last_scene_number = m.number, last_timeline_number = m.last_timeline
+        FROM unnest(to_stories, to_numbers, to_last_timelines) AS m (story_id, number, last_timeline)
+        WHERE s.world_id = in_world_id AND s.story_id = m.story_id;
+
+        IF array_remove(in_request_keys, NULL) <> '{}' THEN
             INSERT INTO livingworld.request_keys (world_id, scope_id, request_key, request_hash, result)
-            VALUES (in_world_id, input.story_id, input.request_key, input.request_hash,
-                    jsonb_build_object('scene_number', place.last_scene_number + 1));
+            SELECT in_world_id, g.story_id, g.request_key, g.request_hash, jsonb_build_object('scene_number', g.number)
+            FROM unnest(answers, in_story_ids, numbers, in_request_keys, in_request_hashes)
+                AS g (answer, story_id, number, request_key, request_hash)
+            WHERE g.answer = 'appended' AND g.request_key IS NOT NULL;
         END IF;
-        status := 'appended';
-        RETURN NEXT;
-    END LOOP;
+    END IF;
+
+    RETURN QUERY
+        SELECT g.answer, g.number, g.parent, g.position, g.branch, now()
+        FROM unnest(answers, numbers, parents, positions, branches) AS g (answer, number, parent, position, branch);
 END
 $function$

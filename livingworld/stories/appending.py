@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Boolean, Integer, LargeBinary, Row, Text, Uuid, bindparam, text
+from sqlalchemy import Row
 
 from livingworld.database.idempotency import request_hash
 from livingworld.database.locks import LockKind, row_order_key
@@ -28,28 +28,8 @@ from livingworld.inputs import canonical_json
 from livingworld.stories.new_scene import NewScene
 from livingworld.stories.records import CastMember
 
-_ARRAYS: Final[dict[str, type[Any]]] = {
-    "story_ids": Uuid,
-    "branch_numbers": Integer,
-    "expected_heads": Integer,
-    "contents": Text,
-    "chosen_choices": Integer,
-    "locations": Text,
-    "story_times": Text,
-    "metadata": Text,
-    "raw_responses": Text,
-    "choices": Text,
-    "cast_members": Text,
-    "request_keys": Text,
-    "request_hashes": LargeBinary,
-}
-_APPEND: Final = text(
-    f"SELECT * FROM livingworld.append_scenes_v1(:world_id, :wait, {', '.join(f':{name}' for name in _ARRAYS)})"  # noqa: S608 - names from above
-).bindparams(
-    bindparam("world_id", type_=Uuid()),
-    bindparam("wait", type_=Boolean()),
-    *(bindparam(name, type_=ARRAY(kind())) for name, kind in _ARRAYS.items()),
-)
+#: As asyncpg takes it; the driver knows the types from the function.
+_APPEND: Final = f"SELECT * FROM livingworld.append_scenes_v1({', '.join(f'${number}' for number in range(1, 16))})"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +65,7 @@ class AppendRequest:
         )
 
     def values(self) -> tuple[Any, ...]:
-        """Return what this request puts into each of the statement's arrays."""
+        """Return what this request puts into each of the function's arrays, in their order."""
         scene = self.scene
         cast = [
             {"character_id": str(member.character), "role": member.role, "importance": member.importance}
@@ -120,18 +100,17 @@ class AppendResult:
     created_at: datetime
 
     @property
-    def is_locked(self) -> bool:
-        """Whether another transaction has the story and nothing was tried."""
-        return self.status == "locked"
+    def must_go_alone(self) -> bool:
+        """Whether nothing was tried: another transaction has the story, or it depends on another scene of the group."""
+        return self.status in {"locked", "together"}
 
 
 async def append_together(
     tx: Transaction, world_id: UUID, requests: Sequence[AppendRequest], *, wait: bool
 ) -> list[AppendResult]:
     """Append scenes by one statement and return one result for each, in order; see append_scenes_v1.sql."""
-    columns = zip(*(request.values() for request in requests), strict=True)
-    arrays = {name: list(column) for name, column in zip(_ARRAYS, columns, strict=True)}
-    rows = (await tx.execute(_APPEND, {"world_id": world_id, "wait": wait, **arrays})).all()
+    arrays = zip(*(request.values() for request in requests), strict=True)
+    rows = (await tx.execute_text(_APPEND, (world_id, wait, *arrays))).all()
     if len(rows) != len(requests):
         message = f"append_scenes_v1 answered {len(rows)} of {len(requests)} requests"
         raise AssertionError(message)
@@ -144,7 +123,7 @@ async def append_joined(tx: Transaction, world_id: UUID, request: AppendRequest)
     key = row_order_key({"world_id": world_id, "story_id": request.story_id})
     wait = not tx.lock_order.is_late(LockKind.STORY, key)
     (result,) = await append_together(tx, world_id, [request], wait=wait)
-    if result.is_locked:
+    if result.must_go_alone:
         raise LockOrderViolation(kind=LockKind.STORY.name)
     tx.lock_order.hold(LockKind.STORY, key)
     return result

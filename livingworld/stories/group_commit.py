@@ -24,6 +24,8 @@ _STATEMENTS: Final = 2
 _WAITING_STATEMENTS: Final = 4
 #: Most scenes of one statement.
 _GROUP: Final = 64
+#: So few scenes are not shared out among several statements.
+_SHARE: Final = 4
 #: Most characters of text of one statement, beyond its first scene.
 _GROUP_CHARACTERS: Final = 4_000_000
 
@@ -76,7 +78,9 @@ class GroupCommit:
 
     def _start_statements(self) -> None:
         self._scheduled = False
-        while self._statements < _STATEMENTS and (group := self._next_group()):
+        ready = sum(len(waiters) for story_id, waiters in self._waiting.items() if story_id not in self._busy)
+        share = max(_SHARE, ready // max(1, _STATEMENTS - self._statements))
+        while self._statements < _STATEMENTS and (group := self._next_group(min(share, _GROUP))):
             self._statements += 1
             self._start(self._write_group(group))
 
@@ -85,13 +89,13 @@ class GroupCommit:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _next_group(self) -> list[_Waiter]:
-        """Take what waits for stories that are not under way, up to the limits of one statement."""
+    def _next_group(self, limit: int) -> list[_Waiter]:
+        """Take up to `limit` scenes of stories that are not under way."""
         group: list[_Waiter] = []
         characters = 0
         for story_id in [story_id for story_id in self._waiting if story_id not in self._busy]:
             waiters = [waiter for waiter in self._waiting.pop(story_id) if not waiter.result.done()]
-            while waiters and len(group) < _GROUP and (not group or characters < _GROUP_CHARACTERS):
+            while waiters and len(group) < limit and (not group or characters < _GROUP_CHARACTERS):
                 waiter = waiters.pop(0)
                 characters += len(waiter.request.scene.content) + len(waiter.request.scene.raw_response or "")
                 group.append(waiter)
@@ -165,7 +169,7 @@ def _may_go_alone(group: list[_Waiter], error: Exception) -> list[_Waiter]:
 def _answer_each(group: list[_Waiter], results: list[AppendResult]) -> list[_Waiter]:
     locked = []
     for waiter, result in zip(group, results, strict=True):
-        if result.is_locked:
+        if result.must_go_alone:
             locked.append(waiter)
         else:
             waiter.answer(result)

@@ -9,6 +9,7 @@ from sqlalchemy import Row, select
 
 from livingworld.database.transaction import Transaction
 from livingworld.errors import BranchNotFound, SceneNotFound, StoryNotFound
+from livingworld.inputs import MAX_INTEGER
 from livingworld.stories.records import Branch, Scene, Story, StoryHead
 from livingworld.stories.scene_query import make_scene, select_head, select_path, select_scene
 from livingworld.stories.scene_tables import scenes
@@ -16,7 +17,8 @@ from livingworld.stories.scene_tables import scenes
 
 async def read_head(tx: Transaction, world_id: UUID, story_id: UUID, branch_number: int | None) -> StoryHead:
     """Return where a branch of a story stands; raises StoryNotFound, BranchNotFound."""
-    row = (await tx.execute(select_head(world_id, story_id, branch_number))).one_or_none()
+    key = {"world_id": world_id, "story_id": story_id, "branch_number": branch_number}
+    row = (await tx.execute(select_head(of_named_branch=branch_number is not None), key)).one_or_none()
     if row is None:
         raise StoryNotFound(story_id=story_id)
     if row.branch_number is None:
@@ -28,7 +30,8 @@ async def read_head(tx: Transaction, world_id: UUID, story_id: UUID, branch_numb
 
 async def read_scene(tx: Transaction, world_id: UUID, story_id: UUID, scene_number: int) -> Scene:
     """Return one scene; raises SceneNotFound, also when there is no such story."""
-    row = (await tx.execute(select_scene(world_id, story_id, scene_number))).one_or_none()
+    key = {"world_id": world_id, "story_id": story_id, "scene_number": scene_number}
+    row = (await tx.execute(select_scene(), key)).one_or_none()
     if row is None:
         raise SceneNotFound(story_id=story_id, scene_number=scene_number)
     return make_scene(row, story_id)
@@ -45,8 +48,11 @@ async def read_path(
     newest_first: bool,
 ) -> list[Scene]:
     """Return a slice of a branch's path; raises StoryNotFound, BranchNotFound."""
-    statement = select_path(world_id, story_id, branch_number, after=after, limit=limit, newest_first=newest_first)
-    rows = (await tx.execute(statement)).all()
+    statement = select_path(of_named_branch=branch_number is not None, from_head=newest_first)
+    key = {"world_id": world_id, "story_id": story_id, "branch_number": branch_number}
+    beyond = MAX_INTEGER if newest_first else 0
+    slice_ = {"after": beyond if after is None else after, "length": limit}
+    rows = (await tx.execute(statement, key | slice_)).all()
     if not rows:
         await read_head(tx, world_id, story_id, branch_number)  # tells an empty slice from a missing story
     return [make_scene(row, story_id) for row in rows]

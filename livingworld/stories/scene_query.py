@@ -1,18 +1,26 @@
-"""Statements that read scenes: each brings its choices and cast along, so one round trip is enough."""
+"""Statements that read scenes: each brings its choices and cast along, so one round trip is enough.
+
+They are made once and take parameters: building one costs more than running it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
     CTE,
+    BindParameter,
     ColumnElement,
+    Integer,
     Row,
     ScalarSelect,
     Select,
     Subquery,
+    Uuid,
     and_,
+    bindparam,
     cast,
     func,
     literal,
@@ -27,6 +35,11 @@ from livingworld.stories.scene_tables import choices, scene_cast, scenes
 from livingworld.stories.tables import branches, stories, timeline_lineage, timelines
 
 _EMPTY = cast(literal("[]"), JSONB)
+
+_WORLD_ID: Final[BindParameter[UUID]] = bindparam("world_id", type_=Uuid())
+_STORY_ID: Final[BindParameter[UUID]] = bindparam("story_id", type_=Uuid())
+_STORY: Final = (stories.c.world_id == _WORLD_ID, stories.c.story_id == _STORY_ID)
+_IN_STORY: Final = (scenes.c.world_id == _WORLD_ID, scenes.c.story_id == _STORY_ID)
 
 
 def _gathered(child: Any, order: ColumnElement[Any], *columns: ColumnElement[Any]) -> ScalarSelect[Any]:  # noqa: ANN401
@@ -45,7 +58,7 @@ def _gathered(child: Any, order: ColumnElement[Any], *columns: ColumnElement[Any
 
 
 #: A scene without its raw response, which may be long and is read alone.
-SCENE_COLUMNS: tuple[ColumnElement[Any], ...] = (
+SCENE_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (
     scenes.c.scene_number,
     scenes.c.parent_scene_number,
     scenes.c.position,
@@ -64,75 +77,69 @@ SCENE_COLUMNS: tuple[ColumnElement[Any], ...] = (
 )
 
 
-def select_scene(world_id: UUID, story_id: UUID, scene_number: int) -> Select[Any]:
-    """Select one scene by its number."""
-    return select(*SCENE_COLUMNS).where(
-        scenes.c.world_id == world_id, scenes.c.story_id == story_id, scenes.c.scene_number == scene_number
+#: What makes a Branch.
+_BRANCH_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (
+    branches.c.branch_number,
+    branches.c.name.label("branch_name"),
+    func.coalesce(branches.c.head_scene_number, 0).label("head"),
+    branches.c.head_position,
+)
+
+
+@cache
+def select_scene() -> Select[Any]:
+    """Select one scene by its number. Parameters: world_id, story_id, scene_number."""
+    return select(*SCENE_COLUMNS).where(*_IN_STORY, scenes.c.scene_number == bindparam("scene_number", type_=Integer))
+
+
+@cache
+def select_head(*, of_named_branch: bool) -> Select[Any]:
+    """Select a story, one of its branches (NULLs when there is none) and the scene at its head.
+
+    Parameters: world_id, story_id, and branch_number when a branch is named.
+    """
+    at_head = and_(
+        scenes.c.world_id == branches.c.world_id,
+        scenes.c.story_id == branches.c.story_id,
+        scenes.c.scene_number == branches.c.head_scene_number,
     )
-
-
-def select_head(world_id: UUID, story_id: UUID, branch_number: int | None) -> Select[Any]:
-    """Select a story, one of its branches (NULLs when there is none) and the scene at its head."""
+    branch = stories.outerjoin(branches, _branch_of_story(of_named_branch=of_named_branch))
     return (
-        select(*stories.c, *branch_columns(), *SCENE_COLUMNS)
-        .select_from(
-            stories.outerjoin(branches, _branch_of_story(branch_number)).outerjoin(
-                scenes,
-                and_(
-                    scenes.c.world_id == branches.c.world_id,
-                    scenes.c.story_id == branches.c.story_id,
-                    scenes.c.scene_number == branches.c.head_scene_number,
-                ),
-            )
-        )
-        .where(stories.c.world_id == world_id, stories.c.story_id == story_id)
+        select(*stories.c, *_BRANCH_COLUMNS, *SCENE_COLUMNS)
+        .select_from(branch.outerjoin(scenes, at_head))
+        .where(*_STORY)
     )
 
 
-def branch_columns() -> tuple[ColumnElement[Any], ...]:
-    """Return the columns that make a Branch."""
-    return (
-        branches.c.branch_number,
-        branches.c.name.label("branch_name"),
-        func.coalesce(branches.c.head_scene_number, 0).label("head"),
-        branches.c.head_position,
-    )
-
-
-def select_path(
-    world_id: UUID, story_id: UUID, branch_number: int | None, *, after: int | None, limit: int, newest_first: bool
-) -> Select[Any]:
-    """Select a slice of a branch's path by position; no row when the slice is empty.
+@cache
+def select_path(*, of_named_branch: bool, from_head: bool) -> Select[Any]:
+    """Select a slice of a branch's path, from its head back or from its start on; no row when the slice is empty.
 
     Positions on a path are 1..length without a gap, so a slice is a range of them and costs the same everywhere.
+    Parameters: those of `select_head`, after (an exclusive position) and length.
     """
-    head = _head(world_id, story_id, branch_number)
+    head = _head(of_named_branch=of_named_branch)
     piece = _pieces(head)
+    length = bindparam("length", type_=Integer)
+    after = bindparam("after", type_=Integer)
     first: ColumnElement[int]
     last: ColumnElement[int]
-    if newest_first:
-        last = head.c.head_position if after is None else literal(after - 1)
-        first = last - (limit - 1)
+    if from_head:
+        last = func.least(head.c.head_position, after - 1)
+        first = last - length + 1
     else:
-        first = literal((after or 0) + 1)
-        last = first + (limit - 1)
+        first, last = after + 1, after + length
+    in_piece = and_(
+        scenes.c.world_id == head.c.world_id,
+        scenes.c.story_id == head.c.story_id,
+        scenes.c.timeline_number == piece.c.timeline_number,
+        scenes.c.position.between(func.greatest(piece.c.from_position, first), func.least(piece.c.to_position, last)),
+    )
     return (
         select(*SCENE_COLUMNS)
-        .select_from(head)
-        .join(piece, true())
-        .join(
-            scenes,
-            and_(
-                scenes.c.world_id == head.c.world_id,
-                scenes.c.story_id == head.c.story_id,
-                scenes.c.timeline_number == piece.c.timeline_number,
-                scenes.c.position.between(
-                    func.greatest(piece.c.from_position, first), func.least(piece.c.to_position, last)
-                ),
-            ),
-        )
-        .where(scenes.c.world_id == world_id, scenes.c.story_id == story_id)
-        .order_by(scenes.c.position.desc() if newest_first else scenes.c.position)
+        .select_from(head.join(piece, true()).join(scenes, in_piece))
+        .where(*_IN_STORY)
+        .order_by(scenes.c.position.desc() if from_head else scenes.c.position)
     )
 
 
@@ -158,29 +165,24 @@ def _pieces(head: CTE) -> Subquery:
     return union_all(own, inherited).subquery("piece")
 
 
-def _head(world_id: UUID, story_id: UUID, branch_number: int | None) -> CTE:
-    columns = branches.c
+def _head(*, of_named_branch: bool) -> CTE:
+    on_timeline = and_(
+        timelines.c.world_id == branches.c.world_id,
+        timelines.c.story_id == branches.c.story_id,
+        timelines.c.timeline_number == branches.c.head_timeline,
+    )
+    place = (branches.c.world_id, branches.c.story_id, branches.c.head_timeline, branches.c.head_position)
+    branch = stories.join(branches, _branch_of_story(of_named_branch=of_named_branch))
     return (
-        select(
-            columns.world_id, columns.story_id, columns.head_timeline, columns.head_position, timelines.c.fork_position
-        )
-        .select_from(
-            stories.join(branches, _branch_of_story(branch_number)).join(
-                timelines,
-                and_(
-                    timelines.c.world_id == columns.world_id,
-                    timelines.c.story_id == columns.story_id,
-                    timelines.c.timeline_number == columns.head_timeline,
-                ),
-            )
-        )
-        .where(stories.c.world_id == world_id, stories.c.story_id == story_id)
+        select(*place, timelines.c.fork_position)
+        .select_from(branch.join(timelines, on_timeline))
+        .where(*_STORY)
         .cte("head")
     )
 
 
-def _branch_of_story(branch_number: int | None) -> ColumnElement[bool]:
-    number = stories.c.current_branch if branch_number is None else literal(branch_number)
+def _branch_of_story(*, of_named_branch: bool) -> ColumnElement[bool]:
+    number = bindparam("branch_number", type_=Integer) if of_named_branch else stories.c.current_branch
     return and_(
         branches.c.world_id == stories.c.world_id,
         branches.c.story_id == stories.c.story_id,
