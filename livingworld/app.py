@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -101,7 +102,8 @@ class Worlds:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._repository = WorldRepository(database)
-        self._group_commits: dict[UUID, GroupCommit] = {}
+        #: One for each world that somebody here works in; it goes with the last World and the last append.
+        self._group_commits: WeakValueDictionary[UUID, GroupCommit] = WeakValueDictionary()
         self.list = self._repository.list
         self.update = self._repository.update
         self.archive = self._repository.archive
@@ -122,7 +124,7 @@ class Worlds:
 
     async def close(self) -> None:
         """Wait until every scene that was handed over is stored or refused."""
-        await asyncio.gather(*(group_commit.close() for group_commit in self._group_commits.values()))
+        await asyncio.gather(*(group_commit.close() for group_commit in list(self._group_commits.values())))
 
     def _bind(self, record: WorldRecord) -> World:
         group_commit = self._group_commits.setdefault(record.id, GroupCommit(self._database, record.id))

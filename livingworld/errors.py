@@ -197,6 +197,10 @@ class TransactionPoisoned(LivingWorldError):
     """A statement of this transaction failed and the error was swallowed; everything was rolled back."""
 
 
+class Closed(LivingWorldError):
+    """This LivingWorld was closed; open another one."""
+
+
 class UnsafeIsolation(LivingWorldError):
     """The transaction to join is not READ COMMITTED: what it reads after a lock would be older than the lock."""
 

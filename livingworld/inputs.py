@@ -32,6 +32,8 @@ MAX_INTEGER: Final = 2**31 - 1
 
 JsonObject = Mapping[str, Any]
 
+_canonical_encoder: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def check_text(field: str, value: object, *, limit: int = MAX_LABEL_CHARACTERS, empty: bool = True) -> str:
     """Return `value` unchanged if a text column can hold it."""
@@ -110,7 +112,7 @@ def check_json(field: str, value: object) -> Any:  # noqa: ANN401 - a JSON value
 
 def canonical_json(value: object) -> str:
     """Return the one spelling of a JSON value: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _canonical_encoder.encode(value)
 
 
 def _plain_json(field: str, value: object, *, depth: int) -> object:

@@ -257,7 +257,7 @@ def create_scenes() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("world_id", "story_id", "scene_number", name=op.f("pk_scenes")),
-        sa.UniqueConstraint("world_id", "story_id", "timeline_number", "position", name="uq_scenes_coordinate"),
+        sa.UniqueConstraint("world_id", "timeline_number", "story_id", "position", name="uq_scenes_coordinate"),
         schema=SCHEMA,
     )
     op.create_index(
@@ -266,6 +266,7 @@ def create_scenes() -> None:
         ["world_id", "story_id", "parent_scene_number", "chosen_choice"],
         unique=False,
         schema=SCHEMA,
+        postgresql_where=sa.text("parent_scene_number IS NOT NULL"),
     )
 
 
@@ -358,7 +359,7 @@ def create_branches() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("world_id", "story_id", "branch_number", name=op.f("pk_branches")),
-        sa.UniqueConstraint("world_id", "story_id", "name", name="uq_branches_name"),
+        sa.UniqueConstraint("world_id", "name", "story_id", name="uq_branches_name"),
         schema=SCHEMA,
     )
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from livingworld.characters.name_key import check_name, name_key
 from livingworld.characters.naming import find_by_keys, keys_of, make_missing
 from livingworld.database.transaction import Transaction
+from livingworld.identifiers import new_id
 
 
 class WorldCastNames:
@@ -29,5 +30,5 @@ class WorldCastNames:
     async def ensure(self, tx: Transaction, names: Sequence[str]) -> Mapping[str, UUID]:
         """Return the ids of all names, making characters where nobody has the name; locks them."""
         shown = {key: name.strip() for key, name in keys_of(names).items()}
-        found, _ = await make_missing(tx, self._world_id, shown, {})
+        found, _ = await make_missing(tx, self._world_id, shown, {}, {key: new_id() for key in shown})
         return {name: found[name_key(name)].id for name in names}

@@ -14,7 +14,6 @@ from livingworld.characters.records import Character
 from livingworld.characters.tables import character_names, characters
 from livingworld.database.locks import LockKind, lock_names
 from livingworld.database.transaction import Transaction
-from livingworld.identifiers import new_id
 from livingworld.observability import events
 
 
@@ -54,35 +53,40 @@ async def find_by_keys(tx: Transaction, world_id: UUID, keys: Sequence[str]) -> 
 
 
 async def make_missing(
-    tx: Transaction, world_id: UUID, names: Mapping[str, str], cards: Mapping[str, Mapping[str, Any]]
+    tx: Transaction,
+    world_id: UUID,
+    names: Mapping[str, str],
+    cards: Mapping[str, Mapping[str, Any]],
+    new_ids: Mapping[str, UUID],
 ) -> tuple[dict[str, Character], set[str]]:
     """Return who answers to each key, made where nobody did, and the keys of those this call made.
 
-    `names` and `cards` are by canonical key. Locks the keys, sorted, until the transaction ends, and looks again: what
+    `names`, `cards` and `new_ids` are by canonical key; who is there already under the new id was made by a try whose
+    answer was lost. Locks the keys, sorted, until the transaction ends, and looks again: what
     another transaction made meanwhile is found. The lock saves work; the primary key of character_names decides.
     """
     await lock_names(tx, LockKind.CHARACTER, world_id, names)
     found = await find_by_keys(tx, world_id, list(names))
-    for character in found.values():
-        events.emit(events.CHARACTER_CREATED_ELSEWHERE, world_id=world_id, character_id=character.id)
-    created = set()
+    created = {key for key, character in found.items() if character.id.int == new_ids[key].int}
+    for key in found.keys() - created:
+        events.emit(events.CHARACTER_CREATED_ELSEWHERE, world_id=world_id, character_id=found[key].id)
     for key in sorted(names.keys() - found.keys()):
-        if await _insert(tx, world_id, key, names[key], cards.get(key, {})):
+        character = {"world_id": world_id, "character_id": new_ids[key]}
+        if await _insert(tx, character, key, names[key], cards.get(key, {})):
             created.add(key)
     found |= await find_by_keys(tx, world_id, sorted(names.keys() - found.keys()))
     return found, created
 
 
-async def _insert(tx: Transaction, world_id: UUID, key: str, name: str, card: Mapping[str, Any]) -> bool:
+async def _insert(tx: Transaction, character: Mapping[str, UUID], key: str, name: str, card: Mapping[str, Any]) -> bool:
     """Insert a character under a name, or nothing when somebody has the name who did not ask for the lock."""
-    character = {"world_id": world_id, "character_id": new_id()}
     await tx.execute(insert(characters).values(**character, name=name, card=card))
     if await claim_name(tx, character, key, name):
         events.emit(events.CHARACTER_CREATED, **character)
         return True
     await tx.execute(
         delete(characters).where(
-            characters.c.world_id == world_id, characters.c.character_id == character["character_id"]
+            characters.c.world_id == character["world_id"], characters.c.character_id == character["character_id"]
         )
     )
     return False

@@ -18,6 +18,7 @@ from livingworld.database.locks import LockKind, lock_names, lock_row
 from livingworld.database.revisions import Revision, keep_revision, read_revisions
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import CharacterNotFound, NameTaken, SerializationFailure, VersionConflict
+from livingworld.identifiers import new_id
 from livingworld.inputs import check_integer, check_json_object, check_sequence, check_uuid
 from livingworld.observability import events
 
@@ -151,10 +152,8 @@ class CharacterRepository:
             missing = {key: name for key, name in names.items() if key not in found}
             if not missing:
                 return found, created
-            made, new = await self._unit.run(
-                lambda tx, missing=missing: make_missing(tx, self._world_id, missing, cards),  # type: ignore[misc]
-                repeatable=True,
-            )
+            work = partial(_make, self._world_id, missing, cards, {key: new_id() for key in missing})
+            made, new = await self._unit.run(work, repeatable=True)
             found |= made
             created |= new
         raise SerializationFailure
@@ -164,6 +163,16 @@ async def _look(world_id: UUID, keys: list[str], tx: Transaction) -> dict[str, C
     """Find without a lock, but in the place of one: that the order of locks is wrong shows also when all are known."""
     tx.lock_order.enter(LockKind.CHARACTER)
     return await find_by_keys(tx, world_id, keys)
+
+
+async def _make(
+    world_id: UUID,
+    names: Mapping[str, str],
+    cards: Mapping[str, Mapping[str, Any]],
+    new_ids: Mapping[str, UUID],
+    tx: Transaction,
+) -> tuple[dict[str, Character], set[str]]:
+    return await make_missing(tx, world_id, names, cards, new_ids)
 
 
 async def _read(world_id: UUID, character_id: UUID, tx: Transaction) -> Character:

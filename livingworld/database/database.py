@@ -7,13 +7,16 @@ from contextlib import asynccontextmanager
 from enum import Enum
 from typing import NoReturn
 
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, Failure, RetryKind, name_failure
 from livingworld.database.engine import transaction_limits
 from livingworld.database.retry import RolledBack, run_within_budgets
 from livingworld.database.transaction import T, Transaction, Work
 from livingworld.errors import (
+    Closed,
     CommitUnknown,
     Conflict,
     InvalidInput,
@@ -33,9 +36,12 @@ class Database:
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._settings = settings
         self._limits = transaction_limits(settings) if settings.behind_pooler else {}
+        self._closed = False
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, those at work as soon as their unit ends; no other unit begins."""
+        self._closed = True
+        event.listen(self._engine.sync_engine, "checkin", _close_connection)
         await self._engine.dispose()
 
     async def run(self, work: Work[T], *, repeatable: bool = False, single_statement: bool = False) -> T:
@@ -88,6 +94,7 @@ class Database:
     @asynccontextmanager
     async def _unit(self, attempt: int, *, repeatable: bool) -> AsyncIterator[Transaction]:
         """Open, hand out, commit; leave with RolledBack where the whole unit may run again."""
+        self._refuse_if_closed()
         phase = _Phase.OPENING
         tx: Transaction | None = None
         failure: Failure | None = None
@@ -99,6 +106,7 @@ class Database:
                 yield tx
                 phase = _Phase.CHECKING
                 await tx.refuse_if_poisoned()
+                tx.refuse_if_lost()
                 phase = _Phase.COMMITTING
                 await connection.commit()
                 phase = _Phase.COMMITTED
@@ -112,6 +120,7 @@ class Database:
 
     async def _statement(self, work: Work[T], *, repeatable: bool) -> T:
         """Run a single statement that is its own transaction: no BEGIN, no COMMIT, one round trip."""
+        self._refuse_if_closed()
         phase = _Phase.OPENING
         tx: Transaction | None = None
         failure: Failure | None = None
@@ -129,6 +138,10 @@ class Database:
             _raise(failure, ambiguous=phase is _Phase.COMMITTING and not failure.answered, repeatable=repeatable)
         return result
 
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise Closed
+
 
 class _Phase(Enum):
     """How far one attempt has come: decides what an exception means."""
@@ -138,6 +151,11 @@ class _Phase(Enum):
     CHECKING = "checking"
     COMMITTING = "committing"
     COMMITTED = "committed"
+
+
+def _close_connection(_: object, entry: ConnectionPoolEntry) -> None:
+    """Close what comes back to a pool that nobody will empty again."""
+    entry.close()
 
 
 def _failure(exception: Exception, tx: Transaction | None, phase: _Phase) -> Failure | None:
@@ -160,6 +178,6 @@ def _raise(failure: Failure, *, ambiguous: bool, repeatable: bool) -> NoReturn:
 
 def _report(error: BaseException) -> None:
     """Log what nobody could expect; a refusal that the caller is told about is no failure."""
-    refusal = isinstance(error, InvalidInput | NotFound | Conflict) and not isinstance(error, SerializationFailure)
+    refusal = isinstance(error, InvalidInput | NotFound | Conflict | Closed) and not isinstance(error, SerializationFailure)
     if not refusal:
         events.emit_failure(error)

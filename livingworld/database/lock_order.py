@@ -14,6 +14,13 @@ class LockOrder:
         self._kind = 0
         self._held: dict[int, set[Any]] = {}
 
+    def copy(self) -> LockOrder:
+        """Return what is held now, to come back to when a savepoint is rolled back and its locks with it."""
+        twin = LockOrder()
+        twin._kind = self._kind
+        twin._held = {kind: set(keys) for kind, keys in self._held.items()}
+        return twin
+
     def enter(self, kind: int) -> None:
         """Begin to lock this kind, or raise LockOrderViolation when a later kind was begun and this one never was."""
         if kind in self._held:

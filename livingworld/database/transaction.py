@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -90,9 +90,18 @@ class Transaction:
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """Undo what the block wrote, and only that, when it raises."""
-        async with self._connection.begin_nested():
+        """Undo what the block wrote and locked, and only that, when it raises."""
+        await self.execute(text("SAVEPOINT livingworld"))
+        held = self.lock_order.copy()
+        try:
             yield
+        except Exception:
+            failure = self.failure
+            with suppress(LivingWorldError):  # a rollback that fails must not hide why it was needed
+                await self.execute(text("ROLLBACK TO SAVEPOINT livingworld"))
+            self.failure, self.lock_order = failure, held
+            raise
+        await self.execute(text("RELEASE SAVEPOINT livingworld"))
 
     async def refuse_if_poisoned(self) -> None:
         """Raise TransactionPoisoned when a statement failed and was not undone by a savepoint.
@@ -108,6 +117,13 @@ class Transaction:
             poisoned = TransactionPoisoned()
         if poisoned is not None:
             raise poisoned
+
+    def refuse_if_lost(self) -> None:
+        """Raise ConnectionError when the session has ended: COMMIT is then never sent, so its effect is no question."""
+        connection = self._connection.sync_connection
+        driver_connection = None if connection is None else connection.connection.driver_connection
+        if driver_connection is None or driver_connection.is_closed():
+            raise ConnectionResetError
 
     async def refuse_unsafe_isolation(self) -> None:
         """Raise UnsafeIsolation unless a statement after a lock sees what the lock waited for."""

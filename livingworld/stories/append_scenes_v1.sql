@@ -8,7 +8,8 @@
 --
 -- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
 -- story (a caller that brings several stories must not wait with one in its hands: it could deadlock, and a slow writer
--- of one story would hold up the others), and 'together' when the input depends on another one of the same call.
+-- of one story would hold up the others), and 'together' when the input, or one of its story before it, depends on
+-- another one of the same call.
 CREATE FUNCTION livingworld.append_scenes_v1(
     in_world_id uuid,
     in_wait boolean,
@@ -19,11 +20,11 @@ CREATE FUNCTION livingworld.append_scenes_v1(
     in_chosen_choices integer[],
     in_locations text[],
     in_story_times text[],
-    in_metadata text[],             -- a JSON object each
+    in_metadata text[],             -- a JSON object each; NULL: none
     in_raw_responses text[],
-    in_choices text[],              -- a JSON array of texts each
-    in_cast text[],                 -- a JSON array of {character_id, role, importance} each
-    in_request_keys text[],
+    in_choices text[],              -- a JSON array of texts each; NULL: none
+    in_cast text[],                 -- a JSON array of {character_id, role, importance} each; NULL: none
+    in_request_keys text[],         -- an array that would hold nothing but NULLs may be NULL itself
     in_request_hashes bytea[]
 ) RETURNS TABLE (
     status text,                    -- appended, replayed, locked, together, or why it was refused
@@ -35,11 +36,14 @@ CREATE FUNCTION livingworld.append_scenes_v1(
 )
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection: planning anew for each call costs more than the call. It must not scan tables
--- that were small when it was made.
+-- One plan for the life of a connection: planning anew for each call costs more than the call. It may have been made when
+-- the tables were small, so it must look up each row by its key: no scan, and no join that reads a whole world.
+SET enable_material = off
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 AS $function$
 #variable_conflict use_column
 DECLARE
@@ -55,6 +59,7 @@ DECLARE
     at_tip integer;
     last_timeline integer;
     new_keys text[];
+    deferred boolean;
     -- The answers, by input.
     answers text[] := array_fill(NULL::text, ARRAY[cardinality(in_story_ids)]);
     numbers integer[] := array_fill(NULL::integer, ARRAY[cardinality(in_story_ids)]);
@@ -100,14 +105,25 @@ BEGIN
         ) WITH ORDINALITY AS given (
             story_id, branch_number, expected_head, chosen_choice, cast_members, request_key, request_hash, ordinal
         )
-        LEFT JOIN livingworld.stories s ON s.world_id = in_world_id AND s.story_id = given.story_id
-        LEFT JOIN livingworld.branches b
-            ON b.world_id = in_world_id AND b.story_id = s.story_id
-            AND b.branch_number = coalesce(given.branch_number, s.current_branch)
-        LEFT JOIN livingworld.timelines t
-            ON t.world_id = in_world_id AND t.story_id = b.story_id AND t.timeline_number = b.head_timeline
-        LEFT JOIN livingworld.request_keys k
-            ON k.world_id = in_world_id AND k.scope_id = s.story_id AND k.request_key = given.request_key
+        -- OFFSET 0 keeps the planner from joining in an order that reads every story of the world.
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.stories s WHERE s.world_id = in_world_id AND s.story_id = given.story_id OFFSET 0
+        ) s ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.branches b
+            WHERE b.world_id = in_world_id AND b.story_id = given.story_id
+                AND b.branch_number = coalesce(given.branch_number, s.current_branch) OFFSET 0
+        ) b ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.timelines t
+            WHERE t.world_id = in_world_id AND t.story_id = given.story_id AND t.timeline_number = b.head_timeline
+            OFFSET 0
+        ) t ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.request_keys k
+            WHERE k.world_id = in_world_id AND k.scope_id = given.story_id AND k.request_key = given.request_key
+            OFFSET 0
+        ) k ON true
         ORDER BY given.story_id, given.ordinal
     LOOP
         IF at_story IS DISTINCT FROM input.story_id THEN
@@ -120,6 +136,7 @@ BEGIN
             at_tip := input.tip_position;
             last_timeline := input.last_timeline_number;
             new_keys := '{}';
+            deferred := false;
         END IF;
         branches[input.ordinal] := input.branch;
         parents[input.ordinal] := at_head;
@@ -133,7 +150,7 @@ BEGIN
             WHEN NOT input.same_request THEN 'request_key_reused'
             WHEN input.archived THEN 'archived'
             WHEN input.branch IS NULL THEN 'branch_not_found'
-            WHEN input.branch <> at_branch OR input.request_key = ANY (new_keys)
+            WHEN deferred OR input.branch <> at_branch OR input.request_key = ANY (new_keys)
                 OR (input.chosen_choice IS NOT NULL AND at_number > input.last_scene_number) THEN 'together'
             WHEN input.expected_head <> coalesce(at_head, 0) THEN 'stale_head'
             WHEN input.chosen_choice IS NOT NULL AND NOT EXISTS (
@@ -141,7 +158,7 @@ BEGIN
                 WHERE c.world_id = in_world_id AND c.story_id = input.story_id AND c.scene_number = at_head
                     AND c.choice_number = input.chosen_choice
             ) THEN 'choice_not_found'
-            WHEN input.cast_members <> '[]' AND EXISTS (
+            WHEN input.cast_members IS NOT NULL AND EXISTS (
                 SELECT FROM jsonb_to_recordset(input.cast_members::jsonb) AS m (character_id uuid)
                 WHERE NOT EXISTS (
                     SELECT FROM livingworld.characters c
@@ -150,6 +167,7 @@ BEGIN
             ) THEN 'character_not_found'
             ELSE 'appended'
         END;
+        deferred := deferred OR answers[input.ordinal] = 'together'; -- what was asked for later must not overtake it
         CONTINUE WHEN answers[input.ordinal] <> 'appended';
 
         IF at_position <> at_tip THEN
@@ -191,15 +209,16 @@ BEGIN
     END LOOP;
 
     IF moved > 0 THEN
-        UPDATE livingworld.timelines t SET tip_position = m.position
-        FROM unnest(to_stories, to_timelines, to_positions) AS m (story_id, timeline_number, position)
-        WHERE t.world_id = in_world_id AND t.story_id = m.story_id AND t.timeline_number = m.timeline_number;
+        -- Arrays instead of joins: a join might begin with the table and read every story of the world.
+        UPDATE livingworld.timelines t SET tip_position = to_positions[array_position(to_stories, t.story_id)]
+        WHERE t.world_id = in_world_id AND t.story_id = ANY (to_stories) AND t.timeline_number = ANY (to_timelines)
+            AND t.timeline_number = to_timelines[array_position(to_stories, t.story_id)];
 
         INSERT INTO livingworld.scenes
             (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, chosen_choice,
              location, story_time, metadata, raw_response)
         SELECT in_world_id, g.story_id, g.number, g.parent, g.timeline, g.position, g.content, g.chosen_choice,
-               g.location, g.story_time, g.metadata::jsonb, g.raw_response
+               g.location, g.story_time, coalesce(g.metadata, '{}')::jsonb, g.raw_response
         FROM unnest(
             answers, in_story_ids, numbers, parents, timelines, positions, in_contents, in_chosen_choices, in_locations,
             in_story_times, in_metadata, in_raw_responses
@@ -213,30 +232,31 @@ BEGIN
         SELECT in_world_id, g.story_id, g.number, c.choice_number, c.content
         FROM unnest(answers, in_story_ids, numbers, in_choices) AS g (answer, story_id, number, choices)
         CROSS JOIN LATERAL jsonb_array_elements_text(g.choices::jsonb) WITH ORDINALITY AS c (content, choice_number)
-        WHERE g.answer = 'appended' AND g.choices <> '[]';
+        WHERE g.answer = 'appended' AND g.choices IS NOT NULL;
 
-        IF '[]' <> ANY (in_cast) THEN
+        IF in_cast IS NOT NULL THEN
             INSERT INTO livingworld.scene_cast (world_id, story_id, scene_number, character_id, role, importance)
             SELECT in_world_id, g.story_id, g.number, m.character_id, m.role, m.importance
             FROM unnest(answers, in_story_ids, numbers, in_cast) AS g (answer, story_id, number, cast_members)
             CROSS JOIN LATERAL jsonb_to_recordset(g.cast_members::jsonb)
                 AS m (character_id uuid, role text, importance double precision)
-            WHERE g.answer = 'appended' AND g.cast_members <> '[]';
+            WHERE g.answer = 'appended' AND g.cast_members IS NOT NULL;
         END IF;
 
         UPDATE livingworld.branches b
-        SET head_scene_number = m.number, head_timeline = m.timeline_number, head_position = m.position,
+        SET head_scene_number = to_numbers[array_position(to_stories, b.story_id)],
+            head_timeline = to_timelines[array_position(to_stories, b.story_id)],
+            head_position = to_positions[array_position(to_stories, b.story_id)],
             version = b.version + 1, updated_at = now()
-        FROM unnest(to_stories, to_branches, to_numbers, to_timelines, to_positions)
-            AS m (story_id, branch_number, number, timeline_number, position)
-        WHERE b.world_id = in_world_id AND b.story_id = m.story_id AND b.branch_number = m.branch_number;
+        WHERE b.world_id = in_world_id AND b.story_id = ANY (to_stories) AND b.branch_number = ANY (to_branches)
+            AND b.branch_number = to_branches[array_position(to_stories, b.story_id)];
 
         UPDATE livingworld.stories s
-        SET last_scene_number = m.number, last_timeline_number = m.last_timeline
-        FROM unnest(to_stories, to_numbers, to_last_timelines) AS m (story_id, number, last_timeline)
-        WHERE s.world_id = in_world_id AND s.story_id = m.story_id;
+        SET last_scene_number = to_numbers[array_position(to_stories, s.story_id)],
+            last_timeline_number = to_last_timelines[array_position(to_stories, s.story_id)]
+        WHERE s.world_id = in_world_id AND s.story_id = ANY (to_stories);
 
-        IF array_remove(in_request_keys, NULL) <> '{}' THEN
+        IF in_request_keys IS NOT NULL THEN
             INSERT INTO livingworld.request_keys (world_id, scope_id, request_key, request_hash, result)
             SELECT in_world_id, g.story_id, g.request_key, g.request_hash, jsonb_build_object('scene_number', g.number)
             FROM unnest(answers, in_story_ids, numbers, in_request_keys, in_request_hashes)

@@ -79,10 +79,10 @@ class AppendRequest:
             scene.chosen_choice,
             scene.location,
             scene.story_time,
-            canonical_json(scene.metadata),
+            canonical_json(scene.metadata) if scene.metadata else None,
             scene.raw_response,
-            canonical_json(scene.choices),
-            canonical_json(cast),
+            canonical_json(scene.choices) if scene.choices else None,
+            canonical_json(cast) if cast else None,
             self.request_key,
             self.request_hash(),
         )
@@ -109,7 +109,8 @@ async def append_together(
     tx: Transaction, world_id: UUID, requests: Sequence[AppendRequest], *, wait: bool
 ) -> list[AppendResult]:
     """Append scenes by one statement and return one result for each, in order; see append_scenes_v1.sql."""
-    arrays = zip(*(request.values() for request in requests), strict=True)
+    columns = zip(*(request.values() for request in requests), strict=True)
+    arrays = (column if any(value is not None for value in column) else None for column in columns)
     rows = (await tx.execute_text(_APPEND, (world_id, wait, *arrays))).all()
     if len(rows) != len(requests):
         message = f"append_scenes_v1 answered {len(rows)} of {len(requests)} requests"

@@ -11,21 +11,22 @@ import asyncio
 import copy
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from livingworld.database.transaction import UnitOfWork
-from livingworld.errors import CommitUnknown, Conflict, DatabaseFailure, NotFound
+from livingworld.errors import Closed, CommitUnknown, Conflict, DatabaseFailure, NotFound
 from livingworld.stories.appending import AppendRequest, AppendResult, append_together
 
-#: Most statements under way at once: one is written by the server while the other's answers are handed out.
-_STATEMENTS: Final = 2
+#: Most statements under way at once, not counting those that wait for one story.
+_STATEMENTS: Final = 4
+#: So long the next statement waits for the one before it.
+_PROMPT: Final = timedelta(milliseconds=20)
 #: Most statements that may at once wait for a story which another transaction holds.
 _WAITING_STATEMENTS: Final = 4
 #: Most scenes of one statement.
 _GROUP: Final = 64
-#: So few scenes are not shared out among several statements.
-_SHARE: Final = 4
 #: Most characters of text of one statement, beyond its first scene.
 _GROUP_CHARACTERS: Final = 4_000_000
 
@@ -53,19 +54,28 @@ class GroupCommit:
         self._waiting: dict[UUID, list[_Waiter]] = {}
         self._busy: set[UUID] = set()
         self._statements = 0
+        #: The statements under way that nobody need overtake yet.
+        self._prompt: set[object] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
+        self._closed = False
         self._lock_waits = asyncio.Semaphore(_WAITING_STATEMENTS)
 
     async def append(self, request: AppendRequest) -> AppendResult:
-        """Store one scene and return what became of it; cancelled before it was sent, it is not sent."""
+        """Store one scene and return what became of it; cancelled before it was sent, it is not sent.
+
+        Raises Closed.
+        """
+        if self._closed:
+            raise Closed
         waiter = _Waiter(request, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(request.story_id, []).append(waiter)
         self._schedule()
         return await waiter.result
 
     async def close(self) -> None:
-        """Wait until everything that was asked for has its answer."""
+        """Wait until everything that was asked for has its answer, and refuse whatever is asked for from now on."""
+        self._closed = True
         while self._tasks or self._waiting:
             self._start_statements()
             await asyncio.gather(*self._tasks)
@@ -77,25 +87,26 @@ class GroupCommit:
             asyncio.get_running_loop().call_soon(self._start_statements)
 
     def _start_statements(self) -> None:
+        """Start a statement when no prompt one is under way: one after the other makes the largest groups."""
         self._scheduled = False
-        ready = sum(len(waiters) for story_id, waiters in self._waiting.items() if story_id not in self._busy)
-        share = max(_SHARE, ready // max(1, _STATEMENTS - self._statements))
-        while self._statements < _STATEMENTS and (group := self._next_group(min(share, _GROUP))):
+        while not self._prompt and self._statements < _STATEMENTS and (group := self._next_group()):
             self._statements += 1
-            self._start(self._write_group(group))
+            statement = object()
+            self._prompt.add(statement)
+            self._start(self._write_group(group, statement))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _next_group(self, limit: int) -> list[_Waiter]:
-        """Take up to `limit` scenes of stories that are not under way."""
+    def _next_group(self) -> list[_Waiter]:
+        """Take what waits for stories that are not under way, up to the limits of one statement."""
         group: list[_Waiter] = []
         characters = 0
         for story_id in [story_id for story_id in self._waiting if story_id not in self._busy]:
             waiters = [waiter for waiter in self._waiting.pop(story_id) if not waiter.result.done()]
-            while waiters and len(group) < limit and (not group or characters < _GROUP_CHARACTERS):
+            while waiters and len(group) < _GROUP and (not group or characters < _GROUP_CHARACTERS):
                 waiter = waiters.pop(0)
                 characters += len(waiter.request.scene.content) + len(waiter.request.scene.raw_response or "")
                 group.append(waiter)
@@ -104,31 +115,41 @@ class GroupCommit:
                 self._waiting[story_id] = waiters
         return group
 
-    async def _write_group(self, group: list[_Waiter]) -> None:
+    async def _write_group(self, group: list[_Waiter], statement: object) -> None:
         """Write a group, and hand what could not be written at once to statements of their own."""
-        stories = _by_story(group)
-        locked: list[_Waiter] = []
+        left: list[_Waiter] = []
+        too_slow = asyncio.get_running_loop().call_later(_PROMPT.total_seconds(), self._no_longer_prompt, statement)
         try:
-            locked = await self._write(group, wait=len(stories) == 1)
+            left = await self._write(group, wait=False)
         finally:
+            too_slow.cancel()
+            self._prompt.discard(statement)
             self._statements -= 1
-            held = _by_story(locked)
-            self._busy -= stories.keys() - held.keys()
-            for waiters in held.values():
+            alone = _by_story(left)
+            self._busy -= _by_story(group).keys() - alone.keys()
+            for waiters in alone.values():
                 self._start(self._write_when_free(waiters))
             self._schedule()
 
+    def _no_longer_prompt(self, statement: object) -> None:
+        """Let others go ahead of a statement that takes long, whatever holds it up."""
+        self._prompt.discard(statement)
+        self._start_statements()
+
     async def _write_when_free(self, waiters: list[_Waiter]) -> None:
-        """Write scenes of one story that another transaction holds, waiting for it alone."""
+        """Write scenes of one story that another transaction holds, or that follow from each other."""
+        story_id = waiters[0].request.story_id
         try:
             async with self._lock_waits:
-                await self._write(waiters, wait=True)
+                # The first is always answered; whoever was cancelled meanwhile is not sent.
+                while waiters := [waiter for waiter in waiters if not waiter.result.done()]:
+                    waiters = await self._write(waiters, wait=True)
         finally:
-            self._busy.discard(waiters[0].request.story_id)
+            self._busy.discard(story_id)
             self._schedule()
 
     async def _write(self, group: list[_Waiter], *, wait: bool) -> list[_Waiter]:
-        """Write a group, answer its waiters, and return those whose story another transaction holds."""
+        """Write a group, answer its waiters, and return those who must go alone."""
         try:
             results = await self._append(group, wait=wait)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it

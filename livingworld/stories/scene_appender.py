@@ -57,26 +57,29 @@ class SceneAppender:
         """Store a scene and return it, or raise what refused it; see StoryRepository.append_scene."""
         names = scene.names()
         self._cast_names.check(names)
-        request = AppendRequest(story_id, scene, (), branch_number, expected_head, request_key)
+        known = await self._known(names) if names else {}
+        complete = len(known) == len(set(names))
+        cast = _resolve(scene, known) if complete else ()
+        request = AppendRequest(story_id, scene, cast, branch_number, expected_head, request_key)
         try:
-            result, request = await self._store(request, names)
+            if complete:
+                result = await self._store(request)
+            else:
+                result, request = await self._store_with_new_characters(request, names)
         except SceneNumberConflict:
             events.emit(events.SCENE_NUMBER_CONFLICT, world_id=self._world_id, story_id=story_id)
             raise
         return await self._answer(result, request)
 
-    async def _store(self, request: AppendRequest, names: Sequence[str]) -> tuple[AppendResult, AppendRequest]:
-        known: Mapping[str, UUID] = {}
-        if names:
-            known = await self._unit.run(
-                lambda tx: self._cast_names.known(tx, names), repeatable=True, single_statement=True
-            )
-        if len(known) < len(set(names)):
-            return await self._store_with_new_characters(request, names)
-        request = replace(request, cast=_resolve(request.scene, known))
+    async def _known(self, names: Sequence[str]) -> Mapping[str, UUID]:
+        return await self._unit.run(
+            lambda tx: self._cast_names.known(tx, names), repeatable=True, single_statement=True
+        )
+
+    async def _store(self, request: AppendRequest) -> AppendResult:
         if self._group_commit is not None:
-            return await self._group_commit.append(request), request
-        return await self._unit.run(lambda tx: append_joined(tx, self._world_id, request)), request
+            return await self._group_commit.append(request)
+        return await self._unit.run(lambda tx: append_joined(tx, self._world_id, request))
 
     async def _store_with_new_characters(
         self, request: AppendRequest, names: Sequence[str]

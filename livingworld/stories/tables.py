@@ -91,7 +91,8 @@ branches = Table(
     CheckConstraint(f"char_length(name) BETWEEN 1 AND {MAX_LABEL_CHARACTERS}", name="name_length"),
     CheckConstraint("(head_scene_number IS NULL) = (head_position = 0)", name="head_is_one_place"),
     CheckConstraint("version > 0", name="version_positive"),
-    UniqueConstraint(*STORY_KEY, "name", name="uq_branches_name"),
+    # The story stands last on purpose: see the decision on indexes that begin alike.
+    UniqueConstraint("world_id", "name", "story_id", name="uq_branches_name"),
 )
 
 timelines = Table(

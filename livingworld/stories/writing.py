@@ -103,11 +103,14 @@ async def purge_story(tx: Transaction, world_id: UUID, story_id: UUID) -> None:
         await tx.execute(delete(table).where(table.c.world_id == world_id, table.c.story_id == story_id))
 
 
+async def lock_stories(tx: Transaction, world_id: UUID, *, wait: bool) -> None:
+    """Lock every story of a world against everybody; one that is held is waited for, or else raises LockTimeout."""
+    rows = select(stories.c.story_id).where(stories.c.world_id == world_id).order_by(stories.c.story_id)
+    await tx.execute(select(func.count()).select_from(rows.with_for_update(nowait=not wait).subquery()))
+
+
 async def purge_stories(tx: Transaction, world_id: UUID) -> None:
-    """Remove every story of a world for ever; the world's row must be locked against new ones."""
-    await tx.execute(
-        select(stories.c.story_id).where(stories.c.world_id == world_id).order_by(stories.c.story_id).with_for_update()
-    )
+    """Remove every story of a world for ever; all of them must be locked, and the world's row against new ones."""
     for table in (branches, scene_cast, scenes, timelines, stories):
         await tx.execute(delete(table).where(table.c.world_id == world_id))
 

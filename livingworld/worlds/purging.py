@@ -15,14 +15,19 @@ from livingworld.worlds.tables import worlds
 
 
 async def lock_for_purge(tx: Transaction, world_id: UUID) -> None:
-    """Keep everybody from putting anything new into the world; raises WorldNotFound.
+    """Keep others from changing or removing the world; raises WorldNotFound."""
+    tx.lock_order.enter(LockKind.WORLD)
+    statement = select(worlds.c.world_id).where(worlds.c.world_id == world_id).with_for_update(key_share=True)
+    if await tx.scalar(statement) is None:
+        raise WorldNotFound(world_id=world_id)
+
+
+async def close_world(tx: Transaction, world_id: UUID) -> None:
+    """Keep everybody from putting anything new into the world; LockTimeout when a transaction has just done so.
 
     Plain FOR UPDATE, because here inserts of children are what must wait.
     """
-    tx.lock_order.enter(LockKind.WORLD)
-    statement = select(worlds.c.world_id).where(worlds.c.world_id == world_id).with_for_update()
-    if await tx.scalar(statement) is None:
-        raise WorldNotFound(world_id=world_id)
+    await tx.execute(select(worlds.c.world_id).where(worlds.c.world_id == world_id).with_for_update(nowait=True))
 
 
 async def remove_world(tx: Transaction, world_id: UUID) -> None:
