@@ -1,0 +1,17 @@
+"""The `livingworld` command: parse, call, print. One file for each group of commands."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; without the extra `cli`, say how to get it and exit with 1."""
+    try:
+        from livingworld.cli.command_line import run  # noqa: PLC0415 - typer and rich are an extra
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"typer", "rich"}:
+            raise
+        sys.stderr.write("the livingworld command needs an extra: pip install 'livingworld[cli]'\n")
+        raise SystemExit(1) from None
+    run()

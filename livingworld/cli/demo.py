@@ -1,0 +1,94 @@
+"""`livingworld demo`: many players write one world at once, and the tables say whether anything was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from livingworld.cli.branching_story import demo_story
+from livingworld.cli.database_choice import ChosenDatabase, UrlOption, chosen_database
+from livingworld.cli.demo_page import print_page
+from livingworld.cli.demo_plan import Plan, plan_from_playthroughs, plan_from_story
+from livingworld.cli.demo_run import Outcome, run_demo
+from livingworld.cli.playthroughs import read_playthroughs
+from livingworld.errors import LivingWorldError
+
+
+def demo(
+    playthroughs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Play these, a JSON object a line. Default: our own story.",
+        ),
+    ] = None,
+    players: Annotated[
+        int, typer.Option(min=1, max=1000, help="Concurrent players, each in stories of one's own.")
+    ] = 8,
+    writers_per_story: Annotated[
+        int, typer.Option(min=1, max=1000, help="Writers who compete for the one shared story.")
+    ] = 4,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    purge: Annotated[bool, typer.Option("--purge", help="Remove the world afterwards.")] = False,
+    url: UrlOption = None,
+) -> None:
+    """Let many players write one world at once and check by SQL that nothing was lost or doubled."""
+    plan = _plan(playthroughs, players, writers_per_story)
+    with chosen_database(url) as database, _progress(hidden=as_json) as progress:
+        task = progress.add_task("writing", total=plan.scenes)
+        outcome = asyncio.run(_flat(database, plan, lambda: progress.advance(task), purge=purge))
+    if as_json:
+        typer.echo(json.dumps(_summary(outcome, plan)))
+    else:
+        print_page(Console(), plan, outcome.report, outcome.nodes)
+        typer.echo(f"world {outcome.world_id} " + ("was removed" if purge else "stays; --purge removes it"))
+    raise typer.Exit(1 if outcome.report.broken else 0)
+
+
+def _plan(playthroughs: Path | None, players: int, writers: int) -> Plan:
+    if playthroughs is None:
+        return plan_from_story(demo_story(), players=players, writers=writers)
+    played = read_playthroughs(playthroughs)
+    # A file's name may hold bytes that are no text, as lone surrogates; a title may not.
+    title = os.fsencode(playthroughs.stem[:200]).decode(errors="replace").strip() or "Play-throughs"
+    return plan_from_playthroughs(played, title, players=players, writers=writers)
+
+
+def _progress(*, hidden: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=hidden)
+
+
+def _summary(outcome: Outcome, plan: Plan) -> dict[str, Any]:
+    return {
+        "world_id": str(outcome.world_id),
+        "players": len(plan.solos),
+        "writers_per_story": plan.writers,
+        "promises_kept": not outcome.report.broken,
+        **outcome.report.as_json(),
+        "elapsed_seconds": round(outcome.elapsed.total_seconds(), 3),
+    }
+
+
+async def _flat(database: ChosenDatabase, plan: Plan, written: Callable[[], None], *, purge: bool) -> Outcome:
+    """Run the demo; of the errors that ended several players at once, raise one."""
+    try:
+        return await run_demo(database, plan, written, purge=purge)
+    except BaseExceptionGroup as group:
+        errors = group.subgroup(LivingWorldError)
+        if errors is None:
+            raise
+        first: BaseException = errors
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+    raise first

@@ -1,0 +1,72 @@
+"""One run of the demo: tables, a world, everybody at once, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from time import perf_counter
+from typing import Final
+from uuid import UUID
+
+from livingworld import LivingWorld, World
+from livingworld.cli.database_choice import ChosenDatabase
+from livingworld.cli.demo_plan import Plan
+from livingworld.cli.demo_players import Ledger, perform
+from livingworld.cli.demo_report import Report, read_report
+from livingworld.cli.story_tree import Node
+from livingworld.database import migrations
+
+#: The world is opened this often, as by several machines: races go through PostgreSQL, not only through one process.
+_APPLICATIONS: Final = 2
+_PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a demo leaves to print."""
+
+    world_id: UUID
+    report: Report
+    #: The shared story.
+    nodes: tuple[Node, ...]
+    elapsed: timedelta
+
+
+async def run_demo(
+    database: ChosenDatabase, plan: Plan, written: Callable[[], None], *, purge: bool = False
+) -> Outcome:
+    """Upgrade the schema, let everybody play, and return the verdict; the world is gone afterwards with `purge`."""
+    await migrations.upgrade(database.url, lock_timeout=database.settings.migration_lock_timeout)
+    async with AsyncExitStack() as stack:
+        opened = [await stack.enter_async_context(LivingWorld.open(database.settings)) for _ in range(_APPLICATIONS)]
+        world = await opened[0].worlds.create(plan.title)
+        if purge:
+            stack.push_async_callback(opened[0].worlds.purge, world.id)
+        worlds = [world, *[await other.worlds.get(world.id) for other in opened[1:]]]
+        ledger = Ledger()
+        began = perf_counter()
+        shared = await perform(worlds, plan, ledger, written)
+        elapsed = timedelta(seconds=perf_counter() - began)
+        report = await read_report(database.url, world.id, plan, ledger, elapsed)
+        return Outcome(world.id, report, await _nodes(world, shared), elapsed)
+
+
+async def _nodes(world: World, story_id: UUID) -> tuple[Node, ...]:
+    nodes: list[Node] = []
+    after: str | None = None
+    while True:
+        page = await world.stories.scenes(story_id, after=after, limit=_PAGE)
+        nodes += [
+            Node(
+                scene.number,
+                scene.parent_number,
+                scene.content,
+                tuple(choice.content for choice in scene.choices),
+                scene.chosen_choice,
+            )
+            for scene in page.items
+        ]
+        if (after := page.next) is None:
+            return tuple(nodes)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import NullPool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from tests.acceptance.command import run_command
+
+
+def execute(url: str, *statements: str) -> None:
+    async def work() -> None:
+        engine = create_async_engine(url, poolclass=NullPool)
+        async with engine.begin() as connection:
+            for statement in statements:
+                await connection.execute(text(statement))
+        await engine.dispose()
+
+    asyncio.run(work())
+
+
+def failed_clearly(result: subprocess.CompletedProcess[str], code: int, *parts: str) -> bool:
+    one_line = result.stderr.count("\n") == 1 and result.stderr.startswith("livingworld: ")
+    return result.returncode == code and result.stdout == "" and one_line and all(p in result.stderr for p in parts)
+
+
+def test_an_empty_database_is_behind_until_it_is_upgraded(empty_database_url: str) -> None:
+    before = run_command("db", "status", database_url=empty_database_url)
+    upgraded = run_command("db", "upgrade", database_url=empty_database_url)
+    after = run_command("db", "status", database_url=empty_database_url)
+
+    assert (before.returncode, upgraded.returncode, after.returncode) == (1, 0, 0)
+    assert before.stdout.startswith("not migrated yet, behind ")
+    assert upgraded.stdout == after.stdout
+    assert after.stdout.endswith("nothing to do\n")
+    assert (before.stderr, upgraded.stderr, after.stderr) == ("", "", "")
+
+
+def test_the_url_of_the_command_line_goes_before_the_environment(database_url: str) -> None:
+    assert run_command("db", "status").returncode == 1
+    assert run_command("db", "status", "--url", database_url).returncode == 0
+
+
+def test_many_upgrades_at_once_all_succeed(empty_database_url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: run_command("db", "upgrade", database_url=empty_database_url), range(4)))
+
+    assert [(result.returncode, result.stderr) for result in results] == [(0, "")] * 4
+    assert run_command("db", "check", database_url=empty_database_url).returncode == 0
+
+
+def test_check_is_content_with_a_migrated_database_and_lists_what_differs(database_url: str) -> None:
+    same = run_command("db", "check", database_url=database_url)
+    execute(
+        database_url,
+        "ALTER TABLE livingworld.worlds DROP COLUMN tenant",
+        "ALTER TABLE livingworld.scenes ALTER COLUMN content DROP NOT NULL",
+    )
+    different = run_command("db", "check", database_url=database_url)
+
+    assert (same.returncode, different.returncode) == (0, 1)
+    assert "tenant" in different.stdout
+    assert "content" in different.stdout
+
+
+def test_check_fails_on_a_database_that_is_behind(empty_database_url: str) -> None:
+    assert run_command("db", "check", database_url=empty_database_url).returncode == 1
+
+
+def test_a_downgrade_to_base_can_be_upgraded_again(database_url: str) -> None:
+    down = run_command("db", "downgrade", "base", database_url=database_url)
+    up = run_command("db", "upgrade", database_url=database_url)
+
+    assert (down.returncode, up.returncode) == (0, 0)
+    assert down.stdout.startswith("not migrated yet, behind ")
+
+
+def test_an_unknown_revision_is_wrong_input(database_url: str) -> None:
+    for command in ("upgrade", "downgrade"):
+        result = run_command("db", command, "nonsense", database_url=database_url)
+        assert failed_clearly(result, 2, "revision", "nonsense")
+
+
+def test_a_database_of_a_newer_release_is_named_as_such(database_url: str) -> None:
+    execute(database_url, "UPDATE livingworld.alembic_version SET version_num = 'tomorrow'")
+
+    for command in (
+        ("db", "status"),
+        ("db", "check"),
+        ("db", "upgrade"),
+        ("db", "downgrade", "base"),
+        ("demo", "--json"),
+    ):
+        result = run_command(*command, database_url=database_url)
+        assert failed_clearly(result, 1, "a revision that this release does not have", "tomorrow")
+
+
+@pytest.mark.parametrize("command", [("upgrade",), ("downgrade", "base"), ("status",), ("check",)])
+def test_a_server_that_is_away_is_one_line_and_exit_code_1(command: tuple[str, ...]) -> None:
+    assert failed_clearly(run_command("db", *command), 1)
+
+
+def test_a_url_that_is_none_is_wrong_input_and_its_password_is_not_told() -> None:
+    result = run_command("db", "status", "--url", "mysql://somebody:secret@localhost/stories")
+
+    assert failed_clearly(result, 2)
+    assert "secret" not in result.stderr
+
+
+def test_wrong_use_exits_with_2_and_shows_the_usage() -> None:
+    for arguments in (("db", "sidegrade"), ("db", "downgrade"), ("fly",), ("db", "status", "--fast")):
+        result = run_command(*arguments)
+        assert result.returncode == 2
+        assert "Usage: " in result.stderr
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_without_the_extra_the_command_says_how_to_get_it(missing: str) -> None:
+    program = f"import sys; sys.modules[{missing!r}] = None; from livingworld.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", program, "db", "status"], capture_output=True, encoding="utf-8", check=False
+    )
+
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert "pip install 'livingworld[cli]'" in result.stderr
+    assert result.stderr.count("\n") == 1
