@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,10 +25,13 @@ from livingworld.observability import events
 
 T = TypeVar("T")
 
+_one_at_a_time: Final = threading.Lock()  # alembic keeps what it works on in its module
+
 VERSION_TABLE: Final = "alembic_version"
 DEFAULT_LOCK_TIMEOUT: Final = timedelta(seconds=60)
 #: No statement of a migration may run longer.
 _STATEMENT_TIMEOUT: Final = timedelta(minutes=15)
+_LOCK: Final = "SELECT pg_advisory_xact_lock(:key)"
 _LOCK_KEY: Final = int.from_bytes(b"lwmigrat", signed=True)
 
 
@@ -91,7 +95,7 @@ def take_turn(connection: Connection, lock_timeout: timedelta) -> None:
     for name, limit in limits.items():
         value = f"{limit // timedelta(milliseconds=1)}ms"
         connection.execute(text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+    connection.execute(text(_LOCK), {"key": _LOCK_KEY})
     exists = connection.scalar(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": SCHEMA})
     if not exists:  # not IF NOT EXISTS: that needs the right to create schemas even where an administrator made it
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
@@ -104,8 +108,13 @@ async def _run(task: Callable[..., object], url: str | URL, revision: str, lock_
     config.attributes["url"] = make_url(url)
     config.attributes["lock_timeout"] = lock_timeout
     error: LivingWorldError | None = None
+
+    def alone() -> None:
+        with _one_at_a_time:
+            task(config, revision)
+
     try:
-        await asyncio.to_thread(task, config, revision)  # env.py runs an event loop of its own
+        await asyncio.to_thread(alone)  # env.py runs an event loop of its own
     except DRIVER_EXCEPTIONS as exception:
         failure = name_failure(exception)
         error = MigrationTimeout() if isinstance(failure.error, LockTimeout) else failure.error

@@ -68,8 +68,8 @@ scenes = Table(
     CheckConstraint("(parent_scene_number IS NULL) = (position = 1)", name="first_has_no_parent"),
     CheckConstraint("chosen_choice IS NULL OR parent_scene_number IS NOT NULL", name="choice_has_parent"),
     CheckConstraint("version > 0", name="version_positive"),
-    # One scene at each coordinate; the path of a branch is read along it. The story stands third on purpose: two indexes
-    # that begin alike cost the same to a planner without statistics, and it would read a whole story for one scene.
+    # One scene at each coordinate; the path of a branch is read along it. The story stands third on purpose:
+    # indexes that begin alike cost the same to a planner without statistics, which would read a story for one scene.
     UniqueConstraint("world_id", "timeline_number", "story_id", "position", name="uq_scenes_coordinate"),
 )
 # Who follows a scene: for the tree, and for the foreign keys when a story is purged. Partial for the same reason: it

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+
+from livingworld.database import migrations
+from livingworld.errors import MigrationTimeout
+from livingworld.testing.staged_races import holding
+
+HOLD = "SELECT pg_advisory_xact_lock($1)"
+ROOT = Path(__file__).parents[2]
+REVISIONS = sorted((ROOT / "alembic" / "versions").glob("*.py"))
+
+
+def replica(url: str) -> subprocess.Popen[str]:
+    """Start `alembic upgrade head` in the checkout, as a process of its own."""
+    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    environment = {**os.environ, "LIVINGWORLD_DATABASE_URL": url}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+async def test_five_replicas_upgrade_at_once_and_one_works(empty_database_url: str) -> None:
+    async with holding(empty_database_url, HOLD, [migrations._LOCK_KEY]) as holder:
+        replicas = [replica(empty_database_url) for _ in range(5)]
+        await holder.until_blocked(count=5, patience=timedelta(seconds=60))
+    outputs = [await asyncio.to_thread(process.communicate) for process in replicas]
+
+    assert [process.returncode for process in replicas] == [0] * 5, outputs
+    status = await migrations.status(empty_database_url)
+    assert status.current == status.head
+
+
+def process(url: str, lock: str) -> subprocess.Popen[str]:
+    """Start an upgrade as a process of its own, with another statement in the place of the lock."""
+    code = f"""
+import asyncio
+from livingworld.database import migrations
+migrations._LOCK = {lock!r}
+asyncio.run(migrations.upgrade({url!r}))
+"""
+    return subprocess.Popen([sys.executable, "-c", code], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+@pytest.mark.parametrize(("lock", "succeed"), [(migrations._LOCK, 2), ("SELECT CAST(:key AS bigint)", 1)])
+async def test_without_the_lock_a_second_replica_fails(empty_database_url: str, lock: str, succeed: int) -> None:
+    await migrations.upgrade(empty_database_url)
+    await migrations.downgrade(empty_database_url, "base")
+    the_version = "LOCK TABLE livingworld.alembic_version IN ACCESS EXCLUSIVE MODE"
+    async with holding(empty_database_url, the_version) as holder:
+        both = [process(empty_database_url, lock) for _ in range(2)]
+        await holder.until_blocked(count=2, patience=timedelta(seconds=60))
+    outputs = [await asyncio.to_thread(replica.communicate) for replica in both]
+
+    assert sum(replica.returncode == 0 for replica in both) == succeed, outputs
+
+
+async def test_the_wait_for_another_one_is_bounded(empty_database_url: str) -> None:
+    async with holding(empty_database_url, HOLD, [migrations._LOCK_KEY]):
+        with pytest.raises(MigrationTimeout):
+            await migrations.upgrade(empty_database_url, lock_timeout=timedelta(milliseconds=100))
+
+    await migrations.upgrade(empty_database_url)
+
+
+async def test_a_schema_that_an_administrator_made_is_used(empty_database_url: str) -> None:
+    name = f"migrator_{os.getpid()}"
+    async with holding(empty_database_url, "SELECT 1") as holder:
+        admin = holder.observer
+        await admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'm'")
+        try:
+            await admin.execute(f"CREATE SCHEMA livingworld AUTHORIZATION {name}")
+            as_migrator = make_url(empty_database_url).set(username=name, password="m")
+            await migrations.upgrade(as_migrator)
+            status = await migrations.status(empty_database_url)
+            assert status.current == status.head
+        finally:
+            await admin.execute(f"DROP OWNED BY {name} CASCADE")
+            await admin.execute(f"DROP ROLE {name}")
