@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from livingworld.errors import InvalidSettings
 
-Duration = Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=1))]
+
+def _plain_number_as_seconds(value: object) -> object:
+    if isinstance(value, str):  # from the environment; pydantic takes a number, but not the text of one
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_plain_number_as_seconds), Field(gt=timedelta(0), le=timedelta(days=1))]
 
 
 class Settings(BaseSettings):

@@ -12,7 +12,9 @@ from livingworld.database.transaction import Transaction
 
 async def lock_characters(tx: Transaction, world_id: UUID, *, wait: bool) -> None:
     """Lock every character of a world against everybody; one that is held is waited for, or else raises LockTimeout."""
-    rows = select(characters.c.character_id).where(characters.c.world_id == world_id).order_by(characters.c.character_id)
+    rows = (
+        select(characters.c.character_id).where(characters.c.world_id == world_id).order_by(characters.c.character_id)
+    )
     await tx.execute(select(func.count()).select_from(rows.with_for_update(nowait=not wait).subquery()))
 
 

@@ -46,7 +46,7 @@ class Ledger:
     conflicts_refused: int = 0
     #: Requests sent twice that were answered in two different ways.
     contradictions: int = 0
-    #: Appends that were never answered.
+    #: Appends that were never answered; after one everybody stops, since what follows would wait as long.
     unanswered: int = 0
 
 
@@ -85,11 +85,13 @@ class Seat:
             story = await self._world.stories.create(f"{plan.title} (player {self._number + 1})", premise=plan.premise)
             for head, line in enumerate(lines):
                 await self._append(story.id, line, head)
+                if self._ledger.unanswered:
+                    return
 
     async def compete(self, plan: Plan, story_id: UUID) -> None:
         """Write the shared story against the other writers: read its head, append to it, read again when refused."""
         await self._greet(plan)
-        while (head := await self._head(story_id)) < len(plan.shared):
+        while not self._ledger.unanswered and (head := await self._head(story_id)) < len(plan.shared):
             await self._append(story_id, plan.shared[head], head)
 
     async def _greet(self, plan: Plan) -> None:
@@ -123,7 +125,7 @@ class Seat:
             self._written()
 
     async def _send(self, world: World, story_id: UUID, scene: NewScene, head: int, token: str) -> int | None:
-        """Send one append and return the number of the stored scene, or None when it was refused as stale, or never answered."""
+        """Send one append and return the stored scene's number, or None when it was refused or never answered."""
         began = perf_counter()
         try:
             async with asyncio.timeout(_ANSWERED_WITHIN.total_seconds()):

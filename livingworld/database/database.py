@@ -68,7 +68,7 @@ class Database:
         except Exception as error:
             _report(error)
             raise
-        _report(lost.error)
+        _report(lost.told())
         raise lost.error from lost.cause
 
     @asynccontextmanager
@@ -88,7 +88,7 @@ class Database:
             _report(error)
             raise
         if lost is not None:
-            _report(lost.error)
+            _report(lost.told())
             raise lost.error from lost.cause
 
     @asynccontextmanager
@@ -178,6 +178,6 @@ def _raise(failure: Failure, *, ambiguous: bool, repeatable: bool) -> NoReturn:
 
 def _report(error: BaseException) -> None:
     """Log what nobody could expect; a refusal that the caller is told about is no failure."""
-    refusal = isinstance(error, InvalidInput | NotFound | Conflict | Closed) and not isinstance(error, SerializationFailure)
-    if not refusal:
+    refusal = isinstance(error, InvalidInput | NotFound | Conflict | Closed)
+    if not refusal or isinstance(error, SerializationFailure):
         events.emit_failure(error)

@@ -30,6 +30,10 @@ class RolledBack(Exception):  # noqa: N818 - a signal to the retry loop, never s
         self.cause = cause
         self.kind = kind
 
+    def told(self) -> LivingWorldError:
+        """Return the error for the caller, with the frames that led to it also when nothing has raised it yet."""
+        return self.error.with_traceback(self.error.__traceback__ or self.__traceback__)
+
 
 async def run_within_budgets(unit: Callable[[], Awaitable[T]], settings: Settings) -> T:
     """Run a unit until it succeeds, fails for good, or a budget or the time is used up; then raise its last error.

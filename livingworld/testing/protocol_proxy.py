@@ -153,6 +153,8 @@ class ProtocolProxy:
         #: While this is cleared nothing passes and nobody is told: a network that lost its cable.
         self.flowing = asyncio.Event()
         self.flowing.set()
+        self._serving: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
 
     def at(
         self,
@@ -179,6 +181,21 @@ class ProtocolProxy:
             self._faults.remove(fault)
         return due[0] if due else None
 
+    async def listen(self) -> None:
+        """Take clients on a port of 127.0.0.1."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        reached = make_url(self.url).set(host="127.0.0.1", port=port, query={})
+        self.url = reached.render_as_string(hide_password=False)
+
+    async def close(self) -> None:
+        """Be away for good: no new client, and the ones that are there are cut off."""
+        if self._server is not None:
+            self._server.close()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
     async def connect(self) -> tuple[StreamReader, StreamWriter]:
         """Open a connection to the server."""
         host, port = self._upstream["host"] or "localhost", self._upstream["port"]
@@ -186,35 +203,27 @@ class ProtocolProxy:
             return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
         return await asyncio.open_connection(host, port)
 
+    async def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
+        self._serving.add(task := asyncio.create_task(self._serve(reader, writer)))
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        try:
+            with contextlib.suppress(*_GONE):
+                await ProxiedConnection(self, (reader, writer)).serve()
+        finally:
+            writer.close()
+
 
 @asynccontextmanager
 async def protocol_proxy(url: str) -> AsyncIterator[ProtocolProxy]:
     """Give a proxy in front of the database of an SQLAlchemy URL; connections through it end with the block.
 
-    It listens on a port of 127.0.0.1 and takes no TLS, on neither side.
+    It takes no TLS, on neither side.
     """
     proxy = ProtocolProxy(url)
-    serving: set[asyncio.Task[None]] = set()
-
-    async def accept(reader: StreamReader, writer: StreamWriter) -> None:
-        serving.add(task := asyncio.create_task(_serve(proxy, reader, writer)))
-        task.add_done_callback(serving.discard)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    proxy.url = make_url(url).set(host="127.0.0.1", port=port, query={}).render_as_string(hide_password=False)
+    await proxy.listen()
     try:
         yield proxy
     finally:
-        server.close()
-        for task in serving:
-            task.cancel()
-        await asyncio.gather(*serving, return_exceptions=True)
-
-
-async def _serve(proxy: ProtocolProxy, reader: StreamReader, writer: StreamWriter) -> None:
-    try:
-        with contextlib.suppress(*_GONE):
-            await ProxiedConnection(proxy, (reader, writer)).serve()
-    finally:
-        writer.close()
+        await proxy.close()

@@ -1,0 +1,82 @@
+"""What the staged races share: the rows they are staged behind, and the start of all contenders at one moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from livingworld import LivingWorld, Settings, World
+from livingworld.testing.staged_races import connected, holding
+
+T = TypeVar("T")
+
+_PATIENCE_SECONDS: Final = 60  # an answer that never comes is a failure, not a test run that hangs
+
+THE_STORY: Final = "SELECT FROM livingworld.stories WHERE world_id = $1 AND story_id = $2 FOR UPDATE"
+
+
+class GaveUp(Exception):  # noqa: N818 - named for what happened, as in livingworld.errors
+    """Raised by a contender that leaves its transaction without wanting what it wrote."""
+
+
+async def race(
+    url: str,
+    statement: str,
+    key: Sequence[object],
+    contenders: Iterable[Coroutine[Any, Any, T]],
+    *,
+    blocked: int,
+    commit: bool = False,
+) -> list[T | BaseException]:
+    """Start all contenders behind a row that is held until `blocked` sessions wait for it; return what became of them.
+
+    What the statement did to the row is rolled back unless `commit`.
+    """
+    tasks: list[asyncio.Task[T]] = []
+    try:
+        async with holding(url, statement, key, commit=commit) as holder:
+            tasks = [asyncio.create_task(contender) for contender in contenders]
+            await holder.until_blocked(count=blocked)
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
+        await stop(tasks)
+
+
+async def stop(tasks: Iterable[asyncio.Task[T]]) -> None:
+    """Cancel what is still running, and wait until it is over: nothing outlives its test."""
+    running = list(tasks)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def same_world(url: str, world_id: UUID, *, pools: int, **settings: object) -> AsyncIterator[list[World]]:
+    """Open a world several times, as several processes would: each with a pool and a group commit of its own."""
+    async with AsyncExitStack() as stack:
+        opened = [
+            await stack.enter_async_context(LivingWorld.open(Settings.load(database_url=url, **settings)))
+            for _ in range(pools)
+        ]
+        yield [await livingworld.worlds.get(world_id) for livingworld in opened]
+
+
+def kinds(results: Iterable[object]) -> list[str]:
+    """Return the class names of results, sorted: who won and what the others were told."""
+    return sorted(type(result).__name__ for result in results)
+
+
+async def deadlocks(url: str) -> int:
+    """Return how many deadlocks PostgreSQL has broken in this database.
+
+    A session reports at the end of a transaction, once a second at most; finding a deadlock alone takes it a second.
+    """
+    async with connected(url) as connection:
+        found: int = await connection.fetchval(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
+    return found
