@@ -1,0 +1,89 @@
+"""A world as it is after years: one long story, thousands of others, and as many characters; loaded by plain SQL."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from livingworld.testing.staged_races import connected
+
+_QUICKLY = "SET session_replication_role = replica"  # what is loaded is right by construction
+_OTHERS = (
+    """
+    INSERT INTO livingworld.stories (world_id, story_id, title)
+    SELECT $1, gen_random_uuid(), 'story ' || n FROM generate_series(1, $2::integer) n
+    """,
+    """
+    INSERT INTO livingworld.timelines (world_id, story_id, timeline_number)
+    SELECT world_id, story_id, 1 FROM livingworld.stories WHERE world_id = $1 AND title LIKE 'story %' AND $2 > 0
+    """,
+    """
+    INSERT INTO livingworld.branches (world_id, story_id, branch_number, name)
+    SELECT world_id, story_id, 1, 'main' FROM livingworld.stories
+    WHERE world_id = $1 AND title LIKE 'story %' AND $2 > 0
+    """,
+    """
+    WITH made AS (
+        INSERT INTO livingworld.characters (world_id, character_id, name)
+        SELECT $1, gen_random_uuid(), 'person ' || n FROM generate_series(1, $2::integer) n
+        RETURNING world_id, character_id, name
+    )
+    INSERT INTO livingworld.character_names (world_id, name_key, character_id, name)
+    SELECT world_id, name, character_id, name FROM made
+    """,
+)
+_SCENES = (
+    """
+    INSERT INTO livingworld.scenes
+        (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, chosen_choice)
+    SELECT $1, $2, n, nullif(n - 1, 0), 1, n, repeat('The tide came in. ', 20), CASE WHEN n > 1 THEN 1 END
+    FROM generate_series(1, $3::integer) n
+    """,
+    """
+    INSERT INTO livingworld.choices (world_id, story_id, scene_number, choice_number, content)
+    SELECT $1, $2, n, choice, 'Wade across' FROM generate_series(1, $3::integer) n, generate_series(1, 3) choice
+    """,
+    """
+    INSERT INTO livingworld.scene_cast (world_id, story_id, scene_number, character_id)
+    SELECT $1, $2, n, c.character_id FROM generate_series(1, $3::integer) n
+    CROSS JOIN (SELECT character_id FROM livingworld.characters WHERE world_id = $1 LIMIT 2) c
+    """,
+    """
+    INSERT INTO livingworld.revisions (world_id, entity, entity_id, scene_number, version, content)
+    SELECT $1, 'scene', $2, n, 1, '{}' FROM generate_series(1, $3::integer) n
+    """,
+    """
+    INSERT INTO livingworld.request_keys (world_id, scope_id, request_key, request_hash, result)
+    SELECT $1, $2, 'key ' || n, sha256('x'), '{}' FROM generate_series(1, $3::integer) n
+    """,
+    """
+    UPDATE livingworld.timelines SET tip_position = $3
+    WHERE world_id = $1 AND story_id = $2 AND timeline_number = 1
+    """,
+    """
+    UPDATE livingworld.branches SET head_scene_number = $3, head_position = $3
+    WHERE world_id = $1 AND story_id = $2 AND branch_number = 1
+    """,
+    "UPDATE livingworld.stories SET last_scene_number = $3 WHERE world_id = $1 AND story_id = $2",
+)
+
+
+async def fill_world(url: str, world_id: UUID, count: int) -> None:
+    """Add so many stories without scenes, and so many characters called `person 1`, `person 2`, ..."""
+    async with connected(url) as connection:
+        await connection.execute(_QUICKLY)
+        for statement in _OTHERS:
+            await connection.execute(statement, world_id, count)
+
+
+async def fill_story(url: str, world_id: UUID, story_id: UUID, scenes: int) -> None:
+    """Give an empty story so many scenes of three choices, each of which follows from the one before."""
+    async with connected(url) as connection:
+        await connection.execute(_QUICKLY)
+        for statement in _SCENES:
+            await connection.execute(statement, world_id, story_id, scenes)
+
+
+async def analyze(url: str) -> None:
+    """Let the planner know what is in the tables."""
+    async with connected(url) as connection:
+        await connection.execute("ANALYZE")

@@ -1,0 +1,71 @@
+"""The plans of all statements that a LivingWorld runs, those inside functions and foreign key checks too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import event, make_url
+
+from livingworld import LivingWorld, Settings, World
+from livingworld.testing.staged_races import connected
+
+_LOGGING = {
+    "session_preload_libraries": "auto_explain",
+    "auto_explain.log_min_duration": "0",
+    "auto_explain.log_nested_statements": "on",
+    "auto_explain.log_analyze": "on",
+    "auto_explain.log_buffers": "on",
+    "auto_explain.log_timing": "off",
+    "auto_explain.log_format": "json",
+    "client_min_messages": "log",
+}
+
+
+class LoggedPlans:
+    """What auto_explain said, statement by statement."""
+
+    def __init__(self) -> None:
+        self.plans: list[dict[str, Any]] = []
+
+    def hear(self, _connection: object, message: Any) -> None:  # noqa: ANN401 - asyncpg's log message
+        _, found, plan = message.message.partition("plan:\n")
+        if found:
+            self.plans.append(json.loads(plan))
+
+    def buffers(self) -> int:
+        """Return the pages that the outermost statement, which is logged last, has read."""
+        plan = self.plans[-1]["Plan"]
+        return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
+
+    def nodes(self) -> Iterator[dict[str, Any]]:
+        """Yield each node of each plan that was run."""
+        for plan in self.plans:
+            yield from _walk(plan["Plan"])
+
+
+def rows_read(node: dict[str, Any]) -> float:
+    """Return how many rows a node looked at."""
+    removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Join Filter", 0)
+    return float((node["Actual Rows"] + removed) * node["Actual Loops"])
+
+
+def _walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _walk(child)
+
+
+@asynccontextmanager
+async def planned(url: str, world_id: Any) -> AsyncIterator[tuple[World, LoggedPlans]]:  # noqa: ANN401 - a UUID
+    """Open a world on one connection whose plans are heard."""
+    async with connected(url) as connection:
+        for name, value in _LOGGING.items():
+            await connection.execute(f"ALTER DATABASE {make_url(url).database} SET {name} = '{value}'")
+    logged = LoggedPlans()
+    async with LivingWorld.open(Settings.load(database_url=url, pool_size=1)) as livingworld:
+        engine = livingworld.worlds._database._engine.sync_engine
+        event.listen(engine, "connect", lambda raw, _: raw.driver_connection.add_log_listener(logged.hear))
+        yield await livingworld.worlds.get(world_id), logged
