@@ -1,0 +1,189 @@
+"""Each event that an operator relies on is logged when it happens, at its level, with its fields."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+from livingworld import LivingWorld, NewScene, Story, World
+from livingworld.database.locks import LockKind, lock_key
+from livingworld.database.transaction import Transaction
+from livingworld.errors import (
+    DatabaseFailure,
+    LockTimeout,
+    SceneNumberConflict,
+    StaleHead,
+    Unavailable,
+    VersionConflict,
+)
+from livingworld.observability import events
+from livingworld.settings import Settings
+from livingworld.testing.heard_events import HeardEvents, hearing_events
+from livingworld.testing.staged_races import connected, holding
+
+INSERT_SCENE = """
+    INSERT INTO livingworld.scenes (world_id, story_id, scene_number, timeline_number, position, content)
+    VALUES ($1, $2, 1, 1, 1, 'From elsewhere.')
+"""
+INSERT_CHARACTER = "INSERT INTO livingworld.characters (world_id, character_id, name) VALUES ($1, $2, 'Mara')"
+INSERT_NAME = """
+    INSERT INTO livingworld.character_names (world_id, character_id, name_key, name) VALUES ($1, $2, 'mara', 'Mara')
+"""
+
+
+@pytest.fixture
+def heard() -> Iterator[HeardEvents]:
+    with hearing_events() as heard:
+        yield heard
+
+
+async def test_an_engine_tells_its_isolation_level(heard: HeardEvents, livingworld: LivingWorld) -> None:
+    (fields,) = heard.of(events.ENGINE_CREATED)
+
+    assert events.ENGINE_CREATED.level == logging.INFO
+    assert fields["isolation_level"] == "READ COMMITTED"
+
+
+async def test_a_commit_is_logged_at_info(heard: HeardEvents, world: World) -> None:
+    await world.stories.create("The Causeway")
+
+    assert events.COMMITTED.level == logging.INFO
+    assert heard.of(events.COMMITTED)[-1] == {"statements": 3, "attempt": 1}
+
+
+async def test_a_new_scene_is_logged_at_debug(heard: HeardEvents, world: World, story: Story) -> None:
+    await world.stories.append_scene(story.id, NewScene("The lantern."))
+
+    assert events.SCENE_CREATED.level == logging.DEBUG
+    (fields,) = heard.of(events.SCENE_CREATED)
+    assert fields == {"world_id": str(world.id), "story_id": str(story.id), "scene_number": 1, "branch_number": 1}
+
+
+async def test_a_repeated_request_and_a_stale_head_are_logged(heard: HeardEvents, world: World, story: Story) -> None:
+    for _ in range(2):
+        await world.stories.append_scene(story.id, NewScene("The lantern."), request_key="once")
+    with pytest.raises(StaleHead):
+        await world.stories.append_scene(story.id, NewScene("Late."), expected_head=0)
+
+    assert [fields["scene_number"] for fields in heard.of(events.SCENE_REPLAYED)] == [1]
+    assert [(fields["expected"], fields["actual"]) for fields in heard.of(events.HEAD_STALE)] == [(0, 1)]
+
+
+@pytest.mark.parametrize("cast", [[], ["Mara"]])
+async def test_a_scene_past_the_counter_is_a_warning(
+    cast: list[str], heard: HeardEvents, world: World, story: Story, database_url: str
+) -> None:
+    async with connected(database_url) as intruder:
+        await intruder.execute(INSERT_SCENE, world.id, story.id)
+
+    with pytest.raises(SceneNumberConflict):
+        await world.stories.append_scene(story.id, NewScene("The lantern.", cast=cast))
+
+    assert events.SCENE_NUMBER_CONFLICT.level == logging.WARNING
+    assert heard.of(events.SCENE_NUMBER_CONFLICT) == [{"world_id": str(world.id), "story_id": str(story.id)}]
+    assert await world.characters.find("Mara") is None
+
+
+async def test_a_failure_is_an_error_with_its_traceback(heard: HeardEvents, livingworld: LivingWorld) -> None:
+    async def divide(tx: Transaction) -> None:
+        await tx.execute(text("SELECT 1 / 0"))
+
+    with pytest.raises(DatabaseFailure):
+        await livingworld.worlds._database.run(divide)
+
+    assert events.FAILED.level == logging.ERROR
+    (fields,) = heard.of(events.FAILED)
+    assert (fields["error"], fields["sqlstate"]) == ("DatabaseFailure", "22012")
+    assert "in divide" in fields["frames"]
+
+
+async def test_a_server_that_is_away_is_an_error_with_its_traceback_too(heard: HeardEvents) -> None:
+    settings = Settings.load(database_url="postgresql://nobody@127.0.0.1:1/nowhere", outage_retries=0)
+    async with LivingWorld.open(settings) as livingworld:
+        with pytest.raises(Unavailable):
+            await livingworld.worlds.create("Saltmarsh")
+
+    (fields,) = heard.of(events.FAILED)
+    assert fields["error"] == "Unavailable"
+    assert "in _unit" in fields["frames"]
+
+
+async def test_a_failure_of_the_callers_own_work_is_logged_too(heard: HeardEvents, world: World) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with world.transaction():
+            raise ZeroDivisionError
+
+    (fields,) = heard.of(events.FAILED)
+    assert fields["error"] == "ZeroDivisionError"
+
+
+async def test_an_answer_that_the_caller_must_expect_is_no_failure(
+    heard: HeardEvents, world: World, story: Story
+) -> None:
+    with pytest.raises(VersionConflict):
+        await world.stories.update(story.id, expected_version=2, title="Renamed")
+
+    assert not heard.of(events.FAILED)
+
+
+async def test_a_unit_that_runs_again_is_a_warning(heard: HeardEvents, database_url: str) -> None:
+    settings = Settings.load(database_url=database_url, lock_timeout="0.05", conflict_retries=2)
+    async with LivingWorld.open(settings) as livingworld:
+        world = await livingworld.worlds.create("Saltmarsh")
+        lock = [lock_key(LockKind.CHARACTER, world.id, "mara")]
+        async with holding(database_url, "SELECT pg_advisory_xact_lock($1)", lock):
+            with pytest.raises(LockTimeout):
+                await world.characters.get_or_create("Mara")
+
+    assert events.RETRIED.level == logging.WARNING
+    assert heard.of(events.RETRIED) == [
+        {"error": "LockTimeout", "attempt": attempt, "kind": "conflict"} for attempt in (1, 2)
+    ]
+
+
+async def test_a_character_is_created_and_then_found(heard: HeardEvents, world: World) -> None:
+    character, _ = await world.characters.get_or_create("Mara")
+    await world.characters.get_or_create("MARA")
+
+    expected = [{"world_id": str(world.id), "character_id": str(character.id)}]
+    assert (events.CHARACTER_CREATED.level, events.CHARACTER_FOUND.level) == (logging.INFO, logging.DEBUG)
+    assert heard.of(events.CHARACTER_CREATED) == heard.of(events.CHARACTER_FOUND) == expected
+
+
+async def test_a_character_created_by_another_transaction_is_told_apart(
+    heard: HeardEvents, world: World, database_url: str
+) -> None:
+    other = world.id  # any id will do
+    lock = [lock_key(LockKind.CHARACTER, world.id, "mara")]
+    async with holding(database_url, "SELECT pg_advisory_xact_lock($1)", lock, commit=True) as holder:
+        asking = asyncio.create_task(world.characters.get_or_create("Mara"))
+        await holder.until_blocked()
+        for statement in (INSERT_CHARACTER, INSERT_NAME):
+            await holder.connection.execute(statement, world.id, other)
+
+    character, created = await asking
+    assert (character.id, created) == (other, False)
+    assert events.CHARACTER_CREATED_ELSEWHERE.level == logging.INFO
+    assert [fields["character_id"] for fields in heard.of(events.CHARACTER_CREATED_ELSEWHERE)] == [str(other)]
+    assert not heard.of(events.CHARACTER_CREATED)
+
+
+async def test_without_structlog_the_standard_librarys_logging_gets_them(
+    world: World, story: Story, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="livingworld")
+
+    await world.stories.append_scene(story.id, NewScene("The lantern."))
+
+    (record,) = [record for record in caplog.records if record.getMessage().startswith(events.SCENE_CREATED.name)]
+    assert (record.name, record.levelno) == ("livingworld", logging.DEBUG)
+    assert f"story_id={story.id}" in record.getMessage()
+
+
+def test_an_event_takes_no_field_that_it_does_not_declare() -> None:
+    with pytest.raises(KeyError):
+        events.emit(events.SCENE_CREATED, content="The lantern.")
