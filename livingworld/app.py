@@ -94,6 +94,7 @@ class World(WorldRepositories):
         await transaction.refuse_unsafe_isolation()
         yield TransactionScope(transaction, self.id)
         await transaction.refuse_if_poisoned()
+        transaction.tell()
 
 
 class Worlds:

@@ -116,7 +116,9 @@ class Database:
                 raise
         if failure is not None:
             _raise(failure, ambiguous=phase is _Phase.COMMITTING and not failure.answered, repeatable=repeatable)
-        events.emit(events.COMMITTED, statements=tx.statements if tx else 0, attempt=attempt)
+        if tx is not None:
+            events.emit(events.COMMITTED, statements=tx.statements, attempt=attempt)
+            tx.tell()
 
     async def _statement(self, work: Work[T], *, repeatable: bool) -> T:
         """Run a single statement that is its own transaction: no BEGIN, no COMMIT, one round trip."""

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, Failure, name_failure
 from livingworld.database.lock_order import LockOrder
 from livingworld.errors import LivingWorldError, TransactionPoisoned, UnsafeIsolation
+from livingworld.observability.events import Event, emit
 
 T = TypeVar("T")
 Work = Callable[["Transaction"], Awaitable[T]]
@@ -38,6 +39,7 @@ class Transaction:
         #: Time limits to set in this transaction because the session has none: name of the setting, limit.
         self._limits = limits
         self._suspect = False
+        self._untold: list[tuple[Event, dict[str, object]]] = []
         #: The last thing the driver reported; the runner asks it whether the unit may run again.
         self.failure: Failure | None = None
         self.lock_order = LockOrder()
@@ -88,15 +90,26 @@ class Transaction:
         yield  # after an error the transaction is over, and with it the setting
         await self.execute(_SET_LOCK_TIMEOUT, {"limit": former})
 
+    def tell_later(self, event: Event, **fields: object) -> None:
+        """Log an event when it is true for others too: after the commit, and not at all without one."""
+        self._untold.append((event, fields))
+
+    def tell(self) -> None:
+        """Log what was kept for later; called when the transaction is committed, or handed back to who commits it."""
+        for event, fields in self._untold:
+            emit(event, **fields)
+        self._untold.clear()
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what the block wrote and locked, and only that, when it raises."""
         await self.execute(text("SAVEPOINT livingworld"))
-        held = self.lock_order.copy()
+        held, told = self.lock_order.copy(), len(self._untold)
         try:
             yield
         except Exception:
             failure = self.failure
+            del self._untold[told:]
             with suppress(LivingWorldError):  # a rollback that fails must not hide why it was needed
                 await self.execute(text("ROLLBACK TO SAVEPOINT livingworld"))
             self.failure, self.lock_order = failure, held

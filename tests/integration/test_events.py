@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from livingworld import LivingWorld, NewScene, Story, World
+from livingworld import LivingWorld, NewScene, Story, TransactionScope, World
 from livingworld.database.locks import LockKind, lock_key
 from livingworld.database.transaction import Transaction
 from livingworld.errors import (
@@ -187,3 +187,17 @@ async def test_without_structlog_the_standard_librarys_logging_gets_them(
 def test_an_event_takes_no_field_that_it_does_not_declare() -> None:
     with pytest.raises(KeyError):
         events.emit(events.SCENE_CREATED, content="The lantern.")
+
+
+async def create_and_fail(tx: TransactionScope) -> float:
+    await tx.characters.get_or_create("Mara")
+    return 1 / 0
+
+
+async def test_a_character_that_was_rolled_back_is_not_told_of(heard: HeardEvents, world: World) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await world.run(create_and_fail)
+    async with world.transaction() as tx:
+        await tx.characters.get_or_create("Tom")
+
+    assert len(heard.of(events.CHARACTER_CREATED)) == 1

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+
+import pytest
+
+from livingworld import errors
+from livingworld.database.keyset import newest_first
+from livingworld.database.lock_order import LockOrder
+from livingworld.schema import stories
+
+KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.LivingWorldError)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_error_says_what_happened_and_survives_a_copy(kind: type[errors.LivingWorldError]) -> None:
+    error = kind("field", "reason") if issubclass(kind, errors.InvalidInput) else kind(expected=3, actual=5)
+
+    for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 - our own bytes
+        assert type(twin) is kind
+        assert str(twin) == str(error)
+        assert twin.__dict__ == error.__dict__
+    assert len(str(error)) > 10
+
+
+def test_data_travels_as_attributes_and_stands_in_the_message() -> None:
+    error = errors.StaleHead(expected=3, actual=5)
+
+    assert (error.expected, error.actual) == (3, 5)
+    assert str(error).endswith("expected=3, actual=5")
+
+
+@pytest.mark.parametrize("cursor", ["", "garbage", "Z2FyYmFnZQ==", "é", "MjAyNg=="])
+def test_what_no_page_gave_out_is_no_cursor(cursor: str) -> None:
+    with pytest.raises(errors.InvalidCursor):
+        newest_first(stories.select(), stories.c.created_at, stories.c.story_id, after=cursor, limit=1)
+
+
+def test_locks_come_in_order_and_what_is_held_may_be_asked_for_again() -> None:
+    order = LockOrder()
+    order.enter(2)
+    order.hold(2, "b")
+    order.enter(6)
+
+    order.enter(2)
+    assert not order.is_late(2, "b")
+    assert order.is_late(2, "a")
+    with pytest.raises(errors.LockOrderViolation):
+        order.enter(1)
+
+
+def test_a_copy_of_the_order_does_not_see_what_comes_later() -> None:
+    order = LockOrder()
+    order.enter(2)
+    before = order.copy()
+    order.hold(2, "b")
+
+    assert not before.is_late(2, "a")
+    assert order.is_late(2, "a")
