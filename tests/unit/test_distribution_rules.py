@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pytest
+from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, Table, UniqueConstraint
+
+from livingworld.schema import metadata
+from tests.distribution_rules import broken_rules, statements_of_function
+
+TABLES = list(metadata.tables.values())
+BAD = {
+    "SELECT * FROM livingworld.scenes WHERE story_id = $1": "scenes without",
+    "SELECT FROM livingworld.scenes s, livingworld.choices c WHERE s.world_id = $1 AND c.story_id = $2": "choices",
+    "SELECT (SELECT count(*) FROM livingworld.scenes) FROM livingworld.stories WHERE world_id = $1": "scenes without",
+    "UPDATE livingworld.stories SET title = 'x' WHERE story_id = $1": "stories without",
+    "DELETE FROM livingworld.choices USING livingworld.scenes s WHERE s.world_id = $1": "choices without",
+    "UPDATE livingworld.stories SET updated_at = clock_timestamp() WHERE world_id = $1": "clock_timestamp",
+    "INSERT INTO livingworld.worlds VALUES ($1) ON CONFLICT (world_id) DO UPDATE SET name = random()::text": "random",
+    "INSERT INTO livingworld.choices SELECT * FROM livingworld.choices": "choices without",
+    "MERGE INTO livingworld.worlds w USING livingworld.worlds v ON w = v WHEN MATCHED THEN DELETE": "Merge",
+}
+GOOD = [
+    "SELECT * FROM livingworld.scenes s JOIN livingworld.choices c ON c.world_id = s.world_id WHERE s.world_id = $1",
+    "UPDATE livingworld.stories SET updated_at = now() WHERE stories.world_id = $1",
+    "INSERT INTO livingworld.worlds (world_id) VALUES ($1)",
+    "SELECT * FROM public.scenes",
+]
+
+
+@pytest.mark.parametrize("statement", BAD)
+def test_a_statement_that_leaves_its_shard_is_found(statement: str) -> None:
+    assert any(BAD[statement] in rule for rule in broken_rules(statement))
+
+
+@pytest.mark.parametrize("statement", GOOD)
+def test_a_statement_that_stays_is_not(statement: str) -> None:
+    assert broken_rules(statement) == []
+
+
+def test_the_append_function_stays_on_its_shard() -> None:
+    statements = statements_of_function(files("livingworld.stories").joinpath("append_scenes_v1.sql").read_text())
+
+    assert len(statements) >= 11
+    assert {statement: rules for statement in statements if (rules := broken_rules(statement))} == {}
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_the_world_leads_every_key(table: Table) -> None:
+    for constraint in table.constraints:
+        if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint):
+            assert next(iter(constraint.columns)).name == "world_id", constraint.name
+        if isinstance(constraint, ForeignKeyConstraint):
+            assert constraint.column_keys[0] == "world_id", constraint.name
+            assert constraint.elements[0].target_fullname.endswith(".world_id"), constraint.name
+    for index in table.indexes:
+        if index.unique:
+            assert next(iter(index.columns)).name == "world_id", index.name
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_no_column_takes_its_value_from_a_sequence(table: Table) -> None:
+    assert not any(column.identity or column.autoincrement is True for column in table.columns)
+    assert not any("nextval" in str(getattr(column.server_default, "arg", "")) for column in table.columns)
