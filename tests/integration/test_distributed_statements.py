@@ -8,8 +8,8 @@ from livingworld import LivingWorld, NewScene, World
 from tests.distribution_rules import broken_rules
 
 
-async def use_everything(livingworld: LivingWorld, world: World) -> None:  # noqa: PLR0915 - a list of calls
-    """Call every method that talks to the database."""
+async def use_worlds_and_stories(livingworld: LivingWorld, world: World) -> None:
+    """Call every method of worlds and stories that talks to the database, but for the purges."""
     await livingworld.worlds.update(world.id, expected_version=1, name="Fen")
     await livingworld.worlds.archive(world.id)
     await livingworld.worlds.restore(world.id)
@@ -27,6 +27,12 @@ async def use_everything(livingworld: LivingWorld, world: World) -> None:  # noq
     await world.stories.list()
     await world.stories.archive(story.id)
     await world.stories.restore(story.id)
+
+
+async def use_characters_and_transactions(livingworld: LivingWorld, world: World) -> None:
+    """Call every method of characters and transactions, and the purges."""
+    story = await world.stories.create("The Causeway")
+    await world.stories.append_scene(story.id, NewScene("one", ["on"], ["Mara"]))
     mara, _ = await world.characters.get_or_create("MARA")
     await world.characters.get(mara.id)
     await world.characters.add_alias(mara.id, "The lamplighter")
@@ -50,7 +56,8 @@ async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: Li
     engine = livingworld.worlds._database._engine.sync_engine
     event.listen(engine, "before_cursor_execute", lambda *call: sent.append(call[2]))
 
-    await use_everything(livingworld, world)
+    await use_worlds_and_stories(livingworld, world)
+    await use_characters_and_transactions(livingworld, world)
 
     ours = {statement for statement in sent if "livingworld." in statement}
     assert len(ours) > 40

@@ -103,7 +103,7 @@ def test_a_process_id_that_another_program_got_does_not_keep_the_server_down(
         server.ensure_running()
         server.stop()
 
-        assert process_state(bystander.pid) == "S"
+        assert process_state(bystander.pid) in {"S", "R", "D"}  # asleep or about to be, not ended and not stopped
     finally:
         bystander.kill()
         bystander.wait()
@@ -120,7 +120,7 @@ def test_stopping_a_killed_server_signals_nobody(
 
         server.stop()
 
-        assert process_state(bystander.pid) == "S"
+        assert process_state(bystander.pid) in {"S", "R", "D"}  # asleep or about to be, not ended and not stopped
     finally:
         bystander.kill()
         bystander.wait()
