@@ -209,10 +209,11 @@ BEGIN
     END LOOP;
 
     IF moved > 0 THEN
-        -- Arrays instead of joins: a join might begin with the table and read every story of the world.
-        UPDATE livingworld.timelines t SET tip_position = to_positions[array_position(to_stories, t.story_id)]
-        WHERE t.world_id = in_world_id AND t.story_id = ANY (to_stories) AND t.timeline_number = ANY (to_timelines)
-            AND t.timeline_number = to_timelines[array_position(to_stories, t.story_id)];
+        -- One by one, by the full key: of a join, or of two arrays, the planner may make a walk through the whole world.
+        FOR at IN 1..moved LOOP
+            UPDATE livingworld.timelines t SET tip_position = to_positions[at]
+            WHERE t.world_id = in_world_id AND t.story_id = to_stories[at] AND t.timeline_number = to_timelines[at];
+        END LOOP;
 
         INSERT INTO livingworld.scenes
             (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, chosen_choice,
@@ -243,13 +244,12 @@ BEGIN
             WHERE g.answer = 'appended' AND g.cast_members IS NOT NULL;
         END IF;
 
-        UPDATE livingworld.branches b
-        SET head_scene_number = to_numbers[array_position(to_stories, b.story_id)],
-            head_timeline = to_timelines[array_position(to_stories, b.story_id)],
-            head_position = to_positions[array_position(to_stories, b.story_id)],
-            version = b.version + 1, updated_at = now()
-        WHERE b.world_id = in_world_id AND b.story_id = ANY (to_stories) AND b.branch_number = ANY (to_branches)
-            AND b.branch_number = to_branches[array_position(to_stories, b.story_id)];
+        FOR at IN 1..moved LOOP
+            UPDATE livingworld.branches b
+            SET head_scene_number = to_numbers[at], head_timeline = to_timelines[at], head_position = to_positions[at],
+                version = b.version + 1, updated_at = now()
+            WHERE b.world_id = in_world_id AND b.story_id = to_stories[at] AND b.branch_number = to_branches[at];
+        END LOOP;
 
         UPDATE livingworld.stories s
         SET last_scene_number = to_numbers[array_position(to_stories, s.story_id)],
