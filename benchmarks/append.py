@@ -55,7 +55,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--appends", type=int, default=800, help="in each round, by each of the three")
+    parser.add_argument("--appends", type=int, default=1600, help="in each round, by each of the three")
     parser.add_argument("--durable", action="store_true", help="fsync on, on disk")
     parser.add_argument("--database-url")
     return parser.parse_args()

