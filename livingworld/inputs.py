@@ -30,8 +30,6 @@ MAX_JSON_DEPTH: Final = 64
 #: Largest integer of a PostgreSQL `integer` column.
 MAX_INTEGER: Final = 2**31 - 1
 
-JsonObject = Mapping[str, Any]
-
 _canonical_encoder: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

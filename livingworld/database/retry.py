@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ async def run_within_budgets(unit: Callable[[], Awaitable[T]], settings: Setting
 
     The loop is entered with the first failure in hand: most units never need it, and it costs half a statement.
     """
+    budgets = Budgets(settings)
     failed: RolledBack | None = None
     try:
         return await unit()
@@ -53,7 +55,7 @@ async def run_within_budgets(unit: Callable[[], Awaitable[T]], settings: Setting
             raise first
         return await unit()
 
-    return await Budgets(settings).retrying()(again)
+    return await budgets.retrying()(again)
 
 
 @dataclass
@@ -62,6 +64,8 @@ class Budgets:
 
     settings: Settings
     spent: Counter[RetryKind] = field(default_factory=Counter)
+    #: When the first try began, in seconds of the monotonic clock.
+    began: float = field(default_factory=time.monotonic)
 
     def retrying(self) -> AsyncRetrying:
         """Return the tenacity loop that runs a unit within these budgets and re-raises its last error."""
@@ -81,8 +85,7 @@ class Budgets:
         return self.spent[signal.kind] <= allowed[signal.kind]
 
     def _time_is_up(self, state: RetryCallState) -> bool:
-        elapsed = state.seconds_since_start or 0.0
-        return elapsed + state.upcoming_sleep > self.settings.retry_time_limit.total_seconds()
+        return time.monotonic() - self.began + state.upcoming_sleep > self.settings.retry_time_limit.total_seconds()
 
     def _wait(self, state: RetryCallState) -> float:
         """Full jitter over an exponentially growing bound, so that the losers of one conflict do not meet again."""
