@@ -8,6 +8,9 @@ from livingworld.settings import Settings
 from livingworld.stories.new_scene import NewScene
 from livingworld.stories.records import Branch, CastMember, Choice, Scene, Story, StoryHead
 from livingworld.transaction_scope import TransactionScope
+from livingworld.turns.records import Generation, TurnInput
+from livingworld.workflows.turn import Turn
+from livingworld.workflows.turn_context import TurnContext
 from livingworld.worlds.records import WorldRecord
 
 __all__ = [
@@ -15,6 +18,7 @@ __all__ = [
     "CastMember",
     "Character",
     "Choice",
+    "Generation",
     "LivingWorld",
     "NewScene",
     "Page",
@@ -24,6 +28,9 @@ __all__ = [
     "Story",
     "StoryHead",
     "TransactionScope",
+    "Turn",
+    "TurnContext",
+    "TurnInput",
     "World",
     "WorldRecord",
 ]

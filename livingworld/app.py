@@ -8,23 +8,23 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
-from weakref import WeakValueDictionary
 
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from livingworld.database.database import Database
 from livingworld.database.embedded import EmbeddedServer
-from livingworld.database.engine import create_engine
 from livingworld.database.idempotency import find_result, record_result, request_hash
 from livingworld.database.transaction import Transaction
 from livingworld.errors import InvalidType
 from livingworld.inputs import check_json, check_json_object, check_text, check_uuid
 from livingworld.observability import events
+from livingworld.process import Process, WorldWriters
 from livingworld.settings import Settings
-from livingworld.stories.group_commit import GroupCommit
 from livingworld.transaction_scope import TransactionScope, WorldRepositories
+from livingworld.workflows.choose_generation import Generations
 from livingworld.workflows.purge_world import purge_world
+from livingworld.workflows.take_turn import Turns
 from livingworld.worlds.records import WorldRecord
 from livingworld.worlds.repository import WorldRepository
 
@@ -34,11 +34,16 @@ T = TypeVar("T")
 class World(WorldRepositories):
     """One world: its record, and repositories of which each call is one whole transaction with retries."""
 
-    def __init__(self, database: Database, record: WorldRecord, group_commit: GroupCommit) -> None:
-        super().__init__(database, record.id, group_commit)
+    def __init__(self, database: Database, record: WorldRecord, writers: WorldWriters) -> None:
+        super().__init__(database, record.id, writers.appends)
         self._database = database
+        self._writers = writers
         #: The world as it was when this object was made.
         self.record = record
+        #: One generation at a time on each branch.
+        self.turns = Turns(writers.turns)
+        #: What models have answered.
+        self.generations = Generations(writers.turns)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionScope]:
@@ -100,11 +105,10 @@ class World(WorldRepositories):
 class Worlds:
     """The worlds of a database."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._repository = WorldRepository(database)
-        #: One for each world that somebody here works in; it goes with the last World and the last append.
-        self._group_commits: WeakValueDictionary[UUID, GroupCommit] = WeakValueDictionary()
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._database = process.database
+        self._repository = WorldRepository(process.database)
         self.list = self._repository.list
         self.update = self._repository.update
         self.archive = self._repository.archive
@@ -123,20 +127,15 @@ class Worlds:
         key = check_uuid("world_id", world_id)
         await self._database.run(lambda tx: purge_world(tx, key))
 
-    async def close(self) -> None:
-        """Wait until every scene that was handed over is stored or refused."""
-        await asyncio.gather(*(group_commit.close() for group_commit in list(self._group_commits.values())))
-
     def _bind(self, record: WorldRecord) -> World:
-        group_commit = self._group_commits.setdefault(record.id, GroupCommit(self._database, record.id))
-        return World(self._database, record, group_commit)
+        return World(self._database, record, self._process.writers(record.id))
 
 
 class LivingWorld:
     """An open door to one database; made by `open`."""
 
-    def __init__(self, database: Database) -> None:
-        self.worlds = Worlds(database)
+    def __init__(self, process: Process) -> None:
+        self.worlds = Worlds(process)
 
     @classmethod
     @asynccontextmanager
@@ -153,25 +152,21 @@ class LivingWorld:
             settings = Settings.load(**settings.model_dump() | {"database_url": database_url})
         url = settings.url()
         if url is not None:
-            async with _connected(Database(create_engine(settings, url), settings)) as livingworld:
+            async with _connected(Process(settings, url)) as livingworld:
                 yield livingworld
             return
         async with _embedded_server() as server:
-            engine = create_engine(settings, make_url(server.url()), revive_server=_reviving(server))
-            async with _connected(Database(engine, settings)) as livingworld:
+            process = Process(settings, make_url(server.url()), revive_server=_reviving(server))
+            async with _connected(process) as livingworld:
                 yield livingworld
 
 
 @asynccontextmanager
-async def _connected(database: Database) -> AsyncIterator[LivingWorld]:
-    livingworld = LivingWorld(database)
+async def _connected(process: Process) -> AsyncIterator[LivingWorld]:
     try:
-        yield livingworld
+        yield LivingWorld(process)
     finally:
-        try:
-            await livingworld.worlds.close()
-        finally:
-            await database.close()
+        await process.close()
 
 
 @asynccontextmanager

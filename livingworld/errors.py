@@ -7,6 +7,7 @@ story text, names and secrets never do.
 from __future__ import annotations
 
 import inspect
+from datetime import timedelta
 
 
 class LivingWorldError(Exception):
@@ -96,8 +97,16 @@ class ChoiceNotFound(NotFound):
     """The scene before does not offer the choice that was taken."""
 
 
+class SceneNotOnPath(NotFound):
+    """The branch does not lead through this scene."""
+
+
 class CharacterNotFound(NotFound):
     """There is no such character in this world."""
+
+
+class GenerationNotFound(NotFound):
+    """There is no such generation in this world."""
 
 
 # A race was lost; nothing was written. Read again and decide again.
@@ -136,6 +145,39 @@ class NameTaken(Conflict):
     character_id: object
 
 
+class BranchNameTaken(Conflict):
+    """Another branch of the story has this name."""
+
+
+class BranchInUse(Conflict):
+    """The branch is the story's current one; switch to another one before deleting it."""
+
+
+class NothingToUndo(Conflict):
+    """The branch has fewer scenes than were to be undone."""
+
+
+class NothingToRedo(Conflict):
+    """Nothing that was undone can be done again: the head has moved since, or not so many scenes were undone."""
+
+
+class Busy(Conflict):
+    """Another turn runs on the branch, or waits for it."""
+
+    #: Request key of the turn that runs, or of the first that waits.
+    request_key: str
+    #: For how long it has run, by the database's clock; None when it waits.
+    running_for: timedelta | None
+
+
+class Fenced(Conflict):
+    """The turn was taken over, replaced or ended; what it brings comes too late, and nothing was written."""
+
+
+class GenerationIncomplete(Conflict):
+    """The generation was never parsed into a scene, so it cannot become one."""
+
+
 class SceneNumberConflict(Conflict):
     """A scene with this number exists already: somebody writes past the story's counter."""
 
@@ -169,6 +211,10 @@ class StatementTimeout(Timeout):
 
 class PoolTimeout(Timeout):
     """No connection became free within the pool timeout."""
+
+
+class TurnTimeout(Timeout):
+    """The branch did not become free within the time limit of the turn."""
 
 
 class MigrationTimeout(Timeout):

@@ -6,6 +6,7 @@ from livingworld.database.metadata import metadata
 from livingworld.database.revisions import revisions
 from livingworld.stories.scene_tables import choices, scene_cast, scenes
 from livingworld.stories.tables import branches, stories, timeline_lineage, timelines
+from livingworld.turns.tables import generations, turn_leases, turn_waiters, turns
 from livingworld.worlds.tables import worlds
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "character_names",
     "characters",
     "choices",
+    "generations",
     "metadata",
     "request_keys",
     "revisions",
@@ -21,5 +23,8 @@ __all__ = [
     "stories",
     "timeline_lineage",
     "timelines",
+    "turn_leases",
+    "turn_waiters",
+    "turns",
     "worlds",
 ]

@@ -60,6 +60,14 @@ class Settings(BaseSettings):
     retry_time_limit: Duration = timedelta(seconds=30)
     #: Longest wait for another process that migrates. Default: 60 s.
     migration_lock_timeout: Duration = timedelta(seconds=60)
+    #: A turn whose process is gone can be taken over after this; living ones renew it. Default: 30 s.
+    turn_lease: Duration = timedelta(seconds=30)
+    #: Whoever waits for a turn looks so often, also where no notification can arrive. Default: 0.25 s.
+    poll_interval: Duration = timedelta(seconds=0.25)
+    #: Connections beside the pool, for renewing leases and for notifications. Default: 2.
+    background_connections: int = Field(default=2, ge=1, le=100)
+    #: Where to listen for notifications when `database_url` leads through a pooler. Default: None, polling there.
+    direct_database_url: SecretStr | None = None
     #: True behind PgBouncer in transaction mode: limits are set in each transaction, no statement is kept prepared.
     #: Default: False.
     behind_pooler: bool = False
@@ -83,8 +91,12 @@ class Settings(BaseSettings):
         if not self.lock_timeout < self.statement_timeout < self.command_timeout:
             message = "lock_timeout must be shorter than statement_timeout, and that shorter than command_timeout"
             raise ValueError(message)
-        if self.database_url is not None:
-            _parse_url(self.database_url.get_secret_value())
+        if self.poll_interval * 4 > self.turn_lease:
+            message = "turn_lease must be at least four times poll_interval"
+            raise ValueError(message)
+        for url in (self.database_url, self.direct_database_url):
+            if url is not None:
+                _parse_url(url.get_secret_value())
         return self
 
     def tls_context(self) -> ssl.SSLContext | None:
@@ -96,6 +108,10 @@ class Settings(BaseSettings):
     def url(self) -> URL | None:
         """Return the database's URL for asyncpg, or None when the embedded server is meant."""
         return None if self.database_url is None else _parse_url(self.database_url.get_secret_value())
+
+    def listening_url(self) -> URL | None:
+        """Return the URL of a direct connection when one is named, or None."""
+        return None if self.direct_database_url is None else _parse_url(self.direct_database_url.get_secret_value())
 
 
 def _parse_url(text: str) -> URL:

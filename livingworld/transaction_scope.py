@@ -6,8 +6,9 @@ from uuid import UUID
 
 from livingworld.characters.cast_names import WorldCastNames
 from livingworld.characters.repository import CharacterRepository
+from livingworld.database.group_commit import GroupCommit
 from livingworld.database.transaction import Transaction, UnitOfWork
-from livingworld.stories.group_commit import GroupCommit
+from livingworld.stories.appending import AppendRequest, AppendResult
 from livingworld.stories.repository import StoryRepository
 from livingworld.stories.scene_appender import SceneAppender
 
@@ -15,11 +16,12 @@ from livingworld.stories.scene_appender import SceneAppender
 class WorldRepositories:
     """Everything that is kept in one world; bound to it, so that no call reaches another world's rows."""
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID, group_commit: GroupCommit | None = None) -> None:
+    def __init__(
+        self, unit: UnitOfWork, world_id: UUID, appends: GroupCommit[AppendRequest, AppendResult] | None = None
+    ) -> None:
         self._id = world_id
-        self.stories = StoryRepository(
-            unit, world_id, SceneAppender(unit, world_id, WorldCastNames(world_id), group_commit)
-        )
+        appender = SceneAppender(unit, world_id, WorldCastNames(world_id), appends)
+        self.stories = StoryRepository(unit, world_id, appender)
         self.characters = CharacterRepository(unit, world_id)
 
     @property

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from livingworld.characters.name_key import check_name, name_key
 from livingworld.characters.naming import find_by_keys, keys_of, make_missing
+from livingworld.database.locks import LockKind, lock_key
 from livingworld.database.transaction import Transaction
 from livingworld.identifiers import new_id
 
@@ -21,6 +23,22 @@ class WorldCastNames:
         """Raise InvalidInput when one of the names cannot be one."""
         for index, name in enumerate(names):
             check_name(f"cast[{index}]", name)
+
+    def rows(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Return, for each name, what finding or making its character takes; raise InvalidInput for what is no name.
+
+        The id is the one of a character that would have to be made, the lock the one that making it takes.
+        """
+        shown = [check_name(f"cast[{index}]", name) for index, name in enumerate(names)]
+        return [
+            {
+                "name": name,
+                "name_key": (key := name_key(name)),
+                "lock_key": lock_key(LockKind.CHARACTER, self._world_id, key),
+                "new_id": str(new_id()),
+            }
+            for name in shown
+        ]
 
     async def known(self, tx: Transaction, names: Sequence[str]) -> Mapping[str, UUID]:
         """Return the ids of those names that exist; no lock."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -16,11 +17,11 @@ from livingworld.observability import events
 from livingworld.settings import Settings
 
 ISOLATION_LEVEL = "READ COMMITTED"
+#: Brings back a server that refuses connections.
+Revive = Callable[[], Awaitable[None]]
 
 
-def create_engine(
-    settings: Settings, url: URL, *, revive_server: Callable[[], Awaitable[None]] | None = None
-) -> AsyncEngine:
+def create_engine(settings: Settings, url: URL, *, revive_server: Revive | None = None) -> AsyncEngine:
     """Return an engine on `url`; nothing is connected yet.
 
     `revive_server` is awaited, once for each connection that is refused, before the connection is tried again.
@@ -47,6 +48,15 @@ def create_engine(
     return engine
 
 
+def listening_connection(settings: Settings, url: URL) -> Callable[[], Awaitable[Any]]:
+    """Return what opens a connection that listens for notifications: asyncpg's own, outside the pool."""
+    arguments = _connect_arguments(settings.model_copy(update={"behind_pooler": False}), None)
+    sqlalchemy_options = {"statement_cache_size", "prepared_statement_cache_size"}
+    options = {name: value for name, value in arguments.items() if name not in sqlalchemy_options}
+    address = url.translate_connect_args(username="user") | dict(url.query)
+    return partial(asyncpg.connect, **address, **options)
+
+
 def transaction_limits(settings: Settings) -> dict[str, timedelta]:
     """Return the server's time limits by the name of the PostgreSQL setting."""
     return {
@@ -56,7 +66,7 @@ def transaction_limits(settings: Settings) -> dict[str, timedelta]:
     }
 
 
-def _connect_arguments(settings: Settings, revive_server: Callable[[], Awaitable[None]] | None) -> dict[str, Any]:
+def _connect_arguments(settings: Settings, revive_server: Revive | None) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "timeout": settings.connect_timeout.total_seconds(),
         "command_timeout": settings.command_timeout.total_seconds(),
@@ -77,7 +87,7 @@ def _connect_arguments(settings: Settings, revive_server: Callable[[], Awaitable
     return arguments
 
 
-def _reviving(revive_server: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[Any]]:
+def _reviving(revive_server: Revive) -> Callable[..., Awaitable[Any]]:
     async def connect(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncpg.connect's own signature
         try:
             return await asyncpg.connect(*args, **options)

@@ -59,6 +59,39 @@ SCENE_NUMBER_CONFLICT: Final = _event(
 HEAD_STALE: Final = _event(
     "head stale", logging.INFO, "world_id story_id expected actual", "An append named a head that the branch has left."
 )
+TURN_TAKEN: Final = _event(
+    "turn taken", logging.DEBUG, "world_id story_id branch_number attempt", "A branch's lease was granted."
+)
+TURN_REPLAYED: Final = _event(
+    "turn replayed",
+    logging.DEBUG,
+    "world_id story_id scene_number",
+    "A turn's request key was sent again; the stored scene answered.",
+)
+TURN_COMMITTED: Final = _event(
+    "turn committed", logging.DEBUG, "world_id story_id scene_number branch_number", "A turn became a scene."
+)
+TURN_REFUSED: Final = _event(
+    "turn refused", logging.INFO, "world_id story_id error", "A turn was not granted, or not committed."
+)
+TURN_GIVEN_UP: Final = _event(
+    "turn given up", logging.INFO, "world_id story_id reason", "A turn was left without a commit; its lease is free."
+)
+TURN_ABANDONED: Final = _event(
+    "turn abandoned",
+    logging.WARNING,
+    "world_id story_id error",
+    "A turn could not be given up; its lease ends by itself.",
+)
+TURN_LOST: Final = _event(
+    "turn lost", logging.WARNING, "world_id story_id", "A turn that still runs has lost its lease."
+)
+GENERATION_CHOSEN: Final = _event(
+    "generation chosen",
+    logging.INFO,
+    "world_id story_id scene_number branch_number",
+    "Another answer of the model became the scene at its place.",
+)
 CHARACTER_FOUND: Final = _event("character found", logging.DEBUG, "world_id character_id", "A name was known already.")
 CHARACTER_CREATED: Final = _event(
     "character created", logging.INFO, "world_id character_id", "A new character was stored."
@@ -68,6 +101,15 @@ CHARACTER_CREATED_ELSEWHERE: Final = _event(
     logging.INFO,
     "world_id character_id",
     "A name became known between the first look and the lock.",
+)
+NOTIFICATIONS_LOST: Final = _event(
+    "notifications lost",
+    logging.WARNING,
+    "",
+    "The connection that listens is gone; until it is back, changes are found by polling.",
+)
+NOTIFICATIONS_RESTORED: Final = _event(
+    "notifications restored", logging.INFO, "", "The connection that listens is back."
 )
 MIGRATION_WAITING: Final = _event(
     "migration waiting",

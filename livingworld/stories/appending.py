@@ -44,6 +44,16 @@ class AppendRequest:
     expected_head: int | None
     request_key: str | None
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it again finds the scene that is stored."""
+        return self.request_key is not None
+
+    @property
+    def characters(self) -> int:
+        """About how many characters of text it brings."""
+        return len(self.scene.content) + len(self.scene.raw_response or "")
+
     def request_hash(self) -> bytes | None:
         """Return the digest of what a repetition must repeat; where the branch stands is no part of it."""
         if self.request_key is None:

@@ -1,4 +1,4 @@
-"""Stories: the promises; how they are kept stands in reading.py, writing.py, appending.py and group_commit.py."""
+"""Stories: the promises; how they are kept stands in reading.py, writing.py and appending.py."""
 
 from __future__ import annotations
 

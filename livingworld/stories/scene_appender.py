@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
+from livingworld.database.group_commit import GroupCommit
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import LivingWorldError, SceneNumberConflict, StaleHead
 from livingworld.observability import events
 from livingworld.stories.appending import AppendRequest, AppendResult, append_joined, refusal
-from livingworld.stories.group_commit import GroupCommit
 from livingworld.stories.new_scene import NewScene
 from livingworld.stories.reading import read_scene
 from livingworld.stories.records import CastMember, Choice, Scene
@@ -38,7 +38,11 @@ class SceneAppender:
     """Appends scenes to the stories of one world."""
 
     def __init__(
-        self, unit: UnitOfWork, world_id: UUID, cast_names: CastNames, group_commit: GroupCommit | None
+        self,
+        unit: UnitOfWork,
+        world_id: UUID,
+        cast_names: CastNames,
+        group_commit: GroupCommit[AppendRequest, AppendResult] | None,
     ) -> None:
         self._unit = unit
         self._world_id = world_id
@@ -78,7 +82,7 @@ class SceneAppender:
 
     async def _store(self, request: AppendRequest) -> AppendResult:
         if self._group_commit is not None:
-            return await self._group_commit.append(request)
+            return await self._group_commit.submit(request)
         return await self._unit.run(lambda tx: append_joined(tx, self._world_id, request))
 
     async def _store_with_new_characters(

@@ -77,6 +77,12 @@ branches = Table(
     Column("head_scene_number", Integer),
     Column("head_timeline", Integer, nullable=False, server_default=text("1")),
     Column("head_position", Integer, nullable=False, server_default=text("0")),
+    #: Where redo leads: the place that undo came from, good for as long as the version is the one it left.
+    Column("redo_scene_number", Integer),
+    Column("redo_timeline", Integer),
+    Column("redo_position", Integer),
+    Column("redo_version", Integer),
+    #: Raised by every move of the head.
     version_column(),
     *time_columns(),
     to_story(),
@@ -90,6 +96,9 @@ branches = Table(
     ),
     CheckConstraint(f"char_length(name) BETWEEN 1 AND {MAX_LABEL_CHARACTERS}", name="name_length"),
     CheckConstraint("(head_scene_number IS NULL) = (head_position = 0)", name="head_is_one_place"),
+    CheckConstraint(
+        "num_nulls(redo_scene_number, redo_timeline, redo_position, redo_version) IN (0, 4)", name="redo_is_one_place"
+    ),
     CheckConstraint("version > 0", name="version_positive"),
     # The story stands last on purpose: see the decision on indexes that begin alike.
     UniqueConstraint("world_id", "name", "story_id", name="uq_branches_name"),

@@ -42,10 +42,10 @@ def heard() -> Iterator[HeardEvents]:
 
 
 async def test_an_engine_tells_its_isolation_level(heard: HeardEvents, livingworld: LivingWorld) -> None:
-    (fields,) = heard.of(events.ENGINE_CREATED)
+    fields, of_background = heard.of(events.ENGINE_CREATED)
 
     assert events.ENGINE_CREATED.level == logging.INFO
-    assert fields["isolation_level"] == "READ COMMITTED"
+    assert fields["isolation_level"] == of_background["isolation_level"] == "READ COMMITTED"
 
 
 async def test_a_commit_is_logged_at_info(heard: HeardEvents, world: World) -> None:

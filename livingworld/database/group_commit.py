@@ -1,23 +1,22 @@
-"""Group commit: appends that wait at the same moment in one process are written by one statement.
+"""Group commit: what waits to be written at the same moment in one process is written by one statement.
 
 Nothing is delayed to make a group: what arrives while statements are under way goes with the next one. A story has at
-most one statement under way, so its scenes are stored in the order in which they were asked for, and a story that
-another transaction holds is taken out of the group and waited for alone.
+most one statement under way, so its requests are carried out in the order in which they were asked for, and a story
+that another transaction holds is taken out of the group and waited for alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from livingworld.database.transaction import UnitOfWork
+from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import Closed, CommitUnknown, Conflict, DatabaseFailure, NotFound
-from livingworld.stories.appending import AppendRequest, AppendResult, append_together
 
 #: Most statements under way at once, not counting those that wait for one story.
 _STATEMENTS: Final = 4
@@ -25,18 +24,59 @@ _STATEMENTS: Final = 4
 _PROMPT: Final = timedelta(milliseconds=20)
 #: Most statements that may at once wait for a story which another transaction holds.
 _WAITING_STATEMENTS: Final = 4
-#: Most scenes of one statement.
+#: Most requests of one statement.
 _GROUP: Final = 64
-#: Most characters of text of one statement, beyond its first scene.
+#: Most characters of text of one statement, beyond its first request.
 _GROUP_CHARACTERS: Final = 4_000_000
 
 
-@dataclass(slots=True)
-class _Waiter:
-    request: AppendRequest
-    result: asyncio.Future[AppendResult]
+class Request(Protocol):
+    """Something to write in one story."""
 
-    def answer(self, outcome: AppendResult | Exception) -> None:
+    @property
+    def story_id(self) -> UUID:
+        """The story it is written in."""
+        ...
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether carrying it out twice has the effect of carrying it out once."""
+        ...
+
+    @property
+    def characters(self) -> int:
+        """About how many characters of text it brings."""
+        ...
+
+
+class Result(Protocol):
+    """What became of a request."""
+
+    @property
+    def must_go_alone(self) -> bool:
+        """Whether nothing was tried, because the story is held by others or another request stands before it."""
+        ...
+
+
+Q = TypeVar("Q", bound=Request)
+R = TypeVar("R", bound=Result)
+Q_contra = TypeVar("Q_contra", bound=Request, contravariant=True)
+
+
+class Send(Protocol[Q_contra, R]):
+    """The one statement that carries out a group."""
+
+    async def __call__(self, tx: Transaction, world_id: UUID, requests: Sequence[Q_contra], *, wait: bool) -> list[R]:
+        """Return one result for each request, in order; `wait` for stories that others hold."""
+        ...
+
+
+@dataclass(slots=True)
+class _Waiter(Generic[Q, R]):
+    request: Q
+    result: asyncio.Future[R]
+
+    def answer(self, outcome: R | Exception) -> None:
         if self.result.done():  # the caller was cancelled
             return
         if isinstance(outcome, Exception):
@@ -45,13 +85,14 @@ class _Waiter:
             self.result.set_result(outcome)
 
 
-class GroupCommit:
-    """The appends of one world in this process."""
+class GroupCommit(Generic[Q, R]):
+    """The requests of one kind and one world in this process."""
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+    def __init__(self, unit: UnitOfWork, world_id: UUID, send: Send[Q, R]) -> None:
         self._unit = unit
         self._world_id = world_id
-        self._waiting: dict[UUID, list[_Waiter]] = {}
+        self._send = send
+        self._waiting: dict[UUID, list[_Waiter[Q, R]]] = {}
         self._busy: set[UUID] = set()
         self._statements = 0
         #: The statements under way that nobody need overtake yet.
@@ -61,17 +102,14 @@ class GroupCommit:
         self._closed = False
         self._lock_waits = asyncio.Semaphore(_WAITING_STATEMENTS)
 
-    async def append(self, request: AppendRequest) -> AppendResult:
-        """Store one scene and return what became of it; cancelled before it was sent, it is not sent.
-
-        Raises Closed.
-        """
+    def submit(self, request: Q) -> asyncio.Future[R]:
+        """Have one request carried out; cancelled before it was sent, it is not sent. Raises Closed."""
         if self._closed:
             raise Closed
-        waiter = _Waiter(request, asyncio.get_running_loop().create_future())
+        waiter = _Waiter[Q, R](request, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(request.story_id, []).append(waiter)
         self._schedule()
-        return await waiter.result
+        return waiter.result
 
     async def close(self) -> None:
         """Wait until everything that was asked for has its answer, and refuse whatever is asked for from now on."""
@@ -81,7 +119,7 @@ class GroupCommit:
             await asyncio.gather(*self._tasks)
 
     def _schedule(self) -> None:
-        """Start once the tasks that are ready now have brought their scenes too."""
+        """Start once the tasks that are ready now have brought their requests too."""
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._start_statements)
@@ -100,24 +138,24 @@ class GroupCommit:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _next_group(self) -> list[_Waiter]:
+    def _next_group(self) -> list[_Waiter[Q, R]]:
         """Take what waits for stories that are not under way, up to the limits of one statement."""
-        group: list[_Waiter] = []
+        group: list[_Waiter[Q, R]] = []
         characters = 0
         for story_id in [story_id for story_id in self._waiting if story_id not in self._busy]:
             waiters = [waiter for waiter in self._waiting.pop(story_id) if not waiter.result.done()]
             while waiters and len(group) < _GROUP and (not group or characters < _GROUP_CHARACTERS):
                 waiter = waiters.pop(0)
-                characters += len(waiter.request.scene.content) + len(waiter.request.scene.raw_response or "")
+                characters += waiter.request.characters
                 group.append(waiter)
                 self._busy.add(story_id)
             if waiters:
                 self._waiting[story_id] = waiters
         return group
 
-    async def _write_group(self, group: list[_Waiter], statement: object) -> None:
+    async def _write_group(self, group: list[_Waiter[Q, R]], statement: object) -> None:
         """Write a group, and hand what could not be written at once to statements of their own."""
-        left: list[_Waiter] = []
+        left: list[_Waiter[Q, R]] = []
         too_slow = asyncio.get_running_loop().call_later(_PROMPT.total_seconds(), self._no_longer_prompt, statement)
         try:
             left = await self._write(group, wait=False)
@@ -136,8 +174,8 @@ class GroupCommit:
         self._prompt.discard(statement)
         self._start_statements()
 
-    async def _write_when_free(self, waiters: list[_Waiter]) -> None:
-        """Write scenes of one story that another transaction holds, or that follow from each other."""
+    async def _write_when_free(self, waiters: list[_Waiter[Q, R]]) -> None:
+        """Carry out requests of one story that another transaction holds, or that follow from each other."""
         story_id = waiters[0].request.story_id
         try:
             async with self._lock_waits:
@@ -148,10 +186,10 @@ class GroupCommit:
             self._busy.discard(story_id)
             self._schedule()
 
-    async def _write(self, group: list[_Waiter], *, wait: bool) -> list[_Waiter]:
+    async def _write(self, group: list[_Waiter[Q, R]], *, wait: bool) -> list[_Waiter[Q, R]]:
         """Write a group, answer its waiters, and return those who must go alone."""
         try:
-            results = await self._append(group, wait=wait)
+            results = await self._carry_out(group, wait=wait)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             alone = _may_go_alone(group, error)
             _answer_all([waiter for waiter in group if waiter not in alone], error)
@@ -165,29 +203,28 @@ class GroupCommit:
             await self._write([waiter], wait=True)
         return []
 
-    async def _append(self, group: list[_Waiter], *, wait: bool) -> list[AppendResult]:
+    async def _carry_out(self, group: list[_Waiter[Q, R]], *, wait: bool) -> list[R]:
         requests = [waiter.request for waiter in group]
-        repeatable = all(request.request_key is not None for request in requests)
         return await self._unit.run(
-            lambda tx: append_together(tx, self._world_id, requests, wait=wait),
-            repeatable=repeatable,
+            lambda tx: self._send(tx, self._world_id, requests, wait=wait),
+            repeatable=all(request.repeatable for request in requests),
             single_statement=True,
         )
 
 
-def _may_go_alone(group: list[_Waiter], error: Exception) -> list[_Waiter]:
-    """Return those of a failed group that may be tried alone, so that one bad scene fails by itself.
+def _may_go_alone(group: list[_Waiter[Q, R]], error: Exception) -> list[_Waiter[Q, R]]:
+    """Return those of a failed group that may be tried alone, so that one bad request fails by itself.
 
-    After a lost answer only a request key can tell what happened; without one it stays unknown.
+    After a lost answer only one that may be repeated can tell what happened; without that it stays unknown.
     """
     if len(group) == 1:
         return []
     if isinstance(error, CommitUnknown):
-        return [waiter for waiter in group if waiter.request.request_key is not None]
+        return [waiter for waiter in group if waiter.request.repeatable]
     return group if isinstance(error, DatabaseFailure | NotFound | Conflict) else []
 
 
-def _answer_each(group: list[_Waiter], results: list[AppendResult]) -> list[_Waiter]:
+def _answer_each(group: list[_Waiter[Q, R]], results: list[R]) -> list[_Waiter[Q, R]]:
     locked = []
     for waiter, result in zip(group, results, strict=True):
         if result.must_go_alone:
@@ -197,7 +234,7 @@ def _answer_each(group: list[_Waiter], results: list[AppendResult]) -> list[_Wai
     return locked
 
 
-def _answer_all(group: Iterable[_Waiter], error: Exception) -> None:
+def _answer_all(group: Iterable[_Waiter[Q, R]], error: Exception) -> None:
     for waiter in group:
         own = copy.copy(error)  # one exception raised in two tasks would mix their tracebacks
         own.__cause__ = error.__cause__
@@ -205,8 +242,8 @@ def _answer_all(group: Iterable[_Waiter], error: Exception) -> None:
         waiter.answer(own)
 
 
-def _by_story(group: Iterable[_Waiter]) -> dict[UUID, list[_Waiter]]:
-    stories: dict[UUID, list[_Waiter]] = {}
+def _by_story(group: Iterable[_Waiter[Q, R]]) -> dict[UUID, list[_Waiter[Q, R]]]:
+    stories: dict[UUID, list[_Waiter[Q, R]]] = {}
     for waiter in group:
         stories.setdefault(waiter.request.story_id, []).append(waiter)
     return stories

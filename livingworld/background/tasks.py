@@ -1,0 +1,39 @@
+"""Tasks that outlive the call that started them, but not the LivingWorld."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class BackgroundTasks:
+    """What was started and is not over yet."""
+
+    def __init__(self) -> None:
+        self._finishing: set[asyncio.Task[Any]] = set()
+        self._watching: set[asyncio.Task[Any]] = set()
+
+    def finish(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start something that must come to its end, also when the caller is cancelled and when everything closes."""
+        return _start(work, self._finishing)
+
+    def watch(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start something that may be cancelled at any time."""
+        return _start(work, self._watching)
+
+    async def close(self) -> None:
+        """Cancel what watches, wait for what has to finish, and leave no task behind."""
+        for task in self._watching:
+            task.cancel()
+        while left := self._finishing | self._watching:
+            await asyncio.gather(*left, return_exceptions=True)
+
+
+def _start(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]) -> asyncio.Task[T]:
+    task = asyncio.create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    return task

@@ -1,0 +1,93 @@
+"""A lease as its holder sees it: renewed in the background, and trusted only while nobody else can have got it.
+
+The holder counts from the moment before it asked, the database from the moment it answered, so the holder is the first
+to give up. No clock is compared with another one. Safety is never here: the token is checked where something is
+written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+from livingworld.errors import LivingWorldError
+
+#: The share of a lease that its holder trusts it for: the rest is for a loop that is late.
+_TRUSTED: Final = 0.9
+#: A lease is renewed so often in its length, and may fail to be all but once.
+_RENEWALS: Final = 4
+
+
+class Hearing(Protocol):
+    """Wakes who waits for a topic; see notifications.py."""
+
+    async def wait(self, timeout: timedelta) -> bool:
+        """Return whether it was told, after `timeout` at the latest."""
+        ...
+
+
+class Lease:
+    """One holding of a lease, from its grant until `end`."""
+
+    def __init__(
+        self,
+        renew: Callable[[], Awaitable[bool]],
+        *,
+        length: timedelta,
+        first_look: timedelta,
+        look_every: timedelta,
+        asked_at: float,
+        hearing: Callable[[], AbstractContextManager[Hearing]],
+        start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    ) -> None:
+        """Keep a lease that was granted to a request sent at `asked_at`, in seconds of the loop's clock.
+
+        `renew` returns whether it is still held. Nothing is started for who ends it before `first_look` is over.
+        """
+        self._renew = renew
+        self._length = length
+        self._interval = min(length / _RENEWALS, look_every)
+        self._hearing = hearing
+        self._start = start
+        self._task: asyncio.Task[None] | None = None
+        #: Set when the lease is lost, or may be.
+        self.lost = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._trusted_until = asked_at + length.total_seconds() * _TRUSTED
+        # One timer at a time: the first look comes before the end of the trust.
+        self._timer = self._loop.call_at(asked_at + min(first_look, self._interval).total_seconds(), self._begin)
+
+    def end(self) -> None:
+        """Stop renewing; whether it was given back is not asked here."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._trust(self._trusted_until)
+        self._task = self._start(self._keep())
+
+    def _trust(self, until: float) -> None:
+        self._timer.cancel()
+        self._timer = self._loop.call_at(until, self.lost.set)
+
+    async def _keep(self) -> None:
+        with self._hearing() as hearing:
+            while not self.lost.is_set():
+                await self._look()
+                await hearing.wait(self._interval)
+
+    async def _look(self) -> None:
+        """Renew once; a renewal that fails is no renewal, and the time that is trusted runs on."""
+        asked_at = self._loop.time()
+        try:
+            held = await self._renew()
+        except LivingWorldError:
+            return
+        if not held:
+            self.lost.set()
+        elif not self.lost.is_set():  # an answer that comes too late brings nothing back
+            self._trust(asked_at + self._length.total_seconds() * _TRUSTED)

@@ -1,0 +1,83 @@
+"""What one process shares: its pools, its notifications, its background tasks, and the group commits of each world."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from sqlalchemy import URL
+
+from livingworld.background.tasks import BackgroundTasks
+from livingworld.characters.cast_names import WorldCastNames
+from livingworld.database.database import Database
+from livingworld.database.engine import Revive, create_engine, listening_connection
+from livingworld.database.group_commit import GroupCommit
+from livingworld.database.notifications import Notifications
+from livingworld.settings import Settings
+from livingworld.stories.appending import append_together
+from livingworld.turns.committing import commit_together
+from livingworld.turns.taking import TakeTogether
+from livingworld.workflows.turn_services import TurnServices
+
+#: Who waits for a turn asks in every polling interval; after so many without a word it is gone.
+_MISSED_LOOKS: Final = 12
+
+
+class Process:
+    """An open door to one database, as every world in it uses it."""
+
+    def __init__(self, settings: Settings, url: URL, *, revive_server: Revive | None = None) -> None:
+        self.settings = settings
+        self.database = Database(create_engine(settings, url, revive_server=revive_server), settings)
+        few = settings.model_copy(update={"pool_size": settings.background_connections})
+        self.background = Database(create_engine(few, url, revive_server=revive_server), settings)
+        direct = settings.listening_url() or (None if settings.behind_pooler else url)
+        connect = None if direct is None else listening_connection(settings, direct)
+        self.notifications = Notifications(connect, self.background)
+        self.tasks = BackgroundTasks()
+        #: One for each world that somebody here works in; it goes with the last World and the last request.
+        self._writers: WeakValueDictionary[UUID, WorldWriters] = WeakValueDictionary()
+
+    def writers(self, world_id: UUID) -> WorldWriters:
+        """Return the group commits of a world."""
+        return self._writers.setdefault(world_id, WorldWriters(self, world_id))
+
+    async def close(self) -> None:
+        """Finish what was begun, and leave no task and no connection behind."""
+        try:
+            await self.tasks.close()
+            await asyncio.gather(*(writers.close() for writers in list(self._writers.values())))
+            await self.notifications.close()
+        finally:
+            await self.background.close()
+            await self.database.close()
+
+
+class WorldWriters:
+    """The group commits of one world in this process."""
+
+    def __init__(self, process: Process, world_id: UUID) -> None:
+        patience = process.settings.poll_interval * _MISSED_LOOKS
+        take = TakeTogether(lease=process.settings.turn_lease, patience=patience)
+        self.appends = GroupCommit(process.database, world_id, append_together)
+        takes = GroupCommit(process.database, world_id, take)
+        commits = GroupCommit(process.database, world_id, commit_together)
+        self._all = (self.appends, takes, commits)
+        self.turns = TurnServices(
+            world_id=world_id,
+            unit=process.database,
+            background=process.background,
+            takes=takes,
+            commits=commits,
+            notifications=process.notifications,
+            tasks=process.tasks,
+            cast_rows=WorldCastNames(world_id),
+            lease=process.settings.turn_lease,
+            poll_interval=process.settings.poll_interval,
+        )
+
+    async def close(self) -> None:
+        """Wait until everything that was handed over is stored or refused."""
+        await asyncio.gather(*(group_commit.close() for group_commit in self._all))

@@ -1,0 +1,91 @@
+"""What a holder knows of its attempt at a turn: how the model was asked, what it answered, how long that took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, Final
+
+from livingworld import inputs
+from livingworld.errors import InvalidType
+
+#: Most characters of the reason of a failure.
+_MAX_ERROR: Final = 1000
+
+
+class Attempt:
+    """The columns of a generation, as far as they are known."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._known: dict[str, Any] = {}
+
+    @property
+    def answered(self) -> bool:
+        """Whether the model has spoken."""
+        return "raw_response" in self._known
+
+    @property
+    def raw_response(self) -> str | None:
+        """What it said, or None."""
+        return self._known.get("raw_response")
+
+    def describe(
+        self,
+        *,
+        model: str | None,
+        script_version: str | None,
+        parameters: Mapping[str, Any] | None,
+        prompt: str | None,
+    ) -> None:
+        """Keep how the model is asked; its time runs from here. Of the prompt a digest is kept."""
+        known = {
+            "model": inputs.check_optional_text("model", model),
+            "script_version": inputs.check_optional_text("script_version", script_version),
+            "parameters": None if parameters is None else inputs.check_json_object("parameters", parameters),
+            "prompt_digest": None if prompt is None else prompt_digest(prompt),
+        }
+        self._known |= {name: value for name, value in known.items() if value is not None}
+        self._began = time.monotonic()
+
+    def answer(self, raw_response: str, *, input_tokens: int | None, output_tokens: int | None) -> None:
+        """Keep what the model has said, and how long it took."""
+        limit = inputs.MAX_RAW_RESPONSE_CHARACTERS
+        known: dict[str, Any] = {"raw_response": inputs.check_text("raw_response", raw_response, limit=limit)}
+        if input_tokens is not None:
+            known["input_tokens"] = inputs.check_integer("input_tokens", input_tokens)
+        if output_tokens is not None:
+            known["output_tokens"] = inputs.check_integer("output_tokens", output_tokens)
+        self._known |= known
+        self._known["duration_ms"] = self._elapsed()
+
+    def columns(self, *, error: str | None = None) -> dict[str, Any]:
+        """Return what is known as columns of the table."""
+        known = dict(self._known)
+        if "prompt_digest" in known:
+            known["prompt_digest"] = bytes.fromhex(known["prompt_digest"])
+        if error is not None:
+            known["error"] = storable(error)
+        return known
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is known, but for the response, as commit_turns_v1 takes it."""
+        known = {name: value for name, value in self._known.items() if name != "raw_response"}
+        known.setdefault("duration_ms", self._elapsed())
+        return known
+
+    def _elapsed(self) -> int:
+        return min(round((time.monotonic() - self._began) * 1000), inputs.MAX_INTEGER)
+
+
+def prompt_digest(prompt: str) -> str:
+    """Return the digest by which equal prompts are found, in hexadecimal."""
+    if not isinstance(prompt, str):
+        raise InvalidType("prompt", f"must be text, not {type(prompt).__name__}")
+    return blake2b(prompt.encode(errors="surrogatepass"), digest_size=32).hexdigest()
+
+
+def storable(reason: str) -> str:
+    """Return a reason of any origin as text that a column can hold."""
+    return reason[:_MAX_ERROR].encode(errors="replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")

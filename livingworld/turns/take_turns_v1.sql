@@ -1,0 +1,365 @@
+-- Take turns: one row comes back for each input, in the order of the inputs, and each input is granted or refused alone.
+-- After them comes a row of the status 'context' for each that was granted, in the same order.
+-- Never changed once released: new behaviour is take_turns_v2.
+--
+-- The stories are locked first, everything is decided by what is true under the lock and by the clock read after it, and
+-- then written. A holding (a row of turn_leases with an owner) is over when it has expired, when it was given back, and
+-- when the head of its branch has moved, since then its turn can no longer be committed.
+--
+-- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
+-- story, and 'together' when another input of the same story stands before it.
+CREATE FUNCTION livingworld.take_turns_v1(
+    in_world_id uuid,
+    in_wait boolean,
+    in_lease interval,              -- how long a holding lasts unless it is renewed
+    in_patience interval,           -- who waits and does not ask again for so long is gone
+    in_story_ids uuid[],
+    in_branch_numbers integer[],    -- NULL: the story's current branch
+    in_expected_heads integer[],    -- NULL: wherever the branch stands; 0: before the first scene
+    in_regenerates integer[],       -- the scene to tell anew; 0: the one at the head; NULL: a new scene
+    in_request_keys text[],
+    in_request_hashes bytea[],
+    in_owners uuid[],               -- one for each try to take a turn; the same again is the same try
+    in_choices integer[],
+    in_instructions text[],
+    in_busy text[],                 -- reject, queue, replace, merge
+    in_recents integer[]            -- how many scenes the context has
+) RETURNS TABLE (
+    status text,                    -- granted, replayed, waiting, following, mergeable, locked, together, or why not
+    branch_number integer,
+    base_scene_number integer,      -- when granted: the head it was taken at; when stale: where the branch stands
+    token bigint,
+    attempt integer,
+    scene_number integer,           -- replayed: the scene that is stored; granted: the one to tell anew
+    request_key text,               -- the turn that runs, waits ahead, or took this input in
+    running_seconds double precision,
+    ticket integer,                 -- mergeable: whose input may be combined, with what it is now
+    merges integer,
+    choice integer,
+    instruction text,
+    answered uuid,                  -- an answer that an earlier try of the turn, at the same place, has left
+    context text
+)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+-- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
+SET enable_material = off
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $function$
+#variable_conflict use_column
+DECLARE
+    input record;
+    locked uuid[];
+    seen uuid[] := '{}';
+    right_now timestamptz;
+    base integer;
+    held boolean;
+    live boolean;
+    next_token bigint;
+    next_attempt integer;
+    given_choice integer;
+    given_instruction text;
+    origin text;
+    -- Those that are granted, by their place among the inputs, and what is written of them.
+    granted integer[] := '{}';
+    branches integer[] := '{}';
+    versions integer[] := '{}';
+    tokens bigint[] := '{}';
+    attempts integer[] := '{}';
+    bases integer[] := '{}';
+    choices integer[] := '{}';
+    instructions text[] := '{}';
+    origins text[] := '{}';
+    retold integer[] := '{}';
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'take_turns_v1 needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+    IF in_wait THEN
+        SELECT array_agg(held.story_id) INTO locked FROM (
+            SELECT s.story_id FROM livingworld.stories s
+            WHERE s.world_id = in_world_id AND s.story_id = ANY (in_story_ids)
+            ORDER BY s.story_id FOR NO KEY UPDATE
+        ) held;
+    ELSE
+        SELECT array_agg(held.story_id) INTO locked FROM (
+            SELECT s.story_id FROM livingworld.stories s
+            WHERE s.world_id = in_world_id AND s.story_id = ANY (in_story_ids)
+            ORDER BY s.story_id FOR NO KEY UPDATE SKIP LOCKED
+        ) held;
+    END IF;
+    right_now := clock_timestamp();
+
+    FOR input IN
+        SELECT given.*, s.story_id IS NOT NULL AS found, s.archived_at IS NOT NULL AS archived, b.branch_number AS branch,
+               b.head_scene_number, b.version AS branch_version, l.token AS lease_token, l.owner AS holder,
+               l.request_key AS holder_key, l.branch_version AS held_version, l.taken_at, l.expires_at,
+               h.state AS holder_state, h.token AS holder_token, h.attempts AS holder_attempts,
+               k.request_key IS NOT NULL AS known, k.request_hash = given.request_hash AS same_request, k.state, k.token AS own_token,
+               coalesce(k.scene_number, leader.scene_number) AS stored, k.attempts, k.merged_into,
+               k.base_scene_number AS former_base,
+               own.ticket AS own_ticket, own.choice AS merged_choice, own.instruction AS merged_instruction,
+               own.merges AS own_merges,
+               ahead.request_key IS NOT NULL AS leader_waits, earlier.request_key AS earlier_key
+        FROM unnest(
+            in_story_ids, in_branch_numbers, in_expected_heads, in_regenerates, in_request_keys, in_request_hashes, in_owners,
+            in_choices, in_instructions, in_busy, in_recents
+        ) WITH ORDINALITY AS given (
+            story_id, branch_number, expected_head, regenerates, request_key, request_hash, owner, choice, instruction, busy,
+            recent, ordinal
+        )
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.stories s WHERE s.world_id = in_world_id AND s.story_id = given.story_id OFFSET 0
+        ) s ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.branches b
+            WHERE b.world_id = in_world_id AND b.story_id = given.story_id
+                AND b.branch_number = coalesce(given.branch_number, s.current_branch) OFFSET 0
+        ) b ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.turn_leases l
+            WHERE l.world_id = in_world_id AND l.story_id = given.story_id AND l.branch_number = b.branch_number OFFSET 0
+        ) l ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.turns h
+            WHERE h.world_id = in_world_id AND h.story_id = given.story_id AND h.request_key = l.request_key OFFSET 0
+        ) h ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.turns k
+            WHERE k.world_id = in_world_id AND k.story_id = given.story_id AND k.request_key = given.request_key OFFSET 0
+        ) k ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.turns leader
+            WHERE leader.world_id = in_world_id AND leader.story_id = given.story_id
+                AND leader.request_key = k.merged_into OFFSET 0
+        ) leader ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.turn_waiters w
+            WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = b.branch_number
+                AND w.owner = given.owner LIMIT 1
+        ) own ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.turn_waiters w
+            WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = b.branch_number
+                AND w.request_key = k.merged_into AND w.expires_at > right_now LIMIT 1
+        ) ahead ON true
+        LEFT JOIN LATERAL (
+            -- Whoever came before and still asks goes first.
+            SELECT w.request_key FROM livingworld.turn_waiters w
+            WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = b.branch_number
+                AND w.ticket < coalesce(own.ticket, 2147483647) AND w.expires_at > right_now
+            ORDER BY w.ticket LIMIT 1
+        ) earlier ON true
+        ORDER BY given.ordinal
+    LOOP
+        branch_number := input.branch;
+        base_scene_number := input.head_scene_number;
+        scene_number := input.stored;
+        request_key := input.holder_key;
+        running_seconds := extract(epoch FROM right_now - input.taken_at);
+        token := NULL;
+        attempt := NULL;
+        ticket := NULL;
+        merges := NULL;
+        choice := NULL;
+        instruction := NULL;
+        answered := NULL;
+        held := coalesce(input.holder IS NOT NULL AND input.expires_at > right_now
+            AND input.held_version = input.branch_version, false);
+        live := held AND input.holder IS DISTINCT FROM input.owner;
+        status := CASE
+            WHEN NOT input.found THEN 'story_not_found'
+            WHEN locked IS NULL OR input.story_id <> ALL (locked) THEN 'locked'
+            WHEN input.story_id = ANY (seen) THEN 'together'
+            WHEN NOT input.same_request THEN 'request_key_reused'
+            WHEN input.stored IS NOT NULL THEN 'replayed'
+            WHEN input.archived THEN 'archived'
+            WHEN input.branch IS NULL THEN 'branch_not_found'
+            WHEN input.state = 'merged' AND (input.leader_waits OR (live AND input.holder_key = input.merged_into))
+                THEN 'following'
+            WHEN input.expected_head <> coalesce(input.head_scene_number, 0) THEN 'stale_head'
+        END;
+        seen := seen || input.story_id;
+        IF status IS NOT NULL THEN
+            request_key := coalesce(input.merged_into, request_key);
+            IF input.own_ticket IS NOT NULL AND status NOT IN ('locked', 'together') THEN
+                -- Whoever has an answer waits no longer.
+                DELETE FROM livingworld.turn_waiters w
+                WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
+                    AND w.ticket = input.own_ticket;
+            END IF;
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+
+        base := input.head_scene_number;
+        IF input.regenerates IS NOT NULL THEN
+            scene_number := coalesce(nullif(input.regenerates, 0), base);
+            -- The same place: what the scene followed from, the choice that led to it, the instruction it was told by.
+            SELECT s.parent_scene_number, s.chosen_choice INTO base, given_choice FROM livingworld.scenes s
+            WHERE s.world_id = in_world_id AND s.story_id = input.story_id AND s.scene_number = take_turns_v1.scene_number;
+            IF NOT FOUND THEN
+                status := 'scene_not_found';
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
+            SELECT t.origin_key INTO origin
+            FROM livingworld.generations g
+            CROSS JOIN LATERAL (
+                SELECT t.origin_key FROM livingworld.turns t
+                WHERE t.world_id = in_world_id AND t.story_id = input.story_id AND t.request_key = g.request_key OFFSET 0
+            ) t
+            WHERE g.world_id = in_world_id AND g.story_id = input.story_id AND g.scene_number = take_turns_v1.scene_number;
+            origin := coalesce(origin, 'livingworld:scene:' || scene_number);
+            SELECT t.instruction INTO given_instruction FROM livingworld.turns t
+            WHERE t.world_id = in_world_id AND t.story_id = input.story_id AND t.request_key = origin;
+            given_choice := coalesce(input.choice, given_choice);
+            given_instruction := coalesce(input.instruction, given_instruction);
+        ELSE
+            origin := input.request_key;
+            given_choice := CASE WHEN input.own_merges > 0 THEN input.merged_choice ELSE input.choice END;
+            given_instruction := CASE WHEN input.own_merges > 0 THEN input.merged_instruction ELSE input.instruction END;
+        END IF;
+        IF given_choice IS NOT NULL AND NOT EXISTS (
+            SELECT FROM livingworld.choices c
+            WHERE c.world_id = in_world_id AND c.story_id = input.story_id AND c.scene_number = base
+                AND c.choice_number = given_choice
+        ) THEN
+            status := 'choice_not_found';
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+
+        IF NOT live AND input.busy <> 'replace' AND input.earlier_key IS NOT NULL THEN
+            live := true;
+            request_key := input.earlier_key;
+            running_seconds := NULL;
+        END IF;
+        IF live AND input.busy = 'merge' AND input.own_ticket IS NULL THEN
+            SELECT w.request_key, w.ticket, w.merges, w.choice, w.instruction
+            INTO request_key, ticket, merges, choice, instruction
+            FROM livingworld.turn_waiters w
+            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
+                AND w.mergeable AND w.expires_at > right_now AND w.request_key <> input.request_key
+            ORDER BY w.ticket LIMIT 1;
+            IF FOUND THEN
+                status := 'mergeable';
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
+            request_key := input.holder_key;
+        END IF;
+        IF live AND input.busy = 'reject' THEN
+            status := 'busy';
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+        IF live AND input.busy <> 'replace' THEN
+            status := 'waiting';
+            IF input.own_ticket IS NOT NULL THEN
+                UPDATE livingworld.turn_waiters w SET expires_at = right_now + in_patience
+                WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
+                    AND w.ticket = input.own_ticket;
+            ELSE
+                DELETE FROM livingworld.turn_waiters w
+                WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
+                    AND w.expires_at <= right_now;
+                INSERT INTO livingworld.turn_leases AS l (world_id, story_id, branch_number, last_ticket)
+                VALUES (in_world_id, input.story_id, input.branch, 1)
+                ON CONFLICT ON CONSTRAINT pk_turn_leases DO UPDATE SET last_ticket = l.last_ticket + 1
+                RETURNING l.last_ticket INTO ticket;
+                INSERT INTO livingworld.turn_waiters
+                    (world_id, story_id, branch_number, ticket, owner, request_key, mergeable, choice, instruction, expires_at)
+                VALUES (in_world_id, input.story_id, input.branch, ticket, input.owner, input.request_key,
+                        input.busy = 'merge', input.choice, input.instruction, right_now + in_patience);
+            END IF;
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+
+        status := 'granted';
+        IF held AND NOT live THEN
+            -- The same try again, whose first answer was lost.
+            next_token := input.lease_token;
+            next_attempt := input.attempts;
+        ELSE
+            next_token := coalesce(input.lease_token, 0) + 1;
+            next_attempt := coalesce(input.attempts, 0) + 1;
+        END IF;
+        IF input.holder_state = 'running' AND input.holder_token = input.lease_token AND next_token > input.lease_token THEN
+            -- What was running is over: it was replaced, or nobody has heard of it for the length of its lease.
+            INSERT INTO livingworld.generations
+                (world_id, generation_id, story_id, request_key, attempt, state, error)
+            VALUES (in_world_id, input.holder, input.story_id, input.holder_key, input.holder_attempts,
+                    'failed', CASE WHEN held THEN 'replaced' WHEN input.held_version <> input.branch_version THEN 'the head moved'
+                                   ELSE 'the lease expired' END)
+            ON CONFLICT ON CONSTRAINT pk_generations DO NOTHING;
+            IF input.holder_key <> input.request_key THEN
+                UPDATE livingworld.turns t SET state = 'failed', updated_at = now()
+                WHERE t.world_id = in_world_id AND t.story_id = input.story_id AND t.request_key = input.holder_key;
+            END IF;
+        END IF;
+        granted := granted || input.ordinal::integer;
+        branches[input.ordinal] := input.branch;
+        versions[input.ordinal] := input.branch_version;
+        tokens[input.ordinal] := next_token;
+        attempts[input.ordinal] := next_attempt;
+        bases[input.ordinal] := base;
+        choices[input.ordinal] := given_choice;
+        instructions[input.ordinal] := given_instruction;
+        origins[input.ordinal] := origin;
+        IF input.regenerates IS NOT NULL THEN
+            retold[input.ordinal] := scene_number;
+        END IF;
+        IF input.known THEN
+            SELECT g.generation_id INTO answered FROM livingworld.generations g
+            WHERE g.world_id = in_world_id AND g.request_key = input.request_key AND g.story_id = input.story_id
+                AND g.state = 'answered' AND base IS NOT DISTINCT FROM input.former_base
+            ORDER BY g.attempt DESC LIMIT 1;
+        END IF;
+        IF input.own_ticket IS NOT NULL THEN
+            DELETE FROM livingworld.turn_waiters w
+            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
+                AND (w.ticket = input.own_ticket OR w.expires_at <= right_now);
+        END IF;
+        base_scene_number := base;
+        token := next_token;
+        attempt := next_attempt;
+        choice := given_choice;
+        instruction := given_instruction;
+        RETURN NEXT;
+    END LOOP;
+
+    IF granted <> '{}' THEN
+        INSERT INTO livingworld.turn_leases AS l
+            (world_id, story_id, branch_number, token, owner, request_key, branch_version, taken_at, expires_at)
+        SELECT in_world_id, in_story_ids[g], branches[g], tokens[g], in_owners[g], in_request_keys[g], versions[g],
+               right_now, right_now + in_lease
+        FROM unnest(granted) AS g
+        ON CONFLICT ON CONSTRAINT pk_turn_leases DO UPDATE
+        SET token = excluded.token, owner = excluded.owner, request_key = excluded.request_key,
+            branch_version = excluded.branch_version, taken_at = excluded.taken_at, expires_at = excluded.expires_at;
+        INSERT INTO livingworld.turns AS t
+            (world_id, story_id, request_key, request_hash, state, branch_number, base_scene_number, choice, instruction,
+             origin_key, regenerates, attempts, token)
+        SELECT in_world_id, in_story_ids[g], in_request_keys[g], in_request_hashes[g], 'running', branches[g], bases[g],
+               choices[g], instructions[g], origins[g], retold[g], attempts[g], tokens[g]
+        FROM unnest(granted) AS g
+        ON CONFLICT ON CONSTRAINT pk_turns DO UPDATE
+        SET state = 'running', branch_number = excluded.branch_number, base_scene_number = excluded.base_scene_number,
+            choice = excluded.choice, instruction = excluded.instruction, merged_into = NULL,
+            attempts = excluded.attempts, token = excluded.token, updated_at = now();
+        RETURN QUERY
+            SELECT 'context', NULL::integer, NULL::integer, NULL::bigint, NULL::integer, NULL::integer, NULL::text,
+                   NULL::double precision, NULL::integer, NULL::integer, NULL::integer, NULL::text, NULL::uuid, c.context
+            FROM livingworld.turn_contexts_v1(
+                in_world_id, ARRAY(SELECT in_story_ids[g] FROM unnest(granted) g), ARRAY(SELECT branches[g] FROM unnest(granted) g),
+                ARRAY(SELECT bases[g] FROM unnest(granted) g), ARRAY(SELECT in_recents[g] FROM unnest(granted) g)
+            ) AS c (context);
+    END IF;
+END
+$function$
