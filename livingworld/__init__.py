@@ -6,7 +6,7 @@ from livingworld.database.keyset import Page
 from livingworld.database.revisions import Revision
 from livingworld.settings import Settings
 from livingworld.stories.new_scene import NewScene
-from livingworld.stories.records import Branch, CastMember, Choice, Scene, Story, StoryHead
+from livingworld.stories.records import Branch, CastMember, Choice, Scene, Story, StoryHead, TreeScene
 from livingworld.transaction_scope import TransactionScope
 from livingworld.turns.records import Generation, TurnInput
 from livingworld.workflows.turn import Turn
@@ -28,6 +28,7 @@ __all__ = [
     "Story",
     "StoryHead",
     "TransactionScope",
+    "TreeScene",
     "Turn",
     "TurnContext",
     "TurnInput",

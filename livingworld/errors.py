@@ -153,6 +153,15 @@ class BranchInUse(Conflict):
     """The branch is the story's current one; switch to another one before deleting it."""
 
 
+class BranchChanged(Conflict):
+    """The story's current branch is another one than the one that was named."""
+
+    #: Number the caller named.
+    expected: int
+    #: Number of the current branch.
+    actual: int
+
+
 class NothingToUndo(Conflict):
     """The branch has fewer scenes than were to be undone."""
 

@@ -9,6 +9,7 @@ from livingworld.characters.repository import CharacterRepository
 from livingworld.database.group_commit import GroupCommit
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.stories.appending import AppendRequest, AppendResult
+from livingworld.stories.branch_repository import BranchRepository
 from livingworld.stories.repository import StoryRepository
 from livingworld.stories.scene_appender import SceneAppender
 
@@ -22,6 +23,7 @@ class WorldRepositories:
         self._id = world_id
         appender = SceneAppender(unit, world_id, WorldCastNames(world_id), appends)
         self.stories = StoryRepository(unit, world_id, appender)
+        self.branches = BranchRepository(unit, world_id)
         self.characters = CharacterRepository(unit, world_id)
 
     @property

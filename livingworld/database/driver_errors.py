@@ -83,6 +83,10 @@ _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
     "fk_character_names_world_id_character_id": errors.CharacterNotFound,
     "fk_scene_cast_world_id_character_id": errors.CharacterNotFound,
     "fk_branches_world_id_story_id": errors.StoryNotFound,
+    "uq_branches_name": errors.BranchNameTaken,
+    "pk_turns": errors.RequestKeyReused,
+    "fk_turns_world_id_story_id": errors.StoryNotFound,
+    "fk_generations_world_id_story_id_request_key": errors.StoryNotFound,
     "pk_request_keys": errors.RequestKeyReused,
 }
 

@@ -59,6 +59,18 @@ SCENE_NUMBER_CONFLICT: Final = _event(
 HEAD_STALE: Final = _event(
     "head stale", logging.INFO, "world_id story_id expected actual", "An append named a head that the branch has left."
 )
+BRANCH_FORKED: Final = _event(
+    "branch forked", logging.INFO, "world_id story_id branch_number scene_number", "A branch was made at a scene."
+)
+BRANCH_DELETED: Final = _event(
+    "branch deleted",
+    logging.INFO,
+    "world_id story_id branch_number scene_number",
+    "A branch was forgotten; its scenes stay.",
+)
+HEAD_MOVED: Final = _event(
+    "head moved", logging.INFO, "world_id story_id branch_number scene_number", "Undo, redo or rewind moved a head."
+)
 TURN_TAKEN: Final = _event(
     "turn taken", logging.DEBUG, "world_id story_id branch_number attempt", "A branch's lease was granted."
 )

@@ -93,6 +93,21 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TreeScene:
+    """A scene's place in the story's tree."""
+
+    number: int
+    #: The scene it follows, or None for a first scene.
+    parent_number: int | None
+    #: Its place on every path that leads through it, from 1.
+    position: int
+    #: Which choice of the scene before led here, or None.
+    chosen_choice: int | None
+    #: Numbers of the branches whose head it is.
+    branches: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoryHead:
     """Where a story stands: all that a prompt or a page begins with."""
 

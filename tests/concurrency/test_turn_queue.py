@@ -1,0 +1,169 @@
+"""The queue of a branch: order of arrival across processes; who leaves or dies holds nobody up."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import pytest
+
+from livingworld import NewScene, Scene, Story, Turn, TurnInput, World
+from livingworld.errors import InvalidInput, TurnTimeout
+from livingworld.testing.staged_races import connected
+from tests.concurrency.staging import same_world
+from tests.concurrency.story_checks import broken_promises, read_path
+from tests.concurrency.turn_checks import at_once, broken_turns, rows, until_found
+from tests.concurrency.turn_players import player
+
+WAITING = "SELECT FROM livingworld.turn_waiters WHERE request_key = $1"
+SOON = {"poll_interval": timedelta(seconds=0.05)}
+
+
+async def until_waiting(url: str, count: int) -> list[str]:
+    """Wait until so many wait; return their request keys in the order of arrival."""
+    async with asyncio.timeout(10), connected(url) as connection:
+        while True:
+            found = await connection.fetch("SELECT request_key FROM livingworld.turn_waiters ORDER BY ticket")
+            if len(found) >= count:
+                return [row["request_key"] for row in found]
+
+
+async def test_twenty_waiters_of_whom_five_die_come_in_the_order_of_arrival(
+    database_url: str, world: World, story: Story
+) -> None:
+    async with AsyncExitStack() as stack:
+        players = [await stack.enter_async_context(player(database_url, world, story)) for _ in range(4)]
+        async with world.turns.take(story.id, request_key="the one ahead") as turn:
+            for number in range(20):
+                assert await players[number % 4].do(f"play waiter-{number} queue") == f"waiting waiter-{number}"
+                await until_waiting(database_url, number + 1)
+            arrived = await until_waiting(database_url, 20)
+            await players[1].kill()  # with waiters 1, 5, 9, 13 and 17
+            await turn.commit(NewScene("the one ahead"))
+        living = [number for number in range(20) if number % 4 != 1]
+        for number in living:
+            assert await players[number % 4].hear() == f"told waiter-{number} {living.index(number) + 2}"
+
+    assert arrived == [f"waiter-{number}" for number in range(20)]
+    told = [(await world.stories.scene(story.id, number)).content for number in range(2, 17)]
+    assert told == [f"waiter-{number}" for number in living]
+    assert await broken_turns(database_url, story.id) == []
+    assert await broken_promises(database_url, world.id, story.id) == []
+
+
+async def test_a_waiter_whose_time_is_up_or_who_is_cancelled_leaves_the_queue(
+    database_url: str, world: World, story: Story
+) -> None:
+    async with world.turns.take(story.id, request_key="ahead") as turn:
+        with pytest.raises(TurnTimeout):
+            await world.turns.play(
+                story.id, at_once("no"), request_key="short", busy="queue", time_limit=timedelta(seconds=0.1)
+            )
+        cancelled = asyncio.create_task(world.turns.play(story.id, at_once("no"), request_key="gone", busy="queue"))
+        await until_found(database_url, WAITING, "gone")
+        cancelled.cancel()
+        await asyncio.gather(cancelled, return_exceptions=True)
+        last = asyncio.create_task(world.turns.play(story.id, at_once("last"), request_key="last", busy="queue"))
+        await until_found(database_url, WAITING, "last")
+        await turn.commit(NewScene("ahead"))
+        async with asyncio.timeout(2):  # nobody who is gone is waited for
+            assert (await last).number == 2
+
+    assert await rows(database_url, "SELECT * FROM livingworld.turn_waiters") == []
+    assert await broken_turns(database_url, story.id) == []
+
+
+async def test_who_comes_while_others_wait_does_not_overtake_them(
+    database_url: str, world: World, story: Story
+) -> None:
+    order: list[str] = []
+
+    async def note(turn: Turn) -> NewScene:
+        order.append(turn.request_key)
+        return NewScene(turn.request_key)
+
+    async with same_world(database_url, world.id, pools=3, **SOON) as worlds:
+        async with world.turns.take(story.id, request_key="ahead") as turn:
+            waiters = []
+            for number in range(9):
+                play = worlds[number % 3].turns.play(story.id, note, request_key=f"{number}", busy="queue")
+                waiters.append(asyncio.create_task(play))
+                await until_waiting(database_url, number + 1)
+            await turn.commit(NewScene("ahead"))
+        scenes = await asyncio.gather(*waiters)
+
+    assert order == [f"{number}" for number in range(9)]
+    assert [scene.number for scene in scenes] == list(range(2, 11))
+    assert await read_path(world, story.id, 1) == list(range(1, 11))
+
+
+async def test_two_inputs_that_wait_become_one_turn_and_both_get_its_scene(
+    database_url: str, world: World, story: Story
+) -> None:
+    def both(waiting: TurnInput, new: TurnInput) -> TurnInput:
+        return TurnInput(None, f"{waiting.instruction}, then {new.instruction}")
+
+    async def tell(turn: Turn) -> NewScene:
+        return NewScene(f"{turn.context.instruction}")
+
+    async with same_world(database_url, world.id, pools=2, **SOON) as worlds:
+        async with world.turns.take(story.id, request_key="ahead") as turn:
+            plays = []
+            for number, instruction in enumerate(("open the door", "run")):
+                play = worlds[number].turns.play(
+                    story.id, tell, request_key=instruction, instruction=instruction, busy="merge", combine=both
+                )
+                plays.append(asyncio.create_task(play))
+                if number == 0:
+                    await until_waiting(database_url, 1)
+            await until_found(database_url, "SELECT FROM livingworld.turns WHERE state = 'merged'")
+            await turn.commit(NewScene("ahead"))
+        scenes = await asyncio.gather(*plays)
+        again = await worlds[0].turns.play(
+            story.id, tell, request_key="run", instruction="run", busy="merge", combine=both
+        )
+
+    assert [scene.content for scene in scenes] == ["open the door, then run"] * 2
+    assert {scene.number for scene in (*scenes, again)} == {2}
+    assert await broken_turns(database_url, story.id) == []
+
+
+async def test_when_the_turn_that_took_an_input_in_fails_the_input_gets_a_turn_of_its_own(
+    database_url: str, world: World, story: Story
+) -> None:
+    def both(waiting: TurnInput, new: TurnInput) -> TurnInput:
+        return TurnInput(None, f"{waiting.instruction}+{new.instruction}")
+
+    async def fail(_: Turn) -> NewScene:
+        raise ZeroDivisionError
+
+    async def tell(turn: Turn) -> NewScene:
+        return NewScene(f"{turn.context.instruction}")
+
+    async with same_world(database_url, world.id, pools=2, **SOON) as worlds:
+        async with world.turns.take(story.id, request_key="ahead") as turn:
+            leader = asyncio.create_task(
+                worlds[0].turns.play(story.id, fail, request_key="a", instruction="a", busy="merge", combine=both)
+            )
+            await until_waiting(database_url, 1)
+            follower = asyncio.create_task(
+                worlds[1].turns.play(story.id, tell, request_key="b", instruction="b", busy="merge", combine=both)
+            )
+            await until_found(database_url, "SELECT FROM livingworld.turns WHERE state = 'merged'")
+            await turn.commit(NewScene("ahead"))
+        failed, told = await asyncio.gather(leader, follower, return_exceptions=True)
+
+    assert isinstance(failed, ZeroDivisionError)
+    assert isinstance(told, Scene)
+    assert (told.number, told.content) == (2, "b")
+    assert await broken_turns(database_url, story.id) == []
+
+
+async def test_merging_needs_a_function_and_only_merging_does(world: World, story: Story) -> None:
+    with pytest.raises(InvalidInput, match="combine"):
+        await world.turns.play(story.id, at_once("no"), request_key="k", busy="merge")
+    with pytest.raises(InvalidInput, match="combine"):
+        await world.turns.play(story.id, at_once("no"), request_key="k", combine=lambda waiting, _: waiting)
+    with pytest.raises(InvalidInput, match="busy"):
+        await world.turns.play(story.id, at_once("no"), request_key="k", busy="push")  # type: ignore[arg-type]

@@ -1,0 +1,85 @@
+"""What must be true of turns, asked of PostgreSQL; and a turn whose model answers at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from uuid import UUID
+
+from livingworld import NewScene, Turn
+from livingworld.testing.staged_races import connected
+
+_PATIENCE_SECONDS: Final = 10
+
+#: Each statement finds what breaks one promise, and is empty when all is well.
+_PROMISES: Final = {
+    "a committed turn has one scene, shown by one generation of its place": """
+        SELECT t.request_key FROM livingworld.turns t
+        WHERE t.story_id = $1 AND t.state = 'committed' AND 1 <> (
+            SELECT count(*) FROM livingworld.scenes s
+            JOIN livingworld.generations g USING (world_id, story_id, scene_number)
+            WHERE s.world_id = t.world_id AND s.story_id = t.story_id AND s.scene_number = t.scene_number
+        )
+    """,
+    "a scene is the result of one ordinary turn at most": """
+        SELECT t.scene_number FROM livingworld.turns t
+        WHERE t.story_id = $1 AND t.state = 'committed' AND t.regenerates IS NULL
+        GROUP BY t.scene_number HAVING count(*) > 1
+    """,
+    "a running turn holds the lease of its branch": """
+        SELECT t.request_key FROM livingworld.turns t LEFT JOIN livingworld.turn_leases l
+            USING (world_id, story_id, branch_number, request_key, token)
+        WHERE t.story_id = $1 AND t.state = 'running' AND l.owner IS NULL
+    """,
+    "no token is above the one of its lease": """
+        SELECT t.request_key FROM livingworld.turns t LEFT JOIN livingworld.turn_leases l
+            USING (world_id, story_id, branch_number)
+        WHERE t.story_id = $1 AND t.token > coalesce(l.token, 0)
+    """,
+}
+_IDLE: Final = {
+    "nobody holds a lease": """
+        SELECT l.request_key FROM livingworld.turn_leases l
+        JOIN livingworld.branches b USING (world_id, story_id, branch_number)
+        WHERE l.story_id = $1 AND l.expires_at > clock_timestamp() AND l.branch_version = b.version
+    """,
+    "nobody waits": """
+        SELECT ticket FROM livingworld.turn_waiters WHERE story_id = $1 AND expires_at > clock_timestamp()
+    """,
+    "nothing runs": "SELECT request_key FROM livingworld.turns WHERE story_id = $1 AND state = 'running'",
+}
+
+
+async def broken_turns(url: str, story_id: UUID, *, idle: bool = True) -> list[str]:
+    """Return each promise that the turns of a story break; with `idle` also what is left of turns that are over."""
+    broken = []
+    async with connected(url) as connection:
+        for promise, statement in (_PROMISES | (_IDLE if idle else {})).items():
+            if rows := await connection.fetch(statement, story_id):
+                broken.append(f"{promise}: {[tuple(row) for row in rows]}")
+    return broken
+
+
+def at_once(text: str) -> Callable[[Turn], Awaitable[NewScene]]:
+    """Return a model that answers at once."""
+
+    async def write(turn: Turn) -> NewScene:
+        assert turn.context.head >= 0
+        return NewScene(text, ["on"])
+
+    return write
+
+
+async def until_found(url: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Look until a statement finds something, and return it."""
+    async with asyncio.timeout(_PATIENCE_SECONDS), connected(url) as connection:
+        while not (found := await connection.fetch(statement, *parameters)):
+            pass
+    return [tuple(row) for row in found]
+
+
+async def rows(url: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Return what a statement finds."""
+    async with connected(url) as connection:
+        return [tuple(row) for row in await connection.fetch(statement, *parameters)]
