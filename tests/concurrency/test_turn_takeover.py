@@ -72,14 +72,16 @@ async def test_clocks_that_are_an_hour_wrong_change_nothing(
 async def test_a_killed_holder_is_succeeded_under_the_same_key(database_url: str, world: World, story: Story) -> None:
     async with player(database_url, world, story, lease=1) as first, player(database_url, world, story) as second:
         assert await first.do("take key queue") == "taken key"
+        assert await first.do("record the-paid-answer") == "recorded"
         await first.kill()
         assert await second.do("take key queue") == "taken key"
-        assert await second.do("commit the-scene") == "committed 1"
+        assert await second.do("recorded") == "the-paid-answer"
+        assert await second.do("commit the-paid-answer") == "committed 1"
 
     assert await read_path(world, story.id, 1) == [1]
     assert await broken_turns(database_url, story.id) == []
     attempts = await rows(database_url, "SELECT attempt, state FROM livingworld.generations ORDER BY attempt")
-    assert attempts == [(1, "failed"), (2, "complete")]
+    assert attempts == [(1, "answered"), (2, "complete")]
 
 
 async def everything(url: str) -> list[object]:

@@ -38,6 +38,13 @@ class Player:
             case "commit":
                 assert self.turn
                 tell(f"committed {(await self.turn.commit(NewScene(words[0]))).number}")
+            case "record":
+                assert self.turn
+                await self.turn.record(words[0])
+                tell("recorded")
+            case "recorded":
+                assert self.turn
+                tell(self.turn.recorded.raw_response or "" if self.turn.recorded else "nothing")
             case "lost":
                 assert self.turn
                 await self.turn.lost.wait()

@@ -1,0 +1,79 @@
+"""A turn is cancelled at each of its awaits: it is told wholly or not at all, and its request key gives one answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+
+from livingworld import LivingWorld, NewScene, Scene, Settings, Story, World
+from livingworld.testing.staged_races import Connection
+from tests.concurrency.turn_checks import broken_turns
+from tests.faults.aftermath import count, engine_of, scene_contents
+from tests.faults.cancelling import Persistence, cancelled_at
+from tests.faults.turns_going_wrong import QUICK, assert_wholly_or_not, lease_is_over, play, tell_anew
+
+_WAITS_AT_MOST: Final = 200
+CASES: Final[dict[str, Callable[[World, Story], Coroutine[Any, Any, Scene]]]] = {"play": play, "regenerate": tell_anew}
+
+
+@pytest_asyncio.fixture
+async def livingworld(database_url: str, strict_loop: None) -> AsyncIterator[LivingWorld]:
+    async with LivingWorld.open(Settings.load(database_url=database_url, **QUICK)) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("persistence", Persistence)
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("pool", ["warm", "cold"])
+async def test_a_cancelled_turn_is_told_wholly_or_not_at_all(
+    name: str,
+    persistence: Persistence,
+    pool: str,
+    database_url: str,
+    livingworld: LivingWorld,
+    observer: Connection,
+) -> None:
+    outcomes = set()
+    for nth in range(1, _WAITS_AT_MOST):
+        world = await livingworld.worlds.create("Saltmarsh")
+        story = await world.stories.create("The Causeway")
+        await world.stories.append_scene(story.id, NewScene("First."))
+        if pool == "cold":
+            await engine_of(livingworld).dispose()
+
+        reached, ended = await cancelled_at(CASES[name](world, story), nth, persistence)
+
+        await assert_wholly_or_not(livingworld, observer, database_url, story, before=1)
+        told = await count(observer, "turns", story_id=story.id, state="committed", request_key="once")
+        outcomes.add((reached, ended, told))
+        assert told == 1 or not ended
+        assert await lease_is_over(observer, story)
+        scene = await CASES[name](world, story)
+        assert scene.content == "Told."
+        assert await scene_contents(observer, story.id) == (["First.", "Told."] if name == "play" else ["Told."])
+        assert await count(observer, "characters", world_id=world.id) == 1
+        assert await broken_turns(database_url, story.id) == []
+        await livingworld.worlds.purge(world.id)
+        if not reached:
+            break
+    assert (True, False, 0) in outcomes
+    assert (False, True, 1) in outcomes
+
+
+@pytest.mark.parametrize("persistence", Persistence)
+async def test_a_cancelled_wait_leaves_the_queue(
+    persistence: Persistence, database_url: str, livingworld: LivingWorld, observer: Connection, world: World
+) -> None:
+    for nth in range(1, 12):
+        story = await world.stories.create("The Causeway")
+        async with world.turns.take(story.id, request_key="ahead") as turn:
+            reached, ended = await cancelled_at(play(world, story), nth, persistence)
+            assert reached
+            assert not ended
+            await assert_wholly_or_not(livingworld, observer, database_url, story, before=0)
+            assert await count(observer, "turn_waiters", story_id=story.id) == 0
+            await turn.commit(NewScene("First."))
+        assert (await play(world, story)).number == 2

@@ -1,0 +1,75 @@
+"""Turns under faults: whole turns to break, and what must be true of them afterwards."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from livingworld import LivingWorld, NewScene, Scene, Story, Turn, World
+from livingworld.testing.staged_races import Connection
+from tests.concurrency.turn_checks import broken_turns
+from tests.faults.aftermath import assert_nothing_left, count, eventually, scene_contents
+
+#: So long a lease lives here that nobody gives back.
+LEASE: Final = timedelta(seconds=1)
+QUICK: Final = {"turn_lease": LEASE, "poll_interval": timedelta(seconds=0.05)}
+KEY: Final = "once"
+
+
+async def write(turn: Turn) -> NewScene:
+    """Answer at once, with a character that nobody knows yet."""
+    await turn.record("the raw answer")
+    return NewScene("Told.", choices=["Wait"], cast=["Mara"])
+
+
+async def play(world: World, story: Story) -> Scene:
+    """Play a whole turn."""
+    return await world.turns.play(story.id, write, request_key=KEY, busy="queue")
+
+
+async def tell_anew(world: World, story: Story) -> Scene:
+    """Tell the scene at the head anew."""
+    async with world.turns.regenerate(story.id, request_key=KEY, busy="queue") as turn:
+        if turn.scene is not None:
+            return turn.scene
+        return await turn.commit(await write(turn))
+
+
+async def settled(livingworld: LivingWorld) -> None:
+    """Wait until nothing is given up or withdrawn in the background any more."""
+    tasks = livingworld.worlds._process.tasks
+
+    async def over() -> bool:
+        return not tasks._finishing
+
+    assert await eventually(over)
+
+
+async def assert_wholly_or_not(
+    livingworld: LivingWorld, observer: Connection, url: str, story: Story, before: int
+) -> int:
+    """Fail when a part of a turn is stored; return how many scenes were told."""
+    await settled(livingworld)
+    await assert_nothing_left(livingworld, observer)
+    told = len(await scene_contents(observer, story.id)) - before
+    committed = await count(observer, "turns", story_id=story.id, request_key=KEY, state="committed")
+    shown = await observer.fetchval(
+        "SELECT count(*) FROM livingworld.generations WHERE story_id = $1 AND request_key = $2"
+        " AND scene_number IS NOT NULL",
+        story.id,
+        KEY,
+    )
+    assert committed == shown
+    assert await broken_turns(url, story.id, idle=False) == []
+    return int(told)
+
+
+async def lease_is_over(observer: Connection, story: Story) -> bool:
+    """Return whether nobody holds the branch, or only until the lease's end."""
+    left = await observer.fetchval(
+        "SELECT max(extract(epoch FROM expires_at - clock_timestamp())) FROM livingworld.turn_leases l"
+        " JOIN livingworld.branches b USING (world_id, story_id, branch_number)"
+        " WHERE l.story_id = $1 AND l.branch_version = b.version",
+        story.id,
+    )
+    return left is None or left <= LEASE.total_seconds()
