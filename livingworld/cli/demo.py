@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from livingworld.cli.branching_story import demo_story
-from livingworld.cli.database_choice import ChosenDatabase, UrlOption, chosen_database
+from livingworld.cli.database_choice import UrlOption, chosen_database
 from livingworld.cli.demo_page import print_page
 from livingworld.cli.demo_plan import Plan, plan_from_playthroughs, plan_from_story
 from livingworld.cli.demo_run import Outcome, run_demo
@@ -38,6 +39,9 @@ def demo(
     writers_per_story: Annotated[
         int, typer.Option(min=1, max=1000, help="Writers who compete for the one shared story.")
     ] = 4,
+    think_time: Annotated[
+        float, typer.Option(min=0, max=60, metavar="SECONDS", help="How long the model takes for a scene.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     purge: Annotated[bool, typer.Option("--purge", help="Remove the world afterwards.")] = False,
     url: UrlOption = None,
@@ -46,7 +50,17 @@ def demo(
     plan = _plan(playthroughs, players, writers_per_story)
     with chosen_database(url) as database, _progress(hidden=as_json) as progress:
         task = progress.add_task("writing", total=plan.scenes)
-        outcome = asyncio.run(_flat(database, plan, lambda: progress.advance(task), purge=purge))
+        outcome = asyncio.run(
+            _flat(
+                run_demo(
+                    database,
+                    plan,
+                    lambda: progress.advance(task),
+                    think_time=timedelta(seconds=think_time),
+                    purge=purge,
+                )
+            )
+        )
     if as_json:
         typer.echo(json.dumps(_summary(outcome, plan)))
     else:
@@ -80,10 +94,10 @@ def _summary(outcome: Outcome, plan: Plan) -> dict[str, Any]:
     }
 
 
-async def _flat(database: ChosenDatabase, plan: Plan, written: Callable[[], None], *, purge: bool) -> Outcome:
+async def _flat(run: Awaitable[Outcome]) -> Outcome:
     """Run the demo; of the errors that ended several players at once, raise one."""
     try:
-        return await run_demo(database, plan, written, purge=purge)
+        return await run
     except BaseExceptionGroup as group:
         errors = group.subgroup(LivingWorldError)
         if errors is None:

@@ -39,9 +39,10 @@ def _counts(report: Report) -> Table:
     for name, meaning in SEEN_PROMISES.items():
         table.add_row(meaning, *_found(report, name))
     table.add_row("conflicts refused, read again, tried again", str(report.conflicts_refused))
+    table.add_row("double clicks, undos, forks", f"{report.double_clicks}, {report.undos}, {report.forks}")
     table.add_row("scenes per second", f"{report.scenes_per_second:,.0f}")
-    table.add_row("append, half of them within", f"{report.p50_ms:.1f} ms")
-    table.add_row("append, 99 of 100 within", f"{report.p99_ms:.1f} ms")
+    table.add_row("turn, half of them within", f"{report.p50_ms:.1f} ms")
+    table.add_row("turn, 99 of 100 within", f"{report.p99_ms:.1f} ms")
     return table
 
 

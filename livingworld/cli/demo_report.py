@@ -25,6 +25,8 @@ COUNTED_PROMISES: Final = {
     "doubled": "scenes stored more than once",
     "unacknowledged": "scenes stored that nobody was told of",
     "stale_parents": "scenes put after a head that had moved",
+    "unfinished": "turns that nobody ended",
+    "unshown": "turns without the generation that their scene shows",
     "duplicate_characters": "characters beyond one for each person",
     "misnamed": "names answered with a character that is not there",
 }
@@ -48,11 +50,16 @@ class Report:
     doubled: int
     unacknowledged: int
     stale_parents: int
+    unfinished: int
+    unshown: int
     contradictions: int
     unanswered: int
     duplicate_characters: int
     misnamed: int
     conflicts_refused: int
+    double_clicks: int
+    undos: int
+    forks: int
     scenes_per_second: float
     p50_ms: float
     p99_ms: float
@@ -72,10 +79,13 @@ async def read_report(url: str | URL, world_id: UUID, plan: Plan, ledger: Ledger
     counts = await _count(url, _parameters(world_id, plan.people, ledger))
     return Report(
         **counts,
-        unwritten=max(0, plan.scenes - counts["scenes_written"]),
+        unwritten=max(0, plan.scenes + ledger.detours - counts["scenes_written"]),
         contradictions=ledger.contradictions,
         unanswered=ledger.unanswered,
         conflicts_refused=ledger.conflicts_refused,
+        double_clicks=ledger.double_clicks,
+        undos=ledger.undos,
+        forks=ledger.forks,
         scenes_per_second=round(counts["scenes_written"] / max(elapsed.total_seconds(), 1e-9), 1),
         p50_ms=_percentile_milliseconds(ledger.durations, 50),
         p99_ms=_percentile_milliseconds(ledger.durations, 99),
@@ -90,6 +100,7 @@ def _parameters(world_id: UUID, people: Sequence[str], ledger: Ledger) -> dict[s
         "tokens": [answer.token for answer in told],
         "story_ids": [answer.story_id for answer in told],
         "numbers": [answer.number for answer in told],
+        "parents": [answer.parent for answer in told],
         "digests": [answer.digest for answer in told],
         "spellings": [spelling for spelling, _ in spelled],
         "people": [name for _, name in spelled],

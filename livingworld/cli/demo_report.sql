@@ -2,10 +2,11 @@
 --
 -- Nothing here trusts a constraint: numbers, tokens and texts are counted as they stand in the tables.
 WITH acknowledged AS (
-    SELECT given.token, given.story_id, given.scene_number, given.digest
+    SELECT given.token, given.story_id, given.scene_number, given.parent, given.digest
     FROM unnest(
-        CAST(:tokens AS text[]), CAST(:story_ids AS uuid[]), CAST(:numbers AS integer[]), CAST(:digests AS text[])
-    ) AS given (token, story_id, scene_number, digest)
+        CAST(:tokens AS text[]), CAST(:story_ids AS uuid[]), CAST(:numbers AS integer[]), CAST(:parents AS integer[]),
+        CAST(:digests AS text[])
+    ) AS given (token, story_id, scene_number, parent, digest)
 ),
 stored AS (
     SELECT s.story_id, s.scene_number, s.parent_scene_number, s.metadata ->> 'token' AS token,
@@ -52,8 +53,32 @@ SELECT
         SELECT count(*) FROM stored s
         WHERE NOT EXISTS (SELECT FROM acknowledged a WHERE a.token = s.token)
     ) AS unacknowledged,
-    -- Every scene was written onto the one before it, so each parent is the number before.
-    (SELECT count(*) FROM stored WHERE coalesce(parent_scene_number, 0) <> scene_number - 1) AS stale_parents,
+    -- A scene was told for a head, and must follow that one.
+    (
+        SELECT count(DISTINCT s.token) FROM stored s
+        JOIN acknowledged a ON a.token = s.token AND a.story_id = s.story_id AND a.scene_number = s.scene_number
+        WHERE coalesce(s.parent_scene_number, 0) <> a.parent
+    ) AS stale_parents,
+    -- Turns that nobody ended, and branches that somebody still holds.
+    (
+        SELECT count(*) FROM livingworld.turns t WHERE t.world_id = CAST(:world_id AS uuid) AND t.state = 'running'
+    ) + (
+        SELECT count(*) FROM livingworld.turn_waiters w WHERE w.world_id = CAST(:world_id AS uuid)
+    ) + (
+        SELECT count(*) FROM livingworld.turn_leases l
+        JOIN livingworld.branches b ON b.world_id = l.world_id AND b.story_id = l.story_id
+            AND b.branch_number = l.branch_number AND b.version = l.branch_version
+        WHERE l.world_id = CAST(:world_id AS uuid) AND l.owner IS NOT NULL
+    ) AS unfinished,
+    -- Committed turns without the one generation that their scene shows.
+    (
+        SELECT count(*) FROM livingworld.turns t
+        WHERE t.world_id = CAST(:world_id AS uuid) AND t.state = 'committed' AND 1 <> (
+            SELECT count(*) FROM livingworld.generations g
+            WHERE g.world_id = t.world_id AND g.story_id = t.story_id AND g.request_key = t.request_key
+                AND g.scene_number = t.scene_number
+        )
+    ) AS unshown,
     -- Everybody beyond one character for each person; a name that nobody gave counts too.
     (SELECT count(*) - count(DISTINCT person) FROM people) AS duplicate_characters,
     -- Answered to a name, but not there, or not as that person.

@@ -35,7 +35,12 @@ class Outcome:
 
 
 async def run_demo(
-    database: ChosenDatabase, plan: Plan, written: Callable[[], None], *, purge: bool = False
+    database: ChosenDatabase,
+    plan: Plan,
+    written: Callable[[], None],
+    *,
+    think_time: timedelta = timedelta(0),
+    purge: bool = False,
 ) -> Outcome:
     """Upgrade the schema, let everybody play, and return the verdict; the world is gone afterwards with `purge`."""
     await migrations.upgrade(database.url, lock_timeout=database.settings.migration_lock_timeout)
@@ -47,7 +52,7 @@ async def run_demo(
         worlds = [world, *[await other.worlds.get(world.id) for other in opened[1:]]]
         ledger = Ledger()
         began = perf_counter()
-        shared = await perform(worlds, plan, ledger, written)
+        shared = await perform(worlds, plan, ledger, written, think_time=think_time)
         elapsed = timedelta(seconds=perf_counter() - began)
         report = await read_report(database.url, world.id, plan, ledger, elapsed)
         return Outcome(world.id, report, await _nodes(world, shared), elapsed)

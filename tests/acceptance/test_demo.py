@@ -123,6 +123,17 @@ def test_a_recorded_playthrough_is_played_by_everybody(database_url: str, tmp_pa
     assert ask(database_url, "SELECT count(*) FROM livingworld.scenes WHERE chosen_choice = 2") == 3 + 6
 
 
+def test_a_slow_model_holds_nobody_up_but_its_own_branch(database_url: str) -> None:
+    sizes = ("--players", "6", "--writers-per-story", "1", "--think-time", "0.02")
+
+    report = report_of(run_demo("--json", *sizes, database_url=database_url))
+
+    assert all_kept(report)
+    assert report["p50_ms"] >= 20
+    assert report["elapsed_seconds"] < report["scenes_written"] * 0.02
+    assert min(report["double_clicks"], report["undos"], report["forks"]) > 0
+
+
 @pytest.mark.slow
 def test_a_real_story_played_by_16_with_8_writers_keeps_every_promise(database_url: str) -> None:
     if not RECORDED.exists():
