@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check check-format check-lint check-types check-imports check-docker check-migrations \
-	format bench constraints clean
+	format story-generator bench constraints clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,10 @@ check-migrations: $(READY)
 format: $(READY) ## Put the code into its form and mend what can be mended
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
+
+story-generator: $(READY) ## Tell stories in the browser; ARGS='--help' shows what can be chosen
+	$(VENV)/bin/livingworld db upgrade
+	PYTHONPATH=examples/story_generator $(RUN) story_generator $(ARGS)
 
 bench: $(READY) ## Measure appends beside hand-written asyncpg and the ORM pattern
 	$(VENV)/bin/python benchmarks/append.py $(ARGS)

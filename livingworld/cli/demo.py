@@ -50,23 +50,19 @@ def demo(
     plan = _plan(playthroughs, players, writers_per_story)
     with chosen_database(url) as database, _progress(hidden=as_json) as progress:
         task = progress.add_task("writing", total=plan.scenes)
-        outcome = asyncio.run(
-            _flat(
-                run_demo(
-                    database,
-                    plan,
-                    lambda: progress.advance(task),
-                    think_time=timedelta(seconds=think_time),
-                    purge=purge,
-                )
-            )
-        )
+        thinking = timedelta(seconds=think_time)
+        run = run_demo(database, plan, lambda: progress.advance(task), think_time=thinking, purge=purge)
+        outcome = asyncio.run(_flat(run))
+    _print(outcome, plan, as_json=as_json, purge=purge)
+    raise typer.Exit(1 if outcome.report.broken else 0)
+
+
+def _print(outcome: Outcome, plan: Plan, *, as_json: bool, purge: bool) -> None:
     if as_json:
         typer.echo(json.dumps(_summary(outcome, plan)))
-    else:
-        print_page(Console(), plan, outcome.report, outcome.nodes)
-        typer.echo(f"world {outcome.world_id} " + ("was removed" if purge else "stays; --purge removes it"))
-    raise typer.Exit(1 if outcome.report.broken else 0)
+        return
+    print_page(Console(), plan, outcome.report, outcome.nodes)
+    typer.echo(f"world {outcome.world_id} " + ("was removed" if purge else "stays; --purge removes it"))
 
 
 def _plan(playthroughs: Path | None, players: int, writers: int) -> Plan:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from typing import Final
 
 import pytest
 import pytest_asyncio
 
-from livingworld import LivingWorld, NewScene, Scene, Settings, Story, World
+from livingworld import LivingWorld, NewScene, Settings, World
 from livingworld.testing.staged_races import Connection
-from tests.concurrency.turn_checks import broken_turns
-from tests.faults.aftermath import count, engine_of, scene_contents
+from tests.faults.aftermath import count, engine_of
 from tests.faults.cancelling import Persistence, cancelled_at
-from tests.faults.turns_going_wrong import QUICK, assert_wholly_or_not, lease_is_over, play, tell_anew
+from tests.faults.turns_going_wrong import (
+    CASES,
+    QUICK,
+    assert_told_once,
+    assert_wholly_or_not,
+    lease_is_over,
+    play,
+)
 
 _WAITS_AT_MOST: Final = 200
-CASES: Final[dict[str, Callable[[World, Story], Coroutine[Any, Any, Scene]]]] = {"play": play, "regenerate": tell_anew}
 
 
 @pytest_asyncio.fixture
@@ -36,6 +41,7 @@ async def test_a_cancelled_turn_is_told_wholly_or_not_at_all(
     livingworld: LivingWorld,
     observer: Connection,
 ) -> None:
+    call, texts = CASES[name]
     outcomes = set()
     for nth in range(1, _WAITS_AT_MOST):
         world = await livingworld.worlds.create("Saltmarsh")
@@ -44,18 +50,15 @@ async def test_a_cancelled_turn_is_told_wholly_or_not_at_all(
         if pool == "cold":
             await engine_of(livingworld).dispose()
 
-        reached, ended = await cancelled_at(CASES[name](world, story), nth, persistence)
+        reached, ended = await cancelled_at(call(world, story), nth, persistence)
 
         await assert_wholly_or_not(livingworld, observer, database_url, story, before=1)
         told = await count(observer, "turns", story_id=story.id, state="committed", request_key="once")
         outcomes.add((reached, ended, told))
         assert told == 1 or not ended
         assert await lease_is_over(observer, story)
-        scene = await CASES[name](world, story)
-        assert scene.content == "Told."
-        assert await scene_contents(observer, story.id) == (["First.", "Told."] if name == "play" else ["Told."])
-        assert await count(observer, "characters", world_id=world.id) == 1
-        assert await broken_turns(database_url, story.id) == []
+        assert (await call(world, story)).content == "Told."
+        await assert_told_once(observer, database_url, world, story, texts)
         await livingworld.worlds.purge(world.id)
         if not reached:
             break

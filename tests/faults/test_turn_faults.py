@@ -13,9 +13,17 @@ from livingworld.errors import Fenced, Unavailable
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection, cut
 from livingworld.testing.staged_races import Connection, connected
 from tests.concurrency.turn_checks import broken_turns, rows, until_found
-from tests.faults.aftermath import count, eventually, scene_contents
-from tests.faults.test_turn_cancellation import CASES
-from tests.faults.turns_going_wrong import KEY, LEASE, QUICK, assert_wholly_or_not, play, settled
+from tests.faults.aftermath import eventually
+from tests.faults.turns_going_wrong import (
+    CASES,
+    KEY,
+    LEASE,
+    QUICK,
+    assert_told_once,
+    assert_wholly_or_not,
+    play,
+    settled,
+)
 
 _STATEMENTS_AT_MOST = 12
 
@@ -42,22 +50,20 @@ async def test_a_fault_at_any_statement_leaves_one_scene_and_the_same_answer(
         async with connected(database_url) as killer:
             await killer.fetchval("SELECT pg_terminate_backend($1, 5000)", connection.backend_pid)
 
+    call, texts = CASES[name]
     for nth in range(1, _STATEMENTS_AT_MOST):
         world = await livingworld.worlds.create("Saltmarsh")
         story = await world.stories.create("The Causeway")
         await world.stories.append_scene(story.id, NewScene("First."))
         met = proxy.at(moment, "", kill if fault == "killed" else cut, nth=nth)
 
-        first = await CASES[name](world, story)
+        first = await call(world, story)
 
-        again = await CASES[name](world, story)
+        again = await call(world, story)
         happened = met.happened.is_set()
         proxy.forget()
         assert (first.number, first.content) == (again.number, again.content)
-        assert await scene_contents(observer, story.id) == (["First.", "Told."] if name == "play" else ["Told."])
-        assert await count(observer, "characters", world_id=world.id) == 1
-        assert await count(observer, "turns", story_id=story.id, state="committed", request_key=KEY) == 1
-        assert await broken_turns(database_url, story.id) == []
+        await assert_told_once(observer, database_url, world, story, texts)
         await settled(livingworld)
         await livingworld.worlds.purge(world.id)
         if not happened:

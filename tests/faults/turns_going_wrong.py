@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from livingworld import LivingWorld, NewScene, Scene, Story, Turn, World
 from livingworld.testing.staged_races import Connection
@@ -35,6 +36,13 @@ async def tell_anew(world: World, story: Story) -> Scene:
         return await turn.commit(await write(turn))
 
 
+#: A whole turn, and what the story has after it when it had one scene before.
+CASES: Final[dict[str, tuple[Callable[[World, Story], Coroutine[Any, Any, Scene]], list[str]]]] = {
+    "play": (play, ["First.", "Told."]),
+    "regenerate": (tell_anew, ["Told."]),
+}
+
+
 async def settled(livingworld: LivingWorld) -> None:
     """Wait until nothing is given up or withdrawn in the background any more."""
     tasks = livingworld.worlds._process.tasks
@@ -62,6 +70,14 @@ async def assert_wholly_or_not(
     assert committed == shown
     assert await broken_turns(url, story.id, idle=False) == []
     return int(told)
+
+
+async def assert_told_once(observer: Connection, url: str, world: World, story: Story, texts: list[str]) -> None:
+    """Fail unless the story has these scenes, the turn is committed once, and nothing is left of it."""
+    assert await scene_contents(observer, story.id) == texts
+    assert await count(observer, "characters", world_id=world.id) == 1
+    assert await count(observer, "turns", story_id=story.id, state="committed", request_key=KEY) == 1
+    assert await broken_turns(url, story.id) == []
 
 
 async def lease_is_over(observer: Connection, story: Story) -> bool:

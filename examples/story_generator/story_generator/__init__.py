@@ -1,0 +1,1 @@
+"""A small story generator: FastAPI, any language model behind the OpenAI protocol, and livingworld underneath."""

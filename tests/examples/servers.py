@@ -1,0 +1,130 @@
+"""The story generator as a real process, and players who talk with it over HTTP and WebSockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+
+_CODE: Final = Path(__file__).parents[2] / "examples" / "story_generator"
+_PATIENCE_SECONDS: Final = 30
+#: So long a dead server's turn waits for its successor.
+LEASE_SECONDS: Final = 2
+
+
+class Server:
+    """A running story generator."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self._process = process
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    def kill(self) -> None:
+        """End it with SIGKILL, in the middle of whatever it does."""
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def serving(database_url: str, *, word_delay: float = 0.001, model_url: str | None = None) -> Iterator[Server]:
+    """Start a server, wait until it answers, and end it with the block."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ["--port", str(port), "--database-url", database_url, "--word-delay", str(word_delay)]
+    if model_url:
+        arguments += ["--model-url", model_url]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "story_generator", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join([str(_CODE), *sys.path]), "LIVINGWORLD_TURN_LEASE": str(LEASE_SECONDS)},
+    )
+    try:
+        assert process.stdout
+        assert process.stdout.readline().startswith("http://127.0.0.1")
+        _until_it_answers(process, port)
+        yield Server(process, port)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _until_it_answers(process: subprocess.Popen[str], port: int) -> None:
+    transport = httpx.HTTPTransport(retries=60)  # of the connection, with pauses that grow
+    with httpx.Client(transport=transport, timeout=_PATIENCE_SECONDS) as client:
+        assert client.get(f"http://127.0.0.1:{port}/api/stories").status_code == 200, process.poll()
+
+
+class Player:
+    """Somebody who plays one story on one server."""
+
+    def __init__(self, server: Server, story_id: str, live: ClientConnection) -> None:
+        self._url = f"{server.url}/api/stories/{story_id}"
+        self._live = live
+
+    @classmethod
+    @asynccontextmanager
+    async def at(cls, server: Server, story_id: str) -> AsyncIterator[Self]:
+        """Open a socket for a story."""
+        async with connect(f"ws://127.0.0.1:{server.port}/api/stories/{story_id}/live") as live:
+            yield cls(server, story_id, live)
+
+    async def ask(self, request_key: str | None = None, **request: object) -> str:
+        """Ask for a turn and return its request key."""
+        key = request_key or str(uuid.uuid4())
+        await self._live.send(json.dumps({"request_key": key, **request}))
+        return key
+
+    async def hear(self, *kinds: str, request_key: str | None = None) -> dict[str, Any]:
+        """Return the next message of these kinds, about this request when it is named."""
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while True:
+                message: dict[str, Any] = json.loads(await self._live.recv())
+                if message["type"] in kinds and request_key in {None, message.get("request_key")}:
+                    return message
+
+    async def play(self, request_key: str | None = None, **request: object) -> dict[str, Any]:
+        """Ask for a turn and return what became of it."""
+        key = await self.ask(request_key, **request)
+        return await self.hear("scene", "refused", request_key=key)
+
+    async def get(self, path: str = "") -> Any:  # noqa: ANN401 - JSON
+        """Read something of the story."""
+        return await self._call("GET", path)
+
+    async def post(self, path: str, **body: object) -> Any:  # noqa: ANN401 - JSON
+        """Change something of the story."""
+        return await self._call("POST", path, json=body)
+
+    async def _call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - JSON
+        async with httpx.AsyncClient(timeout=_PATIENCE_SECONDS) as client:
+            response = await client.request(method, f"{self._url}{path}", **options)
+        return response.json() | {"status": response.status_code} if response.is_error else response.json()
+
+
+async def new_story(server: Server, title: str = "The Causeway") -> str:
+    """Begin a story and return its id."""
+    async with httpx.AsyncClient(timeout=_PATIENCE_SECONDS) as client:
+        answer = await client.post(f"{server.url}/api/stories", json={"title": title, "premise": "A lantern."})
+    assert answer.status_code == 201
+    return str(answer.json()["id"])

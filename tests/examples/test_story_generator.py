@@ -1,0 +1,168 @@
+"""The example as its users meet it: real servers, two of them on one database, players on both, and a kill -9."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from livingworld.testing.staged_races import connected
+from tests.concurrency.turn_checks import broken_turns
+from tests.examples.servers import Player, Server, new_story, serving
+
+
+@pytest.fixture
+def server(database_url: str) -> Iterator[Server]:
+    with serving(database_url) as started:
+        yield started
+
+
+async def stored(url: str, story_id: str) -> list[str]:
+    """Return the texts of a story; their numbers must be 1..n, and no turn may be left."""
+    key = uuid.UUID(story_id)
+    async with connected(url) as connection:
+        rows = await connection.fetch(
+            "SELECT scene_number, content FROM livingworld.scenes WHERE story_id = $1 ORDER BY scene_number", key
+        )
+    assert [row["scene_number"] for row in rows] == list(range(1, len(rows) + 1))
+    assert await broken_turns(url, key) == []
+    return [row["content"] for row in rows]
+
+
+async def test_a_story_is_told_chosen_undone_forked_and_told_anew(server: Server, database_url: str) -> None:
+    story = await new_story(server)
+    async with Player.at(server, story) as player:
+        first = (await player.play(expected_head=0, instruction="begin at night"))["scene"]
+        second = (await player.play(expected_head=1, choice=2))["scene"]
+        assert len(first["choices"]) == 3
+        assert (first["number"], second["number"], second["chosen"]) == (1, 2, 2)
+
+        assert (await player.post("/undo", expected_head=2))["head"] == 1
+        assert (await player.post("/redo", expected_head=1))["head"] == 2
+        anew = (await player.play(expected_head=2, anew=True))["scene"]
+        assert (anew["number"], anew["version"]) == (2, 2)
+        others = await player.get("/scenes/2/alternatives")
+        assert [(each["text"] == second["text"], each["shown"]) for each in others] == [(True, False), (False, True)]
+        chosen = await player.post("/choose", generation=others[0]["id"], expected_head=2)
+        assert chosen["text"] == second["text"]
+
+        fork = await player.post("/fork", name="another way", at=1)
+        third = (await player.play(expected_head=1, choice=1))["scene"]
+        assert (fork["number"], third["number"], third["position"]) == (2, 3, 2)
+        await player.post("/switch", branch=1)
+        page = await player.get()
+
+    assert [scene["number"] for scene in page["path"]] == [1, 2]
+    assert [branch["head"] for branch in page["branches"]] == [2, 3]
+    assert len(await stored(database_url, story)) == 3
+
+
+async def test_what_is_refused_has_the_name_of_the_error(server: Server) -> None:
+    story = await new_story(server)
+    async with Player.at(server, story) as player:
+        await player.play(expected_head=0)
+
+        assert (await player.play(expected_head=0))["error"] == "StaleHead"
+        assert (await player.play(expected_head=1, choice=9))["error"] == "ChoiceNotFound"
+        assert (await player.play(request_key=" "))["error"] == "InvalidText"
+        assert (await player.post("/undo", turns=7))["error"] == "NothingToUndo"
+        assert (await player.post("/redo"))["status"] == 409
+        assert (await player.post("/switch", branch=9))["status"] == 404
+        assert (await player.post("/fork", name=" ", at=1))["status"] == 422
+    async with Player.at(server, str(uuid.uuid4())) as nowhere:
+        assert (await nowhere.get())["error"] == "StoryNotFound"
+        assert (await nowhere.play())["error"] == "StoryNotFound"
+
+
+async def test_players_on_two_servers_see_each_others_scenes_arrive(server: Server, database_url: str) -> None:
+    story = await new_story(server)
+    with serving(database_url) as other:
+        async with Player.at(server, story) as here, Player.at(other, story) as there, Player.at(server, story) as near:
+            await there.get()
+            told = await here.play(expected_head=0)
+            assert (await near.hear("scene"))["scene"] == told["scene"]
+            assert (await there.hear("changed"))["head"] == 1
+            answer = await there.play(expected_head=1, choice=1)
+            while (await here.hear("changed"))["head"] != 2:  # its own scene is a change too
+                pass
+            assert (await here.get())["path"][1]["text"] == answer["scene"]["text"]
+
+    assert len(await stored(database_url, story)) == 2
+
+
+async def test_a_double_click_is_one_scene_and_two_clicks_from_one_head_are_too(
+    server: Server, database_url: str
+) -> None:
+    story = await new_story(server)
+    with serving(database_url) as other:
+        async with Player.at(server, story) as here, Player.at(other, story) as there, Player.at(server, story) as near:
+            key = str(uuid.uuid4())
+            twice = await asyncio.gather(*(player.play(key, expected_head=0) for player in (here, there, near)))
+            clicks = await asyncio.gather(*(player.play(expected_head=1, choice=1) for player in (here, there, near)))
+
+    assert len({answer["scene"]["text"] for answer in twice}) == 1
+    refused = [answer["error"] for answer in clicks if answer["type"] == "refused"]
+    assert len(refused) == 2
+    assert set(refused) <= {"Busy", "StaleHead"}
+    assert len(await stored(database_url, story)) == 2
+
+
+async def test_a_turn_goes_on_without_its_socket_and_answers_when_it_is_asked_again(database_url: str) -> None:
+    with serving(database_url, word_delay=0.02) as server:
+        story = await new_story(server)
+        async with Player.at(server, story) as player:
+            key = await player.ask(expected_head=0)
+            await player.hear("text", request_key=key)
+        async with Player.at(server, story) as player:
+            await player.ask(key, expected_head=0)
+            begun = await player.hear("begun", request_key=key)
+            told = await player.hear("scene", request_key=key)
+        async with Player.at(server, story) as player:
+            again = await player.play(key, expected_head=0)
+
+    assert begun["text"]
+    assert told["scene"]["text"].startswith(begun["text"].strip()[:10])
+    assert again["scene"] == told["scene"]
+    assert len(await stored(database_url, story)) == 1
+
+
+async def test_a_server_killed_in_mid_turn_is_succeeded_by_another_one(server: Server, database_url: str) -> None:
+    with serving(database_url, word_delay=0.05) as doomed:
+        story = await new_story(server)
+        async with Player.at(doomed, story) as player:
+            await player.play(expected_head=0)
+            key = await player.ask(expected_head=1, choice=1)
+            for _ in range(5):
+                await player.hear("text", request_key=key)
+            doomed.kill()
+    async with Player.at(server, story) as player:
+        busy = await player.play(expected_head=1, choice=2)
+        assert busy["error"] == "Busy"
+        told = await player.play(key, expected_head=1, choice=1)
+        assert (told["type"], told["scene"]["number"]) == ("scene", 2)
+        assert (await player.play(expected_head=2))["scene"]["number"] == 3
+
+    assert len(await stored(database_url, story)) == 3
+
+
+async def test_many_players_on_two_servers_lose_nothing(server: Server, database_url: str) -> None:
+    story = await new_story(server)
+    told: list[str] = []
+
+    async def play_on(at: Server, turns: int) -> None:
+        async with Player.at(at, story) as player:
+            while turns:
+                page = await player.get()
+                answer: dict[str, Any] = await player.play(expected_head=page["branch"]["head"])
+                if answer["type"] == "scene":
+                    told.append(answer["scene"]["text"])
+                    turns -= 1
+
+    with serving(database_url) as other:
+        await asyncio.gather(*(play_on(at, 3) for at in (server, other, server, other)))
+
+    assert sorted(await stored(database_url, story)) == sorted(told)
+    assert len(told) == 12
