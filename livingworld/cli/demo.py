@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -22,17 +22,13 @@ from livingworld.cli.demo_run import Outcome, run_demo
 from livingworld.cli.playthroughs import read_playthroughs
 from livingworld.errors import LivingWorldError
 
+_PLAYTHROUGHS: Final = typer.Option(
+    metavar="FILE", exists=True, dir_okay=False, help="Play these, a JSON object a line. Default: our own story."
+)
+
 
 def demo(
-    playthroughs: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            help="Play these, a JSON object a line. Default: our own story.",
-        ),
-    ] = None,
+    playthroughs: Annotated[Path | None, _PLAYTHROUGHS] = None,
     players: Annotated[
         int, typer.Option(min=1, max=1000, help="Concurrent players, each in stories of one's own.")
     ] = 8,

@@ -35,7 +35,7 @@ pytestmark = [
 
 @asynccontextmanager
 async def browser_page() -> AsyncIterator[Page]:
-    """Open a page in a browser that leaves no file behind; its folder has a short name, since sockets are made in it."""
+    """Open a page in a browser that leaves no file behind; sockets are made in its folder, so its name is short."""
     with tempfile.TemporaryDirectory(prefix="browser-") as folder:
         async with _launched(Path(folder)) as page:
             yield page

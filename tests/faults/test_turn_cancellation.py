@@ -17,6 +17,7 @@ from tests.faults.turns_going_wrong import (
     QUICK,
     assert_told_once,
     assert_wholly_or_not,
+    begin,
     lease_is_over,
     play,
 )
@@ -44,9 +45,7 @@ async def test_a_cancelled_turn_is_told_wholly_or_not_at_all(
     call, texts = CASES[name]
     outcomes = set()
     for nth in range(1, _WAITS_AT_MOST):
-        world = await livingworld.worlds.create("Saltmarsh")
-        story = await world.stories.create("The Causeway")
-        await world.stories.append_scene(story.id, NewScene("First."))
+        world, story = await begin(livingworld)
         if pool == "cold":
             await engine_of(livingworld).dispose()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -21,6 +22,7 @@ from tests.faults.turns_going_wrong import (
     QUICK,
     assert_told_once,
     assert_wholly_or_not,
+    begin,
     play,
     settled,
 )
@@ -32,6 +34,11 @@ _STATEMENTS_AT_MOST = 12
 async def livingworld(proxy: ProtocolProxy, no_patience: None, strict_loop: None) -> AsyncIterator[LivingWorld]:
     async with LivingWorld.open(Settings.load(database_url=proxy.url, **QUICK)) as opened:
         yield opened
+
+
+async def kill(url: str, connection: ProxiedConnection) -> None:
+    async with connected(url) as killer:
+        await killer.fetchval("SELECT pg_terminate_backend($1, 5000)", connection.backend_pid)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -46,16 +53,10 @@ async def test_a_fault_at_any_statement_leaves_one_scene_and_the_same_answer(
     observer: Connection,
     database_url: str,
 ) -> None:
-    async def kill(connection: ProxiedConnection) -> None:
-        async with connected(database_url) as killer:
-            await killer.fetchval("SELECT pg_terminate_backend($1, 5000)", connection.backend_pid)
-
     call, texts = CASES[name]
     for nth in range(1, _STATEMENTS_AT_MOST):
-        world = await livingworld.worlds.create("Saltmarsh")
-        story = await world.stories.create("The Causeway")
-        await world.stories.append_scene(story.id, NewScene("First."))
-        met = proxy.at(moment, "", kill if fault == "killed" else cut, nth=nth)
+        world, story = await begin(livingworld)
+        met = proxy.at(moment, "", partial(kill, database_url) if fault == "killed" else cut, nth=nth)
 
         first = await call(world, story)
 

@@ -43,6 +43,14 @@ CASES: Final[dict[str, tuple[Callable[[World, Story], Coroutine[Any, Any, Scene]
 }
 
 
+async def begin(livingworld: LivingWorld) -> tuple[World, Story]:
+    """Make a world with a story of one scene."""
+    world = await livingworld.worlds.create("Saltmarsh")
+    story = await world.stories.create("The Causeway")
+    await world.stories.append_scene(story.id, NewScene("First."))
+    return world, story
+
+
 async def settled(livingworld: LivingWorld) -> None:
     """Wait until nothing is given up or withdrawn in the background any more."""
     tasks = livingworld.worlds._process.tasks
