@@ -59,7 +59,8 @@ class Turn:
         """Everything a prompt needs, as it stood when the turn was taken; of a turn that is stored, InvalidInput."""
         if (told := self._granted.context) is None:
             raise InvalidInput("turn", "is stored already, as `turn.scene`; it has no context")
-        return read_context(self._holding.story_id, told, self._granted.choice, self._granted.instruction)
+        granted = self._granted
+        return read_context(self._holding.story_id, told, granted.scenes, granted.choice, granted.instruction)
 
     def describe(
         self,

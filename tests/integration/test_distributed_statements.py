@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 from sqlalchemy import event
 
-from livingworld import LivingWorld, NewScene, World
+from livingworld import LivingWorld, NewScene, TurnInput, World
+from tests.concurrency.turn_checks import at_once
 from tests.distribution_rules import broken_rules
 
 
@@ -27,6 +30,47 @@ async def use_worlds_and_stories(livingworld: LivingWorld, world: World) -> None
     await world.stories.list()
     await world.stories.archive(story.id)
     await world.stories.restore(story.id)
+
+
+async def use_turns_and_branches(world: World) -> None:
+    """Call every method of turns, generations and branches."""
+    story = await world.stories.create("The Causeway")
+    async with world.turns.take(story.id, request_key="1") as turn:
+        await turn.record("raw")
+        await turn._renew()
+        await turn.commit(NewScene("one", ["on"], ["Mara", "Tom"]))
+    async with world.turns.regenerate(story.id, request_key="2") as turn:
+        await turn.commit(NewScene("one, anew"))
+    with contextlib.suppress(ZeroDivisionError):
+        async with world.turns.take(story.id, request_key="3") as turn:
+            raise ZeroDivisionError
+    async with world.turns.take(story.id, request_key="4") as turn:
+        waiting = [
+            asyncio.create_task(world.turns.play(story.id, at_once(key), request_key=key, busy="merge", combine=max_of))
+            for key in ("5", "6")
+        ]
+        await asyncio.sleep(0.1)
+        waiting.pop().cancel()
+        await turn.commit(NewScene("two"))
+    await asyncio.gather(*waiting)
+    for each in await world.generations.alternatives(story.id, 1):
+        await world.generations.choose((await world.generations.get(each.id)).id)
+    assert [line async for line in world.generations.preferences(story.id)] == []
+    await world.branches.undo(story.id, 2)
+    await world.branches.redo(story.id)
+    await world.branches.rewind(story.id, 1)
+    fork = await world.branches.fork(story.id, "fork", at=1)
+    await world.branches.rename(story.id, fork.number, "way")
+    await world.branches.switch(story.id, fork.number)
+    await world.branches.switch(story.id, 1)
+    await world.branches.delete(story.id, fork.number)
+    await world.branches.list(story.id)
+    await world.branches.tree(story.id)
+
+
+def max_of(_: TurnInput, new: TurnInput) -> TurnInput:
+    """Return the newer input."""
+    return new
 
 
 async def use_characters_and_transactions(livingworld: LivingWorld, world: World) -> None:
@@ -55,12 +99,15 @@ async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: Li
     sent: list[str] = []
     engine = livingworld.worlds._database._engine.sync_engine
     event.listen(engine, "before_cursor_execute", lambda *call: sent.append(call[2]))
+    background = livingworld.worlds._process.background._engine.sync_engine
+    event.listen(background, "before_cursor_execute", lambda *call: sent.append(call[2]))
 
     await use_worlds_and_stories(livingworld, world)
+    await use_turns_and_branches(world)
     await use_characters_and_transactions(livingworld, world)
 
     ours = {statement for statement in sent if "livingworld." in statement}
-    assert len(ours) > 40
+    assert len(ours) > 70
     broken = {statement: rules for statement in ours if (rules := broken_rules(statement))}
     listing = [
         statement for statement in broken if "\nFROM livingworld.worlds" in statement and "ORDER BY" in statement

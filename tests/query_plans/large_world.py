@@ -22,6 +22,10 @@ _OTHERS = (
     WHERE world_id = $1 AND title LIKE 'story %' AND $2 > 0
     """,
     """
+    INSERT INTO livingworld.turn_leases (world_id, story_id, branch_number, token)
+    SELECT world_id, story_id, 1, 1 FROM livingworld.stories WHERE world_id = $1 AND title LIKE 'story %' AND $2 > 0
+    """,
+    """
     WITH made AS (
         INSERT INTO livingworld.characters (world_id, character_id, name)
         SELECT $1, gen_random_uuid(), 'person ' || n FROM generate_series(1, $2::integer) n
@@ -54,6 +58,19 @@ _SCENES = (
     """
     INSERT INTO livingworld.request_keys (world_id, scope_id, request_key, request_hash, result)
     SELECT $1, $2, 'key ' || n, sha256('x'), '{}' FROM generate_series(1, $3::integer) n
+    """,
+    """
+    INSERT INTO livingworld.turns
+        (world_id, story_id, request_key, request_hash, state, branch_number, origin_key, token, scene_number)
+    SELECT $1, $2, 'turn ' || n, sha256('x'), 'committed', 1, 'turn ' || n, n, n FROM generate_series(1, $3::integer) n
+    """,
+    """
+    INSERT INTO livingworld.generations
+        (world_id, generation_id, story_id, request_key, attempt, state, scene_number)
+    SELECT $1, gen_random_uuid(), $2, 'turn ' || n, 1, 'complete', n FROM generate_series(1, $3::integer) n
+    """,
+    """
+    INSERT INTO livingworld.turn_leases (world_id, story_id, branch_number, token) SELECT $1, $2, 1, $3::integer
     """,
     """
     UPDATE livingworld.timelines SET tip_position = $3

@@ -20,6 +20,20 @@ CALLS: dict[str, Callable[[World, Story], Awaitable[object]]] = {
 }
 
 
+async def test_a_turn_is_taken_and_committed_by_one_statement_each(database_url: str) -> None:
+    async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
+        world = await livingworld.worlds.create("Saltmarsh")
+        story = await world.stories.create("The Causeway")
+        for key in ("new connections ask for the types first", "counted"):
+            proxy.statements.clear()
+            async with world.turns.take(story.id, request_key=key) as turn:
+                taken = list(proxy.statements)
+                await turn.commit(NewScene("x", ["a"], ["Mara"]))
+
+    assert len(taken) == 1, taken
+    assert len(proxy.statements) == 2, proxy.statements
+
+
 @pytest.mark.parametrize("name", CALLS)
 async def test_a_hot_call_is_one_statement_and_no_transaction_around_it(database_url: str, name: str) -> None:
     async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
