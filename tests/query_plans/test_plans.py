@@ -111,7 +111,7 @@ async def test_the_hot_calls_cost_at_scene_20000_what_they_cost_near_the_start(d
         await fill_story(database_url, world.id, story.id, scenes)
 
     async with planned(database_url, world.id) as (opened, logged):
-        for name, near_the_start in (("head", 10), ("append", 10), ("recent", 20), ("turn", 10), ("undo", 20)):
+        for name, near_the_start in (("head", 10), ("append", 10), ("recent", 20), ("turn", 10)):
             cost = {
                 scenes: await median_buffers(logged, opened, calls(stories[scenes].id)[name])
                 for scenes in (near_the_start, SCENES)

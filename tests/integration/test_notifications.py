@@ -1,0 +1,177 @@
+"""Notifications between processes: each Notifications here is one, with connections of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+
+from livingworld import LivingWorld, Settings
+from livingworld.database.engine import listening_connection
+from livingworld.database.notifications import Hearing, Notifications
+from livingworld.process import Process
+from livingworld.testing.staged_races import connected
+from tests.concurrency.turn_checks import rows, until_found
+from tests.integration.databases import opened
+
+SOON, LONG = timedelta(seconds=0.05), timedelta(seconds=10)
+LISTENING = """
+    SELECT pid, state, xact_start FROM pg_stat_activity
+    WHERE datname = current_database() AND query ILIKE 'LISTEN%' AND pid <> pg_backend_pid()
+"""
+
+
+@asynccontextmanager
+async def one_process(url: str, *, direct: bool = True) -> AsyncIterator[Notifications]:
+    settings = Settings.load(database_url=url)
+    address = settings.url()
+    assert address is not None
+    async with opened(url) as database:
+        connect = listening_connection(settings, address) if direct else None
+        notifications = Notifications(connect, database)
+        try:
+            yield notifications
+        finally:
+            await notifications.close()
+
+
+async def until_heard(teller: Notifications, hearing: Hearing, topic: str) -> bool:
+    """Tell until it is heard: the one that hears may not listen yet."""
+    for _ in range(100):
+        teller.tell(topic)
+        if await hearing.wait(SOON):
+            return True
+    return False
+
+
+async def test_what_one_process_tells_another_one_hears(database_url: str) -> None:
+    async with one_process(database_url) as here, one_process(database_url) as there:
+        with there.hearing("turn:1") as hearing, there.hearing("turn:2") as other:
+            assert await until_heard(here, hearing, "turn:1")
+            await other.wait(SOON)  # the first connection wakes everybody once
+            here.tell("turn:2")
+            assert await other.wait(LONG)
+
+
+async def test_without_a_direct_connection_only_this_process_is_heard(database_url: str) -> None:
+    async with one_process(database_url) as elsewhere, one_process(database_url, direct=False) as here:
+        with here.hearing("t") as hearing:
+            here.tell("t")
+            assert await hearing.wait(LONG)
+            elsewhere.tell("t")
+            assert not await hearing.wait(timedelta(seconds=0.2))
+            assert await rows(database_url, LISTENING) == []
+
+
+async def test_what_is_told_before_the_wait_is_not_lost(database_url: str) -> None:
+    async with one_process(database_url, direct=False) as here:
+        with here.hearing("t") as hearing:
+            here.tell("t")
+            here.tell("t")
+            assert await hearing.wait(LONG)
+            assert not await hearing.wait(timedelta(0))
+
+
+async def test_a_listener_that_was_killed_comes_back_and_everybody_looks_again(database_url: str) -> None:
+    async with one_process(database_url) as here, one_process(database_url) as there:
+        with there.hearing("t") as hearing, there.hearing("quiet") as quiet:
+            assert await until_heard(here, hearing, "t")
+            ((pid, state, transaction),) = await rows(database_url, LISTENING)
+            assert (state, transaction) == ("idle", None)
+            await quiet.wait(SOON)
+            await rows(database_url, "SELECT pg_terminate_backend($1, 5000)", pid)
+            assert await quiet.wait(LONG)
+            await until_found(database_url, f"{LISTENING} AND pid <> $1", pid)
+            assert await until_heard(here, hearing, "t")
+
+
+async def test_a_thousand_topics_are_few_statements_and_no_payload_is_too_long(database_url: str) -> None:
+    heard: list[str] = []
+    async with connected(database_url) as connection, one_process(database_url) as here:
+        await connection.add_listener("livingworld", lambda *told: heard.append(told[-1]))
+        for number in range(1000):
+            here.tell(f"turn:{number:036}")
+        while sum(len(payload.split()) for payload in heard) < 1000:
+            await connection.execute("SELECT 1")
+
+    assert len(heard) <= 8
+    assert max(map(len, heard)) < 8000
+    assert len({topic for payload in heard for topic in payload.split()}) == 1000
+
+
+async def test_nothing_is_left_of_a_closed_one(database_url: str) -> None:
+    before = asyncio.all_tasks()
+    async with one_process(database_url) as here:
+        with here.hearing("t") as hearing:
+            assert await until_heard(here, hearing, "t")
+            waiting = asyncio.create_task(hearing.wait(LONG))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        here.tell("last")
+    here.tell("too late")
+
+    assert here._hearings == {}
+    async with asyncio.timeout(5):
+        while asyncio.all_tasks() - before:
+            await asyncio.wait(asyncio.all_tasks() - before)
+    sessions = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    async with asyncio.timeout(5):
+        while await rows(database_url, sessions):
+            pass
+
+
+async def test_a_server_that_is_away_is_asked_again(database_url: str) -> None:
+    tries = 0
+    settings = Settings.load(database_url=database_url)
+    address = settings.url()
+    assert address is not None
+    real = listening_connection(settings, address)
+
+    async def connect() -> object:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise ConnectionRefusedError
+        return await real()
+
+    async with opened(database_url) as database:
+        notifications = Notifications(connect, database)
+        with notifications.hearing("t"):
+            await until_found(database_url, LISTENING)
+        await notifications.close()
+
+    assert tries == 3
+
+
+async def test_behind_a_pooler_nothing_listens_unless_there_is_a_direct_way(database_url: str) -> None:
+    for direct, listening in ((None, False), (database_url, True)):
+        settings = Settings.load(database_url=database_url, behind_pooler=True, direct_database_url=direct)
+        url = settings.url()
+        assert url is not None
+        process = Process(settings, url)
+        assert (process.notifications._listening is not None) is listening
+        await process.close()
+
+
+@pytest.mark.parametrize("pooler", [True, False])
+async def test_turns_queue_with_and_without_notifications(database_url: str, *, pooler: bool) -> None:
+    from livingworld import NewScene  # noqa: PLC0415
+
+    settings = Settings.load(database_url=database_url, behind_pooler=pooler, poll_interval=SOON)
+    async with LivingWorld.open(settings) as one, LivingWorld.open(settings) as other:
+        world = await one.worlds.create("Saltmarsh")
+        story = await world.stories.create("The Causeway")
+        there = await other.worlds.get(world.id)
+
+        async def write(_: object) -> NewScene:
+            return NewScene("second")
+
+        async with world.turns.take(story.id, request_key="first") as turn:
+            second = asyncio.create_task(there.turns.play(story.id, write, request_key="second", busy="queue"))
+            await until_found(database_url, "SELECT FROM livingworld.turn_waiters")
+            await turn.commit(NewScene("first"))
+        assert (await second).number == 2
