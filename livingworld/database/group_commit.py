@@ -111,6 +111,11 @@ class GroupCommit(Generic[Q, R]):
         self._schedule()
         return waiter.result
 
+    def recall(self, request: Q, result: asyncio.Future[R]) -> None:
+        """Cancel a request that was not sent yet; one that is under way is left to its answer."""
+        if any(waiter.result is result for waiter in self._waiting.get(request.story_id, ())):
+            result.cancel()
+
     async def close(self) -> None:
         """Wait until everything that was asked for has its answer, and refuse whatever is asked for from now on."""
         self._closed = True

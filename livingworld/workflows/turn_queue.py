@@ -62,7 +62,11 @@ class TurnQueue:
         """Ask once; a caller who is cancelled meanwhile leaves the statement running, and withdraws after it."""
         asked_at = self._loop().time()
         self._under_way[request.owner] = answer = self._services.takes.submit(request)
-        result = await asyncio.shield(answer)
+        try:
+            result = await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            self._services.takes.recall(request, answer)
+            raise
         if (error := refusal(result, request)) is not None:
             self._report(request, error)
             raise error

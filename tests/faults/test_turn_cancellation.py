@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
 import pytest
 import pytest_asyncio
 
-from livingworld import LivingWorld, NewScene, Settings, World
-from livingworld.testing.staged_races import Connection
+from livingworld import LivingWorld, NewScene, Settings, Story, World
+from livingworld.testing.staged_races import Connection, holding
+from tests.concurrency.staging import THE_STORY
+from tests.concurrency.turn_checks import at_once, broken_turns
 from tests.faults.aftermath import count, engine_of
 from tests.faults.cancelling import Persistence, cancelled_at
 from tests.faults.turns_going_wrong import (
@@ -18,8 +21,8 @@ from tests.faults.turns_going_wrong import (
     assert_told_once,
     assert_wholly_or_not,
     begin,
-    lease_is_over,
     play,
+    settled,
 )
 
 _WAITS_AT_MOST: Final = 200
@@ -55,7 +58,7 @@ async def test_a_cancelled_turn_is_told_wholly_or_not_at_all(
         told = await count(observer, "turns", story_id=story.id, state="committed", request_key="once")
         outcomes.add((reached, ended, told))
         assert told == 1 or not ended
-        assert await lease_is_over(observer, story)
+        assert await broken_turns(database_url, story.id) == []
         assert (await call(world, story)).content == "Told."
         await assert_told_once(observer, database_url, world, story, texts)
         await livingworld.worlds.purge(world.id)
@@ -79,3 +82,22 @@ async def test_a_cancelled_wait_leaves_the_queue(
             assert await count(observer, "turn_waiters", story_id=story.id) == 0
             await turn.commit(NewScene("First."))
         assert (await play(world, story)).number == 2
+
+
+async def test_a_take_that_was_cancelled_before_it_was_sent_holds_nothing_later(
+    database_url: str, livingworld: LivingWorld, world: World, story: Story
+) -> None:
+    async with holding(database_url, THE_STORY, [world.id, story.id]) as holder:
+        first = asyncio.create_task(world.turns.play(story.id, at_once("first"), request_key="first"))
+        await holder.until_blocked()
+        second = asyncio.create_task(
+            world.turns.play(story.id, at_once("second"), request_key="second", busy="replace")
+        )
+        for _ in range(3):
+            await asyncio.sleep(0)  # it waits in this process for the statement that is under way
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+    await first
+    await settled(livingworld)
+
+    assert await broken_turns(database_url, story.id) == []

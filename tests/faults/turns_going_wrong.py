@@ -86,14 +86,3 @@ async def assert_told_once(observer: Connection, url: str, world: World, story: 
     assert await count(observer, "characters", world_id=world.id) == 1
     assert await count(observer, "turns", story_id=story.id, state="committed", request_key=KEY) == 1
     assert await broken_turns(url, story.id) == []
-
-
-async def lease_is_over(observer: Connection, story: Story) -> bool:
-    """Return whether nobody holds the branch, or only until the lease's end."""
-    left = await observer.fetchval(
-        "SELECT max(extract(epoch FROM expires_at - clock_timestamp())) FROM livingworld.turn_leases l"
-        " JOIN livingworld.branches b USING (world_id, story_id, branch_number)"
-        " WHERE l.story_id = $1 AND l.branch_version = b.version",
-        story.id,
-    )
-    return left is None or left <= LEASE.total_seconds()
