@@ -11,6 +11,7 @@ import pytest
 from livingworld import NewScene, Scene, Story, Turn, TurnInput, World
 from livingworld.errors import InvalidInput, TurnTimeout
 from livingworld.testing.staged_races import connected
+from livingworld.turns.taking import TakeRequest
 from tests.concurrency.staging import same_world
 from tests.concurrency.story_checks import broken_promises, read_path
 from tests.concurrency.turn_checks import at_once, broken_turns, rows, until_found
@@ -167,3 +168,31 @@ async def test_merging_needs_a_function_and_only_merging_does(world: World, stor
         await world.turns.play(story.id, at_once("no"), request_key="k", combine=lambda waiting, _: waiting)
     with pytest.raises(InvalidInput, match="busy"):
         await world.turns.play(story.id, at_once("no"), request_key="k", busy="push")  # type: ignore[arg-type]
+
+
+async def test_two_that_saw_the_same_waiting_input_do_not_overwrite_each_other(
+    database_url: str, world: World, story: Story
+) -> None:
+    def both(waiting: TurnInput, new: TurnInput) -> TurnInput:
+        return TurnInput(None, f"{waiting.instruction}+{new.instruction}")
+
+    async def tell(turn: Turn) -> NewScene:
+        return NewScene(f"{turn.context.instruction}")
+
+    def newcomer(name: str) -> TakeRequest:
+        return world.turns._request(story.id, name, TurnInput(None, name), None, None, busy="merge", recent=1)
+
+    async with world.turns.take(story.id, request_key="ahead") as turn:
+        play = world.turns.play(story.id, tell, request_key="a", instruction="a", busy="merge", combine=both)
+        waiting = asyncio.create_task(play)
+        await until_waiting(database_url, 1)
+        requests = [newcomer("b"), newcomer("c")]
+        seen = [(await world.turns._queue._ask(request))[1] for request in requests]
+        for request, leader in zip(requests, seen, strict=True):
+            await world.turns._queue._merge(request, leader, both)
+        _, again = await world.turns._queue._ask(requests[1])
+        assert (again.status, again.instruction, again.merges) == ("mergeable", "a+b", 1)
+        await world.turns._queue._merge(requests[1], again, both)
+        await turn.commit(NewScene("ahead"))
+
+    assert (await waiting).content == "a+b+c"
