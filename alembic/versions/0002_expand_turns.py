@@ -20,6 +20,9 @@ depends_on = None
 
 SCHEMA = "livingworld"
 FUNCTIONS = (
+    "turn_contexts_v1",
+    "retold_place_v1",
+    "await_turn_v1",
     "take_turns_v1",
     "make_characters_v1",
     "choose_generation_v1",

@@ -48,8 +48,6 @@ AS $function$
 #variable_conflict use_column
 DECLARE
     input record;
-    named record;
-    sent record;
     stored record;
     made jsonb;
     inputs integer := cardinality(in_story_ids);
@@ -93,7 +91,7 @@ BEGIN
                t.scene_number AS stored_number, t.regenerates, s.story_id IS NOT NULL AS found,
                s.archived_at IS NOT NULL AS archived,
                l.token AS lease_token, l.owner AS holder, l.branch_version AS held_version, b.version AS branch_version,
-               b.head_scene_number, w.ticket IS NOT NULL AS awaited
+               b.head_scene_number, w.ticket IS NOT NULL AS awaited, m.cast_members, m.newcomers
         FROM unnest(in_story_ids, in_request_keys, in_owners, in_tokens, in_cast)
             WITH ORDINALITY AS given (story_id, request_key, owner, token, cast_given, ordinal)
         LEFT JOIN LATERAL (
@@ -115,31 +113,29 @@ BEGIN
             SELECT * FROM livingworld.turn_waiters w
             WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = t.branch_number LIMIT 1
         ) w ON true
-        ORDER BY given.ordinal
-    LOOP
-        IF input.cast_given IS NOT NULL THEN
+        LEFT JOIN LATERAL (
             -- Who is named twice, by two of her names, appears once: as she was named first.
             SELECT json_agg(json_build_object('character_id', c.character_id, 'role', c.role, 'importance', c.importance)
-                            ORDER BY c.character_id) FILTER (WHERE c.character_id IS NOT NULL)::text AS members,
+                            ORDER BY c.character_id) FILTER (WHERE c.character_id IS NOT NULL)::text AS cast_members,
                    json_agg(c.given) FILTER (WHERE c.character_id IS NULL)::text AS newcomers
-            INTO named
             FROM (
-                SELECT DISTINCT ON (coalesce(known.character_id::text, known.given ->> 'name_key'))
-                       known.character_id, known.given, known.given ->> 'role' AS role,
-                       (known.given ->> 'importance')::double precision AS importance
+                SELECT DISTINCT ON (coalesce(named.character_id::text, named.given ->> 'name_key'))
+                       named.character_id, named.given, named.given ->> 'role' AS role,
+                       (named.given ->> 'importance')::double precision AS importance
                 FROM (
                     SELECT e.given, e.place, coalesce((e.given ->> 'character_id')::uuid, n.character_id) AS character_id
-                    FROM json_array_elements(input.cast_given::json) WITH ORDINALITY AS e (given, place)
+                    FROM json_array_elements(given.cast_given::json) WITH ORDINALITY AS e (given, place)
                     LEFT JOIN LATERAL (
                         SELECT n.character_id FROM livingworld.character_names n
                         WHERE n.world_id = in_world_id AND n.name_key = e.given ->> 'name_key' OFFSET 0
                     ) n ON true
-                ) known
-                ORDER BY coalesce(known.character_id::text, known.given ->> 'name_key'), known.place
-            ) c;
-            members[input.ordinal] := named.members;
-            newcomers[input.ordinal] := named.newcomers;
-        END IF;
+                ) named
+                ORDER BY coalesce(named.character_id::text, named.given ->> 'name_key'), named.place
+            ) c
+            WHERE given.cast_given IS NOT NULL
+        ) m ON true
+        ORDER BY given.ordinal
+    LOOP
         answers[input.ordinal] := CASE
             WHEN NOT input.found THEN 'story_not_found'
             WHEN locked IS NULL OR input.story_id <> ALL (locked) THEN 'locked'
@@ -152,7 +148,7 @@ BEGIN
             WHEN input.held_version <> input.branch_version
                 AND (input.regenerates IS NOT NULL OR input.head_scene_number IS NOT DISTINCT FROM input.base_scene_number)
                 THEN 'fenced'
-            WHEN (newcomers[input.ordinal] IS NOT NULL OR input.regenerates IS NOT NULL) AND NOT in_wait THEN 'together'
+            WHEN (input.newcomers IS NOT NULL OR input.regenerates IS NOT NULL) AND NOT in_wait THEN 'together'
             WHEN input.regenerates IS NOT NULL THEN CASE WHEN input.archived THEN 'archived' ELSE 'told_anew' END
         END;
         seen := seen || input.story_id;
@@ -161,41 +157,33 @@ BEGIN
         expected[input.ordinal] := coalesce(input.base_scene_number, 0);
         chosen[input.ordinal] := input.choice;
         attempts[input.ordinal] := input.attempts;
+        members[input.ordinal] := input.cast_members;
+        newcomers[input.ordinal] := input.newcomers;
         waited[input.ordinal] := input.awaited;
         IF answers[input.ordinal] IS NULL THEN
             places := places || input.ordinal::integer;
         ELSIF answers[input.ordinal] = 'told_anew' THEN
             retold := retold || input.ordinal::integer;
-            IF newcomers[input.ordinal] IS NOT NULL THEN
-                made := livingworld.make_characters_v1(in_world_id, newcomers[input.ordinal]::json);
-                members[input.ordinal] := (coalesce(members[input.ordinal], '[]')::jsonb || made)::text;
+            IF input.newcomers IS NOT NULL THEN
+                made := livingworld.make_characters_v1(in_world_id, input.newcomers::json);
+                members[input.ordinal] := (coalesce(input.cast_members, '[]')::jsonb || made)::text;
             END IF;
         END IF;
     END LOOP;
 
     IF places <> '{}' THEN
-        IF cardinality(places) = inputs THEN
-            SELECT in_story_ids AS stories, branches, expected, in_contents AS contents, chosen, in_locations AS locations,
-                   in_story_times AS times, in_metadata AS metadata, in_raw_responses AS responses, in_choices AS choices, members
-            INTO sent;
-        ELSE
-            SELECT array_agg(g.story) AS stories, array_agg(g.branch) AS branches, array_agg(g.expected) AS expected,
-                   array_agg(g.content) AS contents, array_agg(g.choice) AS chosen, array_agg(g.location) AS locations,
-                   array_agg(g.time) AS times, array_agg(g.metadata) AS metadata, array_agg(g.response) AS responses,
-                   array_agg(g.choices) AS choices, array_agg(g.members) AS members
-            INTO sent
-            FROM unnest(
-                answers, in_story_ids, branches, expected, in_contents, chosen, in_locations, in_story_times, in_metadata,
-                in_raw_responses, in_choices, members
-            ) AS g (answer, story, branch, expected, content, choice, location, time, metadata, response, choices, members)
-            WHERE g.answer IS NULL;
-        END IF;
         FOR stored IN
-            SELECT places[a.ordinal] AS place, a.status, a.scene_number, a.parent_scene_number, a.position
+            SELECT p.place, a.status, a.scene_number, a.parent_scene_number, a.position
             FROM livingworld.append_scenes_v1(
-                in_world_id, true, sent.stories, sent.branches, sent.expected, sent.contents, sent.chosen, sent.locations,
-                sent.times, sent.metadata, sent.responses, sent.choices, sent.members, NULL, NULL
+                in_world_id, true,
+                ARRAY(SELECT in_story_ids[p] FROM unnest(places) p), ARRAY(SELECT branches[p] FROM unnest(places) p),
+                ARRAY(SELECT expected[p] FROM unnest(places) p), ARRAY(SELECT in_contents[p] FROM unnest(places) p),
+                ARRAY(SELECT chosen[p] FROM unnest(places) p), ARRAY(SELECT in_locations[p] FROM unnest(places) p),
+                ARRAY(SELECT in_story_times[p] FROM unnest(places) p), ARRAY(SELECT in_metadata[p] FROM unnest(places) p),
+                ARRAY(SELECT in_raw_responses[p] FROM unnest(places) p), ARRAY(SELECT in_choices[p] FROM unnest(places) p),
+                ARRAY(SELECT members[p] FROM unnest(places) p), NULL, NULL
             ) WITH ORDINALITY AS a (status, scene_number, parent_scene_number, "position", branch_number, created_at, ordinal)
+            CROSS JOIN LATERAL (SELECT places[a.ordinal] AS place) p
         LOOP
             answers[stored.place] := CASE stored.status WHEN 'appended' THEN 'committed' ELSE stored.status END;
             parents[stored.place] := stored.parent_scene_number;
@@ -211,21 +199,11 @@ BEGIN
                 ON CONFLICT ON CONSTRAINT pk_scene_cast DO NOTHING;
                 members[stored.place] := (coalesce(members[stored.place], '[]')::jsonb || made)::text;
             END IF;
+            UPDATE livingworld.turns t
+            SET state = 'committed', scene_number = stored.scene_number, updated_at = now()
+            WHERE t.world_id = in_world_id AND t.story_id = in_story_ids[stored.place]
+                AND t.request_key = in_request_keys[stored.place];
         END LOOP;
-        -- Never an insert: of an update by a join the planner may make a walk through the whole world.
-        INSERT INTO livingworld.turns
-            (world_id, story_id, request_key, request_hash, state, branch_number, base_scene_number, choice, instruction,
-             origin_key, regenerates, attempts, token, scene_number)
-        SELECT in_world_id, in_story_ids[p], in_request_keys[p], t.request_hash, 'committed', t.branch_number,
-               t.base_scene_number, t.choice, t.instruction, t.origin_key, t.regenerates, t.attempts, t.token, numbers[p]
-        FROM unnest(places) p
-        CROSS JOIN LATERAL (
-            SELECT * FROM livingworld.turns t
-            WHERE t.world_id = in_world_id AND t.story_id = in_story_ids[p] AND t.request_key = in_request_keys[p] OFFSET 0
-        ) t
-        WHERE answers[p] = 'committed'
-        ON CONFLICT ON CONSTRAINT pk_turns DO UPDATE
-        SET state = excluded.state, scene_number = excluded.scene_number, updated_at = now();
     END IF;
 
     IF places || retold <> '{}' THEN

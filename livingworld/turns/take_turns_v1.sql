@@ -1,5 +1,5 @@
 -- Take turns: one row comes back for each input, in the order of the inputs, and each input is granted or refused alone.
--- After them come rows of the status 'scene', in no order: the scenes of the contexts of those that were granted.
+-- After them comes a row of the status 'context' for each that was granted, in the same order.
 -- Never changed once released: new behaviour is take_turns_v2.
 --
 -- The stories are locked first, everything is decided by what is true under the lock and by the clock read after it, and
@@ -38,21 +38,7 @@ CREATE FUNCTION livingworld.take_turns_v1(
     choice integer,
     instruction text,
     answered uuid,                  -- an answer that an earlier try of the turn, at the same place, has left
-    context text,                   -- granted: a JSON array of what the story and the branch are
-    place bigint,                   -- of a scene: the input whose context it belongs to
-    parent_scene_number integer,
-    "position" integer,
-    content text,
-    chosen_choice integer,
-    location text,
-    story_time text,
-    metadata text,                  -- a JSON object; NULL: an empty one
-    version integer,
-    created_at timestamptz,
-    updated_at timestamptz,
-    choice_numbers integer[],
-    choices text[],
-    cast_members text               -- a JSON array of [id, role, importance, who it is: in the base scene], or NULL
+    context text
 )
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -73,14 +59,6 @@ DECLARE
     base integer;
     held boolean;
     live boolean;
-    stored integer;
-    -- Who waits for the branch.
-    own_ticket integer;
-    own_merges integer;
-    merged_choice integer;
-    merged_instruction text;
-    earlier_key text;
-    leader_waits boolean;
     next_token bigint;
     next_attempt integer;
     given_choice integer;
@@ -90,9 +68,9 @@ DECLARE
     granted integer[] := '{}';
     branches integer[] := '{}';
     versions integer[] := '{}';
-    tokens bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(in_story_ids)]);
+    tokens bigint[] := '{}';
     attempts integer[] := '{}';
-    bases integer[] := array_fill(NULL::integer, ARRAY[cardinality(in_story_ids)]);
+    bases integer[] := '{}';
     choices integer[] := '{}';
     instructions text[] := '{}';
     origins text[] := '{}';
@@ -115,20 +93,21 @@ BEGIN
         ) held;
     END IF;
     right_now := clock_timestamp();
-    -- A crash of the server may forget that a turn was taken, never that one was committed: whoever held it is fenced,
-    -- since an owner is never used twice. So nobody waits for the disk here, and a turn waits for it once.
+    -- A crash of the server may forget that a turn was taken, never that one was committed: whoever held it is fenced, since
+    -- an owner is never used twice.
     PERFORM set_config('synchronous_commit', 'off', true);
 
     FOR input IN
         SELECT given.*, s.story_id IS NOT NULL AS found, s.archived_at IS NOT NULL AS archived, b.branch_number AS branch,
-               b.head_scene_number, b.head_position, b.name AS branch_name, b.version AS branch_version, s.title, s.premise,
-               s.system_prompt, s.status AS story_status, s.last_scene_number, s.current_branch, s.settings,
-               s.version AS story_version, s.created_at, s.updated_at, l.token AS lease_token, l.owner AS holder,
+               b.head_scene_number, b.version AS branch_version, l.token AS lease_token, l.owner AS holder,
                l.request_key AS holder_key, l.branch_version AS held_version, l.taken_at, l.expires_at,
                h.state AS holder_state, h.token AS holder_token, h.attempts AS holder_attempts,
                k.request_key IS NOT NULL AS known, k.request_hash = given.request_hash AS same_request, k.state, k.token AS own_token,
-               k.scene_number AS stored, k.attempts, k.merged_into, k.base_scene_number AS former_base,
-               w.ticket IS NOT NULL AS awaited
+               coalesce(k.scene_number, leader.scene_number) AS stored, k.attempts, k.merged_into,
+               k.base_scene_number AS former_base,
+               own.ticket AS own_ticket, own.choice AS merged_choice, own.instruction AS merged_instruction,
+               own.merges AS own_merges,
+               ahead.request_key IS NOT NULL AS leader_waits, earlier.request_key AS earlier_key
         FROM unnest(
             in_story_ids, in_branch_numbers, in_expected_heads, in_regenerates, in_request_keys, in_request_hashes, in_owners,
             in_choices, in_instructions, in_busy, in_recents
@@ -157,14 +136,32 @@ BEGIN
             WHERE k.world_id = in_world_id AND k.story_id = given.story_id AND k.request_key = given.request_key OFFSET 0
         ) k ON true
         LEFT JOIN LATERAL (
-            SELECT w.ticket FROM livingworld.turn_waiters w
-            WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = b.branch_number LIMIT 1
-        ) w ON true
+            SELECT * FROM livingworld.turns leader
+            WHERE leader.world_id = in_world_id AND leader.story_id = given.story_id
+                AND leader.request_key = k.merged_into OFFSET 0
+        ) leader ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.turn_waiters w
+            WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = b.branch_number
+                AND w.owner = given.owner LIMIT 1
+        ) own ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.turn_waiters w
+            WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = b.branch_number
+                AND w.request_key = k.merged_into AND w.expires_at > right_now LIMIT 1
+        ) ahead ON true
+        LEFT JOIN LATERAL (
+            -- Whoever came before and still asks goes first.
+            SELECT w.request_key FROM livingworld.turn_waiters w
+            WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = b.branch_number
+                AND w.ticket < coalesce(own.ticket, 2147483647) AND w.expires_at > right_now
+            ORDER BY w.ticket LIMIT 1
+        ) earlier ON true
         ORDER BY given.ordinal
     LOOP
         branch_number := input.branch;
         base_scene_number := input.head_scene_number;
-        stored := input.stored;
+        scene_number := input.stored;
         request_key := input.holder_key;
         running_seconds := extract(epoch FROM right_now - input.taken_at);
         token := NULL;
@@ -174,32 +171,6 @@ BEGIN
         choice := NULL;
         instruction := NULL;
         answered := NULL;
-        own_ticket := NULL;
-        own_merges := NULL;
-        leader_waits := false;
-        earlier_key := NULL;
-        IF input.awaited THEN
-            SELECT w.ticket, w.choice, w.instruction, w.merges
-            INTO own_ticket, merged_choice, merged_instruction, own_merges
-            FROM livingworld.turn_waiters w
-            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
-                AND w.owner = input.owner LIMIT 1;
-            -- Whoever came before and still asks goes first.
-            SELECT w.request_key INTO earlier_key FROM livingworld.turn_waiters w
-            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
-                AND w.ticket < coalesce(own_ticket, 2147483647) AND w.expires_at > right_now
-            ORDER BY w.ticket LIMIT 1;
-        END IF;
-        IF input.merged_into IS NOT NULL THEN
-            SELECT t.scene_number INTO stored FROM livingworld.turns t
-            WHERE t.world_id = in_world_id AND t.story_id = input.story_id AND t.request_key = input.merged_into;
-            leader_waits := input.awaited AND EXISTS (
-                SELECT FROM livingworld.turn_waiters w
-                WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
-                    AND w.request_key = input.merged_into AND w.expires_at > right_now
-            );
-        END IF;
-        scene_number := stored;
         held := coalesce(input.holder IS NOT NULL AND input.expires_at > right_now
             AND input.held_version = input.branch_version, false);
         live := held AND input.holder IS DISTINCT FROM input.owner;
@@ -208,21 +179,21 @@ BEGIN
             WHEN locked IS NULL OR input.story_id <> ALL (locked) THEN 'locked'
             WHEN input.story_id = ANY (seen) THEN 'together'
             WHEN NOT input.same_request THEN 'request_key_reused'
-            WHEN stored IS NOT NULL THEN 'replayed'
+            WHEN input.stored IS NOT NULL THEN 'replayed'
             WHEN input.archived THEN 'archived'
             WHEN input.branch IS NULL THEN 'branch_not_found'
-            WHEN input.state = 'merged' AND (leader_waits OR (live AND input.holder_key = input.merged_into))
+            WHEN input.state = 'merged' AND (input.leader_waits OR (live AND input.holder_key = input.merged_into))
                 THEN 'following'
             WHEN input.expected_head <> coalesce(input.head_scene_number, 0) THEN 'stale_head'
         END;
         seen := seen || input.story_id;
         IF status IS NOT NULL THEN
             request_key := coalesce(input.merged_into, request_key);
-            IF own_ticket IS NOT NULL AND status NOT IN ('locked', 'together') THEN
+            IF input.own_ticket IS NOT NULL AND status NOT IN ('locked', 'together') THEN
                 -- Whoever has an answer waits no longer.
                 DELETE FROM livingworld.turn_waiters w
                 WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
-                    AND w.ticket = own_ticket;
+                    AND w.ticket = input.own_ticket;
             END IF;
             RETURN NEXT;
             CONTINUE;
@@ -231,30 +202,21 @@ BEGIN
         base := input.head_scene_number;
         IF input.regenerates IS NOT NULL THEN
             scene_number := coalesce(nullif(input.regenerates, 0), base);
-            -- The same place: what the scene followed from, the choice that led to it, the instruction it was told by.
-            SELECT s.parent_scene_number, s.chosen_choice INTO base, given_choice FROM livingworld.scenes s
-            WHERE s.world_id = in_world_id AND s.story_id = input.story_id AND s.scene_number = take_turns_v1.scene_number;
+            -- The same place again, with another choice or instruction where the input has one.
+            SELECT p.base_scene_number, p.choice, p.instruction, p.origin_key
+            INTO base, given_choice, given_instruction, origin
+            FROM livingworld.retold_place_v1(in_world_id, input.story_id, scene_number) p;
             IF NOT FOUND THEN
                 status := 'scene_not_found';
                 RETURN NEXT;
                 CONTINUE;
             END IF;
-            SELECT t.origin_key INTO origin
-            FROM livingworld.generations g
-            CROSS JOIN LATERAL (
-                SELECT t.origin_key FROM livingworld.turns t
-                WHERE t.world_id = in_world_id AND t.story_id = input.story_id AND t.request_key = g.request_key OFFSET 0
-            ) t
-            WHERE g.world_id = in_world_id AND g.story_id = input.story_id AND g.scene_number = take_turns_v1.scene_number;
-            origin := coalesce(origin, 'livingworld:scene:' || scene_number);
-            SELECT t.instruction INTO given_instruction FROM livingworld.turns t
-            WHERE t.world_id = in_world_id AND t.story_id = input.story_id AND t.request_key = origin;
             given_choice := coalesce(input.choice, given_choice);
             given_instruction := coalesce(input.instruction, given_instruction);
         ELSE
             origin := input.request_key;
-            given_choice := CASE WHEN own_merges > 0 THEN merged_choice ELSE input.choice END;
-            given_instruction := CASE WHEN own_merges > 0 THEN merged_instruction ELSE input.instruction END;
+            given_choice := CASE WHEN input.own_merges > 0 THEN input.merged_choice ELSE input.choice END;
+            given_instruction := CASE WHEN input.own_merges > 0 THEN input.merged_instruction ELSE input.instruction END;
         END IF;
         IF given_choice IS NOT NULL AND NOT EXISTS (
             SELECT FROM livingworld.choices c
@@ -266,12 +228,12 @@ BEGIN
             CONTINUE;
         END IF;
 
-        IF NOT live AND input.busy <> 'replace' AND earlier_key IS NOT NULL THEN
+        IF NOT live AND input.busy <> 'replace' AND input.earlier_key IS NOT NULL THEN
             live := true;
-            request_key := earlier_key;
+            request_key := input.earlier_key;
             running_seconds := NULL;
         END IF;
-        IF live AND input.busy = 'merge' AND own_ticket IS NULL THEN
+        IF live AND input.busy = 'merge' AND input.own_ticket IS NULL THEN
             SELECT w.request_key, w.ticket, w.merges, w.choice, w.instruction
             INTO request_key, ticket, merges, choice, instruction
             FROM livingworld.turn_waiters w
@@ -292,23 +254,10 @@ BEGIN
         END IF;
         IF live AND input.busy <> 'replace' THEN
             status := 'waiting';
-            IF own_ticket IS NOT NULL THEN
-                UPDATE livingworld.turn_waiters w SET expires_at = right_now + in_patience
-                WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
-                    AND w.ticket = own_ticket;
-            ELSE
-                DELETE FROM livingworld.turn_waiters w
-                WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
-                    AND w.expires_at <= right_now;
-                INSERT INTO livingworld.turn_leases AS l (world_id, story_id, branch_number, last_ticket)
-                VALUES (in_world_id, input.story_id, input.branch, 1)
-                ON CONFLICT ON CONSTRAINT pk_turn_leases DO UPDATE SET last_ticket = l.last_ticket + 1
-                RETURNING l.last_ticket INTO ticket;
-                INSERT INTO livingworld.turn_waiters
-                    (world_id, story_id, branch_number, ticket, owner, request_key, mergeable, choice, instruction, expires_at)
-                VALUES (in_world_id, input.story_id, input.branch, ticket, input.owner, input.request_key,
-                        input.busy = 'merge', input.choice, input.instruction, right_now + in_patience);
-            END IF;
+            ticket := livingworld.await_turn_v1(
+                in_world_id, input.story_id, input.branch, input.own_ticket, input.owner, input.request_key,
+                input.busy = 'merge', input.choice, input.instruction, right_now, in_patience
+            );
             RETURN NEXT;
             CONTINUE;
         END IF;
@@ -353,23 +302,17 @@ BEGIN
                 AND g.state = 'answered' AND base IS NOT DISTINCT FROM input.former_base
             ORDER BY g.attempt DESC LIMIT 1;
         END IF;
-        IF own_ticket IS NOT NULL THEN
+        IF input.own_ticket IS NOT NULL THEN
             DELETE FROM livingworld.turn_waiters w
             WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
-                AND (w.ticket = own_ticket OR w.expires_at <= right_now);
+                AND (w.ticket = input.own_ticket OR w.expires_at <= right_now);
         END IF;
         base_scene_number := base;
         token := next_token;
         attempt := next_attempt;
         choice := given_choice;
         instruction := given_instruction;
-        context := json_build_array(
-            input.title, input.premise, input.system_prompt, input.story_status, input.last_scene_number,
-            input.current_branch, input.settings, input.story_version, input.created_at, input.updated_at,
-            input.branch, input.branch_name, input.head_scene_number, input.head_position
-        );
         RETURN NEXT;
-        context := NULL;
     END LOOP;
 
     IF granted <> '{}' THEN
@@ -391,66 +334,13 @@ BEGIN
         SET state = 'running', branch_number = excluded.branch_number, base_scene_number = excluded.base_scene_number,
             choice = excluded.choice, instruction = excluded.instruction, merged_into = NULL,
             attempts = excluded.attempts, token = excluded.token, updated_at = now();
-        -- The last scenes of the paths that end with the base scenes.
         RETURN QUERY
-            SELECT 'scene', NULL::integer, NULL::integer, NULL::bigint, NULL::integer, s.scene_number, NULL::text,
-                   NULL::double precision, NULL::integer, NULL::integer, NULL::integer, NULL::text, NULL::uuid, NULL::text,
-                   given.ordinal, s.parent_scene_number, s.position, s.content, s.chosen_choice, s.location, s.story_time,
-                   nullif(s.metadata, '{}')::text, s.version, s.created_at, s.updated_at, c.numbers, c.contents,
-                   (
-                       SELECT json_agg(json_build_array(m.character_id, m.role, m.importance, (
-                           SELECT json_build_array(
-                               c.name, c.card, c.version, c.created_at, c.updated_at,
-                               (
-                                   SELECT json_agg(n.name ORDER BY n.created_at, n.name_key) FROM livingworld.character_names n
-                                   WHERE n.world_id = in_world_id AND n.character_id = m.character_id
-                               )
-                           )
-                           FROM livingworld.characters c
-                           WHERE c.world_id = in_world_id AND c.character_id = m.character_id
-                               AND s.scene_number = given.base_scene
-                       )) ORDER BY m.character_id)::text
-                       FROM livingworld.scene_cast m
-                       WHERE m.world_id = in_world_id AND m.story_id = given.story_id AND m.scene_number = s.scene_number
-                   )
-            FROM unnest(in_story_ids, bases, in_recents, tokens)
-                WITH ORDINALITY AS given (story_id, base_scene, recent, token, ordinal)
-            CROSS JOIN LATERAL (
-                SELECT * FROM livingworld.scenes base
-                WHERE base.world_id = in_world_id AND base.story_id = given.story_id AND base.scene_number = given.base_scene
-                OFFSET 0
-            ) base
-            CROSS JOIN LATERAL (
-                SELECT * FROM livingworld.timelines t
-                WHERE t.world_id = in_world_id AND t.story_id = given.story_id AND t.timeline_number = base.timeline_number
-                OFFSET 0
-            ) t
-            CROSS JOIN LATERAL (
-                SELECT t.timeline_number, t.fork_position + 1 AS from_position, base.position AS to_position
-                UNION ALL
-                SELECT l.owner_timeline, l.from_position, least(l.to_position, base.position)
-                FROM livingworld.timeline_lineage l
-                WHERE l.world_id = in_world_id AND l.story_id = given.story_id AND l.timeline_number = t.timeline_number
-                    AND l.to_position > base.position - given.recent
-            ) piece
-            CROSS JOIN LATERAL (
-                SELECT * FROM livingworld.scenes s
-                WHERE s.world_id = in_world_id
-                    AND (s.timeline_number, s.story_id, s.position) >= (
-                        piece.timeline_number, given.story_id,
-                        greatest(piece.from_position, base.position - given.recent + 1)
-                    )
-                    AND (s.timeline_number, s.story_id, s.position)
-                        <= (piece.timeline_number, given.story_id, piece.to_position)
-                OFFSET 0
-            ) s
-            CROSS JOIN LATERAL (
-                SELECT array_agg(c.choice_number ORDER BY c.choice_number) AS numbers,
-                       array_agg(c.content ORDER BY c.choice_number) AS contents
-                FROM livingworld.choices c
-                WHERE c.world_id = in_world_id AND c.story_id = given.story_id AND c.scene_number = s.scene_number
-            ) c
-            WHERE given.token IS NOT NULL;
+            SELECT 'context', NULL::integer, NULL::integer, NULL::bigint, NULL::integer, NULL::integer, NULL::text,
+                   NULL::double precision, NULL::integer, NULL::integer, NULL::integer, NULL::text, NULL::uuid, c.context
+            FROM livingworld.turn_contexts_v1(
+                in_world_id, ARRAY(SELECT in_story_ids[g] FROM unnest(granted) g), ARRAY(SELECT branches[g] FROM unnest(granted) g),
+                ARRAY(SELECT bases[g] FROM unnest(granted) g), ARRAY(SELECT in_recents[g] FROM unnest(granted) g)
+            ) AS c (context);
     END IF;
 END
 $function$

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -25,10 +25,6 @@ from livingworld.turns.records import BusyPolicy, TurnInput
 
 #: As asyncpg takes it; the driver knows the types from the function.
 _TAKE: Final = f"SELECT * FROM livingworld.take_turns_v1({', '.join(f'${number}' for number in range(1, 16))})"  # noqa: S608
-
-#: The columns of an answer come before those that only scenes have; of a scene its number is one of them.
-_ANSWER: Final = 14
-_NUMBER: Final = 5
 
 #: The scene at the head, as a scene to tell anew.
 AT_HEAD: Final = 0
@@ -99,8 +95,6 @@ class TakeResult:
     instruction: str | None
     answered: UUID | None
     context: str | None
-    #: The scenes of the context in no order: the number of each and the columns after `place`.
-    scenes: Sequence[tuple[Any, ...]]
 
     @property
     def must_go_alone(self) -> bool:
@@ -120,17 +114,13 @@ class TakeTogether:
         """Take turns by one statement and return one result for each, in order; see take_turns_v1.sql."""
         columns = zip(*(request.values() for request in requests), strict=True)
         rows = (await tx.execute_text(_TAKE, (world_id, wait, *self._lengths, *map(list, columns)))).all()
-        answers: list[TakeResult] = []
-        scenes: list[list[tuple[Any, ...]]] = [[] for _ in requests]
-        for row in rows:
-            if row[0] != "scene":
-                answers.append(TakeResult(*row[:_ANSWER], scenes[len(answers)]))
-            else:
-                scenes[row[_ANSWER] - 1].append((row[_NUMBER], *row[_ANSWER + 1 :]))
-        if len(answers) != len(requests):
-            message = f"take_turns_v1 answered {len(answers)} of {len(requests)} requests"
+        answers, contexts = rows[: len(requests)], iter(rows[len(requests) :])
+        results = [TakeResult(*tuple(row)) for row in answers]
+        results = [replace(each, context=next(contexts)[-1]) if each.status == "granted" else each for each in results]
+        if len(results) != len(requests) or next(contexts, None) is not None:
+            message = f"take_turns_v1 answered {len(rows)} rows to {len(requests)} requests"
             raise AssertionError(message)
-        return answers
+        return results
 
 
 def refusal(result: TakeResult, request: TakeRequest) -> LivingWorldError | None:

@@ -59,8 +59,7 @@ class Turn:
         """Everything a prompt needs, as it stood when the turn was taken; of a turn that is stored, InvalidInput."""
         if (told := self._granted.context) is None:
             raise InvalidInput("turn", "is stored already, as `turn.scene`; it has no context")
-        granted = self._granted
-        return read_context(self._holding.story_id, told, granted.scenes, granted.choice, granted.instruction)
+        return read_context(self._holding.story_id, told, self._granted.choice, self._granted.instruction)
 
     def describe(
         self,

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from livingworld.characters.records import Character
 from livingworld.stories.records import Branch, CastMember, Choice, Scene, Story
-
-#: So many of the fields that are told are the story's; the others are the branch's.
-_STORY: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,30 +36,23 @@ class TurnContext:
         return self.scene.choices if self.scene else ()
 
 
-def read_context(
-    story_id: UUID, told: str, scenes: Sequence[tuple[Any, ...]], choice: int | None, instruction: str | None
-) -> TurnContext:
-    """Return the context that take_turns_v1 has told: story and branch as JSON, and rows of scenes in no order."""
+def read_context(story_id: UUID, told: str, choice: int | None, instruction: str | None) -> TurnContext:
+    """Return the context that turn_contexts_v1 has told as JSON."""
     plain = json.loads(told)
-    rows = sorted(scenes, key=_position)
-    recent = tuple([_scene(row, story_id) for row in rows])
+    story = _story(plain["story"], story_id)
+    recent = tuple(_scene(fields, story_id) for fields in plain["recent"] or ())
     scene = recent[-1] if recent else None
     chosen = [each for each in (scene.choices if scene else ()) if each.number == choice]
     return TurnContext(
-        story=_story(plain[:_STORY], story_id),
-        branch=_branch(plain[_STORY:]),
+        story=story,
+        branch=_branch(plain["branch"]),
         head=scene.number if scene else 0,
         scene=scene,
         choice=chosen[0] if chosen else None,
         instruction=instruction,
         recent=recent,
-        cast=_characters(rows[-1][-1] if rows else None),
+        cast=tuple(_character(fields) for fields in plain["cast"] or ()),
     )
-
-
-def _position(row: tuple[Any, ...]) -> int:
-    position: int = row[2]
-    return position
 
 
 def _story(fields: list[Any], story_id: UUID) -> Story:
@@ -78,8 +67,8 @@ def _story(fields: list[Any], story_id: UUID) -> Story:
         current_branch=current_branch,
         settings=settings,
         version=version,
-        created_at=datetime.fromisoformat(created),
-        updated_at=datetime.fromisoformat(updated),
+        created_at=_time(created),
+        updated_at=_time(updated),
         archived_at=None,  # an archived story grants no turn
     )
 
@@ -89,40 +78,39 @@ def _branch(fields: list[Any]) -> Branch:
     return Branch(number=number, name=name, head=head or 0, length=length)
 
 
-def _scene(row: tuple[Any, ...], story_id: UUID) -> Scene:
-    number, parent, position, content, chosen, location, story_time, metadata, version, created, updated, *rest = row
-    numbers, choices, cast = rest
+def _scene(fields: list[Any], story_id: UUID) -> Scene:
+    number, parent, position, content, chosen, location, story_time, metadata, version, created, updated, *rest = fields
+    choices, cast = rest
     return Scene(
         story_id=story_id,
         number=number,
         parent_number=parent,
         position=position,
         content=content,
-        choices=tuple(map(Choice, numbers, choices)) if numbers else (),
-        cast=tuple([CastMember(UUID(who), role, share) for who, role, share, _ in json.loads(cast)]) if cast else (),
+        choices=tuple(Choice(*choice) for choice in choices or ()),
+        cast=tuple(CastMember(UUID(character), role, share) for character, role, share in cast or ()),
         chosen_choice=chosen,
         location=location,
         story_time=story_time,
-        metadata=json.loads(metadata) if metadata else {},
+        metadata=metadata,
         version=version,
-        created_at=created,
-        updated_at=updated,
+        created_at=_time(created),
+        updated_at=_time(updated),
     )
 
 
-def _characters(cast: str | None) -> tuple[Character, ...]:
-    """Return who appears in the base scene, of whose members the database has told who they are."""
-    return tuple(_character(who, *about) for who, _, _, about in json.loads(cast or "[]"))
-
-
-def _character(character_id: str, *about: Any) -> Character:  # noqa: ANN401 - JSON
-    name, card, version, created, updated, names = about
+def _character(fields: list[Any]) -> Character:
+    character_id, name, card, version, created, updated, names = fields
     return Character(
         id=UUID(character_id),
         name=name,
         names=tuple(names or ()),
         card=card,
         version=version,
-        created_at=datetime.fromisoformat(created),
-        updated_at=datetime.fromisoformat(updated),
+        created_at=_time(created),
+        updated_at=_time(updated),
     )
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

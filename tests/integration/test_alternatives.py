@@ -65,6 +65,15 @@ async def test_a_scene_at_the_tip_is_told_anew_in_place_with_all_that_hung_on_it
     assert [revision.content["content"] for revision in await world.stories.revisions(story.id, scene_number=2)] == [
         "two"
     ]
+    assert await broken_turns(database_url, story.id) == []
+    assert await broken_promises(database_url, world.id, story.id) == []
+
+
+async def test_the_scene_that_was_replaced_comes_back_whole(database_url: str, world: World, story: Story) -> None:
+    await tell(world, story, "one")
+    await tell(world, story, "two", choice=2)
+    await anew(world, story, "two, anew")
+    old, _ = await world.generations.alternatives(story.id, 2)
 
     back = await world.generations.choose(old.id, expected_head=2)
     assert (back.content, back.version, back.location) == ("two", 3, "the pier")

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from livingworld import LivingWorld, NewScene, TurnInput, World
+from livingworld import LivingWorld, NewScene, Story, TurnInput, World
 from tests.concurrency.turn_checks import at_once
 from tests.distribution_rules import broken_rules
 
@@ -53,6 +53,11 @@ async def use_turns_and_branches(world: World) -> None:
         waiting.pop().cancel()
         await turn.commit(NewScene("two"))
     await asyncio.gather(*waiting)
+    await use_generations_and_branches(world, story)
+
+
+async def use_generations_and_branches(world: World, story: Story) -> None:
+    """Call every method of generations and branches in a story with two scenes, the first told twice."""
     for each in await world.generations.alternatives(story.id, 1):
         await world.generations.choose((await world.generations.get(each.id)).id)
     assert [line async for line in world.generations.preferences(story.id)] == []

@@ -16,6 +16,9 @@ from tests.migrations.catalogs import catalog
 #: In an order in which each finds those that it calls.
 FUNCTIONS = (
     "stories/append_scenes_v1.sql",
+    "turns/turn_contexts_v1.sql",
+    "turns/retold_place_v1.sql",
+    "turns/await_turn_v1.sql",
     "turns/take_turns_v1.sql",
     "turns/make_characters_v1.sql",
     "turns/choose_generation_v1.sql",

@@ -46,6 +46,8 @@ FUNCTIONS = {
     "turns/make_characters_v1.sql": 4,
     "turns/take_turns_v1.sql": 14,
     "turns/turn_contexts_v1.sql": 1,
+    "turns/await_turn_v1.sql": 4,
+    "turns/retold_place_v1.sql": 1,
 }
 
 
