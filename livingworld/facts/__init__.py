@@ -1,0 +1,1 @@
+"""Facts: versioned state inside a story, true from the scene on in which it was set, on the paths that contain it."""

@@ -1,0 +1,50 @@
+"""What goes in: facts to set, checked and spelt as write_facts_v1 takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from livingworld.errors import InvalidType
+from livingworld.inputs import check_json, check_sequence, check_text
+
+#: Most facts of one write.
+MAX_FACTS: Final = 1000
+#: As a value: the fact is true no more.
+RETRACTED: Final = object()
+
+Subject = str | UUID
+
+
+def check_subject(field: str, subject: object) -> str:
+    """Return the subject as it is stored: text, or the id of a character as text."""
+    return str(subject) if isinstance(subject, UUID) else check_text(field, subject, empty=False)
+
+
+def fact_row(subject: Subject, attribute: str, value: object, *, field: str = "value") -> dict[str, Any]:
+    """Return one fact as write_facts_v1 takes it."""
+    key = {
+        "subject": check_subject("subject", subject),
+        "attribute": check_text("attribute", attribute, empty=False),
+    }
+    return key if value is RETRACTED else {**key, "value": check_json(field, value)}
+
+
+def fact_rows(facts: Mapping[tuple[Subject, str], object]) -> list[dict[str, Any]]:
+    """Return facts, given by (subject, attribute), as write_facts_v1 takes them; of one named twice InvalidType."""
+    if not isinstance(facts, Mapping):
+        raise InvalidType("facts", f"must be a mapping from (subject, attribute) to a value, not {type(facts).__name__}")
+    check_sequence("facts", list(facts), limit=MAX_FACTS)
+    rows = [_checked(key, value) for key, value in facts.items()]
+    if len({(row["subject"], row["attribute"]) for row in rows}) < len(rows):
+        raise InvalidType("facts", "names a fact twice: by a character's id and by the same id as text")
+    return rows
+
+
+def _checked(key: object, value: object) -> dict[str, Any]:
+    if not isinstance(key, tuple) or len(key) != len(("subject", "attribute")):
+        raise InvalidType("facts", "has a key that is not a tuple of a subject and an attribute")
+    return fact_row(key[0], key[1], value, field=f"facts[{key[0]!s:.40}, {key[1]!s:.40}]")
+
+

@@ -1,0 +1,88 @@
+"""What goes in and comes out of relationships."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from livingworld import inputs
+from livingworld.errors import InvalidInput, InvalidType
+
+#: The widest a value can be moved: from one end of its range to the other.
+MAX_DELTA: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class RelationshipChange:
+    """A change of what `source` feels toward `target`; raises InvalidInput when it could not be stored."""
+
+    #: Character ids; in a turn's commit also names.
+    source: UUID | str
+    target: UUID | str
+    #: Added to what is felt; the sum is clamped to -1..1, familiarity to 0..1.
+    sentiment: float = 0.0
+    trust: float = 0.0
+    familiarity: float = 0.0
+    #: What they are to each other from now on: "sister", "rival"; None leaves it.
+    kind: str | None = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("source", "target"):
+            value = getattr(self, field)
+            if isinstance(value, str):
+                inputs.check_text(field, value, empty=False)
+            elif not isinstance(value, UUID):
+                raise InvalidType(field, f"must be a character id or a name, not {type(value).__name__}")
+        if self.source == self.target:
+            raise InvalidInput("target", "must be another character than the source")
+        for field in ("sentiment", "trust", "familiarity"):
+            inputs.check_number(field, getattr(self, field), minimum=-MAX_DELTA, maximum=MAX_DELTA)
+        inputs.check_optional_text("kind", self.kind)
+        inputs.check_optional_text("reason", self.reason, limit=inputs.MAX_DESCRIPTION_CHARACTERS)
+
+    def deltas(self) -> dict[str, Any]:
+        """Return all of it but the characters, as write_relationships_v1 takes it."""
+        return {
+            "sentiment": float(self.sentiment),
+            "trust": float(self.trust),
+            "familiarity": float(self.familiarity),
+            "kind": self.kind,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relationship:
+    """What one character feels toward another at some place of a story."""
+
+    source: UUID
+    target: UUID
+    #: From -1 to 1.
+    sentiment: float
+    #: From -1 to 1.
+    trust: float
+    #: From 0 to 1.
+    familiarity: float
+    kind: str | None
+    #: How many changes led to it.
+    changes: int
+    #: The last change's version, unique in the relationship over all paths.
+    version: int
+    #: The scene that the last change stands at; 0: before the first.
+    scene_number: int
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One change of a relationship, and what it led to."""
+
+    #: What was added, before clamping.
+    sentiment_delta: float
+    trust_delta: float
+    familiarity_delta: float
+    reason: str | None
+    relationship: Relationship
