@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from alembic import context
-from sqlalchemy import URL, Connection, NullPool
+from sqlalchemy import URL, Connection, NullPool, inspect
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld.database.embedded import EmbeddedServer
+from livingworld.database.metadata import SCHEMA
 from livingworld.database.migrations import comparison_options, take_turn
+from livingworld.database.vectors import provision_vectors
 from livingworld.schema import metadata
 from livingworld.settings import Settings
 
@@ -21,6 +23,8 @@ def migrate(connection: Connection) -> None:
     with context.begin_transaction():
         take_turn(connection, context.config.attributes.get("lock_timeout", settings.migration_lock_timeout))
         context.run_migrations()
+        if inspect(connection).has_table("memory_vectors", schema=SCHEMA):
+            provision_vectors(connection)
 
 
 async def migrate_database(url: URL | str) -> None:

@@ -4,24 +4,39 @@ from livingworld.app import LivingWorld, World
 from livingworld.characters.records import Character
 from livingworld.database.keyset import Page
 from livingworld.database.revisions import Revision
+from livingworld.facts.new_facts import RETRACTED
+from livingworld.facts.records import Fact
+from livingworld.memories.records import Memory, NewMemory, Recalled, RecallWeights
+from livingworld.relationships.records import LedgerEntry, Relationship, RelationshipChange
 from livingworld.settings import Settings
 from livingworld.stories.new_scene import NewScene
 from livingworld.stories.records import Branch, CastMember, Choice, Scene, Story, StoryHead, TreeScene
 from livingworld.transaction_scope import TransactionScope
 from livingworld.turns.records import Generation, TurnInput
+from livingworld.workflows.new_state import NewState
 from livingworld.workflows.turn import Turn
 from livingworld.workflows.turn_context import TurnContext
 from livingworld.worlds.records import WorldRecord
 
 __all__ = [
+    "RETRACTED",
     "Branch",
     "CastMember",
     "Character",
     "Choice",
+    "Fact",
     "Generation",
+    "LedgerEntry",
     "LivingWorld",
+    "Memory",
+    "NewMemory",
     "NewScene",
+    "NewState",
     "Page",
+    "RecallWeights",
+    "Recalled",
+    "Relationship",
+    "RelationshipChange",
     "Revision",
     "Scene",
     "Settings",

@@ -66,6 +66,28 @@ class InvalidCursor(InvalidInput):
     """A page's cursor did not come from a page of this list."""
 
 
+class InvalidVector(InvalidInput):
+    """A vector has no direction."""
+
+
+class DimensionMismatch(InvalidVector):
+    """A vector has another number of dimensions than those it would be compared with."""
+
+    def __init__(self, field: str = "vector", *, expected: int | None = None, actual: int | None = None) -> None:
+        told = "has another number of dimensions than those of its embedder in this world"
+        super().__init__(field, told if expected is None else f"has {actual} dimensions, not {expected}")
+        self.expected = expected
+        self.actual = actual
+        self.args = (field, expected, actual)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _dimension_mismatch, self.args
+
+
+def _dimension_mismatch(field: str, expected: int | None, actual: int | None) -> DimensionMismatch:
+    return DimensionMismatch(field, expected=expected, actual=actual)
+
+
 class InvalidSettings(InvalidInput):
     """A setting has a value that cannot work."""
 
@@ -107,6 +129,10 @@ class CharacterNotFound(NotFound):
 
 class GenerationNotFound(NotFound):
     """There is no such generation in this world."""
+
+
+class MemoryNotFound(NotFound):
+    """There is no such memory on this path, or the character does not know it."""
 
 
 # A race was lost; nothing was written. Read again and decide again.
@@ -185,6 +211,14 @@ class Fenced(Conflict):
 
 class GenerationIncomplete(Conflict):
     """The generation was never parsed into a scene, so it cannot become one."""
+
+
+class SameCharacter(Conflict):
+    """Two names of a relationship belong to one character."""
+
+
+class AlreadyConsolidated(Conflict):
+    """The memory is a part of a summary already."""
 
 
 class SceneNumberConflict(Conflict):

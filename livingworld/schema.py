@@ -4,6 +4,9 @@ from livingworld.characters.tables import character_names, characters
 from livingworld.database.idempotency import request_keys
 from livingworld.database.metadata import metadata
 from livingworld.database.revisions import revisions
+from livingworld.facts.tables import fact_names, facts
+from livingworld.memories.tables import memories, memory_embedders, memory_embedding_jobs, memory_vectors
+from livingworld.relationships.tables import relationship_changes, relationships
 from livingworld.stories.scene_tables import choices, scene_cast, scenes
 from livingworld.stories.tables import branches, stories, timeline_lineage, timelines
 from livingworld.turns.tables import generations, turn_leases, turn_waiters, turns
@@ -14,8 +17,16 @@ __all__ = [
     "character_names",
     "characters",
     "choices",
+    "fact_names",
+    "facts",
     "generations",
+    "memories",
+    "memory_embedders",
+    "memory_embedding_jobs",
+    "memory_vectors",
     "metadata",
+    "relationship_changes",
+    "relationships",
     "request_keys",
     "revisions",
     "scene_cast",

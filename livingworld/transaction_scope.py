@@ -8,6 +8,9 @@ from livingworld.characters.cast_names import WorldCastNames
 from livingworld.characters.repository import CharacterRepository
 from livingworld.database.group_commit import GroupCommit
 from livingworld.database.transaction import Transaction, UnitOfWork
+from livingworld.facts.repository import FactRepository
+from livingworld.memories.repository import MemoryRepository
+from livingworld.relationships.repository import RelationshipRepository
 from livingworld.stories.appending import AppendRequest, AppendResult
 from livingworld.stories.branch_repository import BranchRepository
 from livingworld.stories.repository import StoryRepository
@@ -25,6 +28,9 @@ class WorldRepositories:
         self.stories = StoryRepository(unit, world_id, appender)
         self.branches = BranchRepository(unit, world_id)
         self.characters = CharacterRepository(unit, world_id)
+        self.facts = FactRepository(unit, world_id)
+        self.relationships = RelationshipRepository(unit, world_id)
+        self.memories = MemoryRepository(unit, world_id)
 
     @property
     def id(self) -> UUID:

@@ -87,6 +87,12 @@ _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
     "pk_turns": errors.RequestKeyReused,
     "fk_turns_world_id_story_id": errors.StoryNotFound,
     "fk_generations_world_id_story_id_request_key": errors.StoryNotFound,
+    "fk_character_names_known": errors.CharacterNotFound,
+    "fk_relationships_world_id_source_id": errors.CharacterNotFound,
+    "fk_relationships_world_id_target_id": errors.CharacterNotFound,
+    "fk_memories_world_id_character_id": errors.CharacterNotFound,
+    "ck_relationships_two_characters": errors.SameCharacter,
+    "ck_memory_vectors_dimensions": errors.DimensionMismatch,
     "pk_request_keys": errors.RequestKeyReused,
 }
 

@@ -34,7 +34,9 @@ def fact_row(subject: Subject, attribute: str, value: object, *, field: str = "v
 def fact_rows(facts: Mapping[tuple[Subject, str], object]) -> list[dict[str, Any]]:
     """Return facts, given by (subject, attribute), as write_facts_v1 takes them; of one named twice InvalidType."""
     if not isinstance(facts, Mapping):
-        raise InvalidType("facts", f"must be a mapping from (subject, attribute) to a value, not {type(facts).__name__}")
+        raise InvalidType(
+            "facts", f"must be a mapping from (subject, attribute) to a value, not {type(facts).__name__}"
+        )
     check_sequence("facts", list(facts), limit=MAX_FACTS)
     rows = [_checked(key, value) for key, value in facts.items()]
     if len({(row["subject"], row["attribute"]) for row in rows}) < len(rows):
@@ -46,5 +48,3 @@ def _checked(key: object, value: object) -> dict[str, Any]:
     if not isinstance(key, tuple) or len(key) != len(("subject", "attribute")):
         raise InvalidType("facts", "has a key that is not a tuple of a subject and an attribute")
     return fact_row(key[0], key[1], value, field=f"facts[{key[0]!s:.40}, {key[1]!s:.40}]")
-
-

@@ -187,7 +187,7 @@ class FactRepository:
     async def _refuse_another_version(
         self, tx: Transaction, story_id: UUID, place: Place, row: dict[str, Any], expected: int
     ) -> None:
-        """Raise VersionConflict unless the version that is true at the place is the expected one; the story is locked."""
+        """Raise VersionConflict unless the expected version is true at the place; the story is locked."""
         true = "SELECT version FROM livingworld.visible_facts_v1($1, $2, $3, $4, $5, $6)"
         at = (self._world_id, story_id, place.timeline, place.position)
         actual = (await tx.execute_text(true, (*at, row["subject"], row["attribute"]))).scalar() or 0

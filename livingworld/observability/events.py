@@ -130,6 +130,9 @@ MIGRATION_WAITING: Final = _event(
     "The turn to migrate is asked for; another process may have it.",
 )
 MIGRATED: Final = _event("schema migrated", logging.INFO, "revision", "The schema stands at this revision.")
+VECTORS_PROVISIONED: Final = _event(
+    "vectors provisioned", logging.INFO, "pgvector", "How vectors are compared: by pgvector, or in plain SQL."
+)
 EMBEDDED_SERVER_STARTED: Final = _event(
     "embedded server started", logging.INFO, "milliseconds", "The embedded PostgreSQL server answers."
 )

@@ -54,7 +54,7 @@ class RelationshipRepository:
         self._unit = unit
         self._world_id = world_id
 
-    async def adjust(
+    async def adjust(  # noqa: PLR0913 - what is felt has these parts
         self,
         story_id: UUID,
         source: UUID,

@@ -119,6 +119,10 @@ BEGIN
         WHERE b.world_id = in_world_id AND b.story_id = in_story_id AND b.head_scene_number = target.scene_number
             AND b.branch_number <> branch.branch_number
     ) THEN
+        PERFORM livingworld.shelve_state_v1(in_world_id, in_story_id, target.timeline_number, target.position, (
+            SELECT g.generation_id FROM livingworld.generations g
+            WHERE g.world_id = in_world_id AND g.story_id = in_story_id AND g.scene_number = target.scene_number
+        ));
         INSERT INTO livingworld.revisions (world_id, entity, entity_id, scene_number, version, content)
         VALUES (in_world_id, 'scene', in_story_id, target.scene_number, target.version,
                 jsonb_build_object('content', target.content, 'location', target.location,
@@ -194,6 +198,7 @@ BEGIN
 
     UPDATE livingworld.generations g SET scene_number = taken, parsed = NULL, state = 'complete', error = NULL
     WHERE g.world_id = in_world_id AND g.generation_id = in_generation_id;
+    PERFORM livingworld.unshelve_state_v1(in_world_id, in_story_id, in_generation_id, taken);
     RETURN QUERY
         SELECT 'chosen', taken, coalesce(branch_number, branch.branch_number), EXISTS (
             SELECT FROM livingworld.turn_waiters w

@@ -25,6 +25,10 @@ from livingworld.inputs import canonical_json
 #: As asyncpg takes it; the driver knows the types from the function.
 _COMMIT: Final = f"SELECT * FROM livingworld.commit_turns_v1({', '.join(f'${number}' for number in range(1, 16))})"  # noqa: S608
 
+_COMMIT_WITH_STATE: Final = (
+    f"SELECT * FROM livingworld.commit_turn_with_state_v1({', '.join(f'${number}' for number in range(1, 17))})"  # noqa: S608
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:
@@ -124,6 +128,13 @@ async def commit_together(
         message = f"commit_turns_v1 answered {len(rows)} of {len(requests)} requests"
         raise AssertionError(message)
     return [CommitResult(*tuple(row)) for row in rows]
+
+
+async def commit_with_state(tx: Transaction, world_id: UUID, request: CommitRequest, state: str) -> CommitResult:
+    """Commit one turn, and with it what becomes true in its scene; see commit_turn_with_state_v1.sql."""
+    columns = ([value] for value in request.values())
+    row = (await tx.execute_text(_COMMIT_WITH_STATE, (world_id, True, *columns, state))).one()
+    return CommitResult(*tuple(row))
 
 
 def refusal(result: CommitResult, holding: Holding) -> LivingWorldError | None:

@@ -1,6 +1,7 @@
 -- What a prompt needs, for each turn in the order of the inputs, as one JSON object: the story, the branch as it stands,
 -- the last scenes of the path that ends with the base scene (NULL: before the first), oldest first, and who appears in the
--- last of them. Called by take_turns_v1, under whose settings it is planned. Never changed once released.
+-- last of them; what is true there, what those in its cast feel toward each other, and what was remembered in those scenes
+-- and is no secret. Called by take_turns_v1, under whose settings it is planned. Never changed once released.
 CREATE FUNCTION livingworld.turn_contexts_v1(
     in_world_id uuid, in_story_ids uuid[], in_branch_numbers integer[], in_base_scenes integer[], in_recents integer[]
 ) RETURNS SETOF text
@@ -31,6 +32,51 @@ BEGIN
                     WHERE c.world_id = in_world_id AND c.character_id = m.character_id OFFSET 0
                 ) c
                 WHERE m.world_id = in_world_id AND m.story_id = given.story_id AND m.scene_number = given.base_scene
+            ),
+            'facts', (
+                SELECT json_agg(
+                    json_build_array(f.subject, f.attribute, f.value::json, f.version, f.scene_number, f.created_at)
+                    ORDER BY f.subject, f.attribute
+                )
+                FROM livingworld.visible_facts_v1(
+                    in_world_id, given.story_id, place.timeline_number, place.position, NULL, NULL
+                ) f
+            ),
+            'relationships', (
+                SELECT json_agg(
+                    json_build_array(c.source_id, c.target_id, c.sentiment, c.trust, c.familiarity, c.kind, c.changes,
+                                     c.version, c.scene_number, c.created_at)
+                    ORDER BY c.source_id, c.target_id
+                )
+                FROM livingworld.scene_cast m
+                CROSS JOIN LATERAL (
+                    SELECT r.source_id, r.target_id FROM livingworld.relationships r
+                    WHERE r.world_id = in_world_id AND r.story_id = given.story_id AND r.source_id = m.character_id OFFSET 0
+                ) r
+                CROSS JOIN LATERAL (
+                    SELECT FROM livingworld.scene_cast n
+                    WHERE n.world_id = in_world_id AND n.story_id = given.story_id AND n.scene_number = given.base_scene
+                        AND n.character_id = r.target_id OFFSET 0
+                ) n
+                CROSS JOIN LATERAL livingworld.last_relationship_v1(
+                    in_world_id, given.story_id, r.source_id, r.target_id, place.timeline_number, place.position, NULL
+                ) c
+                WHERE m.world_id = in_world_id AND m.story_id = given.story_id AND m.scene_number = given.base_scene
+            ),
+            'memories', (
+                SELECT json_agg(
+                    json_build_array(m.memory_id, m.content, m.character_id, m.kind, m.private, m.importance, m.valence,
+                                     m.scene_number, m.consolidated_into, m.created_at)
+                    ORDER BY m.position, m.memory_id
+                )
+                FROM livingworld.visible_memories_v1(
+                    in_world_id, given.story_id, place.timeline_number, place.position, NULL, NULL,
+                    place.position - given.recent + 1
+                ) seen
+                CROSS JOIN LATERAL (
+                    SELECT * FROM livingworld.memories m
+                    WHERE m.world_id = in_world_id AND m.memory_id = seen.memory_id OFFSET 0
+                ) m
             )
         )::text
         FROM unnest(in_story_ids, in_branch_numbers, in_base_scenes, in_recents)
@@ -47,6 +93,9 @@ BEGIN
             WHERE base.world_id = in_world_id AND base.story_id = given.story_id AND base.scene_number = given.base_scene
             OFFSET 0
         ) base ON true
+        CROSS JOIN LATERAL (
+            SELECT coalesce(base.timeline_number, 1) AS timeline_number, coalesce(base.position, 0) AS position OFFSET 0
+        ) place
         LEFT JOIN LATERAL (
             SELECT * FROM livingworld.timelines t
             WHERE t.world_id = in_world_id AND t.story_id = given.story_id AND t.timeline_number = base.timeline_number

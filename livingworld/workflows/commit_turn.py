@@ -13,14 +13,20 @@ from livingworld.stories.new_scene import NewScene
 from livingworld.stories.reading import read_scene
 from livingworld.stories.records import CastMember, Choice, Scene
 from livingworld.turns.attempt import Attempt
-from livingworld.turns.committing import CommitRequest, CommitResult, Holding, refusal
+from livingworld.turns.committing import CommitRequest, CommitResult, Holding, commit_with_state, refusal
+from livingworld.workflows.new_state import NewState
 from livingworld.workflows.turn_services import CastRows, TurnServices
 
 
 async def commit_turn(
-    services: TurnServices, holding: Holding, scene: NewScene, raw_response: str | None, attempt: Attempt
+    services: TurnServices,
+    holding: Holding,
+    scene: NewScene,
+    raw_response: str | None,
+    attempt: Attempt,
+    state: NewState | None,
 ) -> tuple[Scene, bool]:
-    """Store the scene of a turn; return it, and whether somebody waits for the branch."""
+    """Store the scene of a turn and its state; return the scene, and whether somebody waits for the branch."""
     request = CommitRequest(
         holding=holding,
         content=scene.content,
@@ -33,7 +39,7 @@ async def commit_turn(
         spare_id=new_id(),
         generation=attempt.as_json(),
     )
-    result = await services.commits.submit(request)
+    result = await _store(services, request, state)
     place = {"world_id": services.world_id, "story_id": holding.story_id}
     if (error := refusal(result, holding)) is not None:
         events.emit(events.TURN_REFUSED, **place, error=type(error).__name__)
@@ -42,6 +48,15 @@ async def commit_turn(
     if result.status == "committed":
         return _scene(result, request), result.awaited
     return await stored_scene(services, holding.story_id, result.scene_number or 0), result.awaited
+
+
+async def _store(services: TurnServices, request: CommitRequest, state: NewState | None) -> CommitResult:
+    if state is None:
+        return await services.commits.submit(request)
+    told = state.as_json(lambda name: str(services.cast_rows.rows([name])[0]["name_key"]))
+    return await services.unit.run(
+        lambda tx: commit_with_state(tx, services.world_id, request, told), repeatable=True, single_statement=True
+    )
 
 
 async def stored_scene(services: TurnServices, story_id: UUID, number: int) -> Scene:

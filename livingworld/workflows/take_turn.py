@@ -19,6 +19,7 @@ from livingworld.turns.records import BusyPolicy, Combine, TurnInput
 from livingworld.turns.repository import read_generation
 from livingworld.turns.taking import AT_HEAD, TakeRequest, TakeResult
 from livingworld.workflows.commit_turn import stored_scene
+from livingworld.workflows.new_state import NewState
 from livingworld.workflows.turn import Turn
 from livingworld.workflows.turn_queue import Grant, TurnQueue
 from livingworld.workflows.turn_services import TurnServices
@@ -30,6 +31,10 @@ RECENT: Final = 5
 _MOST_RECENT: Final = 200
 #: Keys of the library's own begin so.
 _RESERVED: Final = "livingworld:"
+
+
+#: What a turn's work returns.
+Written = NewScene | tuple[NewScene, NewState]
 
 
 class TurnOptions(TypedDict, total=False):
@@ -128,16 +133,19 @@ class Turns:
             yield turn
 
     async def play(
-        self, story_id: UUID, write: Callable[[Turn], Awaitable[NewScene]], **options: Unpack[TurnOptions]
+        self, story_id: UUID, write: Callable[[Turn], Awaitable[Written]], **options: Unpack[TurnOptions]
     ) -> Scene:
         """Take a turn, have `write` make its scene, commit it and return it; options and errors as `take`.
 
-        `write` is not called when the request was carried out before, and is cancelled when the turn is lost.
+        `write` may return what becomes true with the scene too, as a second item. It is not called when the request was
+        carried out before, and is cancelled when the turn is lost.
         """
         async with self.take(story_id, **options) as turn:
             if turn.scene is not None:
                 return turn.scene
-            return await turn.commit(await turn.while_held(write(turn)))
+            written = await turn.while_held(write(turn))
+            scene, state = written if isinstance(written, tuple) else (written, None)
+            return await turn.commit(scene, state)
 
     def _request(
         self,

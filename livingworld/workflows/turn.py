@@ -18,6 +18,7 @@ from livingworld.turns.ending import give_up, record_answer, renew
 from livingworld.turns.records import Generation
 from livingworld.turns.taking import TakeResult
 from livingworld.workflows.commit_turn import commit_turn
+from livingworld.workflows.new_state import NewState
 from livingworld.workflows.turn_context import TurnContext, read_context
 from livingworld.workflows.turn_services import TurnServices, branch_topic
 
@@ -102,21 +103,25 @@ class Turn:
         await asyncio.gather(task, return_exceptions=True)
         raise Fenced(story_id=self._holding.story_id)
 
-    async def commit(self, scene: NewScene) -> Scene:
+    async def commit(self, scene: NewScene, state: NewState | None = None) -> Scene:
         """Store the scene at the head that the turn was taken at, end the turn, and return the scene; one round trip.
 
-        Again, or after a lost answer, it returns the stored scene. Names in the cast that are new become characters
-        with the scene, or not at all. The choice is the turn's own. Raises Fenced when the turn was taken over,
-        replaced or given up, StaleHead when the branch has moved on, CharacterNotFound, Archived; then nothing was
-        written.
+        `state` is what becomes true with it, stored together or not at all. Again, or after a lost answer, it returns
+        the stored scene. Names in the cast that are new become characters with the scene. The choice is the turn's own.
+        Raises Fenced when the turn was taken over, replaced or given up, StaleHead when the branch has moved on,
+        CharacterNotFound, SameCharacter, DimensionMismatch, Archived; then nothing was written.
         """
         if not isinstance(scene, NewScene):
             raise InvalidType("scene", f"must be a NewScene, not {type(scene).__name__}")
+        if state is not None and not isinstance(state, NewState):
+            raise InvalidType("state", f"must be a NewState, not {type(state).__name__}")
         if scene.chosen_choice not in {None, self._granted.choice}:
             raise InvalidInput("scene.chosen_choice", "must be left to the turn, which was taken with the choice")
         if self.scene is None:
             raw_response = self._attempt.raw_response if scene.raw_response is None else scene.raw_response
-            stored, awaited = await commit_turn(self._services, self._holding, scene, raw_response, self._attempt)
+            stored, awaited = await commit_turn(
+                self._services, self._holding, scene, raw_response, self._attempt, state
+            )
             self.scene = stored
             self.end_lease()
             if awaited:

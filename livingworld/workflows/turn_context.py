@@ -9,6 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from livingworld.characters.records import Character
+from livingworld.facts.records import Fact
+from livingworld.memories.records import Memory
+from livingworld.relationships.records import Relationship
 from livingworld.stories.records import Branch, CastMember, Choice, Scene, Story
 
 
@@ -29,6 +32,12 @@ class TurnContext:
     recent: tuple[Scene, ...]
     #: Who appears in that scene.
     cast: tuple[Character, ...]
+    #: Everything that is true there.
+    facts: tuple[Fact, ...] = ()
+    #: What those who appear feel toward each other.
+    relationships: tuple[Relationship, ...] = ()
+    #: What was remembered in the recent scenes and is no secret, oldest first; `world.memories.recall` knows more.
+    memories: tuple[Memory, ...] = ()
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -52,6 +61,9 @@ def read_context(story_id: UUID, told: str, choice: int | None, instruction: str
         instruction=instruction,
         recent=recent,
         cast=tuple(_character(fields) for fields in plain["cast"] or ()),
+        facts=tuple(_fact(fields) for fields in plain["facts"] or ()),
+        relationships=tuple(_relationship(fields) for fields in plain["relationships"] or ()),
+        memories=tuple(_memory(fields, story_id) for fields in plain["memories"] or ()),
     )
 
 
@@ -109,6 +121,52 @@ def _character(fields: list[Any]) -> Character:
         version=version,
         created_at=_time(created),
         updated_at=_time(updated),
+    )
+
+
+def _fact(fields: list[Any]) -> Fact:
+    subject, attribute, value, version, scene_number, created = fields
+    return Fact(
+        subject=subject,
+        attribute=attribute,
+        value=value,
+        version=version,
+        scene_number=scene_number,
+        created_at=_time(created),
+    )
+
+
+def _relationship(fields: list[Any]) -> Relationship:
+    source, target, sentiment, trust, familiarity, kind, changes, version, scene_number, created = fields
+    return Relationship(
+        source=UUID(source),
+        target=UUID(target),
+        sentiment=float(sentiment),
+        trust=float(trust),
+        familiarity=float(familiarity),
+        kind=kind,
+        changes=changes,
+        version=version,
+        scene_number=scene_number,
+        updated_at=_time(created),
+    )
+
+
+def _memory(fields: list[Any], story_id: UUID) -> Memory:
+    memory_id, content, character, kind, private, importance, valence, scene_number, summary, created = fields
+    return Memory(
+        id=UUID(memory_id),
+        story_id=story_id,
+        content=content,
+        character=None if character is None else UUID(character),
+        kind=kind,
+        private=private,
+        importance=float(importance),
+        valence=float(valence),
+        scene_number=scene_number,
+        consolidated_into=None if summary is None else UUID(summary),
+        forgotten_at=None,  # what is forgotten is not told
+        created_at=_time(created),
     )
 
 

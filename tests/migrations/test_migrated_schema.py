@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld.database import migrations
+from livingworld.database.vectors import provision_vectors
 from livingworld.schema import metadata
 from livingworld.testing.staged_races import connected
 from tests.migrations.catalogs import catalog
@@ -23,6 +24,20 @@ FUNCTIONS = (
     "turns/make_characters_v1.sql",
     "turns/choose_generation_v1.sql",
     "turns/commit_turns_v1.sql",
+    "stories/path_pieces_v1.sql",
+    "stories/story_place_v1.sql",
+    "facts/write_facts_v1.sql",
+    "facts/visible_facts_v1.sql",
+    "relationships/last_relationship_v1.sql",
+    "relationships/refold_relationship_v1.sql",
+    "relationships/write_relationships_v1.sql",
+    "relationships/visible_relationships_v1.sql",
+    "memories/write_memories_v1.sql",
+    "memories/visible_memories_v1.sql",
+    "workflows/shelve_state_v1.sql",
+    "workflows/unshelve_state_v1.sql",
+    "characters/named_characters_v1.sql",
+    "workflows/commit_turn_with_state_v1.sql",
 )
 
 
@@ -33,6 +48,7 @@ async def create_from_tables(url: str) -> None:
         await connection.execute(text("CREATE SCHEMA livingworld"))
         await connection.execute(text("CREATE TABLE livingworld.alembic_version ()"))
         await connection.run_sync(metadata.create_all)
+        await connection.run_sync(provision_vectors)
     await engine.dispose()
     async with connected(url) as plain:
         for function in FUNCTIONS:

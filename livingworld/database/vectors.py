@@ -1,0 +1,74 @@
+"""How vectors are compared: by pgvector where it is installed and safe on the processor, else exactly, in plain SQL.
+
+pgvector is often built for the processor of its builder, and on an older one the first comparison ends the server
+(measured with emulated processors). So the extension is made here only where the server runs on this machine and the
+processor has what those builds use; whoever made it elsewhere has answered for it.
+"""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from livingworld.observability import events
+
+#: What the builds of pgvector in circulation use without asking, by processor.
+_NEEDED: Final = {"x86_64": {"avx2", "fma", "bmi2"}, "aarch64": {"sve"}}
+_INSTALLED: Final = text(
+    "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
+    " WHERE e.extname = 'vector'"
+)
+_FUNCTION: Final = """
+    CREATE OR REPLACE FUNCTION livingworld.vector_similarity(real[], real[]) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$ {body} $function$
+"""
+#: The inner product, which is the cosine for vectors of length 1; of unequal dimensions NaN.
+PLAIN_BODY: Final = """SELECT CASE WHEN cardinality($1) <> cardinality($2) THEN 'NaN' ELSE (
+    SELECT sum(n.a::double precision * n.b::double precision) FROM unnest($1, $2) AS n (a, b)
+) END"""
+PGVECTOR_BODY: Final = """SELECT CASE WHEN cardinality($1) <> cardinality($2) THEN 'NaN'
+    ELSE -($1::{schema}.vector OPERATOR({schema}.<#>) $2::{schema}.vector) END"""
+
+
+def provision_vectors(connection: Connection) -> bool:
+    """Make livingworld.vector_similarity the fastest that is safe here; return whether that is pgvector."""
+    schema = connection.scalar(_INSTALLED)
+    if schema is None and _is_local(connection) and processor_is_safe():
+        schema = _install(connection)
+    body = PLAIN_BODY if schema is None else PGVECTOR_BODY.format(schema=schema)
+    connection.execute(text(_FUNCTION.format(body=body).replace(":", "\\:")))
+    events.emit(events.VECTORS_PROVISIONED, pgvector=schema is not None)
+    return schema is not None
+
+
+def processor_is_safe(machine: str | None = None, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return whether this machine's processor has what the builds of pgvector may use."""
+    machine = machine or platform.machine()
+    if platform.system() == "Darwin":
+        return True  # there pgvector is built for any processor
+    if machine not in _NEEDED or not cpuinfo.is_file():
+        return False
+    return _NEEDED[machine] <= set(cpuinfo.read_text().split())
+
+
+def _is_local(connection: Connection) -> bool:
+    url = connection.engine.url
+    host = url.host or url.query.get("host", "/")
+    return str(host).startswith("/") or host in {"localhost", "127.0.0.1", "::1"}
+
+
+def _install(connection: Connection) -> str | None:
+    """Make the extension if the server has it and the role may, and return its schema."""
+    if not connection.scalar(text("SELECT true FROM pg_available_extensions WHERE name = 'vector'")):
+        return None
+    try:
+        with connection.begin_nested():
+            connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public"))
+    except DBAPIError:
+        return None  # the role may not; comparing works without it
+    schema: str | None = connection.scalar(_INSTALLED)
+    return schema

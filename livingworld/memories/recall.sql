@@ -1,0 +1,37 @@
+-- The memories that come first at a viewpoint ($1 to $4: world, story, branch, scene), for character $5, of the kinds $6, by
+-- the vector $7 of the embedder $8 (NULL: the world's) and the text $9; weights $10 to $13, number $14.
+--
+-- The path is looked up first, then each memory's vector by its key: cost grows with the path and not with the world. A
+-- memory without a vector is compared by its words.
+SELECT m.memory_id, m.story_id, m.content, m.character_id, m.kind, m.private, m.importance, m.valence, m.scene_number,
+       m.consolidated_into, m.forgotten_at, m.created_at, best.score, best.similarity, best.dimensions
+FROM (
+    SELECT seen.memory_id, near.similarity, known.dimensions,
+           $10::float8 * near.similarity + $11::float8 * seen.importance
+               + $12::float8 * 0.5 ^ ((place.position - seen.position) / $13::float8) AS score
+    FROM livingworld.story_place_v1($1::uuid, $2::uuid, $3::integer, $4::integer) AS place
+    CROSS JOIN LATERAL (
+        SELECT coalesce($8::text, (
+            SELECT e.embedder FROM livingworld.memory_embedders AS e WHERE e.world_id = $1
+        )) AS embedder, replace(plainto_tsquery('simple', $9::text)::text, '&', '|')::tsquery AS words OFFSET 0
+    ) AS asked
+    CROSS JOIN LATERAL livingworld.visible_memories_v1(
+        $1, $2, place.timeline_number, place.position, $5::uuid, $6::text[], 0
+    ) AS seen
+    LEFT JOIN LATERAL (
+        SELECT v.vector, cardinality(v.vector) AS dimensions FROM livingworld.memory_vectors AS v
+        WHERE v.world_id = $1 AND v.memory_id = seen.memory_id AND v.embedder = asked.embedder
+            AND $7::real[] IS NOT NULL OFFSET 0
+    ) AS known ON true
+    CROSS JOIN LATERAL (
+        SELECT coalesce(livingworld.vector_similarity(known.vector, $7::real[]), (
+            SELECT ts_rank_cd(to_tsvector('simple', w.content), asked.words, 32) FROM livingworld.memories AS w
+            WHERE w.world_id = $1 AND w.memory_id = seen.memory_id AND known.vector IS NULL AND $9::text IS NOT NULL
+        ), 0) AS similarity OFFSET 0
+    ) AS near
+    ORDER BY score DESC, seen.memory_id LIMIT $14::integer
+) AS best
+CROSS JOIN LATERAL (
+    SELECT * FROM livingworld.memories AS m WHERE m.world_id = $1 AND m.memory_id = best.memory_id OFFSET 0
+) AS m
+ORDER BY best.score DESC, best.memory_id

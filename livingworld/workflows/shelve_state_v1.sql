@@ -1,0 +1,31 @@
+-- Keep what hangs on a scene with the generation whose text the scene gives up: it is true no more, until it is unshelved.
+-- The caller holds the lock of the story. Never changed once released: new behaviour is shelve_state_v2.
+CREATE FUNCTION livingworld.shelve_state_v1(
+    in_world_id uuid,
+    in_story_id uuid,
+    in_timeline integer,
+    in_position integer,
+    in_generation_id uuid
+) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+-- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+AS $function$
+BEGIN
+    UPDATE livingworld.facts f SET shelved_in = in_generation_id
+    WHERE f.world_id = in_world_id AND f.timeline_number = in_timeline AND f.story_id = in_story_id
+        AND f.position = in_position AND f.shelved_in IS NULL;
+    UPDATE livingworld.relationship_changes c SET shelved_in = in_generation_id
+    WHERE c.world_id = in_world_id AND c.timeline_number = in_timeline AND c.story_id = in_story_id
+        AND c.position = in_position AND c.shelved_in IS NULL;
+    UPDATE livingworld.memories m SET shelved_in = in_generation_id
+    WHERE m.world_id = in_world_id AND m.timeline_number = in_timeline AND m.story_id = in_story_id
+        AND m.position = in_position AND m.shelved_in IS NULL;
+END
+$function$
