@@ -49,8 +49,8 @@ _LOAD: Final = (
     INSERT INTO livingworld.memories
         (world_id, memory_id, story_id, timeline_number, position, scene_number, kind, content, digest, private,
          importance, valence)
-    SELECT $1, gen_random_uuid(), $2, s.timeline_number, s.position, s.scene_number, 'event', 'memory ' || s.scene_number,
-           sha256(convert_to('memory ' || s.scene_number, 'UTF8')), false, 0.5, 0
+    SELECT $1, gen_random_uuid(), $2, s.timeline_number, s.position, s.scene_number, 'event',
+           'memory ' || s.scene_number, sha256(convert_to('memory ' || s.scene_number, 'UTF8')), false, 0.5, 0
     FROM livingworld.scenes s WHERE s.world_id = $1 AND s.story_id = $2 AND $3::integer > 0
     """,
 )
@@ -123,7 +123,7 @@ def state(number: int) -> NewState:
 async def recall(world: World) -> float:
     """Return the median of recall by a vector."""
     story = await world.stories.create("remembered")
-    chance = random.Random(1)  # noqa: S311 - no secret
+    chance = random.Random(1)
     for begin in range(0, MEMORIES, 500):
         await world.memories.add(
             story.id,

@@ -96,9 +96,13 @@ def create_memories() -> None:
             name=op.f("fk_memories_world_id_consolidated_into"),
         ),
         sa.ForeignKeyConstraint(
-            ["world_id", "story_id"],
-            [f"{SCHEMA}.stories.world_id", f"{SCHEMA}.stories.story_id"],
-            name=op.f("fk_memories_world_id_story_id"),
+            ["world_id", "story_id", "timeline_number"],
+            [
+                f"{SCHEMA}.timelines.world_id",
+                f"{SCHEMA}.timelines.story_id",
+                f"{SCHEMA}.timelines.timeline_number",
+            ],
+            name=op.f("fk_memories_world_id_story_id_timeline_number"),
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("world_id", "memory_id", name=op.f("pk_memories")),
@@ -128,7 +132,6 @@ def create_memories() -> None:
         schema=SCHEMA,
         postgresql_where=sa.text("shelved_in IS NOT NULL"),
     )
-    op.create_index("ix_memories_story", "memories", ["world_id", "story_id"], unique=False, schema=SCHEMA)
     op.create_index(
         "uq_memories_digest",
         "memories",

@@ -12,8 +12,8 @@ from sqlalchemy import Row
 from livingworld.database.coordinates import Viewpoint, check_place, lock_head, refuse_no_place
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import DimensionMismatch, InvalidInput, InvalidType, MemoryNotFound
-from livingworld.inputs import check_integer, check_sequence, check_text, check_uuid, check_vector
-from livingworld.memories import writing
+from livingworld.inputs import MAX_DIMENSIONS, check_integer, check_sequence, check_text, check_uuid, check_vector
+from livingworld.memories import embedding_jobs, writing
 from livingworld.memories.records import Memory, NewMemory, Recalled, RecallWeights
 
 #: Most memories of one call.
@@ -155,6 +155,16 @@ class MemoryRepository:
         given = check_sequence("memory_ids", memory_ids, limit=MAX_MEMORIES)
         ids = sorted({check_uuid(f"memory_ids[{index}]", memory_id) for index, memory_id in enumerate(given)})
         return await self._unit.run(lambda tx: writing.forget(tx, self._world_id, ids))
+
+    async def use_embedder(self, embedder: str, dimensions: int) -> None:
+        """Let memories be compared by the vectors of this embedder.
+
+        The first one is the world's at once. Another one takes over when every memory has a vector of it; `recall`
+        answers from the former's until then, and then at once from the new one's. See `World.memory_embeddings`.
+        """
+        name = check_text("embedder", embedder, empty=False)
+        count = check_integer("dimensions", dimensions, minimum=1, maximum=MAX_DIMENSIONS)
+        await self._unit.run(lambda tx: embedding_jobs.begin(tx, self._world_id, name, count), repeatable=True)
 
     async def _look(
         self,

@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from livingworld.database.metadata import SCHEMA, metadata, world_id_column
 from livingworld.inputs import MAX_DESCRIPTION_CHARACTERS, MAX_DIMENSIONS, MAX_LABEL_CHARACTERS
 
-_STORY = ("world_id", "story_id")
+_TIMELINE = ("world_id", "story_id", "timeline_number")
 
 
 def _to_memory(column: str, ondelete: str | None) -> ForeignKeyConstraint:
@@ -59,7 +59,8 @@ memories = Table(
     #: The generation that keeps it while another one is the scene; NULL: it is true.
     Column("shelved_in", Uuid()),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    ForeignKeyConstraint(_STORY, [f"{SCHEMA}.stories.{name}" for name in _STORY], ondelete="CASCADE"),
+    # The timeline belongs to the story, so this is the foreign key to the story too.
+    ForeignKeyConstraint(_TIMELINE, [f"{SCHEMA}.timelines.{name}" for name in _TIMELINE], ondelete="CASCADE"),
     ForeignKeyConstraint(
         ["world_id", "character_id"],
         [f"{SCHEMA}.characters.{name}" for name in ("world_id", "character_id")],
@@ -110,7 +111,6 @@ Index(
     postgresql_where=memories.c.consolidated_into.is_not(None),
 )
 Index("ix_memories_character", memories.c.world_id, memories.c.character_id)
-Index("ix_memories_story", memories.c.world_id, memories.c.story_id)
 
 memory_vectors = Table(
     "memory_vectors",

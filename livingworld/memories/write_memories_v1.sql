@@ -26,8 +26,14 @@ DECLARE
     active record;
     name text;
 BEGIN
+    IF in_memories::jsonb = '[]' THEN
+        RETURN;
+    END IF;
+    -- Who changes the embedder waits for us and we for him: no memory is without its job.
+    INSERT INTO livingworld.memory_embedders (world_id) VALUES (in_world_id)
+    ON CONFLICT ON CONSTRAINT pk_memory_embedders DO NOTHING;
     SELECT e.embedder, e.dimensions, e.next_embedder, e.next_dimensions INTO active
-    FROM livingworld.memory_embedders e WHERE e.world_id = in_world_id;
+    FROM livingworld.memory_embedders e WHERE e.world_id = in_world_id FOR SHARE;
     FOR given IN
         SELECT g.*, decode(g.digest, 'hex') AS digest_bytes FROM json_to_recordset(in_memories::json) AS g (
             memory_id uuid, character_id uuid, kind text, content text, digest text, private boolean,
@@ -42,15 +48,15 @@ BEGIN
                 USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_memory_vectors_dimensions';
         END IF;
         SELECT m.memory_id INTO memory_id
-        FROM livingworld.path_pieces_v1(in_world_id, in_story_id, in_timeline, in_position) p
-        CROSS JOIN LATERAL (
-            SELECT m.memory_id FROM livingworld.memories m
+        FROM (
+            SELECT * FROM livingworld.memories m
             WHERE m.world_id = in_world_id AND m.digest = given.digest_bytes AND m.story_id = in_story_id
-                AND m.timeline_number = p.timeline_number AND m.position BETWEEN p.from_position AND p.to_position
                 AND m.character_id IS NOT DISTINCT FROM given.character_id AND m.shelved_in IS NULL
                 AND m.forgotten_at IS NULL
-            LIMIT 1
+            OFFSET 0
         ) m
+        CROSS JOIN livingworld.path_pieces_v1(in_world_id, in_story_id, in_timeline, in_position) p
+        WHERE m.timeline_number = p.timeline_number AND m.position BETWEEN p.from_position AND p.to_position
         LIMIT 1;
         created := NOT FOUND;
         IF created THEN

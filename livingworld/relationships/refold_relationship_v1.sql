@@ -7,7 +7,8 @@ CREATE FUNCTION livingworld.refold_relationship_v1(
     in_source_id uuid,
     in_target_id uuid,
     in_timeline integer,
-    in_position integer
+    in_position integer,
+    in_scene_number integer         -- the scene there; 0: before the first
 ) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -22,18 +23,30 @@ AS $function$
 DECLARE
     change record;
     prior record;
+    goes_on boolean;
 BEGIN
+    -- Mostly nothing follows, and then the length of the story does not matter.
+    goes_on := in_scene_number = 0 OR EXISTS (
+        SELECT FROM livingworld.scenes s
+        WHERE s.world_id = in_world_id AND s.story_id = in_story_id AND s.parent_scene_number = in_scene_number
+    );
     FOR change IN
         SELECT c.timeline_number, c.position, c.version
         FROM livingworld.relationship_changes c
         WHERE c.world_id = in_world_id AND c.story_id = in_story_id AND c.source_id = in_source_id
-            AND c.target_id = in_target_id AND c.position >= in_position AND c.shelved_in IS NULL
+            AND c.target_id = in_target_id AND c.timeline_number = in_timeline AND c.position = in_position
+            AND c.shelved_in IS NULL
+        UNION ALL
+        SELECT c.timeline_number, c.position, c.version
+        FROM livingworld.relationship_changes c
+        WHERE goes_on AND c.world_id = in_world_id AND c.story_id = in_story_id AND c.source_id = in_source_id
+            AND c.target_id = in_target_id AND c.position > in_position AND c.shelved_in IS NULL
             AND (c.timeline_number = in_timeline OR in_position = 0 OR EXISTS (
                 SELECT FROM livingworld.timeline_lineage l
                 WHERE l.world_id = in_world_id AND l.story_id = in_story_id AND l.timeline_number = c.timeline_number
                     AND l.owner_timeline = in_timeline AND in_position BETWEEN l.from_position AND l.to_position
             ))
-        ORDER BY c.position, c.version
+        ORDER BY 2, 3
     LOOP
         SELECT p.sentiment, p.trust, p.familiarity, p.kind, p.changes INTO prior
         FROM livingworld.last_relationship_v1(

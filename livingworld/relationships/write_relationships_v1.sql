@@ -39,7 +39,7 @@ BEGIN
         VALUES (in_world_id, in_story_id, given.source_id, given.target_id, in_timeline, in_position, counted,
                 in_scene_number, given.sentiment, given.trust, given.familiarity, given.reason, given.kind, 0, 0, 0, 0);
         PERFORM livingworld.refold_relationship_v1(
-            in_world_id, in_story_id, given.source_id, given.target_id, in_timeline, in_position
+            in_world_id, in_story_id, given.source_id, given.target_id, in_timeline, in_position, in_scene_number
         );
         RETURN QUERY
             SELECT c.* FROM livingworld.relationship_changes c

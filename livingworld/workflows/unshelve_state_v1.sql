@@ -38,7 +38,7 @@ BEGIN
             AND c.position = scene.position AND c.shelved_in IS NULL
     LOOP
         PERFORM livingworld.refold_relationship_v1(
-            in_world_id, in_story_id, pair.source_id, pair.target_id, scene.timeline_number, scene.position
+            in_world_id, in_story_id, pair.source_id, pair.target_id, scene.timeline_number, scene.position, in_scene_number
         );
     END LOOP;
 END

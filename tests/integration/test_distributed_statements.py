@@ -3,10 +3,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import event
 
-from livingworld import LivingWorld, NewScene, Story, TurnInput, World
+from livingworld import (
+    LivingWorld,
+    NewMemory,
+    NewScene,
+    NewState,
+    RelationshipChange,
+    Story,
+    TurnInput,
+    World,
+)
 from tests.concurrency.turn_checks import at_once
 from tests.distribution_rules import broken_rules
 
@@ -78,6 +88,43 @@ def max_of(_: TurnInput, new: TurnInput) -> TurnInput:
     return new
 
 
+async def use_world_state(world: World) -> None:
+    """Call every method of facts, relationships and memories."""
+    story = await world.stories.create("The Causeway")
+    (mara, _), (tom, _) = await world.characters.get_or_create_many(["Mara", "Tom"])
+    await world.memories.use_embedder("e", 2)
+    async with world.turns.take(story.id, request_key="1") as turn:
+        felt = [RelationshipChange("Mara", tom.id, trust=0.1)]
+        state = NewState(facts={("a", "b"): 1}, relationships=felt, memories=[NewMemory("x", "Mara")])
+        await turn.commit(NewScene("one", (), ["Mara"]), state)
+    fact = await world.facts.set(story.id, "lamp", "lit", "no")
+    await world.facts.set_many(story.id, {("lamp", "oil"): 1})
+    await world.facts.compare_and_set(story.id, "lamp", "lit", "yes", expected_version=fact.version)
+    await world.facts.retract(story.id, "lamp", "lit")
+    await world.facts.get(story.id, "lamp", "lit")
+    await world.facts.all(story.id, "lamp", as_of=1)
+    await world.facts.history(story.id, "lamp", "lit")
+    await world.relationships.adjust(story.id, mara.id, tom.id, trust=0.1)
+    await world.relationships.between(story.id, mara.id, tom.id)
+    await world.relationships.of(story.id, tom.id)
+    await world.relationships.graph(story.id)
+    await world.relationships.ledger(story.id, mara.id, tom.id)
+    await use_memories(world, story, mara.id)
+
+
+async def use_memories(world: World, story: Story, who: UUID) -> None:
+    """Call every method of memories."""
+    added = await world.memories.add(
+        story.id, [NewMemory("a", who), NewMemory("b", who, vector=[1.0, 0.0], embedder="e")]
+    )
+    ids = [memory.id for memory, _ in added]
+    await world.memories.get(ids[0])
+    await world.memories.recall(story.id, [1.0, 0.0], text="a", character=who)
+    await world.memories.recent(story.id)
+    await world.memories.consolidate(story.id, ids, NewMemory("a and b", who))
+    await world.memories.forget(ids)
+
+
 async def use_characters_and_transactions(livingworld: LivingWorld, world: World) -> None:
     """Call every method of characters and transactions, and the purges."""
     story = await world.stories.create("The Causeway")
@@ -109,6 +156,7 @@ async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: Li
 
     await use_worlds_and_stories(livingworld, world)
     await use_turns_and_branches(world)
+    await use_world_state(world)
     await use_characters_and_transactions(livingworld, world)
 
     ours = {statement for statement in sent if "livingworld." in statement}

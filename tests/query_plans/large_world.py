@@ -73,6 +73,37 @@ _SCENES = (
     INSERT INTO livingworld.turn_leases (world_id, story_id, branch_number, token) SELECT $1, $2, 1, $3::integer
     """,
     """
+    INSERT INTO livingworld.fact_names (world_id, story_id, subject, attribute, last_version)
+    SELECT $1, $2, 'subject ' || n, 'mood', $3::integer FROM generate_series(1, 20) n
+    """,
+    """
+    INSERT INTO livingworld.facts
+        (world_id, story_id, subject, attribute, timeline_number, position, version, scene_number, value)
+    SELECT $1, $2, 'subject ' || 1 + n % 20, 'mood', 1, n, n, n, '"calm"' FROM generate_series(1, $3::integer) n
+    """,
+    """
+    INSERT INTO livingworld.relationships (world_id, story_id, source_id, target_id, last_version)
+    SELECT $1, $2, a.character_id, b.character_id, $3::integer
+    FROM livingworld.character_names a CROSS JOIN livingworld.character_names b
+    WHERE a.world_id = $1 AND a.name_key = 'person 77' AND b.world_id = $1 AND b.name_key = 'person 78'
+    """,
+    """
+    INSERT INTO livingworld.relationship_changes
+        (world_id, story_id, source_id, target_id, timeline_number, position, version, scene_number, sentiment_delta,
+         trust_delta, familiarity_delta, sentiment, trust, familiarity, changes)
+    SELECT r.world_id, r.story_id, r.source_id, r.target_id, 1, n, n, n, 0, 0, 0, 0, 0, 0, n
+    FROM livingworld.relationships r CROSS JOIN generate_series(1, $3::integer) n
+    WHERE r.world_id = $1 AND r.story_id = $2
+    """,
+    """
+    INSERT INTO livingworld.memories
+        (world_id, memory_id, story_id, timeline_number, position, scene_number, kind, content, digest, private,
+         importance, valence)
+    SELECT $1, gen_random_uuid(), $2, 1, n, n, 'event', 'memory ' || n, sha256(convert_to('memory ' || n, 'UTF8')),
+           false, 0.5, 0
+    FROM generate_series(1, $3::integer) n
+    """,
+    """
     UPDATE livingworld.timelines SET tip_position = $3
     WHERE world_id = $1 AND story_id = $2 AND timeline_number = 1
     """,

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from livingworld import LivingWorld, NewScene, Turn, World
+from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, Turn, World
 from tests.query_plans.large_world import analyze, fill_story, fill_world
 from tests.query_plans.logged_plans import LoggedPlans, planned, rows_read
 
@@ -36,6 +36,13 @@ def calls(story_id: UUID) -> dict[str, Call]:
         "turn left": lambda world: leave(world, story_id),
         "told anew": lambda world: tell_anew(world, story_id),
         "alternatives": lambda world: world.generations.alternatives(story_id, SCENES + 1),
+        "fact": lambda world: world.facts.get(story_id, "subject 7", "mood"),
+        "facts": lambda world: world.facts.all(story_id),
+        "facts of one": lambda world: world.facts.all(story_id, "subject 7", as_of=SCENES // 2),
+        "set a fact": lambda world: world.facts.set(story_id, "subject 7", "mood", 1),
+        "adjust": lambda world: adjust(world, story_id),
+        "remember": lambda world: world.memories.add(story_id, [NewMemory("x")]),
+        "turn with state": lambda world: world.turns.play(story_id, tell_with_state, request_key=uuid4().hex),
         "undo": lambda world: world.branches.undo(story_id, 3),
         "redo": lambda world: world.branches.redo(story_id),
         "rewind": lambda world: world.branches.rewind(story_id, SCENES // 2 - 10 * next(_numbers)),
@@ -51,6 +58,19 @@ async def tell(turn: Turn) -> NewScene:
     assert len(turn.context.recent) == 5
     await turn.record("raw")
     return NewScene("x", ["a", "b"], ["person 77"])
+
+
+async def tell_with_state(_: Turn) -> tuple[NewScene, NewState]:
+    return NewScene("x", ["a", "b"], ["person 77", "person 78"]), NewState(
+        facts={("subject 7", "mood"): 1},
+        relationships=[RelationshipChange("person 77", "person 78", trust=0.1)],
+        memories=[NewMemory(uuid4().hex, "person 77")],
+    )
+
+
+async def adjust(world: World, story_id: UUID) -> None:
+    (one, _), (two, _) = await world.characters.get_or_create_many(["person 77", "person 78"])
+    await world.relationships.adjust(story_id, one.id, two.id, trust=0.1)
 
 
 async def leave(world: World, story_id: UUID) -> None:
@@ -111,7 +131,13 @@ async def test_the_hot_calls_cost_at_scene_20000_what_they_cost_near_the_start(d
         await fill_story(database_url, world.id, story.id, scenes)
 
     async with planned(database_url, world.id) as (opened, logged):
-        for name, near_the_start in (("head", 10), ("append", 10), ("recent", 20), ("turn", 10)):
+        for name, near_the_start in (
+            ("head", 10),
+            ("append", 10),
+            ("recent", 20),
+            ("turn", 10),
+            ("turn with state", 10),
+        ):
             cost = {
                 scenes: await median_buffers(logged, opened, calls(stories[scenes].id)[name])
                 for scenes in (near_the_start, SCENES)

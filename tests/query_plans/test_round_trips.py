@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from livingworld import LivingWorld, NewScene, Story, World
+from livingworld import LivingWorld, NewMemory, NewScene, Story, World
 from livingworld.testing.protocol_proxy import protocol_proxy
 
 CALLS: dict[str, Callable[[World, Story], Awaitable[object]]] = {
@@ -15,6 +15,9 @@ CALLS: dict[str, Callable[[World, Story], Awaitable[object]]] = {
     "scene": lambda world, story: world.stories.scene(story.id, 1),
     "page": lambda world, story: world.stories.scenes(story.id, limit=2),
     "get_or_create": lambda world, _: world.characters.get_or_create("MARA"),
+    "facts": lambda world, story: world.facts.all(story.id),
+    "relationships": lambda world, story: world.relationships.graph(story.id),
+    "recall": lambda world, story: world.memories.recall(story.id, "x"),
     "find": lambda world, _: world.characters.find("mara"),
     "list": lambda world, _: world.stories.list(),
 }
@@ -40,7 +43,12 @@ async def test_a_hot_call_is_one_statement_and_no_transaction_around_it(database
         world = await livingworld.worlds.create("Saltmarsh")
         story = await world.stories.create("The Causeway")
         await world.stories.append_scene(story.id, NewScene("x", ["a"], ["Mara"]))
-        await CALLS["append"](world, story)  # a new connection asks for the types first, once
+        await world.facts.set(story.id, "a", "b", 1)
+        (mara, _), (tom, _) = await world.characters.get_or_create_many(["Mara", "Tom"])
+        await world.relationships.adjust(story.id, mara.id, tom.id, trust=0.1)
+        await world.memories.add(story.id, [NewMemory("x")])
+        for call in (CALLS["append"], CALLS["recall"]):
+            await call(world, story)  # a new connection asks for the types first, once
 
         proxy.statements.clear()
         await CALLS[name](world, story)

@@ -48,6 +48,20 @@ FUNCTIONS = {
     "turns/turn_contexts_v1.sql": 1,
     "turns/await_turn_v1.sql": 4,
     "turns/retold_place_v1.sql": 1,
+    "stories/path_pieces_v1.sql": 1,
+    "stories/story_place_v1.sql": 2,
+    "characters/named_characters_v1.sql": 1,
+    "facts/visible_facts_v1.sql": 1,
+    "facts/write_facts_v1.sql": 1,
+    "relationships/last_relationship_v1.sql": 1,
+    "relationships/refold_relationship_v1.sql": 4,
+    "relationships/visible_relationships_v1.sql": 1,
+    "relationships/write_relationships_v1.sql": 4,
+    "memories/visible_memories_v1.sql": 1,
+    "memories/write_memories_v1.sql": 6,
+    "workflows/commit_turn_with_state_v1.sql": 5,
+    "workflows/shelve_state_v1.sql": 3,
+    "workflows/unshelve_state_v1.sql": 6,
 }
 
 
