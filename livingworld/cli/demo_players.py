@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Final
 from uuid import UUID, uuid4
 
-from livingworld import NewScene, Scene, Turn, World
+from livingworld import NewMemory, NewScene, NewState, RelationshipChange, Scene, Turn, World
 from livingworld.cli.demo_plan import Line, Plan, spellings
 from livingworld.errors import StaleHead, TurnTimeout
 
@@ -21,6 +21,8 @@ _ANSWERED_WITHIN: Final = timedelta(minutes=2)
 _TWICE_EVERY: Final = 4
 #: Scenes that a story needs before its player undoes and forks.
 _ENOUGH_FOR_DETOURS: Final = 3
+#: The fact that says which scene was told last.
+_TOLD: Final = ("the story", "told last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Request:
 
     story_id: UUID
     scene: NewScene
+    state: NewState
     choice: int | None
     head: int
     branch: int | None
@@ -68,6 +71,8 @@ class Ledger:
     detours: int = 0
     #: Requests sent twice that were answered in two different ways.
     contradictions: int = 0
+    #: Looks after an undo or redo that did not see exactly what the scene at the head had brought.
+    haunted: int = 0
     #: Turns that were never answered; after one everybody stops, since what follows would wait as long.
     unanswered: int = 0
 
@@ -151,11 +156,25 @@ class Seat:
         """Undo the end, do it again, undo it, and tell it anew: the old scenes stay beside the new ones."""
         end = len(lines)
         undone = await self._world.branches.undo(story_id, 2, expected_head=end)
+        await self._look_back(story_id, undone.head)
         await self._world.branches.redo(story_id, 2, expected_head=undone.head)
+        await self._look_back(story_id, end)
         await self._world.branches.undo(story_id, expected_head=end)
+        await self._look_back(story_id, end - 1)
         self._ledger.undos += 2
         told = await self._append(story_id, lines[-1], end - 1)
         self._ledger.detours += told  # not in one line: what is added to is read before the wait
+
+    async def _look_back(self, story_id: UUID, head: int) -> None:
+        """See whether what is true and remembered last is what the scene at the head had brought, and nothing later."""
+        (token,) = {
+            told.token for told in self._ledger.acknowledgements if (told.story_id, told.number) == (story_id, head)
+        }
+        fact = await self._world.facts.get(story_id, *_TOLD)
+        remembered = await self._world.memories.recent(story_id, k=1)
+        seen = (fact and fact.value, [memory.content for memory in remembered])
+        found = seen != (token, [_memory_of(token)])
+        self._ledger.haunted += found
 
     async def _try_another_way(self, story_id: UUID, lines: Sequence[Line]) -> None:
         """Fork in the middle and play on there; the branch that was played stays where it is."""
@@ -177,7 +196,7 @@ class Seat:
         self._sent += 1
         worlds = [self._world, self._worlds[-1]] if self._sent % _TWICE_EVERY == 0 else [self._world]
         self._ledger.double_clicks += len(worlds) - 1
-        request = Request(story_id, scene, line.chosen, head, branch, token)
+        request = Request(story_id, scene, self._state(token, line), line.chosen, head, branch, token)
         async with asyncio.TaskGroup() as group:
             sent = [group.create_task(self._send(world, request)) for world in worlds]
         answers = {task.result() for task in sent}
@@ -185,6 +204,12 @@ class Seat:
         if answers != {None}:
             self._written()
         return answers != {None}
+
+    def _state(self, token: str, line: Line) -> NewState:
+        """Return what becomes true with a scene: who told it, what is remembered of it, and that people grew closer."""
+        pairs = zip(line.cast[:1], line.cast[1:2], strict=False)
+        met = [RelationshipChange(self._spell(one), self._spell(two), familiarity=0.1) for one, two in pairs]
+        return NewState(facts={_TOLD: token}, memories=[NewMemory(_memory_of(token))], relationships=met)
 
     async def _send(self, world: World, request: Request) -> int | None:
         """Send one request and return the stored scene's number, or None when it was refused or never answered."""
@@ -205,9 +230,9 @@ class Seat:
         return stored.number
 
     async def _take_turn(self, world: World, request: Request) -> Scene:
-        async def think(_: Turn) -> NewScene:
+        async def think(_: Turn) -> tuple[NewScene, NewState]:
             await asyncio.sleep(self._think_time.total_seconds())
-            return request.scene
+            return request.scene, request.state
 
         return await world.turns.play(
             request.story_id,
@@ -223,3 +248,7 @@ class Seat:
     def _spell(self, name: str) -> str:
         ways = spellings(name)
         return ways[(self._number + self._sent) % len(ways)]
+
+
+def _memory_of(token: str) -> str:
+    return f"{token} was told"

@@ -27,12 +27,14 @@ COUNTED_PROMISES: Final = {
     "stale_parents": "scenes put after a head that had moved",
     "unfinished": "turns that nobody ended",
     "unshown": "turns without the generation that their scene shows",
+    "unremembered": "scenes without the fact and the memory that they brought",
     "duplicate_characters": "characters beyond one for each person",
     "misnamed": "names answered with a character that is not there",
 }
 #: The same for what leaves no trace in the tables.
 SEEN_PROMISES: Final = {
     "contradictions": "requests sent twice and answered differently",
+    "haunted": "looks after undo or redo that saw another scene's facts or memories",
     "unanswered": "requests never answered",
 }
 PROMISES: Final = COUNTED_PROMISES | SEEN_PROMISES
@@ -52,7 +54,9 @@ class Report:
     stale_parents: int
     unfinished: int
     unshown: int
+    unremembered: int
     contradictions: int
+    haunted: int
     unanswered: int
     duplicate_characters: int
     misnamed: int
@@ -81,6 +85,7 @@ async def read_report(url: str | URL, world_id: UUID, plan: Plan, ledger: Ledger
         **counts,
         unwritten=max(0, plan.scenes + ledger.detours - counts["scenes_written"]),
         contradictions=ledger.contradictions,
+        haunted=ledger.haunted,
         unanswered=ledger.unanswered,
         conflicts_refused=ledger.conflicts_refused,
         double_clicks=ledger.double_clicks,

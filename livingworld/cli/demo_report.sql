@@ -79,6 +79,23 @@ SELECT
                 AND g.scene_number = t.scene_number
         )
     ) AS unshown,
+    -- Scenes without the one fact and the one memory that came with them, at their place.
+    (
+        SELECT count(*) FROM livingworld.scenes s
+        WHERE s.world_id = CAST(:world_id AS uuid) AND (
+            1 <> (
+                SELECT count(*) FROM livingworld.facts f
+                WHERE f.world_id = s.world_id AND f.story_id = s.story_id AND f.scene_number = s.scene_number
+                    AND f.timeline_number = s.timeline_number AND f.position = s.position AND f.shelved_in IS NULL
+                    AND f.value = s.metadata -> 'token'
+            ) OR 1 <> (
+                SELECT count(*) FROM livingworld.memories m
+                WHERE m.world_id = s.world_id AND m.story_id = s.story_id AND m.scene_number = s.scene_number
+                    AND m.timeline_number = s.timeline_number AND m.position = s.position AND m.shelved_in IS NULL
+                    AND m.content = (s.metadata ->> 'token') || ' was told'
+            )
+        )
+    ) AS unremembered,
     -- Everybody beyond one character for each person; a name that nobody gave counts too.
     (SELECT count(*) - count(DISTINCT person) FROM people) AS duplicate_characters,
     -- Answered to a name, but not there, or not as that person.

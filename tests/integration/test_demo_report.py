@@ -43,6 +43,7 @@ UNFINISH = """
 UPDATE livingworld.turns SET state = 'running', scene_number = NULL
 WHERE request_key = (SELECT min(request_key) FROM livingworld.turns WHERE state = 'committed')
 """
+FORGET = "DELETE FROM livingworld.{table} WHERE story_id = :story_id AND scene_number = 5"
 HIDE = """
 DELETE FROM livingworld.generations
 WHERE generation_id = (SELECT generation_id FROM livingworld.generations WHERE scene_number = 3 LIMIT 1)
@@ -114,16 +115,18 @@ async def test_the_counts_are_of_one_world_only(played: Played) -> None:
         (DELETE.format(number="(SELECT max(scene_number) FROM livingworld.scenes s WHERE s.story_id = :story_id)"),
          {"unwritten": 1, "gaps": 1, "lost": 1}),
         (COPY.format(number="3", parent="2"), {"duplicate_numbers": 1, "doubled": 1}),
-        (COPY.format(number="10000", parent="9999"), {"doubled": 1, "gaps": ...}),
+        (COPY.format(number="10000", parent="9999"), {"doubled": 1, "gaps": ..., "unremembered": 1}),
         (CHANGE.format(change="content = content || '.'", number=5), {"lost": 1}),
-        (CHANGE.format(change="metadata = '{}'", number=5), {"lost": 1, "unacknowledged": 1}),
+        (CHANGE.format(change="metadata = '{}'", number=5), {"lost": 1, "unacknowledged": 1, "unremembered": 1}),
         (CHANGE.format(change="scene_number = 6, parent_scene_number = 5", number=5),
-         {"duplicate_numbers": 1, "gaps": 1, "lost": 1}),
+         {"duplicate_numbers": 1, "gaps": 1, "lost": 1, "unremembered": 1}),
         (CHANGE.format(change="parent_scene_number = 3", number=5), {"stale_parents": 1}),
         (NOBODY.format(name="TOBIAS KERR"), {"duplicate_characters": 1}),
         (NOBODY.format(name="A Stranger"), {"duplicate_characters": 1}),
         (UNFINISH, {"unfinished": 1}),
         (HIDE, {"unshown": 1}),
+        (FORGET.format(table="facts"), {"unremembered": 1}),
+        (FORGET.format(table="memories"), {"unremembered": 1}),
         ("DELETE FROM livingworld.characters WHERE world_id IS NOT NULL", {"misnamed": 5}),
     ],
 )  # fmt: skip
@@ -141,12 +144,14 @@ async def test_answers_that_the_tables_do_not_know_or_that_never_came_are_found(
     first = played.ledger.acknowledgements[0]
     played.ledger.acknowledgements.append(replace(first, token="never stored"))
     played.ledger.contradictions = 1
+    played.ledger.haunted = 3
     played.ledger.unanswered = 2
 
     report = await played.report()
 
     assert (report.lost, report.contradictions, report.unanswered) == (1, 1, 2)
-    assert set(report.broken) == {"lost", "contradictions", "unanswered"}
+    assert report.haunted == 3
+    assert set(report.broken) == {"lost", "contradictions", "haunted", "unanswered"}
 
 
 async def test_every_promise_is_a_count_of_the_report(played: Played) -> None:
