@@ -4,6 +4,14 @@ from livingworld.app import LivingWorld, World
 from livingworld.characters.records import Character
 from livingworld.database.keyset import Page
 from livingworld.database.revisions import Revision
+from livingworld.embeddings.dispatch import DispatchPolicy
+from livingworld.embeddings.dispatcher import EmbedderDispatcher
+from livingworld.embeddings.embedder import Embedder
+from livingworld.embeddings.openai_compatible import OpenAICompatibleEmbedder
+from livingworld.embeddings.packaged_model import packaged_minilm
+from livingworld.embeddings.pipeline import EmbeddingPipeline
+from livingworld.embeddings.records import Embedded
+from livingworld.embeddings.sentence_transformers import SentenceTransformersEmbedder
 from livingworld.settings import Settings
 from livingworld.stories.new_scene import NewScene
 from livingworld.stories.records import Branch, CastMember, Choice, Scene, Story, StoryHead, TreeScene
@@ -18,12 +26,19 @@ __all__ = [
     "CastMember",
     "Character",
     "Choice",
+    "DispatchPolicy",
+    "Embedded",
+    "Embedder",
+    "EmbedderDispatcher",
+    "EmbeddingPipeline",
     "Generation",
     "LivingWorld",
     "NewScene",
+    "OpenAICompatibleEmbedder",
     "Page",
     "Revision",
     "Scene",
+    "SentenceTransformersEmbedder",
     "Settings",
     "Story",
     "StoryHead",
@@ -34,4 +49,5 @@ __all__ = [
     "TurnInput",
     "World",
     "WorldRecord",
+    "packaged_minilm",
 ]

@@ -54,6 +54,23 @@ class InvalidNumber(InvalidInput):
     """A number is not finite or outside the range of its field."""
 
 
+class InvalidVector(InvalidNumber):
+    """A vector holds a number that is not finite, or has no direction because every number is zero."""
+
+
+class DimensionMismatch(InvalidVector):
+    """A vector has more or fewer numbers than its embedder says."""
+
+    #: Dimensions of the embedder.
+    expected: int
+    #: Numbers of the vector.
+    actual: int
+
+    def __init__(self, field: str, reason: str, **dimensions: int) -> None:
+        super().__init__(field, reason)
+        self.__dict__.update(dimensions)
+
+
 class InvalidJson(InvalidInput):
     """A value is not JSON, nests too deeply or is too large."""
 
@@ -226,6 +243,10 @@ class TurnTimeout(Timeout):
     """The branch did not become free within the time limit of the turn."""
 
 
+class EmbedderTimeout(Timeout):
+    """The embedding endpoint did not answer within its time limit."""
+
+
 class MigrationTimeout(Timeout):
     """Another process was still migrating when the time limit for waiting ended."""
 
@@ -245,7 +266,48 @@ class EmbeddedServerFailed(Unavailable):
     """The embedded PostgreSQL server cannot run here."""
 
 
+class EmbedderUnavailable(Unavailable):
+    """The embedding endpoint cannot be reached, refuses, or answers with something else."""
+
+    #: HTTP status of the answer, or None when there was none.
+    status: int | None
+
+
+class CircuitOpen(Unavailable):
+    """The backend failed too often and is left alone for a while."""
+
+
+# An embedder failed. Whatever EmbeddingPipeline.embed raises for it also says, by their places in the call, which
+# texts have vectors (`embedded`) and which do not (`missing`); what other batches brought is stored.
+
+
+class EmbeddingFailed(LivingWorldError):
+    """The embedder failed."""
+
+    embedded: tuple[int, ...]
+    missing: tuple[int, ...]
+
+
+class BatchSizeMismatch(EmbeddingFailed):
+    """The embedder returned more or fewer vectors than it was given texts; nothing of that batch is stored."""
+
+    #: Number of the batch in its call, from 1.
+    batch: int
+    #: Texts that were sent.
+    expected: int
+    #: Vectors that came back.
+    actual: int
+
+
+class OutOfMemory(EmbeddingFailed):
+    """The embedder has not enough memory for so many texts at once; adapters raise it as Python does MemoryError."""
+
+
 # Wrong use, and everything else.
+
+
+class MissingPackage(LivingWorldError):
+    """A package that this adapter needs is not installed."""
 
 
 class TransactionPoisoned(LivingWorldError):
