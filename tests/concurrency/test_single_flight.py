@@ -118,7 +118,9 @@ async def test_who_comes_right_after_the_last_was_cancelled_starts_anew(
     assert embedder.cancelled == 1
 
 
-async def test_who_asks_for_more_shares_what_is_under_way(pipeline: EmbeddingPipeline, embedder: StagedEmbedder) -> None:
+async def test_who_asks_for_more_shares_what_is_under_way(
+    pipeline: EmbeddingPipeline, embedder: StagedEmbedder
+) -> None:
     embedder.go.clear()
     (one,) = ask(pipeline, ["a", "b"], 1)
     await embedder.begun.get()
@@ -190,8 +192,9 @@ async def test_a_computation_that_forgets_a_key_or_fails_is_an_error_for_all() -
     for compute in (forgets, fails):
         found = await flights.get(["a", "b"], compute)
         assert found["a"] == 1
-        assert isinstance(found["b"], EmbeddingFailed)
-    assert isinstance(found["b"].__cause__, ZeroDivisionError)
+        failure = found["b"]
+        assert isinstance(failure, EmbeddingFailed)
+    assert isinstance(failure.__cause__, ZeroDivisionError)
     assert await flights.get([], forgets) == {}
     assert len(flights) == 0
     await tasks.close()

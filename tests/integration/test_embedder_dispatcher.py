@@ -104,7 +104,9 @@ async def test_what_the_fast_one_cannot_the_safe_one_does(heard: HeardEvents, fa
     assert told == {"embedder": "model", "texts": 1, "error": type(failure).__name__}
 
 
-@pytest.mark.parametrize("wrong", [None, [], [[1.0] * 8], [[1.0] * 8] * 3, [[1.0] * 7] * 2, [[float("nan")] * 8] * 2, [[0] * 8] * 2])
+@pytest.mark.parametrize(
+    "wrong", [None, [], [[1.0] * 8], [[1.0] * 8] * 3, [[1.0] * 7] * 2, [[float("nan")] * 8] * 2, [[0] * 8] * 2]
+)
 async def test_a_wrong_answer_of_the_fast_one_is_a_failure(wrong: Any) -> None:  # noqa: ANN401
     stage = Stage()
 
@@ -139,9 +141,9 @@ async def test_failures_open_the_circuit_and_one_probe_closes_it(heard: HeardEve
     stage.fast.go.clear()
     calls = [asyncio.create_task(stage.dispatcher.embed(["a", "b"])) for _ in range(10)]
     async with asyncio.timeout(10):
-        done, pending = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
-        while len(pending) > 1:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        finished = asyncio.as_completed(calls)
+        for _ in range(9):
+            await next(finished)
     assert stage.fast.under_way == 1, "one probe and nobody beside it"
     stage.fast.go.set()
     await asyncio.gather(*calls)
@@ -157,8 +159,8 @@ async def test_a_cancelled_probe_makes_room_and_is_counted() -> None:
     stage.clock.now += 1000
     stage.fast.go.clear()
     probe = asyncio.create_task(stage.dispatcher.embed(["a", "b"]))
-    while stage.fast.begun.qsize() < 4:
-        await asyncio.sleep(0)
+    for _ in range(4):
+        await stage.fast.begun.get()
     probe.cancel()
     await asyncio.gather(probe, return_exceptions=True)
 

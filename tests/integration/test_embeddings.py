@@ -177,7 +177,10 @@ BAD: list[tuple[Any, type[Exception]]] = [
 
 @pytest.mark.parametrize(("bad", "error"), BAD, ids=repr)
 async def test_what_is_no_vector_is_named_and_not_kept(
-    database_url: str, world: World, bad: Any, error: type[Exception]  # noqa: ANN401
+    database_url: str,
+    world: World,
+    bad: Any,  # noqa: ANN401
+    error: type[Exception],
 ) -> None:
     async def answer(_: Sequence[str]) -> Any:  # noqa: ANN401
         return bad
@@ -222,7 +225,9 @@ async def test_a_text_that_cannot_be_embedded_is_refused_before_anything(world: 
     assert embedder.batches == []
 
 
-@pytest.mark.parametrize(("name", "dimensions"), [("", 8), ("x" * 501, 8), ("a\x00", 8), (7, 8), ("a", 0), ("a", 16_001), ("a", "8")])
+@pytest.mark.parametrize(
+    ("name", "dimensions"), [("", 8), ("x" * 501, 8), ("a\x00", 8), (7, 8), ("a", 0), ("a", 16_001), ("a", "8")]
+)
 async def test_an_embedder_that_cannot_be_stored_is_refused(world: World, name: Any, dimensions: Any) -> None:  # noqa: ANN401
     embedder = StagedEmbedder()
     embedder.name, embedder.dimensions = name, dimensions

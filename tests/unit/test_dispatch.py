@@ -29,7 +29,9 @@ def test_a_fast_backend_that_is_worth_it_gets_the_batch() -> None:
     assert choose(GOOD, 10) is Backend.FAST
 
 
-@pytest.mark.parametrize(("size", "chosen"), [(3, Backend.SAFE), (4, Backend.FAST), (64, Backend.FAST), (65, Backend.SAFE)])
+@pytest.mark.parametrize(
+    ("size", "chosen"), [(3, Backend.SAFE), (4, Backend.FAST), (64, Backend.FAST), (65, Backend.SAFE)]
+)
 def test_batches_outside_the_thresholds_are_safe(size: int, chosen: Backend) -> None:
     assert choose(GOOD, size) is chosen
 

@@ -51,7 +51,9 @@ def test_a_text_that_fits_is_one_part_and_an_empty_one_none() -> None:
     assert split_text("", 4) == ()
 
 
-@pytest.mark.parametrize("nasty", ["." * 1_000_000, "\n" * 1_000_000, '."' * 500_000, " \n" * 500_000, "a\n " * 300_000])
+@pytest.mark.parametrize(
+    "nasty", ["." * 1_000_000, "\n" * 1_000_000, '."' * 500_000, " \n" * 500_000, "a\n " * 300_000]
+)
 def test_a_text_made_to_be_slow_is_not(nasty: str) -> None:
     assert sum(map(len, split_text(nasty, 900_000))) == len(nasty)
 

