@@ -8,9 +8,10 @@ from itertools import count
 from typing import TypeAlias
 
 from livingworld.embeddings.embedder import Embedder
+from livingworld.embeddings.errors import BatchSizeMismatch, EmbedderTimeout, EmbedderUnavailable, OutOfMemory
 from livingworld.embeddings.failures import named_failure, own_copy
 from livingworld.embeddings.vectors import Vector, check_vector, normalized
-from livingworld.errors import BatchSizeMismatch, EmbedderTimeout, EmbedderUnavailable, LivingWorldError, OutOfMemory
+from livingworld.errors import LivingWorldError
 from livingworld.observability import events
 
 #: Stores the vectors of a whole batch.

@@ -11,7 +11,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import Final
 
-from livingworld.errors import CircuitOpen
+from livingworld.embeddings.errors import CircuitOpen
 
 _FAILURES: Final = 5
 _REST: Final = timedelta(seconds=30)

@@ -11,8 +11,9 @@ from livingworld.embeddings.batching import check_answer
 from livingworld.embeddings.circuit_breaker import CircuitBreaker, Permit
 from livingworld.embeddings.dispatch import Backend, DispatchPolicy, DispatchSnapshot, choose
 from livingworld.embeddings.embedder import Embedder, check_embedder
+from livingworld.embeddings.errors import OutOfMemory
 from livingworld.embeddings.metrics import Metrics, Outcome
-from livingworld.errors import InvalidNumber, InvalidText, OutOfMemory
+from livingworld.errors import InvalidNumber, InvalidText
 from livingworld.observability import events
 
 _MEMORY: Final = (MemoryError, OutOfMemory)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 
-from livingworld.errors import BatchSizeMismatch, EmbeddingFailed, LivingWorldError, OutOfMemory
+from livingworld.embeddings.errors import BatchSizeMismatch, EmbeddingFailed, OutOfMemory
+from livingworld.errors import LivingWorldError
 
 
 def named_failure(error: BaseException, *, batch: int | None = None) -> LivingWorldError:

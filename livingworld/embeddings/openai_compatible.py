@@ -10,7 +10,13 @@ from http import HTTPStatus
 from typing import Any, Final, Self
 
 from livingworld.embeddings.embedder import MAX_DIMENSIONS
-from livingworld.errors import BatchSizeMismatch, EmbedderTimeout, EmbedderUnavailable, MissingPackage, OutOfMemory
+from livingworld.embeddings.errors import (
+    BatchSizeMismatch,
+    EmbedderTimeout,
+    EmbedderUnavailable,
+    MissingPackage,
+    OutOfMemory,
+)
 from livingworld.inputs import check_integer, check_text
 
 _TIMEOUT: Final = timedelta(seconds=30)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
 from livingworld.embeddings.embedder import MAX_DIMENSIONS
-from livingworld.errors import MissingPackage, OutOfMemory
+from livingworld.embeddings.errors import MissingPackage, OutOfMemory
 from livingworld.inputs import check_integer, check_text
 
 

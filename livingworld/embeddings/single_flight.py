@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from livingworld.embeddings.errors import EmbeddingFailed
 from livingworld.embeddings.failures import named_failure, own_copy
-from livingworld.errors import Closed, EmbeddingFailed, LivingWorldError
+from livingworld.errors import Closed, LivingWorldError
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

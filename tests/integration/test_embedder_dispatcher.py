@@ -12,7 +12,8 @@ import pytest
 from livingworld import DispatchPolicy, EmbedderDispatcher
 from livingworld.embeddings.circuit_breaker import CircuitBreaker
 from livingworld.embeddings.dispatch import Backend, choose
-from livingworld.errors import BatchSizeMismatch, InvalidInput, OutOfMemory
+from livingworld.embeddings.errors import BatchSizeMismatch, OutOfMemory
+from livingworld.errors import InvalidInput
 from livingworld.observability import events
 from livingworld.testing.heard_events import HeardEvents, hearing_events
 from tests.embedders import StagedEmbedder, vectors

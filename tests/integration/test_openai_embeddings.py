@@ -14,15 +14,14 @@ import pytest
 
 from livingworld import OpenAICompatibleEmbedder, Settings, World
 from livingworld.app import LivingWorld
-from livingworld.errors import (
+from livingworld.embeddings.errors import (
     BatchSizeMismatch,
-    DimensionMismatch,
     EmbedderTimeout,
     EmbedderUnavailable,
     EmbeddingFailed,
-    InvalidInput,
     OutOfMemory,
 )
+from livingworld.errors import DimensionMismatch, InvalidInput
 from tests.embedders import vectors
 
 KEY = "sk-a-key-that-nobody-must-see"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livingworld.embeddings.circuit_breaker import CircuitBreaker, CircuitState, Permit
-from livingworld.errors import CircuitOpen
+from livingworld.embeddings.errors import CircuitOpen
 
 
 class Clock:

@@ -9,9 +9,11 @@ import pytest
 from livingworld import errors
 from livingworld.database.keyset import newest_first
 from livingworld.database.lock_order import LockOrder
+from livingworld.embeddings import errors as embedder_errors
 from livingworld.schema import stories
 
-KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.LivingWorldError)]
+MEMBERS = dict(inspect.getmembers(errors, inspect.isclass)) | dict(inspect.getmembers(embedder_errors, inspect.isclass))
+KINDS = [kind for kind in MEMBERS.values() if issubclass(kind, errors.LivingWorldError)]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
