@@ -1,4 +1,4 @@
-"""What an embedder can do wrong: errors of livingworld/errors.py's tree, in a file of their own because that one is full.
+"""What an embedder can do wrong: errors of livingworld/errors.py's tree; that file is full.
 
 Whatever EmbeddingPipeline.embed raises also says, by their places in the call, which texts have vectors (`embedded`)
 and which do not (`missing`); what other batches brought is stored.

@@ -21,10 +21,9 @@ def named_failure(error: BaseException, *, batch: int | None = None) -> LivingWo
     return named
 
 
-def own_copy(error: LivingWorldError, **details: object) -> LivingWorldError:
-    """Return an equal error with more attributes: one exception raised in two tasks would mix their tracebacks."""
+def own_copy(error: LivingWorldError) -> LivingWorldError:
+    """Return an equal error: one exception raised in two tasks would mix their tracebacks."""
     own = copy.copy(error)
     own.__cause__ = error.__cause__
     own.__suppress_context__ = True
-    own.__dict__.update(details)
     return own

@@ -16,7 +16,6 @@ from livingworld.embeddings.batching import Batches
 from livingworld.embeddings.cache import EmbeddingCache
 from livingworld.embeddings.chunking import combine, split_text
 from livingworld.embeddings.embedder import Embedder, check_embedder
-from livingworld.embeddings.failures import own_copy
 from livingworld.embeddings.records import Embedded
 from livingworld.embeddings.single_flight import Land, SingleFlight
 from livingworld.embeddings.vectors import Vector
@@ -83,10 +82,10 @@ class EmbeddingPipeline:
         which not (`missing`). InvalidInput for an empty text or more than 10,000 of them.
         """
         result = await self.embed_each(texts)
-        missing = result.missing
-        if missing:
-            embedded = tuple(sorted(set(range(len(texts))) - set(missing)))
-            raise own_copy(result.failures[missing[0]], embedded=embedded, missing=missing)
+        if missing := result.missing:
+            error = result.failures[missing[0]]
+            error.__dict__.update(embedded=result.embedded, missing=missing)
+            raise error
         return tuple(vector for vector in result.vectors if vector is not None)
 
     async def embed_each(self, texts: Sequence[str]) -> Embedded:

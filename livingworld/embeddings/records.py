@@ -26,6 +26,11 @@ class Embedded:
         return {place: outcome for place, outcome in enumerate(self.outcomes) if isinstance(outcome, LivingWorldError)}
 
     @property
+    def embedded(self) -> tuple[int, ...]:
+        """Places of the texts that have a vector."""
+        return tuple(place for place, vector in enumerate(self.vectors) if vector is not None)
+
+    @property
     def missing(self) -> tuple[int, ...]:
         """Places of the texts that have no vector."""
         return tuple(self.failures)

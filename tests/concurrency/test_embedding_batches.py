@@ -129,6 +129,21 @@ async def test_what_two_processes_computed_at_once_is_kept_once(database_url: st
     assert len(await rows(database_url, STORED, world.id)) == 2
 
 
+async def test_a_vector_is_told_when_it_is_kept_and_until_then_others_wait_for_it(
+    database_url: str, world: World
+) -> None:
+    embedder = StagedEmbedder(2)
+    pipeline = world.embeddings(embedder)
+    async with holding(database_url, INSERT, [world.id, content_digest("x", 2)]) as holder:
+        first = asyncio.create_task(pipeline.embed(["x"]))
+        await holder.until_blocked()
+        second = asyncio.create_task(pipeline.embed(["x"]))
+        await asyncio.sleep(0)
+        assert [work.askers for work in pipeline._services.flights._in_flight.values()] == [2]
+    assert await first == await second
+    assert len(embedder.batches) == 1
+
+
 async def test_who_finds_a_vector_there_when_its_turn_comes_leaves_it(database_url: str, world: World) -> None:
     key = [world.id, content_digest("x", 2)]
     await race(database_url, INSERT, key, [world.embeddings(StagedEmbedder(2)).embed(["x"])], blocked=1, commit=True)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from livingworld.embeddings.vectors import check_vector, normalized
@@ -63,6 +63,8 @@ def test_lists_tuples_and_arrays_of_numbers_are_vectors(good: Any) -> None:  # n
 
 
 @given(VECTORS)
+@example([1.7e308] * 4)
+@example([5e-324, 0.0])
 def test_a_normalised_vector_has_length_one_and_the_same_direction(vector: list[float]) -> None:
     unit = normalized(vector)
 
