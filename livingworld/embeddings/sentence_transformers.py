@@ -15,7 +15,7 @@ from livingworld.inputs import check_integer, check_text
 class SentenceModel(Protocol):
     """What is used of a loaded SentenceTransformer."""
 
-    def encode(self, sentences: list[str]) -> Any:  # noqa: ANN401 - an array of NumPy
+    def encode(self, sentences: list[str], *, show_progress_bar: bool) -> Any:  # noqa: ANN401 - an array of NumPy
         """Return one vector for each text."""
         ...
 
@@ -33,21 +33,26 @@ class SentenceTransformersEmbedder:
     async def load(cls, name: str, **options: Any) -> Self:  # noqa: ANN401 - of SentenceTransformer
         """Load a model by name or path, in a thread; raises MissingPackage without sentence-transformers."""
         package = import_package("sentence_transformers", "sentence-transformers")
-        model = await asyncio.to_thread(package.SentenceTransformer, name, **options)
-        return cls(model, name=name, dimensions=model.get_sentence_embedding_dimension())
+        return await asyncio.to_thread(cls._load, package, name, options)
+
+    @classmethod
+    def _load(cls, package: Any, name: str, options: dict[str, Any]) -> Self:  # noqa: ANN401 - a module
+        model = package.SentenceTransformer(name, **options)
+        return cls(model, name=name, dimensions=len(_encode(model, ["How long are its vectors?"])[0]))
 
     async def embed(self, texts: Sequence[str]) -> list[Any]:
         """Return one vector for each text, in order; raises OutOfMemory when the processor's memory is full."""
         try:
-            return await asyncio.to_thread(self._encode, list(texts))
+            return await asyncio.to_thread(_encode, self._model, list(texts))
         except RuntimeError as error:
             if type(error).__name__ != "OutOfMemoryError":  # torch's own, which may not be importable here
                 raise
             cause = error
         raise OutOfMemory(texts=len(texts)) from cause
 
-    def _encode(self, texts: list[str]) -> list[Any]:
-        return [vector.tolist() if hasattr(vector, "tolist") else vector for vector in self._model.encode(texts)]
+
+def _encode(model: SentenceModel, texts: list[str]) -> list[Any]:
+    return [vector.tolist() for vector in model.encode(texts, show_progress_bar=False)]
 
 
 def import_package(module: str, package: str) -> Any:  # noqa: ANN401 - a module that may not be there

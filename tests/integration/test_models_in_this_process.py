@@ -32,7 +32,7 @@ class Model:
         self._error = error
         self.threads: list[int] = []
 
-    def encode(self, sentences: list[str]) -> Any:  # noqa: ANN401
+    def encode(self, sentences: list[str], *, show_progress_bar: bool) -> Any:  # noqa: ANN401, ARG002
         self.threads.append(threading.get_ident())
         if self._error is not None:
             raise self._error
