@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final
 
 from livingworld.embeddings.errors import CircuitOpen
+from livingworld.inputs import MAX_INTEGER, check_integer, check_number
 
 _FAILURES: Final = 5
 _REST: Final = timedelta(seconds=30)
@@ -42,10 +43,13 @@ class CircuitBreaker:
     """Opens after failures in a row, half-opens after a rest, closes when the probe succeeds."""
 
     def __init__(self, clock: Callable[[], float], *, failures: int = _FAILURES, rest: timedelta = _REST) -> None:
-        """`clock` gives seconds that only rise; `failures` in a row open the circuit for the time of `rest`."""
+        """`clock` gives seconds that only rise; `failures` in a row open the circuit for the time of `rest`.
+
+        Raises InvalidInput.
+        """
         self._clock = clock
-        self._limit = failures
-        self._rest = rest.total_seconds()
+        self._limit = check_integer("failures", failures, minimum=1)
+        self._rest = check_number("rest", rest.total_seconds(), minimum=0, maximum=MAX_INTEGER)
         self._term = 0
         self._failures = 0
         #: None while it is closed.

@@ -17,6 +17,7 @@ from livingworld.embeddings.errors import (
     MissingPackage,
     OutOfMemory,
 )
+from livingworld.errors import InvalidText
 from livingworld.inputs import check_integer, check_text
 
 _TIMEOUT: Final = timedelta(seconds=30)
@@ -45,7 +46,7 @@ class OpenAICompatibleEmbedder:
         self.dimensions = check_integer("dimensions", dimensions, minimum=1, maximum=MAX_DIMENSIONS)
         self._url = f"{check_text('url', url, empty=False).rstrip('/')}/embeddings"
         self._options = {"model": model, **({"dimensions": dimensions} if shorten else {})}
-        self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        self._headers = {} if api_key is None else {"Authorization": f"Bearer {_check_key(api_key)}"}
         self._timeout = timeout
         self._httpx = _import_httpx()
         self._client: Any = None
@@ -84,6 +85,13 @@ class OpenAICompatibleEmbedder:
         if self._client is None:
             self._client = self._httpx.AsyncClient(timeout=None, headers=self._headers)
         return await self._client.post(self._url, json={**self._options, "input": list(texts)})
+
+
+def _check_key(api_key: str) -> str:
+    """Return a key that a header can carry; what httpx says of any other would quote it."""
+    if not check_text("api_key", api_key, empty=False).isascii() or not api_key.isprintable():
+        raise InvalidText("api_key", "holds a character that no HTTP header takes")
+    return api_key
 
 
 def _items(response: Any) -> list[tuple[int, Any]]:  # noqa: ANN401

@@ -242,15 +242,19 @@ BAD: list[dict[str, Any]] = [
     {"model": "x" * 501},
     {"dimensions": 0},
     {"dimensions": "8"},
+    {"api_key": ""},
+    {"api_key": f"{KEY}\n"},
+    {"api_key": f"{KEY}é"},
 ]
 
 
-@pytest.mark.parametrize("bad", BAD, ids=lambda bad: repr(bad)[:30])
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: repr(bad)[-30:])
 def test_an_endpoint_that_cannot_be_one_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput) as caught:
         OpenAICompatibleEmbedder(**{"url": "http://a/v1", "model": "m", "dimensions": 8, **bad})
 
     assert caught.value.field == next(iter(bad))
+    assert KEY not in repr(caught.value)
 
 
 async def test_the_pipeline_counts_what_an_endpoint_returns(database_url: str, endpoint: Endpoint) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from livingworld.embeddings.circuit_breaker import CircuitBreaker, CircuitState, Permit
 from livingworld.embeddings.errors import CircuitOpen
+from livingworld.errors import InvalidInput
 
 
 class Clock:
@@ -111,6 +112,13 @@ def test_what_began_before_it_opened_changes_nothing() -> None:
     for permit in late:
         breaker.fail(permit)
     assert state_of(breaker) is CircuitState.CLOSED
+
+
+def test_a_breaker_that_could_never_open_or_close_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="failures"):
+        CircuitBreaker(Clock(), failures=0)
+    with pytest.raises(InvalidInput, match="rest"):
+        CircuitBreaker(Clock(), rest=timedelta(seconds=-1))
 
 
 STEPS = st.lists(st.tuples(st.sampled_from(["begin", "succeed", "fail", "release", "wait"]), st.integers(0, 9)))
