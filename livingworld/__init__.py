@@ -4,6 +4,14 @@ from livingworld.app import LivingWorld, World
 from livingworld.characters.records import Character
 from livingworld.database.keyset import Page
 from livingworld.database.revisions import Revision
+from livingworld.embeddings.dispatch import DispatchPolicy
+from livingworld.embeddings.dispatcher import EmbedderDispatcher
+from livingworld.embeddings.embedder import Embedder
+from livingworld.embeddings.openai_compatible import OpenAICompatibleEmbedder
+from livingworld.embeddings.packaged_model import packaged_minilm
+from livingworld.embeddings.pipeline import EmbeddingPipeline
+from livingworld.embeddings.records import Embedded
+from livingworld.embeddings.sentence_transformers import SentenceTransformersEmbedder
 from livingworld.facts.new_facts import RETRACTED
 from livingworld.facts.records import Fact
 from livingworld.memories.records import Memory, NewMemory, Recalled, RecallWeights
@@ -24,6 +32,11 @@ __all__ = [
     "CastMember",
     "Character",
     "Choice",
+    "DispatchPolicy",
+    "Embedded",
+    "Embedder",
+    "EmbedderDispatcher",
+    "EmbeddingPipeline",
     "Fact",
     "Generation",
     "LedgerEntry",
@@ -32,6 +45,7 @@ __all__ = [
     "NewMemory",
     "NewScene",
     "NewState",
+    "OpenAICompatibleEmbedder",
     "Page",
     "RecallWeights",
     "Recalled",
@@ -39,6 +53,7 @@ __all__ = [
     "RelationshipChange",
     "Revision",
     "Scene",
+    "SentenceTransformersEmbedder",
     "Settings",
     "Story",
     "StoryHead",
@@ -49,4 +64,5 @@ __all__ = [
     "TurnInput",
     "World",
     "WorldRecord",
+    "packaged_minilm",
 ]

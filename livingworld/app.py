@@ -16,6 +16,8 @@ from livingworld.database.database import Database
 from livingworld.database.embedded import EmbeddedServer
 from livingworld.database.idempotency import find_result, record_result, request_hash
 from livingworld.database.transaction import Transaction
+from livingworld.embeddings.embedder import Embedder
+from livingworld.embeddings.pipeline import EmbeddingPipeline
 from livingworld.errors import InvalidType
 from livingworld.inputs import check_json, check_json_object, check_text, check_uuid
 from livingworld.observability import events
@@ -44,6 +46,13 @@ class World(WorldRepositories):
         self.turns = Turns(writers.turns)
         #: What models have answered.
         self.generations = Generations(writers.turns)
+
+    def embeddings(self, embedder: Embedder) -> EmbeddingPipeline:
+        """Return the way from texts to vectors by this embedder; raises InvalidInput when its name cannot be stored.
+
+        All pipelines of this world in one process share what they compute under one name.
+        """
+        return EmbeddingPipeline(embedder, self._writers.embeddings)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionScope]:

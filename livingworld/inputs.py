@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from livingworld.errors import DimensionMismatch, InvalidJson, InvalidNumber, InvalidText, InvalidType, InvalidVector
+from livingworld.errors import InvalidJson, InvalidNumber, InvalidText, InvalidType
 
 #: Most characters of the text of a scene.
 MAX_CONTENT_CHARACTERS: Final = 1_000_000
@@ -27,8 +27,6 @@ MAX_LABEL_CHARACTERS: Final = 500
 MAX_JSON_CHARACTERS: Final = 1_000_000
 #: Deepest nesting of a JSON value: Python's own reader fails a few hundred levels further down.
 MAX_JSON_DEPTH: Final = 64
-#: Most numbers of one vector: what pgvector compares.
-MAX_DIMENSIONS: Final = 16_000
 #: Largest integer of a PostgreSQL `integer` column.
 MAX_INTEGER: Final = 2**31 - 1
 
@@ -91,21 +89,6 @@ def check_sequence(field: str, value: object, *, limit: int) -> Sequence[Any]:
     if len(value) > limit:
         raise InvalidNumber(field, f"has {len(value)} items; the limit is {limit}")
     return value
-
-
-def check_vector(field: str, value: object, *, dimensions: int | None = None) -> tuple[float, ...]:
-    """Return a vector of length 1 in the direction of `value`, if that is finite numbers, not all zero."""
-    given = value.tolist() if hasattr(value, "tolist") else value  # an array of numpy's
-    numbers = check_sequence(field, given, limit=MAX_DIMENSIONS)
-    checked = [
-        check_number(f"{field}[{index}]", number, minimum=-1e18, maximum=1e18) for index, number in enumerate(numbers)
-    ]
-    if dimensions is not None and len(checked) != dimensions:
-        raise DimensionMismatch(field, expected=dimensions, actual=len(checked))
-    length = math.hypot(*checked)
-    if length == 0:
-        raise InvalidVector(field, "has no direction: it is empty or every number is zero")
-    return tuple(number / length for number in checked)
 
 
 def check_json_object(field: str, value: object) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from livingworld.database.database import Database
 from livingworld.database.engine import Revive, create_engine, listening_connection
 from livingworld.database.group_commit import GroupCommit
 from livingworld.database.notifications import Notifications
+from livingworld.embeddings.pipeline import EmbeddingServices
 from livingworld.settings import Settings
 from livingworld.stories.appending import append_together
 from livingworld.turns.committing import commit_together
@@ -37,12 +38,30 @@ class Process:
         connect = None if direct is None else listening_connection(settings, direct)
         self.notifications = Notifications(connect, self.background)
         self.tasks = BackgroundTasks()
+        #: By the embedder's name: how many batches it works on at once, whatever the world.
+        self._gates: dict[str, asyncio.Semaphore] = {}
+        self._embeddings: WeakValueDictionary[UUID, EmbeddingServices] = WeakValueDictionary()
         #: One for each world that somebody here works in; it goes with the last World and the last request.
         self._writers: WeakValueDictionary[UUID, WorldWriters] = WeakValueDictionary()
 
     def writers(self, world_id: UUID) -> WorldWriters:
         """Return the group commits of a world."""
         return self._writers.setdefault(world_id, WorldWriters(self, world_id))
+
+    def embeddings(self, world_id: UUID) -> EmbeddingServices:
+        """Return what the embedding pipelines of a world share."""
+        services = EmbeddingServices(
+            world_id=world_id,
+            unit=self.database,
+            start=self.tasks.watch,
+            gate=self._gate,
+            batch_size=self.settings.embedding_batch_size,
+            chunk_characters=self.settings.embedding_chunk_characters,
+        )
+        return self._embeddings.setdefault(world_id, services)
+
+    def _gate(self, embedder: str) -> asyncio.Semaphore:
+        return self._gates.setdefault(embedder, asyncio.Semaphore(self.settings.embedding_concurrency))
 
     async def close(self) -> None:
         """Finish what was begun, and leave no task and no connection behind."""
@@ -65,6 +84,7 @@ class WorldWriters:
         takes = GroupCommit(process.database, world_id, take)
         commits = GroupCommit(process.database, world_id, commit_together)
         self._all = (self.appends, takes, commits)
+        self.embeddings = process.embeddings(world_id)
         self.turns = TurnServices(
             world_id=world_id,
             unit=process.database,

@@ -4,6 +4,7 @@ from livingworld.characters.tables import character_names, characters
 from livingworld.database.idempotency import request_keys
 from livingworld.database.metadata import metadata
 from livingworld.database.revisions import revisions
+from livingworld.embeddings.tables import embedding_cache
 from livingworld.facts.tables import fact_names, facts
 from livingworld.memories.tables import memories, memory_embedders, memory_embedding_jobs, memory_vectors
 from livingworld.relationships.tables import relationship_changes, relationships
@@ -17,6 +18,7 @@ __all__ = [
     "character_names",
     "characters",
     "choices",
+    "embedding_cache",
     "fact_names",
     "facts",
     "generations",

@@ -66,6 +66,12 @@ class Settings(BaseSettings):
     poll_interval: Duration = timedelta(seconds=0.25)
     #: Connections beside the pool, for renewing leases and for notifications. Default: 2.
     background_connections: int = Field(default=2, ge=1, le=100)
+    #: Most texts that an embedder is given at once. Default: 64.
+    embedding_batch_size: int = Field(default=64, ge=1, le=10_000)
+    #: Most batches that one embedder works on at once in this process. Default: 4.
+    embedding_concurrency: int = Field(default=4, ge=1, le=1000)
+    #: Longer texts are embedded in parts of at most so many characters. Default: 1000.
+    embedding_chunk_characters: int = Field(default=1000, ge=1, le=1_000_000)
     #: Where to listen for notifications when `database_url` leads through a pooler. Default: None, polling there.
     direct_database_url: SecretStr | None = None
     #: True behind PgBouncer in transaction mode: limits are set in each transaction, no statement is kept prepared.

@@ -12,6 +12,7 @@ from uuid import UUID
 from livingworld import inputs
 from livingworld.errors import InvalidInput, InvalidType
 from livingworld.identifiers import new_id
+from livingworld.vectors import check_vector, normalized
 
 #: The half-life of recency, in scenes of the path.
 RECENCY_HALF_LIFE: Final = 50.0
@@ -51,7 +52,7 @@ class NewMemory:
         if (self.vector is None) != (self.embedder is None):
             raise InvalidInput("embedder", "and the vector it made come together")
         if self.vector is not None:
-            object.__setattr__(self, "vector", inputs.check_vector("vector", self.vector))
+            object.__setattr__(self, "vector", normalized(check_vector("vector", self.vector)))
             inputs.check_text("embedder", self.embedder, empty=False)
 
     def row(self) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from sqlalchemy import Row
 from livingworld.database.coordinates import Viewpoint, check_place, lock_head, refuse_no_place
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import DimensionMismatch, InvalidInput, InvalidType, MemoryNotFound
-from livingworld.inputs import MAX_DIMENSIONS, check_integer, check_sequence, check_text, check_uuid, check_vector
+from livingworld.inputs import check_integer, check_sequence, check_text, check_uuid
 from livingworld.memories import embedding_jobs, writing
 from livingworld.memories.records import Memory, NewMemory, Recalled, RecallWeights
+from livingworld.vectors import MAX_DIMENSIONS, check_vector, normalized
 
 #: Most memories of one call.
 MAX_MEMORIES: Final = 1000
@@ -94,7 +95,7 @@ class MemoryRepository:
         of a branch, or at a scene, and what `character` may know: private memories of others never come, nor does what
         a summary that comes stands for. Raises StoryNotFound, BranchNotFound, SceneNotFound, DimensionMismatch.
         """
-        vector = None if isinstance(query, str) else list(check_vector("query", query))
+        vector = None if isinstance(query, str) else list(normalized(check_vector("query", query)))
         words = query if isinstance(query, str) else text
         if words is not None:
             check_text("query" if isinstance(query, str) else "text", words, limit=_QUERY_CHARACTERS)
@@ -201,5 +202,6 @@ def _count(k: int) -> int:
 
 def _recalled(row: Row[Any], vector: list[float] | None) -> Recalled:
     if row.similarity != row.similarity and vector is not None:  # NaN comes first in PostgreSQL's order
-        raise DimensionMismatch("query", expected=row.dimensions, actual=len(vector))
+        reason = f"has {len(vector)} numbers; the memories' vectors have {row.dimensions}"
+        raise DimensionMismatch("query", reason, expected=row.dimensions, actual=len(vector))
     return Recalled(memory=writing.make_memory(row), score=row.score, similarity=row.similarity)

@@ -22,7 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from livingworld.database.metadata import SCHEMA, metadata, world_id_column
-from livingworld.inputs import MAX_DESCRIPTION_CHARACTERS, MAX_DIMENSIONS, MAX_LABEL_CHARACTERS
+from livingworld.inputs import MAX_DESCRIPTION_CHARACTERS, MAX_LABEL_CHARACTERS
+from livingworld.vectors import MAX_DIMENSIONS
 
 _TIMELINE = ("world_id", "story_id", "timeline_number")
 

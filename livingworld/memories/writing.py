@@ -122,7 +122,8 @@ async def _refuse_other_dimensions(tx: Transaction, world_id: UUID, rows: Sequen
     for row in given:
         expected = lengths.get(row["embedder"], len(row["vector"]))
         if len(row["vector"]) != expected:
-            raise DimensionMismatch("vector", expected=expected, actual=len(row["vector"]))
+            reason = f"has {len(row['vector'])} numbers; those of {row['embedder']} have {expected}"
+            raise DimensionMismatch("vector", reason, expected=expected, actual=len(row["vector"]))
 
 
 def _text(character_id: UUID | None) -> str | None:

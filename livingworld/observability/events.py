@@ -114,6 +114,33 @@ CHARACTER_CREATED_ELSEWHERE: Final = _event(
     "world_id character_id",
     "A name became known between the first look and the lock.",
 )
+EMBEDDING_BATCH_FAILED: Final = _event(
+    "embedding batch failed",
+    logging.WARNING,
+    "embedder batch texts error",
+    "A batch of texts brought no vectors; nothing of it is stored.",
+)
+EMBEDDING_BATCH_HALVED: Final = _event(
+    "embedding batch halved",
+    logging.WARNING,
+    "embedder batch texts",
+    "The embedder had not enough memory for a batch; it is tried again in halves.",
+)
+EMBEDDER_FELL_BACK: Final = _event(
+    "embedder fell back", logging.WARNING, "embedder texts error", "The fast backend failed; the safe one answered."
+)
+EMBEDDER_CIRCUIT_CHANGED: Final = _event(
+    "embedder circuit changed",
+    logging.WARNING,
+    "embedder state",
+    "The fast backend is left alone after failures (open), or works again (closed).",
+)
+EMBEDDER_WINDOW_ENDED: Final = _event(
+    "embedder window ended",
+    logging.DEBUG,
+    "embedder backend carried started succeeded failed abandoned in_flight texts seconds",
+    "What a backend did since the window before; the windows of a backend add up to all that it ever did.",
+)
 NOTIFICATIONS_LOST: Final = _event(
     "notifications lost",
     logging.WARNING,

@@ -17,6 +17,7 @@ from livingworld import (
     TurnInput,
     World,
 )
+from livingworld.testing.hashing_embedder import HashingEmbedder
 from tests.concurrency.turn_checks import at_once
 from tests.distribution_rules import broken_rules
 
@@ -125,6 +126,12 @@ async def use_memories(world: World, story: Story, who: UUID) -> None:
     await world.memories.forget(ids)
 
 
+async def use_embeddings(world: World) -> None:
+    """Embed texts that nobody knows yet, and then those that are known."""
+    for _ in range(2):
+        await world.embeddings(HashingEmbedder()).embed(["The lantern.", "The boat."])
+
+
 async def use_characters_and_transactions(livingworld: LivingWorld, world: World) -> None:
     """Call every method of characters and transactions, and the purges."""
     story = await world.stories.create("The Causeway")
@@ -157,6 +164,7 @@ async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: Li
     await use_worlds_and_stories(livingworld, world)
     await use_turns_and_branches(world)
     await use_world_state(world)
+    await use_embeddings(world)
     await use_characters_and_transactions(livingworld, world)
 
     ours = {statement for statement in sent if "livingworld." in statement}

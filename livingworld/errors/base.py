@@ -1,0 +1,19 @@
+"""The root of the tree."""
+
+from __future__ import annotations
+
+import inspect
+
+
+class LivingWorldError(Exception):
+    """Something in livingworld failed."""
+
+    def __init__(self, message: str | None = None, /, **details: object) -> None:
+        told = message or inspect.cleandoc(type(self).__doc__ or "").splitlines()[0]
+        if details and message is None:
+            told += " " + ", ".join(f"{name}={value}" for name, value in details.items())
+        super().__init__(told)
+        self.__dict__.update(details)
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -1,0 +1,106 @@
+"""A race was lost; nothing was written. Read again and decide again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from livingworld.errors.base import LivingWorldError
+
+
+class Conflict(LivingWorldError):
+    """Another writer was first; nothing was written."""
+
+
+class StaleHead(Conflict):
+    """The branch has moved on from the head that was named."""
+
+    #: Scene number the caller named; 0 means "before the first scene".
+    expected: int
+    #: Scene number where the branch stands.
+    actual: int
+
+
+class VersionConflict(Conflict):
+    """The record was changed since the version that was named."""
+
+    #: Version the caller named.
+    expected: int
+    #: Version that is stored.
+    actual: int
+
+
+class RequestKeyReused(Conflict):
+    """The request key was used before, with other arguments."""
+
+
+class NameTaken(Conflict):
+    """The name belongs to another character of the world."""
+
+    #: Who has the name.
+    character_id: object
+
+
+class BranchNameTaken(Conflict):
+    """Another branch of the story has this name."""
+
+
+class BranchInUse(Conflict):
+    """The branch is the story's current one; switch to another one before deleting it."""
+
+
+class BranchChanged(Conflict):
+    """The story's current branch is another one than the one that was named."""
+
+    #: Number the caller named.
+    expected: int
+    #: Number of the current branch.
+    actual: int
+
+
+class NothingToUndo(Conflict):
+    """The branch has fewer scenes than were to be undone."""
+
+
+class NothingToRedo(Conflict):
+    """Nothing that was undone can be done again: the head has moved since, or not so many scenes were undone."""
+
+
+class Busy(Conflict):
+    """Another turn runs on the branch, or waits for it."""
+
+    #: Request key of the turn that runs, or of the first that waits.
+    request_key: str
+    #: For how long it has run, by the database's clock; None when it waits.
+    running_for: timedelta | None
+
+
+class Fenced(Conflict):
+    """The turn was taken over, replaced or ended; what it brings comes too late, and nothing was written."""
+
+
+class GenerationIncomplete(Conflict):
+    """The generation was never parsed into a scene, so it cannot become one."""
+
+
+class SameCharacter(Conflict):
+    """Two names of a relationship belong to one character."""
+
+
+class AlreadyConsolidated(Conflict):
+    """The memory is a part of a summary already."""
+
+
+class SceneNumberConflict(Conflict):
+    """A scene with this number exists already: somebody writes past the story's counter."""
+
+
+class Archived(Conflict):
+    """The story is archived and takes no more writes; restore it first."""
+
+
+class SerializationFailure(Conflict):
+    """PostgreSQL rolled the transaction back in favour of another one."""
+
+
+class LockOrderViolation(Conflict):
+    """A lock was asked for out of the declared order; waiting for it could deadlock."""

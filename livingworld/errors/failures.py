@@ -1,0 +1,56 @@
+"""Wrong use, and everything else."""
+
+from __future__ import annotations
+
+from livingworld.errors.base import LivingWorldError
+
+
+class TransactionPoisoned(LivingWorldError):
+    """A statement of this transaction failed and the error was swallowed; everything was rolled back."""
+
+
+class Closed(LivingWorldError):
+    """This LivingWorld was closed; open another one."""
+
+
+class UnsafeIsolation(LivingWorldError):
+    """The transaction to join is not READ COMMITTED: what it reads after a lock would be older than the lock."""
+
+
+class SchemaNotReady(LivingWorldError):
+    """The database lacks livingworld's tables or this release's; run `livingworld db upgrade`."""
+
+
+class DatabaseFailure(LivingWorldError):
+    """PostgreSQL refused a statement for a reason livingworld has no name for."""
+
+    #: Five characters of PostgreSQL's appendix A, or None when the driver refused.
+    sqlstate: str | None
+    #: Name of the constraint that was violated, or None.
+    constraint: str | None
+
+
+class MissingPackage(LivingWorldError):
+    """A package that this adapter needs is not installed."""
+
+
+class EmbeddingFailed(LivingWorldError):
+    """The embedder failed."""
+
+    embedded: tuple[int, ...]
+    missing: tuple[int, ...]
+
+
+class BatchSizeMismatch(EmbeddingFailed):
+    """The embedder returned more or fewer vectors than it was given texts; nothing of that batch is stored."""
+
+    #: Number of the batch in its call, from 1.
+    batch: int
+    #: Texts that were sent.
+    expected: int
+    #: Vectors that came back.
+    actual: int
+
+
+class OutOfMemory(EmbeddingFailed):
+    """The embedder has not enough memory for so many texts at once; adapters raise it as Python does MemoryError."""

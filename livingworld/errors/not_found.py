@@ -1,0 +1,45 @@
+"""What was named is not there."""
+
+from __future__ import annotations
+
+from livingworld.errors.base import LivingWorldError
+
+
+class NotFound(LivingWorldError):
+    """What was named does not exist in this world."""
+
+
+class WorldNotFound(NotFound):
+    """There is no such world."""
+
+
+class StoryNotFound(NotFound):
+    """There is no such story in this world."""
+
+
+class BranchNotFound(NotFound):
+    """The story has no such branch."""
+
+
+class SceneNotFound(NotFound):
+    """The story has no such scene."""
+
+
+class ChoiceNotFound(NotFound):
+    """The scene before does not offer the choice that was taken."""
+
+
+class SceneNotOnPath(NotFound):
+    """The branch does not lead through this scene."""
+
+
+class CharacterNotFound(NotFound):
+    """There is no such character in this world."""
+
+
+class GenerationNotFound(NotFound):
+    """There is no such generation in this world."""
+
+
+class MemoryNotFound(NotFound):
+    """There is no such memory on this path, or the character does not know it."""

@@ -1,0 +1,56 @@
+"""A wait reached its limit, or the server or the model is away."""
+
+from __future__ import annotations
+
+from livingworld.errors.base import LivingWorldError
+
+
+class Timeout(LivingWorldError):
+    """A wait reached its limit."""
+
+
+class LockTimeout(Timeout):
+    """Another transaction held the lock for longer than the lock timeout."""
+
+
+class StatementTimeout(Timeout):
+    """A statement ran longer than its time limit and was cancelled."""
+
+
+class PoolTimeout(Timeout):
+    """No connection became free within the pool timeout."""
+
+
+class TurnTimeout(Timeout):
+    """The branch did not become free within the time limit of the turn."""
+
+
+class MigrationTimeout(Timeout):
+    """Another process was still migrating when the time limit for waiting ended."""
+
+
+class EmbedderTimeout(Timeout):
+    """The embedding endpoint did not answer within its time limit."""
+
+
+class Unavailable(LivingWorldError):
+    """The database cannot be reached."""
+
+
+class CommitUnknown(Unavailable):
+    """The connection was lost while committing: the work is stored wholly or not at all, and nobody can tell which."""
+
+
+class EmbeddedServerFailed(Unavailable):
+    """The embedded PostgreSQL server cannot run here."""
+
+
+class EmbedderUnavailable(Unavailable):
+    """The embedding endpoint cannot be reached, refuses, or answers with something else."""
+
+    #: HTTP status of the answer, or None when there was none.
+    status: int | None
+
+
+class CircuitOpen(Unavailable):
+    """The backend failed too often and is left alone for a while."""

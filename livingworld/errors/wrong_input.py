@@ -1,0 +1,65 @@
+"""Wrong input: raised before any SQL."""
+
+from __future__ import annotations
+
+from livingworld.errors.base import LivingWorldError
+
+
+class InvalidInput(LivingWorldError, ValueError):
+    """An argument cannot be stored."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        #: Name of the argument, with the place inside it: `choices[2]`.
+        self.field = field
+        #: Why it was refused.
+        self.reason = reason
+        self.args = (field, reason)
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}"
+
+
+class InvalidType(InvalidInput, TypeError):
+    """An argument has a type that the field does not take."""
+
+
+class InvalidText(InvalidInput):
+    """A text holds what PostgreSQL cannot store, is too long, or is empty where it must not be."""
+
+
+class InvalidNumber(InvalidInput):
+    """A number is not finite or outside the range of its field."""
+
+
+class InvalidVector(InvalidNumber):
+    """A vector holds a number that is not finite, or has no direction because every number is zero."""
+
+
+class DimensionMismatch(InvalidVector):
+    """A vector has more or fewer numbers than those of its embedder."""
+
+    #: Dimensions of the embedder.
+    expected: int
+    #: Numbers of the vector.
+    actual: int
+
+    def __init__(self, field: str = "vector", reason: str = "has not those of the world's", **dimensions: int) -> None:
+        super().__init__(field, reason)
+        self.__dict__.update(dimensions)
+
+
+class InvalidJson(InvalidInput):
+    """A value is not JSON, nests too deeply or is too large."""
+
+
+class InvalidName(InvalidInput):
+    """A name has nothing visible in it, or its canonical form is too long."""
+
+
+class InvalidCursor(InvalidInput):
+    """A page's cursor did not come from a page of this list."""
+
+
+class InvalidSettings(InvalidInput):
+    """A setting has a value that cannot work."""
