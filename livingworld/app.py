@@ -25,6 +25,7 @@ from livingworld.process import Process, WorldWriters
 from livingworld.settings import Settings
 from livingworld.transaction_scope import TransactionScope, WorldRepositories
 from livingworld.workflows.choose_generation import Generations
+from livingworld.workflows.embed_memories import MemoryEmbeddings
 from livingworld.workflows.purge_world import purge_world
 from livingworld.workflows.take_turn import Turns
 from livingworld.worlds.records import WorldRecord
@@ -53,6 +54,14 @@ class World(WorldRepositories):
         All pipelines of this world in one process share what they compute under one name.
         """
         return EmbeddingPipeline(embedder, self._writers.embeddings)
+
+    def memory_embeddings(self, embedder: Embedder, *former: Embedder) -> MemoryEmbeddings:
+        """Return what gives memories their vectors by this embedder, and recalls by a text.
+
+        `former` embedders answer while this one's vectors are not complete; raises InvalidInput as `embeddings` does.
+        """
+        pipelines = [self.embeddings(each) for each in (embedder, *former)]
+        return MemoryEmbeddings(self._database, self.id, pipelines)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionScope]:

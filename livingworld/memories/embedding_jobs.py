@@ -28,14 +28,16 @@ _MISSING: Final = """
     )
     ON CONFLICT ON CONSTRAINT pk_memory_embedding_jobs DO NOTHING
 """
+# Materialized: else the choice may be made anew for each row that is joined, and more is claimed than was asked for.
 _CLAIM: Final = """
-    UPDATE livingworld.memory_embedding_jobs AS j
-    SET attempts = j.attempts + 1, claimed_until = now() + $4::interval
-    FROM (
+    WITH free AS MATERIALIZED (
         SELECT o.memory_id FROM livingworld.memory_embedding_jobs AS o
         WHERE o.world_id = $1 AND o.embedder = $2 AND (o.claimed_until IS NULL OR o.claimed_until <= now())
         ORDER BY o.memory_id LIMIT $3 FOR UPDATE SKIP LOCKED
-    ) AS free
+    )
+    UPDATE livingworld.memory_embedding_jobs AS j
+    SET attempts = j.attempts + 1, claimed_until = now() + $4::interval
+    FROM free
     CROSS JOIN LATERAL (
         SELECT m.content FROM livingworld.memories AS m
         WHERE m.world_id = $1 AND m.memory_id = free.memory_id OFFSET 0

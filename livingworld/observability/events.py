@@ -160,6 +160,15 @@ MIGRATED: Final = _event("schema migrated", logging.INFO, "revision", "The schem
 VECTORS_PROVISIONED: Final = _event(
     "vectors provisioned", logging.INFO, "pgvector", "How vectors are compared: by pgvector, or in plain SQL."
 )
+SERVICE_FAILED: Final = _event(
+    "service failed", logging.WARNING, "service error", "A round of a background service failed; it goes on."
+)
+MEMORIES_NOT_EMBEDDED: Final = _event(
+    "memories not embedded",
+    logging.WARNING,
+    "world_id embedder memories",
+    "The embedder failed at these; they are tried again later.",
+)
 EMBEDDED_SERVER_STARTED: Final = _event(
     "embedded server started", logging.INFO, "milliseconds", "The embedded PostgreSQL server answers."
 )

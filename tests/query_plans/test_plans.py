@@ -36,13 +36,7 @@ def calls(story_id: UUID) -> dict[str, Call]:
         "turn left": lambda world: leave(world, story_id),
         "told anew": lambda world: tell_anew(world, story_id),
         "alternatives": lambda world: world.generations.alternatives(story_id, SCENES + 1),
-        "fact": lambda world: world.facts.get(story_id, "subject 7", "mood"),
-        "facts": lambda world: world.facts.all(story_id),
-        "facts of one": lambda world: world.facts.all(story_id, "subject 7", as_of=SCENES // 2),
-        "set a fact": lambda world: world.facts.set(story_id, "subject 7", "mood", 1),
-        "adjust": lambda world: adjust(world, story_id),
-        "remember": lambda world: world.memories.add(story_id, [NewMemory("x")]),
-        "turn with state": lambda world: world.turns.play(story_id, tell_with_state, request_key=uuid4().hex),
+        **state_calls(story_id),
         "undo": lambda world: world.branches.undo(story_id, 3),
         "redo": lambda world: world.branches.redo(story_id),
         "rewind": lambda world: world.branches.rewind(story_id, SCENES // 2 - 10 * next(_numbers)),
@@ -51,6 +45,19 @@ def calls(story_id: UUID) -> dict[str, Call]:
         "switch": lambda world: world.branches.switch(story_id, 1),
         "branches": lambda world: world.branches.list(story_id, limit=5),
         "edit": lambda world: world.stories.revisions(story_id, scene_number=SCENES // 2),
+    }
+
+
+def state_calls(story_id: UUID) -> dict[str, Call]:
+    """Return those that read and write world state."""
+    return {
+        "fact": lambda world: world.facts.get(story_id, "subject 7", "mood"),
+        "facts": lambda world: world.facts.all(story_id),
+        "facts of one": lambda world: world.facts.all(story_id, "subject 7", as_of=SCENES // 2),
+        "set a fact": lambda world: world.facts.set(story_id, "subject 7", "mood", 1),
+        "adjust": lambda world: adjust(world, story_id),
+        "remember": lambda world: world.memories.add(story_id, [NewMemory("x")]),
+        "turn with state": lambda world: world.turns.play(story_id, tell_with_state, request_key=uuid4().hex),
     }
 
 
