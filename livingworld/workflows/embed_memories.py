@@ -93,7 +93,7 @@ class MemoryEmbeddings:
         return await self._memories.recall(story_id, vector, text=query, embedder=current.embedder, **options)
 
     async def _embed(self, jobs: Sequence[EmbeddingJob]) -> Embedded:
-        """Embed together, and those that failed once more alone: what cannot be embedded must not hold up the others."""
+        """Embed together, and those that failed once more alone: what cannot be embedded holds nobody up."""
         embedded = await self._pipeline.embed_each([job.content for job in jobs])
         outcomes = list(embedded.outcomes)
         if len(jobs) > 1:
