@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - digests are as long as they are
 """What was released is never changed: the next behaviour is the next revision, and `_v2`."""
 
 from __future__ import annotations
