@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, Turn, World
+from livingworld.testing.staged_races import connected
 from tests.query_plans.large_world import analyze, fill_story, fill_world
 from tests.query_plans.logged_plans import LoggedPlans, planned, rows_read
 
@@ -150,3 +151,32 @@ async def test_the_hot_calls_cost_at_scene_20000_what_they_cost_near_the_start(d
                 for scenes in (near_the_start, SCENES)
             }
             assert cost[SCENES] <= 1.5 * cost[near_the_start], (name, cost)
+
+
+_REMEMBER = """
+    INSERT INTO livingworld.memory_vectors (world_id, memory_id, embedder, vector)
+    SELECT world_id, memory_id, 'e', ARRAY[0.6, 0.8]::real[] FROM livingworld.memories WHERE world_id = $1
+"""
+
+
+@pytest.mark.parametrize("statistics_of", ["nothing", "everything"])
+async def test_recall_reads_the_path_and_nothing_else(database_url: str, statistics_of: str) -> None:
+    async with LivingWorld.open(database_url=database_url) as livingworld:
+        world = await livingworld.worlds.create("large")
+        other, story = [await world.stories.create(title) for title in ("long", "short")]
+    await fill_story(database_url, world.id, other.id, SCENES)
+    await fill_story(database_url, world.id, story.id, 50)
+    async with connected(database_url) as connection:
+        await connection.execute(_REMEMBER, world.id)
+    if statistics_of == "everything":
+        await analyze(database_url)
+
+    async with planned(database_url, world.id) as (opened, logged):
+        for _ in range(8):
+            logged.plans.clear()
+            found = await opened.memories.recall(story.id, [1.0, 0.0], text="x", embedder="e", k=20)
+        read = [(node["Node Type"], node.get("Index Name"), rows_read(node)) for node in logged.nodes()]
+
+    assert len(found) == 20
+    assert [node for node in read if node[2] > 60 or node[0] == "Seq Scan"] == []
+    assert ("Index Scan", "pk_memory_vectors", 50) in read
