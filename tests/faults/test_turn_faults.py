@@ -27,7 +27,7 @@ from tests.faults.turns_going_wrong import (
     settled,
 )
 
-_STATEMENTS_AT_MOST = 12
+_STATEMENTS_AT_MOST = 20
 
 
 @pytest_asyncio.fixture

@@ -6,7 +6,17 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, Final
 
-from livingworld import LivingWorld, NewScene, Scene, Story, Turn, World
+from livingworld import (
+    LivingWorld,
+    NewMemory,
+    NewScene,
+    NewState,
+    RelationshipChange,
+    Scene,
+    Story,
+    Turn,
+    World,
+)
 from livingworld.testing.staged_races import Connection
 from tests.concurrency.turn_checks import broken_turns
 from tests.faults.aftermath import assert_nothing_left, count, eventually, scene_contents
@@ -28,6 +38,20 @@ async def play(world: World, story: Story) -> Scene:
     return await world.turns.play(story.id, write, request_key=KEY, busy="queue")
 
 
+async def play_with_state(world: World, story: Story) -> Scene:
+    """Play a whole turn that brings a fact, a change and a memory."""
+
+    async def write_with_state(turn: Turn) -> tuple[NewScene, NewState]:
+        return await write(turn), NewState(
+            facts={("Mara", "mood"): "wary"},
+            relationships=[RelationshipChange("Mara", "Tom", trust=0.1)],
+            memories=[NewMemory("what was told", "Mara")],
+        )
+
+    await world.characters.get_or_create("Tom")
+    return await world.turns.play(story.id, write_with_state, request_key=KEY, busy="queue")
+
+
 async def tell_anew(world: World, story: Story) -> Scene:
     """Tell the scene at the head anew."""
     async with world.turns.regenerate(story.id, request_key=KEY, busy="queue") as turn:
@@ -39,6 +63,7 @@ async def tell_anew(world: World, story: Story) -> Scene:
 #: A whole turn, and what the story has after it when it had one scene before.
 CASES: Final[dict[str, tuple[Callable[[World, Story], Coroutine[Any, Any, Scene]], list[str]]]] = {
     "play": (play, ["First.", "Told."]),
+    "play with state": (play_with_state, ["First.", "Told."]),
     "regenerate": (tell_anew, ["Told."]),
 }
 
@@ -81,8 +106,11 @@ async def assert_wholly_or_not(
 
 
 async def assert_told_once(observer: Connection, url: str, world: World, story: Story, texts: list[str]) -> None:
-    """Fail unless the story has these scenes, the turn is committed once, and nothing is left of it."""
+    """Fail unless the story has these scenes, the turn is committed once with its state, and nothing is left of it."""
     assert await scene_contents(observer, story.id) == texts
-    assert await count(observer, "characters", world_id=world.id) == 1
+    people = await count(observer, "characters", world_id=world.id)
+    assert people in {1, 2}
+    for table in ("facts", "relationship_changes", "memories"):
+        assert await count(observer, table, story_id=story.id) == people - 1, table  # with state there is Tom
     assert await count(observer, "turns", story_id=story.id, state="committed", request_key=KEY) == 1
     assert await broken_turns(url, story.id) == []
