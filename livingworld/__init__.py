@@ -14,6 +14,7 @@ from livingworld.embeddings.records import Embedded
 from livingworld.embeddings.sentence_transformers import SentenceTransformersEmbedder
 from livingworld.facts.new_facts import RETRACTED
 from livingworld.facts.records import Fact
+from livingworld.lore.records import LoreEntry, LoreMatch, NewLoreEntry
 from livingworld.memories.records import Memory, NewMemory, Recalled, RecallWeights
 from livingworld.relationships.records import LedgerEntry, Relationship, RelationshipChange
 from livingworld.settings import Settings
@@ -22,6 +23,7 @@ from livingworld.stories.records import Branch, CastMember, Choice, Scene, Story
 from livingworld.transaction_scope import TransactionScope
 from livingworld.turns.records import Generation, TurnInput
 from livingworld.workflows.new_state import NewState
+from livingworld.workflows.search import SearchHit
 from livingworld.workflows.turn import Turn
 from livingworld.workflows.turn_context import TurnContext
 from livingworld.worlds.records import WorldRecord
@@ -41,7 +43,10 @@ __all__ = [
     "Generation",
     "LedgerEntry",
     "LivingWorld",
+    "LoreEntry",
+    "LoreMatch",
     "Memory",
+    "NewLoreEntry",
     "NewMemory",
     "NewScene",
     "NewState",
@@ -53,6 +58,7 @@ __all__ = [
     "RelationshipChange",
     "Revision",
     "Scene",
+    "SearchHit",
     "SentenceTransformersEmbedder",
     "Settings",
     "Story",

@@ -27,6 +27,7 @@ from livingworld.transaction_scope import TransactionScope, WorldRepositories
 from livingworld.workflows.choose_generation import Generations
 from livingworld.workflows.embed_memories import MemoryEmbeddings
 from livingworld.workflows.purge_world import purge_world
+from livingworld.workflows.search import Search
 from livingworld.workflows.take_turn import Turns
 from livingworld.worlds.records import WorldRecord
 from livingworld.worlds.repository import WorldRepository
@@ -47,6 +48,8 @@ class World(WorldRepositories):
         self.turns = Turns(writers.turns)
         #: What models have answered.
         self.generations = Generations(writers.turns)
+        #: Everything that is told and known, by words.
+        self.search = Search(database, record.id)
 
     def embeddings(self, embedder: Embedder) -> EmbeddingPipeline:
         """Return the way from texts to vectors by this embedder; raises InvalidInput when its name cannot be stored.

@@ -6,6 +6,7 @@ from livingworld.database.metadata import metadata
 from livingworld.database.revisions import revisions
 from livingworld.embeddings.tables import embedding_cache
 from livingworld.facts.tables import fact_names, facts
+from livingworld.lore.tables import lore_entries
 from livingworld.memories.tables import memories, memory_embedders, memory_embedding_jobs, memory_vectors
 from livingworld.relationships.tables import relationship_changes, relationships
 from livingworld.stories.scene_tables import choices, scene_cast, scenes
@@ -22,6 +23,7 @@ __all__ = [
     "fact_names",
     "facts",
     "generations",
+    "lore_entries",
     "memories",
     "memory_embedders",
     "memory_embedding_jobs",

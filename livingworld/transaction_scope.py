@@ -9,6 +9,7 @@ from livingworld.characters.repository import CharacterRepository
 from livingworld.database.group_commit import GroupCommit
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.facts.repository import FactRepository
+from livingworld.lore.repository import LoreRepository
 from livingworld.memories.repository import MemoryRepository
 from livingworld.relationships.repository import RelationshipRepository
 from livingworld.stories.appending import AppendRequest, AppendResult
@@ -31,6 +32,7 @@ class WorldRepositories:
         self.facts = FactRepository(unit, world_id)
         self.relationships = RelationshipRepository(unit, world_id)
         self.memories = MemoryRepository(unit, world_id)
+        self.lore = LoreRepository(unit, world_id)
 
     @property
     def id(self) -> UUID:

@@ -108,16 +108,10 @@ def create_facts() -> None:
             "version",
             name=op.f("pk_facts"),
         ),
-        sa.UniqueConstraint("world_id", "subject", "attribute", "story_id", "version", name="uq_facts_version"),
+        sa.UniqueConstraint("world_id", "version", "story_id", "subject", "attribute", name="uq_facts_version"),
         schema=SCHEMA,
     )
-    op.create_index(
-        "ix_facts_coordinate",
-        "facts",
-        ["world_id", "timeline_number", "story_id", "position"],
-        unique=False,
-        schema=SCHEMA,
-    )
+    op.create_index("ix_facts_scene", "facts", ["world_id", "scene_number", "story_id"], unique=False, schema=SCHEMA)
     op.create_index(
         "ix_facts_shelved_in",
         "facts",

@@ -141,14 +141,14 @@ def create_relationship_changes() -> None:
             name=op.f("pk_relationship_changes"),
         ),
         sa.UniqueConstraint(
-            "world_id", "source_id", "target_id", "story_id", "version", name="uq_relationship_changes_version"
+            "world_id", "version", "story_id", "source_id", "target_id", name="uq_relationship_changes_version"
         ),
         schema=SCHEMA,
     )
     op.create_index(
-        "ix_relationship_changes_coordinate",
+        "ix_relationship_changes_scene",
         "relationship_changes",
-        ["world_id", "timeline_number", "story_id", "position"],
+        ["world_id", "scene_number", "story_id"],
         unique=False,
         schema=SCHEMA,
     )

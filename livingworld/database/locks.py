@@ -39,6 +39,7 @@ class LockKind(IntEnum):
     SCRIPT = 11
     MODEL = 12
     CYCLE = 13
+    LORE = 14
 
 
 def lock_key(kind: LockKind, world_id: UUID, name: str) -> int:

@@ -39,7 +39,7 @@ revisions = Table(
     Column("content", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     ForeignKeyConstraint(["world_id"], [f"{SCHEMA}.worlds.world_id"], ondelete="CASCADE"),
-    CheckConstraint("entity IN ('story', 'scene', 'character')", name="entity_known"),
+    CheckConstraint("entity IN ('story', 'scene', 'character', 'lore')", name="entity_known"),
     CheckConstraint("(entity = 'scene') = (scene_number > 0)", name="scene_number_for_scenes"),
     CheckConstraint("version > 0", name="version_positive"),
 )

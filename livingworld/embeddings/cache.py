@@ -10,13 +10,17 @@ from itertools import chain
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, any_, cast, select
-from sqlalchemy.dialects.postgresql import ARRAY
-
 from livingworld.database.transaction import Transaction, UnitOfWork
-from livingworld.embeddings.tables import embedding_cache
 from livingworld.vectors import Vector
 
+# Each by its key: for a list of digests a planner without statistics reads the whole world instead.
+_FIND: Final = """
+    SELECT asked.digest, known.vector FROM unnest($3::bytea[]) AS asked (digest)
+    CROSS JOIN LATERAL (
+        SELECT c.vector FROM livingworld.embedding_cache AS c
+        WHERE c.world_id = $1 AND c.embedder = $2 AND c.digest = asked.digest OFFSET 0
+    ) AS known
+"""
 _KEEP: Final = files(__package__).joinpath("keep_vectors.sql").read_text()
 
 
@@ -53,12 +57,8 @@ class EmbeddingCache:
 
 
 async def _find(world_id: UUID, embedder: str, digests: list[bytes], tx: Transaction) -> dict[bytes, Vector]:
-    statement = select(embedding_cache.c.digest, embedding_cache.c.vector).where(
-        embedding_cache.c.world_id == world_id,
-        embedding_cache.c.embedder == embedder,
-        embedding_cache.c.digest == any_(cast(digests, ARRAY(LargeBinary))),
-    )
-    return {bytes(row.digest): tuple(row.vector) for row in await tx.execute(statement)}
+    rows = await tx.execute_text(_FIND, (world_id, embedder, digests))
+    return {bytes(row.digest): tuple(row.vector) for row in rows}
 
 
 async def _keep(values: tuple[object, ...], tx: Transaction) -> None:

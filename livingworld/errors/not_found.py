@@ -41,5 +41,9 @@ class GenerationNotFound(NotFound):
     """There is no such generation in this world."""
 
 
+class LoreEntryNotFound(NotFound):
+    """There is no such lore entry in this world, or it was removed."""
+
+
 class MemoryNotFound(NotFound):
     """There is no such memory on this path, or the character does not know it."""

@@ -61,9 +61,10 @@ facts = Table(
     ForeignKeyConstraint(_FACT, [f"{SCHEMA}.fact_names.{name}" for name in _FACT], ondelete="CASCADE"),
     CheckConstraint("position >= 0 AND (position = 0) = (scene_number = 0)", name="coordinate_fits"),
     CheckConstraint("version >= 1", name="version_positive"),
-    # No two values of a fact have one version, whatever path they are on.
-    UniqueConstraint("world_id", "subject", "attribute", "story_id", "version", name="uq_facts_version"),
+    # No two values of a fact have one version, whatever path they are on. The version stands second, so that the index
+    # serves nobody who asks for the values on a path.
+    UniqueConstraint("world_id", "version", "story_id", "subject", "attribute", name="uq_facts_version"),
 )
-# What hangs on a scene.
-Index("ix_facts_coordinate", facts.c.world_id, facts.c.timeline_number, facts.c.story_id, facts.c.position)
+# What hangs on a scene. By its number: an index on the coordinate would look to the planner like the primary key.
+Index("ix_facts_scene", facts.c.world_id, facts.c.scene_number, facts.c.story_id)
 Index("ix_facts_shelved_in", facts.c.world_id, facts.c.shelved_in, postgresql_where=facts.c.shelved_in.is_not(None))

@@ -104,6 +104,7 @@ Index(
     memories.c.shelved_in,
     postgresql_where=memories.c.shelved_in.is_not(None),
 )
+Index("ix_memories_words", func.to_tsvector(text("'simple'"), memories.c.content), postgresql_using="gin")
 # For the foreign keys.
 Index(
     "ix_memories_consolidated_into",

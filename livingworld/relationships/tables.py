@@ -93,18 +93,18 @@ relationship_changes = Table(
     CheckConstraint("version >= 1 AND changes >= 0", name="counts_fit"),
     CheckConstraint(f"char_length(kind_given) <= {MAX_LABEL_CHARACTERS}", name="kind_length"),
     CheckConstraint(f"char_length(reason) <= {MAX_DESCRIPTION_CHARACTERS}", name="reason_length"),
-    # No two changes of a relationship have one version, whatever path they are on.
+    # No two changes of a relationship have one version, whatever path they are on. The version stands second, so that
+    # the index serves nobody who asks for the changes on a path.
     UniqueConstraint(
-        "world_id", "source_id", "target_id", "story_id", "version", name="uq_relationship_changes_version"
+        "world_id", "version", "story_id", "source_id", "target_id", name="uq_relationship_changes_version"
     ),
 )
-# What hangs on a scene.
+# What hangs on a scene. By its number: an index on the coordinate would look to the planner like the primary key.
 Index(
-    "ix_relationship_changes_coordinate",
+    "ix_relationship_changes_scene",
     relationship_changes.c.world_id,
-    relationship_changes.c.timeline_number,
+    relationship_changes.c.scene_number,
     relationship_changes.c.story_id,
-    relationship_changes.c.position,
 )
 Index(
     "ix_relationship_changes_shelved_in",

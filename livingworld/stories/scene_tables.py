@@ -13,6 +13,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -81,6 +82,13 @@ Index(
     scenes.c.parent_scene_number,
     scenes.c.chosen_choice,
     postgresql_where=scenes.c.parent_scene_number.is_not(None),
+)
+
+# The words of a scene, of the beginning of a very long one: a tsvector holds 1 MB at most.
+Index(
+    "ix_scenes_words",
+    func.to_tsvector(text("'simple'"), func.left(scenes.c.content, text("100000"))),
+    postgresql_using="gin",
 )
 
 choices = Table(

@@ -119,7 +119,7 @@ BEGIN
         WHERE b.world_id = in_world_id AND b.story_id = in_story_id AND b.head_scene_number = target.scene_number
             AND b.branch_number <> branch.branch_number
     ) THEN
-        PERFORM livingworld.shelve_state_v1(in_world_id, in_story_id, target.timeline_number, target.position, (
+        PERFORM livingworld.shelve_state_v1(in_world_id, in_story_id, target.scene_number, (
             SELECT g.generation_id FROM livingworld.generations g
             WHERE g.world_id = in_world_id AND g.story_id = in_story_id AND g.scene_number = target.scene_number
         ));

@@ -34,8 +34,8 @@ BEGIN
     -- What came before may have changed meanwhile.
     FOR pair IN
         SELECT DISTINCT c.source_id, c.target_id FROM livingworld.relationship_changes c
-        WHERE c.world_id = in_world_id AND c.timeline_number = scene.timeline_number AND c.story_id = in_story_id
-            AND c.position = scene.position AND c.shelved_in IS NULL
+        WHERE c.world_id = in_world_id AND c.scene_number = in_scene_number AND c.story_id = in_story_id
+            AND c.shelved_in IS NULL
     LOOP
         PERFORM livingworld.refold_relationship_v1(
             in_world_id, in_story_id, pair.source_id, pair.target_id, scene.timeline_number, scene.position, in_scene_number

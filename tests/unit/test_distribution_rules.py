@@ -60,7 +60,7 @@ FUNCTIONS = {
     "memories/visible_memories_v1.sql": 1,
     "memories/write_memories_v1.sql": 6,
     "workflows/commit_turn_with_state_v1.sql": 5,
-    "workflows/shelve_state_v1.sql": 3,
+    "workflows/shelve_state_v1.sql": 4,
     "workflows/unshelve_state_v1.sql": 6,
 }
 

@@ -1,0 +1,57 @@
+"""Which keys occur in a text: pure, no I/O."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+
+class SearchedText:
+    """A text in the two spellings that keys are looked for in."""
+
+    def __init__(self, text: str) -> None:
+        self._exact = _composed(text)
+        self._folded = _folded(text)
+
+    def longest_key(self, keys: Iterable[str], *, case_sensitive: bool) -> str | None:
+        """Return the longest of the keys that occurs as whole words, the first of equally long ones, or None."""
+        found = [key for key in keys if self._has(key, case_sensitive=case_sensitive)]
+        return max(found, key=len, default=None)
+
+    def _has(self, key: str, *, case_sensitive: bool) -> bool:
+        if case_sensitive:
+            return _occurs(_composed(key).strip(), self._exact)
+        return _occurs(_folded(key).strip(), self._folded)
+
+
+def order_of_match(key: str, book: str, position: int, lore_id: object) -> tuple[object, ...]:
+    """Return where a match stands: the longest key first, then book, position and id."""
+    return (-len(key), book, position, str(lore_id))
+
+
+def _occurs(key: str, text: str) -> bool:
+    """Return whether the key stands in the text with no letter, digit or mark of a word going on at its ends."""
+    begin = text.find(key) if key else -1
+    while begin >= 0:
+        end = begin + len(key)
+        if not (_goes_on(text[begin - 1 : begin], key[0]) or _goes_on(text[end : end + 1], key[-1])):
+            return True
+        begin = text.find(key, begin + 1)
+    return False
+
+
+def _goes_on(neighbour: str, edge: str) -> bool:
+    return _is_of_a_word(neighbour) and _is_of_a_word(edge)
+
+
+def _is_of_a_word(character: str) -> bool:
+    return character != "" and (character.isalnum() or character == "_" or unicodedata.category(character)[0] == "M")
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _folded(text: str) -> str:
+    """Spell a text so that case makes no difference; twice, since folding can take a letter apart."""
+    return _composed(_composed(text).casefold())
