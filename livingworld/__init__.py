@@ -4,6 +4,8 @@ from livingworld.app import LivingWorld, World
 from livingworld.characters.records import Character
 from livingworld.database.keyset import Page
 from livingworld.database.revisions import Revision
+from livingworld.documents.merge import Strategies, Strategy
+from livingworld.documents.records import ABSENT, Absent, Document, MergeConflict, MergeResult
 from livingworld.settings import Settings
 from livingworld.stories.new_scene import NewScene
 from livingworld.stories.records import Branch, CastMember, Choice, Scene, Story, StoryHead, TreeScene
@@ -14,12 +16,17 @@ from livingworld.workflows.turn_context import TurnContext
 from livingworld.worlds.records import WorldRecord
 
 __all__ = [
+    "ABSENT",
+    "Absent",
     "Branch",
     "CastMember",
     "Character",
     "Choice",
+    "Document",
     "Generation",
     "LivingWorld",
+    "MergeConflict",
+    "MergeResult",
     "NewScene",
     "Page",
     "Revision",
@@ -27,6 +34,8 @@ __all__ = [
     "Settings",
     "Story",
     "StoryHead",
+    "Strategies",
+    "Strategy",
     "TransactionScope",
     "TreeScene",
     "Turn",

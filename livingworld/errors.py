@@ -105,6 +105,10 @@ class CharacterNotFound(NotFound):
     """There is no such character in this world."""
 
 
+class DocumentNotFound(NotFound):
+    """There is no such document in this world, or it has no such version."""
+
+
 class GenerationNotFound(NotFound):
     """There is no such generation in this world."""
 
@@ -185,6 +189,17 @@ class Fenced(Conflict):
 
 class GenerationIncomplete(Conflict):
     """The generation was never parsed into a scene, so it cannot become one."""
+
+
+class NotCountable(Conflict):
+    """What is stored there is no number, or the sum does not fit into 64 bits; nothing was written."""
+
+
+class NotMergeable(Conflict):
+    """The document is no JSON object at one of the versions to merge; nothing was written."""
+
+    #: The version that is none.
+    version: int
 
 
 class SceneNumberConflict(Conflict):

@@ -4,6 +4,7 @@ from livingworld.characters.tables import character_names, characters
 from livingworld.database.idempotency import request_keys
 from livingworld.database.metadata import metadata
 from livingworld.database.revisions import revisions
+from livingworld.documents.tables import document_versions, documents
 from livingworld.stories.scene_tables import choices, scene_cast, scenes
 from livingworld.stories.tables import branches, stories, timeline_lineage, timelines
 from livingworld.turns.tables import generations, turn_leases, turn_waiters, turns
@@ -14,6 +15,8 @@ __all__ = [
     "character_names",
     "characters",
     "choices",
+    "document_versions",
+    "documents",
     "generations",
     "metadata",
     "request_keys",

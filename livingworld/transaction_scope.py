@@ -8,6 +8,7 @@ from livingworld.characters.cast_names import WorldCastNames
 from livingworld.characters.repository import CharacterRepository
 from livingworld.database.group_commit import GroupCommit
 from livingworld.database.transaction import Transaction, UnitOfWork
+from livingworld.documents.repository import DocumentRepository
 from livingworld.stories.appending import AppendRequest, AppendResult
 from livingworld.stories.branch_repository import BranchRepository
 from livingworld.stories.repository import StoryRepository
@@ -25,6 +26,7 @@ class WorldRepositories:
         self.stories = StoryRepository(unit, world_id, appender)
         self.branches = BranchRepository(unit, world_id)
         self.characters = CharacterRepository(unit, world_id)
+        self.documents = DocumentRepository(unit, world_id)
 
     @property
     def id(self) -> UUID:

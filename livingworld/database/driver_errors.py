@@ -79,6 +79,7 @@ _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
     "pk_scenes": errors.SceneNumberConflict,
     "fk_stories_world_id": errors.WorldNotFound,
     "fk_characters_world_id": errors.WorldNotFound,
+    "fk_documents_world_id": errors.WorldNotFound,
     "fk_request_keys_world_id": errors.WorldNotFound,
     "fk_character_names_world_id_character_id": errors.CharacterNotFound,
     "fk_scene_cast_world_id_character_id": errors.CharacterNotFound,
