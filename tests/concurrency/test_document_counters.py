@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
+from sqlalchemy import text
 
 from livingworld import ABSENT, Document, LivingWorld, World
 from livingworld.errors import NotCountable
-from livingworld.testing.staged_races import connected
-from tests.concurrency.staging import kinds, race, same_world
+from livingworld.testing.staged_races import connected, until_blocked
+from tests.concurrency.staging import deadlocks, kinds, race, same_world
 from tests.concurrency.test_document_races import MAKE_IT, THE_DOCUMENT, kept
 
 TASKS = 50
@@ -82,13 +86,18 @@ async def test_of_many_that_expect_nothing_one_makes_it(database_url: str, world
     assert (await world.documents.read("door")).version == 1
 
 
-async def test_a_purge_waits_for_a_document_that_is_held_and_then_leaves_none(
+async def test_a_purge_lets_a_writer_finish_who_has_a_document_and_makes_another(
     database_url: str, livingworld: LivingWorld, world: World
 ) -> None:
-    await world.documents.increment("sum")
-    (result,) = await race(
-        database_url, THE_DOCUMENT, [world.id, "sum"], [livingworld.worlds.purge(world.id)], blocked=1
-    )
+    await world.documents.increment("a")
+    async with connected(database_url) as observer, world.transaction() as tx:
+        await tx.documents.increment("a")
+        transaction: Any = tx.documents._unit
+        pid = await transaction.scalar(text("SELECT pg_backend_pid()"))
+        purge = asyncio.create_task(livingworld.worlds.purge(world.id))
+        await until_blocked(observer, by=pid)
+        await tx.documents.increment("b")
+    await purge
 
-    assert result is None
-    assert await world.documents.find("sum") is None
+    assert (await world.documents.list()).items == ()
+    assert await deadlocks(database_url) == 0

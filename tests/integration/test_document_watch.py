@@ -22,6 +22,21 @@ def watching(world: World, key: str, after_version: int = 0) -> aclosing[AsyncGe
     return aclosing(cast("AsyncGenerator[Document, Any]", documents))
 
 
+def report_looks(world: World) -> asyncio.Event:
+    """Return what is set as soon as somebody has looked for a document."""
+    looked = asyncio.Event()
+    documents: Any = world.documents
+    find = documents._find
+
+    async def look(statement: object) -> object:
+        found = await find(statement)
+        looked.set()
+        return found
+
+    documents._find = look
+    return looked
+
+
 async def test_a_change_in_another_process_wakes_by_notification_alone(database_url: str, world: World) -> None:
     async with (
         same_world(database_url, world.id, pools=2, **NEVER) as (here, there),
@@ -44,12 +59,15 @@ async def test_a_change_in_another_process_wakes_by_notification_alone(database_
 
 
 async def test_a_change_that_nobody_tells_is_found_by_polling(database_url: str, world: World) -> None:
+    deaf = {"behind_pooler": True, "poll_interval": 0.05}  # no connection of its own listens
     async with (
-        same_world(database_url, world.id, pools=1, poll_interval=0.05) as (here,),
+        same_world(database_url, world.id, pools=1, **deaf) as (here,),
         watching(here, "bell") as documents,
         asyncio.timeout(PATIENCE_SECONDS),
     ):
+        looked = report_looks(here)
         next_one = asyncio.create_task(anext(documents))
+        await looked.wait()
         async with world.transaction() as tx:
             await tx.documents.increment("bell")
         assert (await next_one).value == 1
@@ -80,7 +98,9 @@ async def test_versions_that_are_known_are_not_told(world: World) -> None:
     async with watching(world, "bell", after_version=1) as documents:
         assert (await anext(documents)).version == 2
     async with watching(world, "bell", after_version=2) as documents, asyncio.timeout(PATIENCE_SECONDS):
+        looked = report_looks(world)
         next_one = asyncio.create_task(anext(documents))
+        await looked.wait()
         await world.documents.increment("bell")
         assert (await next_one).version == 3
 
