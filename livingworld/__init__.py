@@ -4,6 +4,8 @@ from livingworld.app import LivingWorld, World
 from livingworld.characters.records import Character
 from livingworld.database.keyset import Page
 from livingworld.database.revisions import Revision
+from livingworld.documents.merge import Strategies, Strategy
+from livingworld.documents.records import ABSENT, Absent, Document, MergeConflict, MergeResult
 from livingworld.embeddings.dispatch import DispatchPolicy
 from livingworld.embeddings.dispatcher import EmbedderDispatcher
 from livingworld.embeddings.embedder import Embedder
@@ -29,12 +31,15 @@ from livingworld.workflows.turn_context import TurnContext
 from livingworld.worlds.records import WorldRecord
 
 __all__ = [
+    "ABSENT",
     "RETRACTED",
+    "Absent",
     "Branch",
     "CastMember",
     "Character",
     "Choice",
     "DispatchPolicy",
+    "Document",
     "Embedded",
     "Embedder",
     "EmbedderDispatcher",
@@ -46,6 +51,8 @@ __all__ = [
     "LoreEntry",
     "LoreMatch",
     "Memory",
+    "MergeConflict",
+    "MergeResult",
     "NewLoreEntry",
     "NewMemory",
     "NewScene",
@@ -63,6 +70,8 @@ __all__ = [
     "Settings",
     "Story",
     "StoryHead",
+    "Strategies",
+    "Strategy",
     "TransactionScope",
     "TreeScene",
     "Turn",

@@ -29,6 +29,7 @@ from livingworld.workflows.embed_memories import MemoryEmbeddings
 from livingworld.workflows.purge_world import purge_world
 from livingworld.workflows.search import Search
 from livingworld.workflows.take_turn import Turns
+from livingworld.workflows.watch_document import WatchedDocuments
 from livingworld.worlds.records import WorldRecord
 from livingworld.worlds.repository import WorldRepository
 
@@ -44,6 +45,11 @@ class World(WorldRepositories):
         self._writers = writers
         #: The world as it was when this object was made.
         self.record = record
+        shared = writers.turns
+        #: Versioned state of the whole world, which can be watched.
+        self.documents: WatchedDocuments = WatchedDocuments(
+            database, record.id, shared.notifications, shared.poll_interval
+        )
         #: One generation at a time on each branch.
         self.turns = Turns(writers.turns)
         #: What models have answered.

@@ -4,6 +4,7 @@ from livingworld.characters.tables import character_names, characters
 from livingworld.database.idempotency import request_keys
 from livingworld.database.metadata import metadata
 from livingworld.database.revisions import revisions
+from livingworld.documents.tables import document_versions, documents
 from livingworld.embeddings.tables import embedding_cache
 from livingworld.facts.tables import fact_names, facts
 from livingworld.lore.tables import lore_entries
@@ -19,6 +20,8 @@ __all__ = [
     "character_names",
     "characters",
     "choices",
+    "document_versions",
+    "documents",
     "embedding_cache",
     "fact_names",
     "facts",

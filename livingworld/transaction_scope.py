@@ -8,6 +8,7 @@ from livingworld.characters.cast_names import WorldCastNames
 from livingworld.characters.repository import CharacterRepository
 from livingworld.database.group_commit import GroupCommit
 from livingworld.database.transaction import Transaction, UnitOfWork
+from livingworld.documents.repository import DocumentRepository
 from livingworld.facts.repository import FactRepository
 from livingworld.lore.repository import LoreRepository
 from livingworld.memories.repository import MemoryRepository
@@ -33,6 +34,7 @@ class WorldRepositories:
         self.relationships = RelationshipRepository(unit, world_id)
         self.memories = MemoryRepository(unit, world_id)
         self.lore = LoreRepository(unit, world_id)
+        self.documents = DocumentRepository(unit, world_id)
 
     @property
     def id(self) -> UUID:

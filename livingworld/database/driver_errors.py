@@ -79,6 +79,7 @@ _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
     "pk_scenes": errors.SceneNumberConflict,
     "fk_stories_world_id": errors.WorldNotFound,
     "fk_characters_world_id": errors.WorldNotFound,
+    "fk_documents_world_id": errors.WorldNotFound,
     "fk_request_keys_world_id": errors.WorldNotFound,
     "fk_lore_entries_world_id": errors.WorldNotFound,
     "fk_embedding_cache_world_id": errors.WorldNotFound,

@@ -82,6 +82,17 @@ class GenerationIncomplete(Conflict):
     """The generation was never parsed into a scene, so it cannot become one."""
 
 
+class NotCountable(Conflict):
+    """What is stored there is no number, or the sum does not fit into 64 bits; nothing was written."""
+
+
+class NotMergeable(Conflict):
+    """The document is no JSON object at one of the versions to merge; nothing was written."""
+
+    #: The version that is none.
+    version: int
+
+
 class SameCharacter(Conflict):
     """Two names of a relationship belong to one character."""
 

@@ -41,6 +41,10 @@ class GenerationNotFound(NotFound):
     """There is no such generation in this world."""
 
 
+class DocumentNotFound(NotFound):
+    """There is no such document in this world, or it has no such version."""
+
+
 class LoreEntryNotFound(NotFound):
     """There is no such lore entry in this world, or it was removed."""
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import event
 
 from livingworld import (
+    ABSENT,
     LivingWorld,
     NewMemory,
     NewScene,
@@ -132,6 +133,28 @@ async def use_embeddings(world: World) -> None:
         await world.embeddings(HashingEmbedder()).embed(["The lantern.", "The boat."])
 
 
+async def use_documents(world: World) -> None:
+    """Call every method of documents."""
+    documents = world.documents
+    await documents.compare_and_set("a", {}, expected_version=0)
+    await documents.compare_and_set("a", {}, expected_version=1)
+    await documents.update("a", lambda value: value)
+    await documents.update("b", lambda value: value, default=1)
+    await documents.increment("b")
+    await documents.increment("a", field="gold")
+    for expected in (ABSENT, 1):
+        await documents.set_if("c", 1, expected=expected)
+        await documents.set_if("a", 1, expected=expected, field="gold")
+    await documents.merge("a", base_version=1, changes={"x": 1}, strategy="manual")
+    await documents.read("a")
+    await documents.find("a")
+    await documents.at("a", 1)
+    await documents.history("a", after="1")
+    await documents.list(prefix="a", after="a")
+    async for _ in documents.watch("a"):
+        break
+
+
 async def use_characters_and_transactions(livingworld: LivingWorld, world: World) -> None:
     """Call every method of characters and transactions, and the purges."""
     story = await world.stories.create("The Causeway")
@@ -165,6 +188,7 @@ async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: Li
     await use_turns_and_branches(world)
     await use_world_state(world)
     await use_embeddings(world)
+    await use_documents(world)
     await use_characters_and_transactions(livingworld, world)
 
     ours = {statement for statement in sent if "livingworld." in statement}
