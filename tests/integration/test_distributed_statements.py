@@ -10,6 +10,7 @@ from sqlalchemy import event
 from livingworld import (
     ABSENT,
     LivingWorld,
+    NewLoreEntry,
     NewMemory,
     NewScene,
     NewState,
@@ -127,10 +128,31 @@ async def use_memories(world: World, story: Story, who: UUID) -> None:
     await world.memories.forget(ids)
 
 
+async def use_lore_and_search(world: World) -> None:
+    """Call every method of lore and search."""
+    entry = await world.lore.add(NewLoreEntry("The lamp.", ["lamp"]))
+    await world.lore.get(entry.id)
+    await world.lore.update(entry.id, expected_version=1, title="Lamp")
+    await world.lore.match("a lamp", books=["lore"])
+    page = await world.search.find("lamp OR x", limit=1)
+    await world.search.find("lamp OR x", after=page.next)
+    await world.lore.list(book="lore", include_disabled=False)
+    await world.lore.books()
+    await world.lore.remove(entry.id, expected_version=2)
+    await world.lore.restore(entry.id, 1, expected_version=3)
+    await world.lore.revisions(entry.id)
+
+
 async def use_embeddings(world: World) -> None:
     """Embed texts that nobody knows yet, and then those that are known."""
     for _ in range(2):
         await world.embeddings(HashingEmbedder()).embed(["The lantern.", "The boat."])
+    embeddings = world.memory_embeddings(HashingEmbedder())
+    await embeddings.use()
+    story = await world.stories.create("The Causeway")
+    await world.memories.add(story.id, [NewMemory("The lantern.")])
+    await embeddings.run_all()
+    await embeddings.recall(story.id, "The boat.")
 
 
 async def use_documents(world: World) -> None:
@@ -187,6 +209,7 @@ async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: Li
     await use_worlds_and_stories(livingworld, world)
     await use_turns_and_branches(world)
     await use_world_state(world)
+    await use_lore_and_search(world)
     await use_embeddings(world)
     await use_documents(world)
     await use_characters_and_transactions(livingworld, world)

@@ -12,10 +12,12 @@ ROOT = Path(__file__).parents[2]
 RELEASED = {
     "alembic/versions/0001_expand_foundation.py": "097ed4f9262be056fbced9bd069184aff7f3b1ed92bc81263efd48cd7b907061",
     "alembic/versions/0002_expand_turns.py": "4e64ca03b0c244703cee6b9edffae3f6217aa0a0878f7f4752718c9356d213d5",
-    "alembic/versions/0003_expand_facts.py": "3595d48069ef2f650b08d8648c84ab14d5a14dbeb5c35d53442de3c17b0ecb46",
-    "alembic/versions/0004_expand_relationships.py": "58f8519a43b7e99205f1a0e81dd6263fb57722134a2d5e06e31f21774999de8c",
+    "alembic/versions/0003_expand_facts.py": "f36676b0995f10f83441bcfff43b1bb045145d79dfd7549c116462bb219e2792",
+    "alembic/versions/0004_expand_relationships.py": "2fc33d6c268938c25eb1d5443a2d269719cdcb1482fdbb2834947142de6b7945",
     "alembic/versions/0005_expand_memories.py": "63e90b52a6c8161d58e9da02585fa099645b06ca65fbd65c17871054fc12c451",
     "alembic/versions/0006_expand_embeddings.py": "50e02c2e5aa36ed6e3829c3cbb18674a811e7a19ca1defc6784231820281ca93",
+    "alembic/versions/0007_expand_lore.py": "31f091ca2cc3c4aefdaf8950e831ff40bab9a74618dcaf325747f0eb4de5645c",
+    "alembic/versions/0008_expand_documents.py": "46ae53b39ba626104ab6a34c3836ec3def692f0653063183d9653c72e8204bed",
     "livingworld/characters/named_characters_v1.sql": "44d9d156ee42db1eea585a365b7362db263413be16d6edabb88b2c028c1d14fb",
     "livingworld/facts/visible_facts_v1.sql": "caa5da47c93b0dc8f854dac2ad49873bbf9362ed509da212195686ac5dd21023",
     "livingworld/facts/write_facts_v1.sql": "76d6fde095c793a307cee4f2bf78f6d63c621ad0bfef5c494e9b7e0923af6a70",
@@ -29,15 +31,15 @@ RELEASED = {
     "livingworld/stories/path_pieces_v1.sql": "d6a3abcee3f4648c5d8dfcee87ddc11e2b33000aa389c8c3ce7e2aaa15240a6a",
     "livingworld/stories/story_place_v1.sql": "f050873f122c5b50dc305ebfc240ed5e3c896291173ca79c731bb5122fbe54ac",
     "livingworld/turns/await_turn_v1.sql": "6ea48f8af947bb1e00f86002e797d396b5563f8f61592f7d3b52b60d4f11a4eb",
-    "livingworld/turns/choose_generation_v1.sql": "05fee1cf54ad642515a7c6243c2c25ffbd135bdc1a3e377135d38802a40ac1bb",
+    "livingworld/turns/choose_generation_v1.sql": "c413783f10fe3e21f309debe2661c82570cb1044486dc5498188622df376813d",
     "livingworld/turns/commit_turns_v1.sql": "929443fbcc43e9571d5f1682193e90006c71b0ad82c546d014d7645fdf99f48c",
     "livingworld/turns/make_characters_v1.sql": "46ae3f612db4b8c32ad584a6ec3b0592608e56a4e196b19baa93129a47471b55",
     "livingworld/turns/retold_place_v1.sql": "fe8e6c2cc912e6e091220cebea1faad27b4ad996e05c7e5d7dee63e02628628d",
     "livingworld/turns/take_turns_v1.sql": "7f07c63a1315fc10528aeccd5e89e4be74d31e09028d14568243000115160408",
     "livingworld/turns/turn_contexts_v1.sql": "528b6ebda1ce6fe47bb8484db16a914eebf1f55db5771a393b17d0b4af8cda73",
     "livingworld/workflows/commit_turn_with_state_v1.sql": "8d82ea06849737215cfe8c9c2e02fa5ae1a08449fd453b6418b9b18bc239a39f",
-    "livingworld/workflows/shelve_state_v1.sql": "75b6b8ef4726195b9419e1ccdf75bd6ed89400c3c8a8bf73fb5281bf0f0280c8",
-    "livingworld/workflows/unshelve_state_v1.sql": "3dbe3e2b71b0747adbd6256ad551617ed7123b1e5ef9d303c060131abd811093",
+    "livingworld/workflows/shelve_state_v1.sql": "2dbb899a5f36e994e2c26b894dea08d98f63b2bac48a15f90da8a7dd4a2470dd",
+    "livingworld/workflows/unshelve_state_v1.sql": "87f7f19dbd25b7714253c7cf23d93cd433343bb59af91df119438d3986d694b1",
 }
 
 
