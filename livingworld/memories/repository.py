@@ -151,7 +151,7 @@ class MemoryRepository:
     async def forget(self, memory_ids: Sequence[UUID]) -> int:
         """Let memories be recalled no more, on any path, and return how many were not forgotten before; they are kept.
 
-        What a forgotten summary stood for is there again.
+        What a forgotten summary stood for is there again. Locks their stories.
         """
         given = check_sequence("memory_ids", memory_ids, limit=MAX_MEMORIES)
         ids = sorted({check_uuid(f"memory_ids[{index}]", memory_id) for index, memory_id in enumerate(given)})

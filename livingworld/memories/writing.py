@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, func, select, update
 
 from livingworld.database.coordinates import Place
+from livingworld.database.locks import LockKind, lock_row
 from livingworld.database.metadata import metadata
 from livingworld.database.transaction import Transaction
 from livingworld.errors import AlreadyConsolidated, CharacterNotFound, DimensionMismatch, MemoryNotFound
@@ -71,10 +72,12 @@ async def consolidate(
 
 
 async def forget(tx: Transaction, world_id: UUID, ids: Sequence[UUID]) -> int:
-    """Mark memories as forgotten, in the order of their ids, and return how many were not before."""
+    """Mark memories as forgotten and return how many were not before; locks their stories."""
     own = (memories.c.world_id == world_id, memories.c.memory_id.in_(ids), memories.c.forgotten_at.is_(None))
-    locked = select(memories.c.memory_id).where(*own).order_by(memories.c.memory_id).with_for_update(key_share=True)
-    await tx.execute(locked)
+    concerned = await tx.execute(select(memories.c.story_id).where(*own).distinct())
+    stories = metadata.tables["livingworld.stories"]
+    for story_id in sorted(UUID(int=row.story_id.int) for row in concerned):
+        await lock_row(tx, LockKind.STORY, stories, {"world_id": world_id, "story_id": story_id})
     return (await tx.execute(update(memories).where(*own).values(forgotten_at=func.now()))).rowcount
 
 
