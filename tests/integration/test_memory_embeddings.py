@@ -98,6 +98,24 @@ async def test_another_embedder_takes_over_when_every_memory_has_its_vector(
     assert len(await after.recall(story.id, "calls")) == 4
 
 
+async def test_nobody_takes_over_while_another_process_still_embeds(
+    database_url: str, world: World, story: Story
+) -> None:
+    await remember(world, story, *TEXTS)
+    await world.memory_embeddings(Named("old")).use()
+    new = world.memory_embeddings(Named("new"))
+    await new.use()
+    await new.run_once(limit=2)
+    claimed = "UPDATE livingworld.memory_embedding_jobs SET claimed_until = now() + interval '1 hour' RETURNING 1"
+    await rows(database_url, claimed)
+
+    assert await new.run_once() == 0
+    assert await rows(database_url, "SELECT embedder FROM livingworld.memory_embedders") == [("old",)]
+    await rows(database_url, claimed.replace("+", "-"))
+    assert await new.run_all() == 1
+    assert await rows(database_url, "SELECT embedder FROM livingworld.memory_embedders") == [("new",)]
+
+
 async def test_what_cannot_be_embedded_is_put_off_and_the_rest_is_not(
     database_url: str, world: World, story: Story
 ) -> None:
