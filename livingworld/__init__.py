@@ -16,6 +16,7 @@ from livingworld.embeddings.records import Embedded
 from livingworld.embeddings.sentence_transformers import SentenceTransformersEmbedder
 from livingworld.facts.new_facts import RETRACTED
 from livingworld.facts.records import Fact
+from livingworld.locks.leases import HeldLease
 from livingworld.lore.records import LoreEntry, LoreMatch, NewLoreEntry
 from livingworld.memories.records import Memory, NewMemory, Recalled, RecallWeights
 from livingworld.relationships.records import LedgerEntry, Relationship, RelationshipChange
@@ -46,6 +47,7 @@ __all__ = [
     "EmbeddingPipeline",
     "Fact",
     "Generation",
+    "HeldLease",
     "LedgerEntry",
     "LivingWorld",
     "LoreEntry",

@@ -54,6 +54,8 @@ class World(WorldRepositories):
         self.turns = Turns(writers.turns)
         #: What models have answered.
         self.generations = Generations(writers.turns)
+        #: The right to do something for longer than a transaction.
+        self.leases = writers.leases
         #: Everything that is told and known, by words.
         self.search = Search(database, record.id)
 

@@ -16,6 +16,7 @@ from livingworld.database.engine import Revive, create_engine, listening_connect
 from livingworld.database.group_commit import GroupCommit
 from livingworld.database.notifications import Notifications
 from livingworld.embeddings.pipeline import EmbeddingServices
+from livingworld.locks.leases import Leases
 from livingworld.settings import Settings
 from livingworld.stories.appending import append_together
 from livingworld.turns.committing import commit_together
@@ -85,6 +86,7 @@ class WorldWriters:
         commits = GroupCommit(process.database, world_id, commit_together)
         self._all = (self.appends, takes, commits)
         self.embeddings = process.embeddings(world_id)
+        self.leases = Leases(process.database, process.background, world_id, process.tasks, process.notifications)
         self.turns = TurnServices(
             world_id=world_id,
             unit=process.database,

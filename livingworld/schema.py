@@ -7,6 +7,7 @@ from livingworld.database.revisions import revisions
 from livingworld.documents.tables import document_versions, documents
 from livingworld.embeddings.tables import embedding_cache
 from livingworld.facts.tables import fact_names, facts
+from livingworld.locks.tables import leases
 from livingworld.lore.tables import lore_entries
 from livingworld.memories.tables import memories, memory_embedders, memory_embedding_jobs, memory_vectors
 from livingworld.relationships.tables import relationship_changes, relationships
@@ -26,6 +27,7 @@ __all__ = [
     "fact_names",
     "facts",
     "generations",
+    "leases",
     "lore_entries",
     "memories",
     "memory_embedders",

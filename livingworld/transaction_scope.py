@@ -10,6 +10,8 @@ from livingworld.database.group_commit import GroupCommit
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.documents.repository import DocumentRepository
 from livingworld.facts.repository import FactRepository
+from livingworld.locks.leases import HeldLease
+from livingworld.locks.transaction_locks import TransactionLocks
 from livingworld.lore.repository import LoreRepository
 from livingworld.memories.repository import MemoryRepository
 from livingworld.relationships.repository import RelationshipRepository
@@ -47,3 +49,9 @@ class TransactionScope(WorldRepositories):
 
     def __init__(self, transaction: Transaction, world_id: UUID) -> None:
         super().__init__(transaction, world_id)
+        self._transaction = transaction
+        self.locks = TransactionLocks(transaction, world_id)
+
+    async def prove(self, lease: HeldLease) -> None:
+        """Prove that a lease is still held, until this transaction ends; call it first. Raises Fenced."""
+        await lease.check(self._transaction)

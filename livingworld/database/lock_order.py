@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from livingworld.errors import LockOrderViolation
+
+#: Less than every kind.
+_BEFORE_ALL: Final = -(2**31)
 
 
 class LockOrder:
     """The locks of one transaction, by kind and key; pure, no I/O."""
 
     def __init__(self) -> None:
-        self._kind = 0
+        self._kind = _BEFORE_ALL
         self._held: dict[int, set[Any]] = {}
 
     def copy(self) -> LockOrder:
@@ -36,6 +39,10 @@ class LockOrder:
         if key in held:
             return False
         return kind < self._kind or any(key < other for other in held)
+
+    def held(self, kind: int) -> frozenset[Any]:
+        """Return the keys of a kind that are locked until the transaction ends."""
+        return frozenset(self._held.get(kind, ()))
 
     def hold(self, kind: int, key: Any) -> None:  # noqa: ANN401
         """Remember that this key is locked until the transaction ends."""

@@ -26,6 +26,8 @@ _NAMES, _ROWS = 0, 1
 class LockKind(IntEnum):
     """What is locked, in the order in which one transaction may wait for it."""
 
+    APPLICATION = -1
+    LEASE = 0
     WORLD = 1
     STORY = 2
     BRANCH = 3

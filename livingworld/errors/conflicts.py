@@ -75,7 +75,11 @@ class Busy(Conflict):
 
 
 class Fenced(Conflict):
-    """The turn was taken over, replaced or ended; what it brings comes too late, and nothing was written."""
+    """The turn or lease was taken over, replaced or ended; what it brings comes too late, and nothing was written."""
+
+
+class LeaseHeld(Conflict):
+    """Somebody else holds the lease."""
 
 
 class GenerationIncomplete(Conflict):

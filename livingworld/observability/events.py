@@ -160,6 +160,9 @@ MIGRATED: Final = _event("schema migrated", logging.INFO, "revision", "The schem
 VECTORS_PROVISIONED: Final = _event(
     "vectors provisioned", logging.INFO, "pgvector", "How vectors are compared: by pgvector, or in plain SQL."
 )
+LEASE_NOT_RELEASED: Final = _event(
+    "lease not released", logging.WARNING, "world_id error", "A lease could not be given back; it ends by itself."
+)
 SERVICE_FAILED: Final = _event(
     "service failed", logging.WARNING, "service error", "A round of a background service failed; it goes on."
 )

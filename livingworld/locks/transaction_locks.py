@@ -1,0 +1,79 @@
+"""Locks on names of the application's own, held until the transaction ends."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from livingworld.database.locks import LockKind, lock_key
+from livingworld.database.transaction import Transaction
+from livingworld.errors import LockOrderViolation
+from livingworld.inputs import check_text
+
+_SHARED: Final = 0
+_EXCLUSIVE: Final = 1
+
+
+class TransactionLocks:
+    """Locks on names, of one transaction; other transactions of the world wait for them, whatever process they are in.
+
+    They come before every row in the order of locks, and among themselves in the order of their keys: what is asked for
+    out of order is given when it is free, and is LockOrderViolation where it would have to be waited for. Asking again
+    for what is held changes nothing. On Citus they reach one node only.
+    """
+
+    def __init__(self, tx: Transaction, world_id: UUID) -> None:
+        self._tx = tx
+        self._world_id = world_id
+
+    async def exclusive(self, name: str, *, timeout: timedelta | None = None) -> None:
+        """Keep everybody else out until the transaction ends.
+
+        Waits for `timeout` (default: the lock timeout), then raises LockTimeout. Raises LockOrderViolation when
+        somebody else shares what this transaction only shares: two who wait so would wait for each other.
+        """
+        await self._lock(name, _EXCLUSIVE, timeout)
+
+    async def shared(self, name: str, *, timeout: timedelta | None = None) -> None:
+        """Keep those out who ask for it exclusively; others may share it. Waits and raises as `exclusive`."""
+        await self._lock(name, _SHARED, timeout)
+
+    async def try_exclusive(self, name: str) -> bool:
+        """Take the lock if it is free, and return whether this transaction has it now; never waits."""
+        key = self._key(name)
+        self._tx.lock_order.enter(LockKind.APPLICATION)
+        return self._has(key, _EXCLUSIVE) or await self._try(key, _EXCLUSIVE)
+
+    async def _lock(self, name: str, mode: int, timeout: timedelta | None) -> None:
+        key = self._key(name)
+        order = self._tx.lock_order
+        order.enter(LockKind.APPLICATION)
+        if self._has(key, mode):
+            return
+        upgrade = mode == _EXCLUSIVE and self._has(key, _SHARED)
+        if upgrade or order.is_late(LockKind.APPLICATION, (key, mode)):
+            if not await self._try(key, mode):
+                raise LockOrderViolation(kind=LockKind.APPLICATION.name)
+            return
+        wait = func.pg_advisory_xact_lock if mode == _EXCLUSIVE else func.pg_advisory_xact_lock_shared
+        async with self._tx.lock_timeout(timeout):
+            await self._tx.execute(select(wait(key)))
+        order.hold(LockKind.APPLICATION, (key, mode))
+
+    async def _try(self, key: int, mode: int) -> bool:
+        attempt = func.pg_try_advisory_xact_lock if mode == _EXCLUSIVE else func.pg_try_advisory_xact_lock_shared
+        taken: bool = await self._tx.scalar(select(attempt(key)))
+        if taken:
+            self._tx.lock_order.hold(LockKind.APPLICATION, (key, mode))
+        return taken
+
+    def _has(self, key: int, mode: int) -> bool:
+        """Return whether this transaction has the lock, or a stronger one."""
+        held = self._tx.lock_order.held(LockKind.APPLICATION)
+        return any((key, each) in held for each in range(mode, _EXCLUSIVE + 1))
+
+    def _key(self, name: str) -> int:
+        return lock_key(LockKind.APPLICATION, self._world_id, check_text("name", name, empty=False))
