@@ -8,6 +8,7 @@ from livingworld.embeddings.tables import embedding_cache
 from livingworld.facts.tables import fact_names, facts
 from livingworld.memories.tables import memories, memory_embedders, memory_embedding_jobs, memory_vectors
 from livingworld.relationships.tables import relationship_changes, relationships
+from livingworld.sessions.tables import interactions, sessions, tasks
 from livingworld.stories.scene_tables import choices, scene_cast, scenes
 from livingworld.stories.tables import branches, stories, timeline_lineage, timelines
 from livingworld.turns.tables import generations, turn_leases, turn_waiters, turns
@@ -22,6 +23,7 @@ __all__ = [
     "fact_names",
     "facts",
     "generations",
+    "interactions",
     "memories",
     "memory_embedders",
     "memory_embedding_jobs",
@@ -33,7 +35,9 @@ __all__ = [
     "revisions",
     "scene_cast",
     "scenes",
+    "sessions",
     "stories",
+    "tasks",
     "timeline_lineage",
     "timelines",
     "turn_leases",

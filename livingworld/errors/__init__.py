@@ -8,7 +8,9 @@ from livingworld.errors.base import (
     LivingWorldError,
 )
 from livingworld.errors.conflicts import (
+    AlreadyCancelling,
     AlreadyConsolidated,
+    AlreadyRunning,
     Archived,
     BranchChanged,
     BranchInUse,
@@ -25,7 +27,12 @@ from livingworld.errors.conflicts import (
     SameCharacter,
     SceneNumberConflict,
     SerializationFailure,
+    SessionCleared,
+    SessionClosed,
     StaleHead,
+    TaskCancelled,
+    TaskEnded,
+    TaskSuperseded,
     VersionConflict,
 )
 from livingworld.errors.failures import (
@@ -44,11 +51,14 @@ from livingworld.errors.not_found import (
     CharacterNotFound,
     ChoiceNotFound,
     GenerationNotFound,
+    InteractionNotFound,
     MemoryNotFound,
     NotFound,
     SceneNotFound,
     SceneNotOnPath,
+    SessionNotFound,
     StoryNotFound,
+    TaskNotFound,
     WorldNotFound,
 )
 from livingworld.errors.waits import (
@@ -79,7 +89,9 @@ from livingworld.errors.wrong_input import (
 )
 
 __all__ = [
+    "AlreadyCancelling",
     "AlreadyConsolidated",
+    "AlreadyRunning",
     "Archived",
     "BatchSizeMismatch",
     "BranchChanged",
@@ -102,6 +114,7 @@ __all__ = [
     "Fenced",
     "GenerationIncomplete",
     "GenerationNotFound",
+    "InteractionNotFound",
     "InvalidCursor",
     "InvalidInput",
     "InvalidJson",
@@ -130,9 +143,16 @@ __all__ = [
     "SceneNumberConflict",
     "SchemaNotReady",
     "SerializationFailure",
+    "SessionCleared",
+    "SessionClosed",
+    "SessionNotFound",
     "StaleHead",
     "StatementTimeout",
     "StoryNotFound",
+    "TaskCancelled",
+    "TaskEnded",
+    "TaskNotFound",
+    "TaskSuperseded",
     "Timeout",
     "TransactionPoisoned",
     "TurnTimeout",
