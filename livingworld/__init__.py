@@ -16,6 +16,8 @@ from livingworld.facts.new_facts import RETRACTED
 from livingworld.facts.records import Fact
 from livingworld.memories.records import Memory, NewMemory, Recalled, RecallWeights
 from livingworld.relationships.records import LedgerEntry, Relationship, RelationshipChange
+from livingworld.sessions.records import Interaction, Session, Task
+from livingworld.sessions.running import RunningTask
 from livingworld.settings import Settings
 from livingworld.stories.new_scene import NewScene
 from livingworld.stories.records import Branch, CastMember, Choice, Scene, Story, StoryHead, TreeScene
@@ -39,6 +41,7 @@ __all__ = [
     "EmbeddingPipeline",
     "Fact",
     "Generation",
+    "Interaction",
     "LedgerEntry",
     "LivingWorld",
     "Memory",
@@ -52,11 +55,14 @@ __all__ = [
     "Relationship",
     "RelationshipChange",
     "Revision",
+    "RunningTask",
     "Scene",
     "SentenceTransformersEmbedder",
+    "Session",
     "Settings",
     "Story",
     "StoryHead",
+    "Task",
     "TransactionScope",
     "TreeScene",
     "Turn",

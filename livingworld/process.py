@@ -16,6 +16,7 @@ from livingworld.database.engine import Revive, create_engine, listening_connect
 from livingworld.database.group_commit import GroupCommit
 from livingworld.database.notifications import Notifications
 from livingworld.embeddings.pipeline import EmbeddingServices
+from livingworld.sessions.running import TaskServices
 from livingworld.settings import Settings
 from livingworld.stories.appending import append_together
 from livingworld.turns.committing import commit_together
@@ -85,6 +86,12 @@ class WorldWriters:
         commits = GroupCommit(process.database, world_id, commit_together)
         self._all = (self.appends, takes, commits)
         self.embeddings = process.embeddings(world_id)
+        self.tasks = TaskServices(
+            background=process.background,
+            notifications=process.notifications,
+            tasks=process.tasks,
+            poll_interval=process.settings.poll_interval,
+        )
         self.turns = TurnServices(
             world_id=world_id,
             unit=process.database,

@@ -98,12 +98,8 @@ def _create_tasks() -> None:
         sa.CheckConstraint(
             "state IN ('running', 'finished', 'failed', 'cancelled')", name=op.f("ck_tasks_state_known")
         ),
-        sa.CheckConstraint(
-            "(state = 'running') = (ended_at IS NULL)", name=op.f("ck_tasks_ended_when_not_running")
-        ),
-        sa.CheckConstraint(
-            "when_owner_dies IN ('fail', 'take_over')", name=op.f("ck_tasks_when_owner_dies_known")
-        ),
+        sa.CheckConstraint("(state = 'running') = (ended_at IS NULL)", name=op.f("ck_tasks_ended_when_not_running")),
+        sa.CheckConstraint("when_owner_dies IN ('fail', 'take_over')", name=op.f("ck_tasks_when_owner_dies_known")),
         sa.CheckConstraint("dead_after > interval '0'", name=op.f("ck_tasks_dead_after_positive")),
         sa.CheckConstraint("token > 0", name=op.f("ck_tasks_token_positive")),
         sa.CheckConstraint("epoch > 0", name=op.f("ck_tasks_epoch_positive")),

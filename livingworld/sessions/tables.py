@@ -112,9 +112,7 @@ tasks = Table(
 )
 _RUNS = tasks.c.state == text("'running'")
 # One of a kind runs in a session, whoever starts it.
-Index(
-    "uq_tasks_running", tasks.c.world_id, tasks.c.kind, tasks.c.session_id, unique=True, postgresql_where=_RUNS
-)
+Index("uq_tasks_running", tasks.c.world_id, tasks.c.kind, tasks.c.session_id, unique=True, postgresql_where=_RUNS)
 Index("ix_tasks_session", tasks.c.world_id, tasks.c.session_id, tasks.c.created_at)
 # What the sweeper looks for.
 Index("ix_tasks_heartbeat", tasks.c.world_id, tasks.c.heartbeat_at, postgresql_where=_RUNS)
