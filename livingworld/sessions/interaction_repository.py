@@ -40,7 +40,7 @@ class InteractionRepository:
     ) -> Interaction:
         """Store an exchange under the session's next number and return it; numbers have no gap and no duplicate."""
         key = check_uuid("session_id", session_id)
-        values = _checked(request, response, metadata or {})
+        values = _checked(request, response, {} if metadata is None else metadata)
         check_epoch(epoch)
 
         async def work(tx: Transaction) -> Interaction:
@@ -70,7 +70,8 @@ class InteractionRepository:
         Raises InteractionNotFound, also after a clear, and VersionConflict when `expected_version` is given and is not
         the stored one.
         """
-        key = (check_uuid("session_id", session_id), check_integer("number", number, minimum=1))
+        key = check_uuid("session_id", session_id)
+        check_integer("number", number, minimum=1)
         values = _checked(request, response, metadata)
         if not values:
             raise InvalidInput("response", "or another field must be given: there is nothing to change")
@@ -79,15 +80,9 @@ class InteractionRepository:
         check_epoch(epoch)
 
         async def work(tx: Transaction) -> Interaction:
-            await lock_open_session(tx, self._world_id, session_id, epoch)
-            await self._refuse_another_version(tx, *key, expected_version)
-            statement = update(interactions).where(
-                interactions.c.world_id == self._world_id,
-                interactions.c.session_id == key[0],
-                interactions.c.interaction_number == key[1],
-            )
-            new = {**values, "version": interactions.c.version + 1, "updated_at": func.now()}
-            return make_interaction((await tx.execute(statement.values(**new).returning(interactions))).one())
+            await lock_open_session(tx, self._world_id, key, epoch)
+            await self._refuse_another_version(tx, key, number, expected_version)
+            return await self._change(tx, key, number, values)
 
         return await self._unit.run(work)
 
@@ -115,6 +110,15 @@ class InteractionRepository:
         await lock_open_session(tx, self._world_id, session_id, epoch)
         of_session = (interactions.c.world_id == self._world_id, interactions.c.session_id == session_id)
         return (await tx.execute(delete(interactions).where(*of_session))).rowcount
+
+    async def _change(self, tx: Transaction, session_id: UUID, number: int, values: Mapping[str, Any]) -> Interaction:
+        statement = update(interactions).where(
+            interactions.c.world_id == self._world_id,
+            interactions.c.session_id == session_id,
+            interactions.c.interaction_number == number,
+        )
+        new = {**values, "version": interactions.c.version + 1, "updated_at": func.now()}
+        return make_interaction((await tx.execute(statement.values(**new).returning(interactions))).one())
 
     async def _refuse_another_version(
         self, tx: Transaction, session_id: UUID, number: int, expected: int | None

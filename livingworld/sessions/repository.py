@@ -56,7 +56,7 @@ class SessionRepository:
         """Store a new session and return it; raises WorldNotFound."""
         values = {
             "player": check_optional_text("player", player),
-            "context": check_json_object("context", context or {}),
+            "context": check_json_object("context", {} if context is None else context),
         }
         key = {"world_id": self._world_id, "session_id": UUID(int=new_id().int)}
 

@@ -69,7 +69,7 @@ class TaskRepository:
         values = {
             "task_id": UUID(int=new_id().int),
             "kind": check_text("kind", kind, empty=False),
-            "payload": check_json_object("payload", payload or {}),
+            "payload": check_json_object("payload", {} if payload is None else payload),
             "dead_after": check_duration("dead_after", dead_after),
             "when_owner_dies": _check_policy(when_owner_dies),
         }
