@@ -1,0 +1,296 @@
+"""Writers of one session at one moment: each decides under the session's row, and constraints keep it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+
+from livingworld import LivingWorld, Session, World
+from livingworld.errors import AlreadyRunning, SessionCleared, SessionNotFound, TaskSuperseded
+from livingworld.testing.staged_races import connected, holding
+from tests.concurrency.staging import deadlocks, kinds, race, same_world
+from tests.concurrency.turn_checks import rows
+
+THE_SESSION: Final = "SELECT FROM livingworld.sessions WHERE world_id = $1 AND session_id = $2 FOR UPDATE"
+ALL_LONG_SILENT: Final = "UPDATE livingworld.sessions SET heartbeat_at = now() - interval '1 hour'"
+RENEWAL: Final = "UPDATE livingworld.sessions SET heartbeat_at = now() WHERE world_id = $1 AND session_id = $2"
+TASKS_SILENT: Final = "UPDATE livingworld.tasks SET heartbeat_at = now() - interval '1 hour'"
+BEAT: Final = "UPDATE livingworld.tasks SET heartbeat_at = now() WHERE world_id = $1 AND session_id = $2"
+INSERT_TASK: Final = """
+    INSERT INTO livingworld.tasks (world_id, session_id, task_id, kind, epoch, dead_after, when_owner_dies)
+    VALUES ($1, $2, gen_random_uuid(), 'narrate', 1, interval '1 minute', 'fail')
+"""
+INSERT_INTERACTION: Final = """
+    INSERT INTO livingworld.interactions (world_id, session_id, interaction_number, request) VALUES ($1, $2, 1, 'x')
+"""
+
+
+@pytest_asyncio.fixture
+async def session(world: World) -> Session:
+    return await world.sessions.open(context={"place": "pier"})
+
+
+async def start_naively(url: str, world: World, session: Session) -> str:
+    """Look whether one runs, then start one."""
+    async with connected(url) as connection:
+        runs = await connection.fetchval("SELECT count(*) FROM livingworld.tasks WHERE state = 'running'")
+        await connection.execute("SELECT FROM livingworld.sessions WHERE session_id = $1 FOR NO KEY UPDATE", session.id)
+        if not runs:
+            await connection.execute(INSERT_TASK, world.id, session.id)
+    return "started"
+
+
+async def test_of_eight_who_start_a_task_one_starts_it(database_url: str, world: World, session: Session) -> None:
+    ran = 0
+
+    async def start(each: World) -> None:
+        nonlocal ran
+        async with each.tasks.running(session.id, "narrate"):
+            ran += 1
+            await everybody.wait()
+
+    async with same_world(database_url, world.id, pools=2) as worlds:
+        everybody = asyncio.Event()
+        async with holding(database_url, THE_SESSION, [world.id, session.id]) as holder:
+            starts = [asyncio.create_task(start(worlds[n % 2])) for n in range(8)]
+            await holder.until_blocked(count=8)
+        refused, _ = await asyncio.wait(starts, return_when=asyncio.FIRST_EXCEPTION)
+        while len(refused) < 7:
+            more, _ = await asyncio.wait(set(starts) - refused, return_when=asyncio.FIRST_EXCEPTION)
+            refused |= more
+        everybody.set()
+        results = await asyncio.gather(*starts, return_exceptions=True)
+
+    assert kinds(results) == ["AlreadyRunning"] * 7 + ["NoneType"]
+    assert ran == 1
+    (task,) = await world.tasks.of_session(session.id)
+    assert {each.task.id for each in results if isinstance(each, AlreadyRunning)} == {task.id}
+
+
+async def test_who_looks_before_it_has_the_lock_fails_at_the_constraint(
+    database_url: str, world: World, session: Session
+) -> None:
+    starts = [start_naively(database_url, world, session) for _ in range(4)]
+    results = await race(database_url, THE_SESSION, [world.id, session.id], starts, blocked=4)
+
+    assert kinds(results) == ["UniqueViolationError"] * 3 + ["str"]
+
+
+async def test_a_task_that_somebody_starts_past_the_lock_is_found(
+    database_url: str, world: World, session: Session
+) -> None:
+    creating = [world.tasks.create_unless_running(session.id, "narrate")]
+    results = await race(database_url, INSERT_TASK, [world.id, session.id], creating, blocked=1, commit=True)
+
+    assert kinds(results) == ["AlreadyRunning"]
+    assert await rows(database_url, "SELECT count(*) FROM livingworld.tasks") == [(1,)]
+
+
+async def behind_the_session(
+    url: str, world: World, session: Session, contenders: list[Coroutine[Any, Any, Any]]
+) -> list[Any]:
+    """Let contenders have the session's row in the order in which they are given."""
+    tasks: list[asyncio.Task[Any]] = []
+    async with holding(url, THE_SESSION, [world.id, session.id]) as holder:
+        for contender in contenders:
+            tasks.append(asyncio.create_task(contender))
+            await holder.until_blocked(count=len(tasks))
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize("clear_first", [True, False])
+async def test_a_task_and_an_interaction_come_before_a_clear_or_are_refused(
+    database_url: str, world: World, session: Session, *, clear_first: bool
+) -> None:
+    create = world.tasks.create_unless_running(session.id, "narrate", epoch=session.epoch)
+    add = world.interactions.add(session.id, "x", epoch=session.epoch)
+    merge = world.sessions.merge_context(session.id, {"late": 1}, epoch=session.epoch)
+    clear = world.sessions.clear(session.id)
+    order = [clear, create, add, merge] if clear_first else [create, add, merge, clear]
+    results = await behind_the_session(database_url, world, session, order)
+
+    refused = [result for result in results if isinstance(result, BaseException)]
+    assert kinds(refused) == ["SessionCleared"] * (3 if clear_first else 0)
+    of_before = "SELECT count(*) FROM livingworld.tasks WHERE epoch = 1 AND state = 'running'"
+    assert await rows(database_url, of_before) == [(0,)]
+    assert await world.interactions.recent(session.id) == ()
+    left = await world.sessions.get(session.id)
+    assert (left.context, left.epoch) == ({}, 2)
+
+
+async def test_a_task_that_comes_after_a_clear_without_an_epoch_belongs_to_the_new_one(
+    database_url: str, world: World, session: Session
+) -> None:
+    order = [world.sessions.clear(session.id), world.tasks.create_unless_running(session.id, "narrate")]
+    _, task = await behind_the_session(database_url, world, session, order)
+
+    assert task.epoch == 2
+    assert (await world.tasks.get(task.id)).state == "running"
+
+
+async def test_a_result_that_comes_after_a_clear_is_refused(database_url: str, world: World, session: Session) -> None:
+    task = await world.tasks.create_unless_running(session.id, "narrate")
+    order = [
+        world.sessions.clear(session.id),
+        world.tasks.create_unless_running(session.id, "narrate"),
+        world.tasks.finish(task, "late"),
+    ]
+    _, successor, late = await behind_the_session(database_url, world, session, order)
+
+    assert isinstance(late, TaskSuperseded)
+    assert await world.tasks.get(successor.id) == successor
+    assert (await world.tasks.get(task.id)).result is None
+
+
+async def test_a_session_that_is_renewed_while_the_sweeper_waits_for_it_survives(
+    database_url: str, world: World, session: Session
+) -> None:
+    other = await world.sessions.open()
+    await rows(database_url, ALL_LONG_SILENT)
+    sweep = [world.sessions.expire(timedelta(minutes=30))]
+    results = await race(database_url, RENEWAL, [world.id, session.id], sweep, blocked=1, commit=True)
+
+    assert results == [(other.id,)]
+    assert (await world.sessions.get(session.id)).context == {"place": "pier"}
+
+
+async def test_two_sweepers_and_renewals_in_every_order_never_deadlock(database_url: str, world: World) -> None:
+    opened = [await world.sessions.open() for _ in range(20)]
+    await rows(database_url, ALL_LONG_SILENT)
+    async with same_world(database_url, world.id, pools=3) as worlds:
+        sweeps = [each.sessions.expire(timedelta(minutes=30)) for each in worlds]
+        renewals = [worlds[n % 3].sessions.heartbeat(opened[n].id) for n in range(0, 20, 2)]
+        results = await asyncio.gather(*sweeps, *renewals, return_exceptions=True)
+
+    expired = [gone for result in results[:3] for gone in result]  # type: ignore[union-attr]
+    renewed = [result.id for result in results[3:] if isinstance(result, Session)]
+    assert all(isinstance(result, Session | SessionNotFound) for result in results[3:])
+    assert sorted([*expired, *renewed]) == sorted(each.id for each in opened)
+    assert await deadlocks(database_url) == 0
+
+
+async def test_a_task_whose_owner_is_heard_of_meanwhile_is_neither_taken_nor_failed(
+    database_url: str, world: World, session: Session
+) -> None:
+    for policy in ("take_over", "fail"):
+        task = await world.tasks.create_unless_running(session.id, "narrate", when_owner_dies=policy)  # type: ignore[arg-type]
+        for look in (world.tasks.take_over_dead, world.tasks.fail_dead):
+            await rows(database_url, TASKS_SILENT)
+            if (policy == "fail") == (look == world.tasks.fail_dead):
+                looks: list[Any] = [look()]
+                results = await race(database_url, BEAT, [world.id, session.id], looks, blocked=1, commit=True)
+                assert results in ([None], [()])
+                assert (await world.tasks.heartbeat(task)).token == 1
+        await world.tasks.finish(await world.tasks.heartbeat(task))
+
+
+async def test_of_eight_successors_of_a_dead_owner_one_has_the_task(
+    database_url: str, world: World, session: Session
+) -> None:
+    first = await world.tasks.create_unless_running(session.id, "narrate", when_owner_dies="take_over")
+    await rows(database_url, TASKS_SILENT)
+    async with same_world(database_url, world.id, pools=4) as worlds:
+        successors = [worlds[n % 4].tasks.take_over(first.id) for n in range(8)]
+        results = await race(database_url, THE_SESSION, [world.id, session.id], successors, blocked=8)
+
+    assert kinds(results) == ["NoneType"] * 7 + ["Task"]
+    assert (await world.tasks.get(first.id)).token == 2
+
+
+async def test_of_four_requests_to_stop_one_is_the_first(database_url: str, world: World, session: Session) -> None:
+    task = await world.tasks.create_unless_running(session.id, "narrate")
+    requests = [world.tasks.cancel(task.id, reason=f"{n}") for n in range(4)]
+    results = await race(database_url, THE_SESSION, [world.id, session.id], requests, blocked=4)
+
+    assert kinds(results) == ["AlreadyCancelling"] * 3 + ["Task"]
+
+
+async def test_interactions_of_three_processes_are_numbered_without_a_gap(
+    database_url: str, world: World, session: Session
+) -> None:
+    async def lose(each: World) -> None:
+        async with each.transaction() as tx:
+            await tx.interactions.add(session.id, "lost")
+            raise ZeroDivisionError
+
+    async with same_world(database_url, world.id, pools=3) as worlds:
+        adds: list[Coroutine[Any, Any, Any]] = [
+            lose(worlds[n % 3]) if n % 4 == 0 else worlds[n % 3].interactions.add(session.id, f"{n}") for n in range(12)
+        ]
+        await race(database_url, THE_SESSION, [world.id, session.id], adds, blocked=12)
+
+    assert [each.number for each in await world.interactions.recent(session.id)] == list(range(1, 10))
+
+
+async def test_an_interaction_written_past_the_counter_is_no_second_one(
+    database_url: str, world: World, session: Session
+) -> None:
+    await rows(database_url, INSERT_INTERACTION, world.id, session.id)
+    with pytest.raises(Exception, match="pk_interactions"):
+        await world.interactions.add(session.id, "one")
+
+    assert (await world.sessions.get(session.id)).last_interaction_number == 0
+
+
+async def test_every_merge_counts_and_one_replacement_of_a_version_does(
+    database_url: str, world: World, session: Session
+) -> None:
+    async with same_world(database_url, world.id, pools=2) as worlds:
+        merges = [worlds[n % 2].sessions.merge_context(session.id, {f"{n}": n}) for n in range(6)]
+        await race(database_url, THE_SESSION, [world.id, session.id], merges, blocked=6)
+        merged = await world.sessions.get(session.id)
+        assert merged.context == {"place": "pier"} | {f"{n}": n for n in range(6)}
+        assert merged.context_version == 7
+        sets = [worlds[n % 2].sessions.set_context(session.id, {"n": n}, expected_version=7) for n in range(6)]
+        results = await race(database_url, THE_SESSION, [world.id, session.id], sets, blocked=6)
+
+    assert kinds(results) == ["Session"] + ["VersionConflict"] * 5
+    (winner,) = [result for result in results if isinstance(result, Session)]
+    assert await world.sessions.get(session.id) == winner
+
+
+async def test_a_clear_and_two_writes_of_one_transaction_in_any_order_never_deadlock(
+    database_url: str, world: World, session: Session
+) -> None:
+    task = await world.tasks.create_unless_running(session.id, "narrate")
+
+    async def finish_and_add() -> None:
+        async with world.transaction() as tx:
+            await tx.tasks.finish(task)
+            await tx.interactions.add(session.id, "x")
+
+    order = [finish_and_add(), world.sessions.clear(session.id)]
+    results = await behind_the_session(database_url, world, session, order)
+
+    assert kinds(results) == ["NoneType", "Session"]
+    assert await deadlocks(database_url) == 0
+
+
+async def test_a_world_is_purged_while_its_sessions_are_written(
+    database_url: str, livingworld: LivingWorld, world: World, session: Session
+) -> None:
+    async def add_and_create() -> None:
+        async with world.transaction() as tx:
+            await tx.interactions.add(session.id, "x")
+            await tx.characters.get_or_create("Mara")
+
+    purge = livingworld.worlds.purge(world.id)
+    results = await behind_the_session(database_url, world, session, [add_and_create(), purge])
+
+    assert kinds(results) == ["NoneType", "NoneType"]
+    assert await rows(database_url, "SELECT count(*) FROM livingworld.sessions") == [(0,)]
+    assert await deadlocks(database_url) == 0
+
+
+async def test_an_epoch_that_was_cleared_twice_is_still_told(world: World, session: Session) -> None:
+    await world.sessions.clear(session.id)
+    await world.sessions.clear(session.id)
+    with pytest.raises(SessionCleared) as refused:
+        await world.interactions.add(session.id, "x", epoch=1)
+
+    assert (refused.value.expected, refused.value.actual) == (1, 3)
