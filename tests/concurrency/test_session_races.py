@@ -167,7 +167,7 @@ async def test_two_sweepers_and_renewals_in_every_order_never_deadlock(database_
         renewals = [worlds[n % 3].sessions.heartbeat(opened[n].id) for n in range(0, 20, 2)]
         results = await asyncio.gather(*sweeps, *renewals, return_exceptions=True)
 
-    expired = [gone for result in results[:3] for gone in result]  # type: ignore[union-attr]
+    expired = [gone for result in results[:3] if isinstance(result, tuple) for gone in result]
     renewed = [result.id for result in results[3:] if isinstance(result, Session)]
     assert all(isinstance(result, Session | SessionNotFound) for result in results[3:])
     assert sorted([*expired, *renewed]) == sorted(each.id for each in opened)
@@ -178,7 +178,7 @@ async def test_a_task_whose_owner_is_heard_of_meanwhile_is_neither_taken_nor_fai
     database_url: str, world: World, session: Session
 ) -> None:
     for policy in ("take_over", "fail"):
-        task = await world.tasks.create_unless_running(session.id, "narrate", when_owner_dies=policy)  # type: ignore[arg-type]
+        task = await world.tasks.create_unless_running(session.id, "narrate", when_owner_dies=policy)
         for look in (world.tasks.take_over_dead, world.tasks.fail_dead):
             await rows(database_url, TASKS_SILENT)
             if (policy == "fail") == (look == world.tasks.fail_dead):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import uuid4
 
@@ -183,7 +184,7 @@ async def test_a_world_is_purged_with_its_sessions(livingworld: LivingWorld, wor
 
 async def test_bad_input_is_refused_by_name(world: World) -> None:
     nobody = uuid4()
-    cases = {
+    cases: dict[str, Callable[[], Awaitable[object]]] = {
         "player": lambda: world.sessions.open(player="\x00"),
         "context": lambda: world.sessions.open(context=[]),  # type: ignore[arg-type]
         "expected_version": lambda: world.sessions.set_context(nobody, {}, expected_version=0),
