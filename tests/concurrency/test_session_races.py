@@ -159,6 +159,22 @@ async def test_a_session_that_is_renewed_while_the_sweeper_waits_for_it_survives
     assert (await world.sessions.get(session.id)).context == {"place": "pier"}
 
 
+async def test_a_sweeper_waits_for_sessions_in_the_order_of_their_ids(
+    database_url: str, world: World, session: Session
+) -> None:
+    """The later session's row lies first in the table, so what takes rows as it finds them has it while it waits."""
+    later = await world.sessions.open()
+    await world.sessions.heartbeat(session.id)
+    await rows(database_url, ALL_LONG_SILENT)
+    async with holding(database_url, RENEWAL, [world.id, session.id], commit=True) as holder:
+        sweep = asyncio.create_task(world.sessions.expire(timedelta(minutes=30)))
+        await holder.until_blocked()
+        await holder.connection.execute(RENEWAL, world.id, later.id)
+
+    assert await sweep == ()
+    assert await deadlocks(database_url) == 0
+
+
 async def test_two_sweepers_and_renewals_in_every_order_never_deadlock(database_url: str, world: World) -> None:
     opened = [await world.sessions.open() for _ in range(20)]
     await rows(database_url, ALL_LONG_SILENT)
