@@ -195,5 +195,6 @@ async def _expire(world_id: UUID, age: timedelta, limit: int, tx: Transaction) -
         return []
     gone = delete(sessions).where(own, sessions.c.session_id.in_(found), stale).returning(sessions.c.session_id)
     expired = [UUID(int=row.session_id.int) for row in await tx.execute(gone)]
-    tx.tell_later(events.SESSIONS_EXPIRED, world_id=world_id, sessions=len(expired))
+    if expired:
+        tx.tell_later(events.SESSIONS_EXPIRED, world_id=world_id, sessions=len(expired))
     return expired

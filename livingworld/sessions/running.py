@@ -88,6 +88,9 @@ class RunningTask:
         if reason is None:
             await self._tasks.finish(self.task, self.result)
             return
+        if self.lost.is_set():  # whose it is now, and what becomes of it, is not for this owner to say
+            self._tell_lost()
+            return
         try:
             if isinstance(reason, TaskCancelled | asyncio.CancelledError):
                 await self._tasks.stop(self.task)
@@ -100,7 +103,6 @@ class RunningTask:
         try:
             await self._tasks.beat(self.task)
         except TaskSuperseded:
-            self._tell_lost()
             return False
         return True
 

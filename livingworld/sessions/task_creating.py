@@ -13,7 +13,7 @@ from livingworld.database.transaction import Transaction
 from livingworld.errors import AlreadyRunning, SerializationFailure
 from livingworld.sessions.locking import lock_open_session
 from livingworld.sessions.records import Task, make_task
-from livingworld.sessions.tables import tasks
+from livingworld.sessions.tables import RUNS, tasks
 from livingworld.sessions.task_endings import fail_dead
 
 #: What runs can end between two looks only where somebody writes past the session's lock.
@@ -46,7 +46,7 @@ async def create_task(
 
 
 async def _running(tx: Transaction, world_id: UUID, session_id: UUID, values: Mapping[str, Any]) -> Row[Any] | None:
-    same_kind = (tasks.c.kind == values["kind"]) & (tasks.c.state == "running")
+    same_kind = (tasks.c.kind == values["kind"]) & RUNS
     statement = select(tasks).where(
         tasks.c.world_id == world_id,
         tasks.c.session_id == session_id,

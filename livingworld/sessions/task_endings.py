@@ -16,12 +16,11 @@ from livingworld.errors import AlreadyCancelling, SessionNotFound, TaskEnded, Ta
 from livingworld.observability import events
 from livingworld.sessions.locking import lock_session
 from livingworld.sessions.records import Task, make_task
-from livingworld.sessions.tables import tasks
+from livingworld.sessions.tables import RUNS, tasks
 
 OWNER_DEAD: Final = "the owner was not heard of"
-_RUNS: Final = tasks.c.state == "running"
 #: An owner that was not heard of for longer than its task allows.
-DEAD: Final = and_(_RUNS, tasks.c.heartbeat_at + tasks.c.dead_after < func.now())
+DEAD: Final = and_(RUNS, tasks.c.heartbeat_at + tasks.c.dead_after < func.now())
 
 
 async def find_task(tx: Transaction, world_id: UUID, task_id: UUID) -> Task:
@@ -107,7 +106,7 @@ async def cancel_all(tx: Transaction, world_id: UUID, session_id: UUID, reason: 
         "ended_at": func.now(),
         "updated_at": func.now(),
     }
-    of_session = (tasks.c.world_id == world_id, tasks.c.session_id == session_id, _RUNS)
+    of_session = (tasks.c.world_id == world_id, tasks.c.session_id == session_id, RUNS)
     ended = await tx.execute(update(tasks).where(*of_session).values(**values).returning(tasks.c.task_id))
     return [UUID(int=row.task_id.int) for row in ended]
 
@@ -128,7 +127,7 @@ async def _write(
     """Change a task that runs if the condition holds of it as it is now."""
     statement = (
         update(tasks)
-        .where(tasks.c.world_id == world_id, tasks.c.task_id == task_id, _RUNS, condition)
+        .where(tasks.c.world_id == world_id, tasks.c.task_id == task_id, RUNS, condition)
         .values(**values, updated_at=func.now())
         .returning(tasks)
     )

@@ -41,7 +41,8 @@ class TaskRepository:
 
     Every write locks the row of the task's session until the transaction ends. Who was given a task, by creating it or
     taking it over, is its owner: its methods take that record and raise TaskSuperseded, a Fenced, when the task was
-    taken over, cancelled by a clear or ended meanwhile.
+    taken over, cancelled by a clear or ended meanwhile. Inside a transaction nobody is notified: what is asked of an
+    owner there is found by polling.
     """
 
     def __init__(self, unit: UnitOfWork, world_id: UUID, tell: Tell = tell_nobody) -> None:

@@ -19,10 +19,13 @@ from livingworld.errors import (
     TaskNotFound,
     TaskSuperseded,
 )
+from livingworld.observability import events
+from livingworld.testing.heard_events import hearing_events
 from tests.concurrency.staging import same_world
 from tests.concurrency.turn_checks import rows, until_found
 
 SILENT = "UPDATE livingworld.tasks SET heartbeat_at = now() - interval '1 hour' WHERE task_id = $1"
+SILENT_ALL = "UPDATE livingworld.tasks SET heartbeat_at = now() - interval '1 hour'"
 PATIENCE = 10
 
 
@@ -233,3 +236,25 @@ async def test_a_task_that_was_taken_over_is_owned_until_its_block_ends(
         run.result = 7
 
     assert (await world.tasks.get(first.id)).result == 7
+
+
+async def test_what_becomes_of_tasks_is_logged(database_url: str, world: World, session: Session) -> None:
+    with hearing_events() as heard:
+        first = await world.tasks.create_unless_running(session.id, "narrate", when_owner_dies="take_over")
+        await world.tasks.create_unless_running(session.id, "draw")
+        await rows(database_url, SILENT_ALL)
+        await world.tasks.take_over(first.id)
+        await world.tasks.fail_dead()
+        await world.tasks.cancel(first.id)
+        await world.sessions.clear(session.id)
+        with pytest.raises(ZeroDivisionError):
+            async with world.tasks.running(session.id, "narrate"):
+                await world.sessions.close(session.id)
+                raise ZeroDivisionError
+        await world.sessions.expire(timedelta(0))
+
+    assert [fields["token"] for fields in heard.of(events.TASK_TAKEN_OVER)] == [2]
+    assert [fields["tasks"] for fields in heard.of(events.SESSION_CLEARED)] == [1]
+    assert [fields["sessions"] for fields in heard.of(events.SESSIONS_EXPIRED)] == [1]
+    for once in (events.TASK_OWNER_DEAD, events.TASK_CANCEL_REQUESTED, events.TASK_LOST):
+        assert len(heard.of(once)) == 1
