@@ -14,11 +14,11 @@ import pytest_asyncio
 
 from livingworld import Session, World
 from livingworld.testing.staged_races import holding
+from tests.concurrency.session_staging import THE_SESSION
 from tests.concurrency.turn_checks import until_found
 from tests.concurrency.turn_players import PlayerProcess
 
 PROGRAM: Final = Path(__file__).with_name("task_program.py")
-THE_SESSION: Final = "SELECT FROM livingworld.sessions WHERE world_id = $1 AND session_id = $2 FOR UPDATE"
 IS_DEAD: Final = "SELECT FROM livingworld.tasks WHERE heartbeat_at + dead_after < clock_timestamp()"
 IT_LISTENS: Final = "SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
 PLENTY_SECONDS: Final = 60.0
