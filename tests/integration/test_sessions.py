@@ -17,6 +17,7 @@ from livingworld.errors import (
     SessionCleared,
     SessionClosed,
     SessionNotFound,
+    TaskSuperseded,
     VersionConflict,
     WorldNotFound,
 )
@@ -139,6 +140,8 @@ async def test_a_clear_empties_cancels_and_refuses_what_comes_from_before(world:
     assert await world.interactions.recent(session.id) == ()
     ended = await world.tasks.get(task.id)
     assert (ended.state, ended.cancel_reason) == ("cancelled", "the session was cleared")
+    with pytest.raises(TaskSuperseded):
+        await world.tasks.stop(task)
     for late in (
         world.tasks.create_unless_running(session.id, "narrate", epoch=1),
         world.interactions.add(session.id, "late", epoch=1),
