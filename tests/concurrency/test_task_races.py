@@ -15,7 +15,7 @@ from livingworld.errors import AlreadyRunning, TaskSuperseded
 from livingworld.testing.staged_races import connected, holding
 from tests.concurrency.session_staging import THE_SESSION, behind_the_session
 from tests.concurrency.staging import deadlocks, kinds, race, same_world
-from tests.concurrency.turn_checks import rows
+from tests.concurrency.turn_checks import rows, until_found
 
 TASKS_SILENT: Final = "UPDATE livingworld.tasks SET heartbeat_at = now() - interval '1 hour'"
 BEAT: Final = "UPDATE livingworld.tasks SET heartbeat_at = now() WHERE world_id = $1 AND session_id = $2"
@@ -155,3 +155,21 @@ async def test_a_clear_and_two_writes_of_one_transaction_in_any_order_never_dead
 
     assert kinds(results) == (["Session", "TaskSuperseded"] if clear_first else ["NoneType", "Session"])
     assert await deadlocks(database_url) == 0
+
+
+async def test_who_is_cancelled_while_its_task_is_created_leaves_none_that_runs(
+    database_url: str, world: World, session: Session
+) -> None:
+    async def run() -> None:
+        async with world.tasks.running(session.id, "narrate"):
+            raise AssertionError
+
+    async with holding(database_url, THE_SESSION, [world.id, session.id]) as holder:
+        running = asyncio.create_task(run())
+        await holder.until_blocked()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    ended = await until_found(database_url, "SELECT state FROM livingworld.tasks WHERE ended_at IS NOT NULL")
+
+    assert running.cancelled()
+    assert ended == [("cancelled",)]
