@@ -20,6 +20,8 @@ from livingworld.locks.leases import HeldLease
 from livingworld.lore.records import LoreEntry, LoreMatch, NewLoreEntry
 from livingworld.memories.records import Memory, NewMemory, Recalled, RecallWeights
 from livingworld.relationships.records import LedgerEntry, Relationship, RelationshipChange
+from livingworld.sessions.records import Interaction, Session, Task
+from livingworld.sessions.running import RunningTask
 from livingworld.settings import Settings
 from livingworld.stories.new_scene import NewScene
 from livingworld.stories.records import Branch, CastMember, Choice, Scene, Story, StoryHead, TreeScene
@@ -48,6 +50,7 @@ __all__ = [
     "Fact",
     "Generation",
     "HeldLease",
+    "Interaction",
     "LedgerEntry",
     "LivingWorld",
     "LoreEntry",
@@ -66,14 +69,17 @@ __all__ = [
     "Relationship",
     "RelationshipChange",
     "Revision",
+    "RunningTask",
     "Scene",
     "SearchHit",
     "SentenceTransformersEmbedder",
+    "Session",
     "Settings",
     "Story",
     "StoryHead",
     "Strategies",
     "Strategy",
+    "Task",
     "TransactionScope",
     "TreeScene",
     "Turn",

@@ -22,6 +22,7 @@ from livingworld.errors import InvalidType
 from livingworld.inputs import check_json, check_json_object, check_text, check_uuid
 from livingworld.observability import events
 from livingworld.process import Process, WorldWriters
+from livingworld.sessions.running import Tasks
 from livingworld.settings import Settings
 from livingworld.transaction_scope import TransactionScope, WorldRepositories
 from livingworld.workflows.choose_generation import Generations
@@ -39,8 +40,12 @@ T = TypeVar("T")
 class World(WorldRepositories):
     """One world: its record, and repositories of which each call is one whole transaction with retries."""
 
+    #: One of a kind at a time in each session.
+    tasks: Tasks
+
     def __init__(self, database: Database, record: WorldRecord, writers: WorldWriters) -> None:
-        super().__init__(database, record.id, writers.appends)
+        super().__init__(database, record.id, writers.appends, writers.tasks.notifications.tell)
+        self.tasks = Tasks(database, record.id, writers.tasks)
         self._database = database
         self._writers = writers
         #: The world as it was when this object was made.

@@ -17,6 +17,7 @@ from livingworld.database.group_commit import GroupCommit
 from livingworld.database.notifications import Notifications
 from livingworld.embeddings.pipeline import EmbeddingServices
 from livingworld.locks.leases import Leases
+from livingworld.sessions.running import TaskServices
 from livingworld.settings import Settings
 from livingworld.stories.appending import append_together
 from livingworld.turns.committing import commit_together
@@ -87,6 +88,12 @@ class WorldWriters:
         self._all = (self.appends, takes, commits)
         self.embeddings = process.embeddings(world_id)
         self.leases = Leases(process.database, process.background, world_id, process.tasks, process.notifications)
+        self.tasks = TaskServices(
+            background=process.background,
+            notifications=process.notifications,
+            tasks=process.tasks,
+            poll_interval=process.settings.poll_interval,
+        )
         self.turns = TurnServices(
             world_id=world_id,
             unit=process.database,

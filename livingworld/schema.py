@@ -11,6 +11,7 @@ from livingworld.locks.tables import leases
 from livingworld.lore.tables import lore_entries
 from livingworld.memories.tables import memories, memory_embedders, memory_embedding_jobs, memory_vectors
 from livingworld.relationships.tables import relationship_changes, relationships
+from livingworld.sessions.tables import interactions, sessions, tasks
 from livingworld.stories.scene_tables import choices, scene_cast, scenes
 from livingworld.stories.tables import branches, stories, timeline_lineage, timelines
 from livingworld.turns.tables import generations, turn_leases, turn_waiters, turns
@@ -27,6 +28,7 @@ __all__ = [
     "fact_names",
     "facts",
     "generations",
+    "interactions",
     "leases",
     "lore_entries",
     "memories",
@@ -40,7 +42,9 @@ __all__ = [
     "revisions",
     "scene_cast",
     "scenes",
+    "sessions",
     "stories",
+    "tasks",
     "timeline_lineage",
     "timelines",
     "turn_leases",

@@ -15,6 +15,10 @@ from livingworld.locks.transaction_locks import TransactionLocks
 from livingworld.lore.repository import LoreRepository
 from livingworld.memories.repository import MemoryRepository
 from livingworld.relationships.repository import RelationshipRepository
+from livingworld.sessions.interaction_repository import InteractionRepository
+from livingworld.sessions.locking import Tell, tell_nobody
+from livingworld.sessions.repository import SessionRepository
+from livingworld.sessions.task_repository import TaskRepository
 from livingworld.stories.appending import AppendRequest, AppendResult
 from livingworld.stories.branch_repository import BranchRepository
 from livingworld.stories.repository import StoryRepository
@@ -25,7 +29,11 @@ class WorldRepositories:
     """Everything that is kept in one world; bound to it, so that no call reaches another world's rows."""
 
     def __init__(
-        self, unit: UnitOfWork, world_id: UUID, appends: GroupCommit[AppendRequest, AppendResult] | None = None
+        self,
+        unit: UnitOfWork,
+        world_id: UUID,
+        appends: GroupCommit[AppendRequest, AppendResult] | None = None,
+        tell: Tell = tell_nobody,
     ) -> None:
         self._id = world_id
         appender = SceneAppender(unit, world_id, WorldCastNames(world_id), appends)
@@ -37,6 +45,9 @@ class WorldRepositories:
         self.memories = MemoryRepository(unit, world_id)
         self.lore = LoreRepository(unit, world_id)
         self.documents = DocumentRepository(unit, world_id)
+        self.sessions = SessionRepository(unit, world_id, tell)
+        self.interactions = InteractionRepository(unit, world_id)
+        self.tasks = TaskRepository(unit, world_id, tell)
 
     @property
     def id(self) -> UUID:

@@ -97,6 +97,10 @@ _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
     "fk_memories_world_id_character_id": errors.CharacterNotFound,
     "ck_relationships_two_characters": errors.SameCharacter,
     "ck_memory_vectors_dimensions": errors.DimensionMismatch,
+    "fk_sessions_world_id": errors.WorldNotFound,
+    "fk_interactions_world_id_session_id": errors.SessionNotFound,
+    "fk_tasks_world_id_session_id": errors.SessionNotFound,
+    "uq_tasks_running": errors.AlreadyRunning,
     "pk_request_keys": errors.RequestKeyReused,
 }
 

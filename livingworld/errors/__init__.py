@@ -8,7 +8,9 @@ from livingworld.errors.base import (
     LivingWorldError,
 )
 from livingworld.errors.conflicts import (
+    AlreadyCancelling,
     AlreadyConsolidated,
+    AlreadyRunning,
     Archived,
     BranchChanged,
     BranchInUse,
@@ -28,7 +30,12 @@ from livingworld.errors.conflicts import (
     SameCharacter,
     SceneNumberConflict,
     SerializationFailure,
+    SessionCleared,
+    SessionClosed,
     StaleHead,
+    TaskCancelled,
+    TaskEnded,
+    TaskSuperseded,
     VersionConflict,
 )
 from livingworld.errors.failures import (
@@ -48,12 +55,15 @@ from livingworld.errors.not_found import (
     ChoiceNotFound,
     DocumentNotFound,
     GenerationNotFound,
+    InteractionNotFound,
     LoreEntryNotFound,
     MemoryNotFound,
     NotFound,
     SceneNotFound,
     SceneNotOnPath,
+    SessionNotFound,
     StoryNotFound,
+    TaskNotFound,
     WorldNotFound,
 )
 from livingworld.errors.waits import (
@@ -84,7 +94,9 @@ from livingworld.errors.wrong_input import (
 )
 
 __all__ = [
+    "AlreadyCancelling",
     "AlreadyConsolidated",
+    "AlreadyRunning",
     "Archived",
     "BatchSizeMismatch",
     "BranchChanged",
@@ -108,6 +120,7 @@ __all__ = [
     "Fenced",
     "GenerationIncomplete",
     "GenerationNotFound",
+    "InteractionNotFound",
     "InvalidCursor",
     "InvalidInput",
     "InvalidJson",
@@ -140,9 +153,16 @@ __all__ = [
     "SceneNumberConflict",
     "SchemaNotReady",
     "SerializationFailure",
+    "SessionCleared",
+    "SessionClosed",
+    "SessionNotFound",
     "StaleHead",
     "StatementTimeout",
     "StoryNotFound",
+    "TaskCancelled",
+    "TaskEnded",
+    "TaskNotFound",
+    "TaskSuperseded",
     "Timeout",
     "TransactionPoisoned",
     "TurnTimeout",

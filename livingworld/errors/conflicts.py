@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from livingworld.errors.base import LivingWorldError
 
@@ -80,6 +81,49 @@ class Fenced(Conflict):
 
 class LeaseHeld(Conflict):
     """Somebody else holds the lease."""
+
+
+class TaskSuperseded(Fenced):
+    """The task was ended or taken over; what its former owner brings comes too late, and nothing was written."""
+
+
+class TaskEnded(Conflict):
+    """The task is over and cannot be cancelled."""
+
+    #: How it ended: finished, failed or cancelled.
+    state: str
+
+
+class AlreadyCancelling(Conflict):
+    """The task was asked to stop before."""
+
+
+class TaskCancelled(Conflict):
+    """The task was asked to stop."""
+
+
+class AlreadyRunning(Conflict):
+    """It runs already, and only one may run at a time."""
+
+    #: What runs, as a record.
+    task: Any
+
+    def __init__(self, message: str | None = None, /, *, task: Any = None, **details: object) -> None:  # noqa: ANN401
+        super().__init__(message, **details)
+        self.task = task
+
+
+class SessionCleared(Conflict):
+    """The session was cleared since the epoch that was named."""
+
+    #: Epoch the caller named.
+    expected: int
+    #: Epoch of the session.
+    actual: int
+
+
+class SessionClosed(Conflict):
+    """The session is closed and takes no more writes."""
 
 
 class GenerationIncomplete(Conflict):

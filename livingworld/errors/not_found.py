@@ -51,3 +51,15 @@ class LoreEntryNotFound(NotFound):
 
 class MemoryNotFound(NotFound):
     """There is no such memory on this path, or the character does not know it."""
+
+
+class SessionNotFound(NotFound):
+    """There is no such session in this world."""
+
+
+class InteractionNotFound(NotFound):
+    """The session has no such interaction."""
+
+
+class TaskNotFound(NotFound):
+    """There is no such task in this world."""

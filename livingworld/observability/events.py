@@ -104,6 +104,30 @@ GENERATION_CHOSEN: Final = _event(
     "world_id story_id scene_number branch_number",
     "Another answer of the model became the scene at its place.",
 )
+SESSION_CLEARED: Final = _event(
+    "session cleared",
+    logging.INFO,
+    "world_id session_id epoch tasks",
+    "A session was emptied, and what ran in it was cancelled.",
+)
+SESSIONS_EXPIRED: Final = _event(
+    "sessions expired", logging.INFO, "world_id sessions", "Sessions that nobody renewed were removed."
+)
+TASK_CANCEL_REQUESTED: Final = _event(
+    "task cancel requested", logging.INFO, "world_id task_id", "The owner of a task is asked to stop."
+)
+TASK_OWNER_DEAD: Final = _event(
+    "task owner dead", logging.WARNING, "world_id task_id", "A task's owner was not heard of; the task has failed."
+)
+TASK_TAKEN_OVER: Final = _event(
+    "task taken over",
+    logging.WARNING,
+    "world_id task_id token",
+    "A task's owner was not heard of; another one has the task.",
+)
+TASK_LOST: Final = _event(
+    "task lost", logging.WARNING, "world_id task_id", "A task that still runs belongs to its owner no more."
+)
 CHARACTER_FOUND: Final = _event("character found", logging.DEBUG, "world_id character_id", "A name was known already.")
 CHARACTER_CREATED: Final = _event(
     "character created", logging.INFO, "world_id character_id", "A new character was stored."

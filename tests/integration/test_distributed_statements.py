@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from livingworld import (
     TurnInput,
     World,
 )
+from livingworld.errors import AlreadyRunning
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from tests.concurrency.turn_checks import at_once
 from tests.distribution_rules import broken_rules
@@ -177,6 +179,47 @@ async def use_documents(world: World) -> None:
         break
 
 
+async def use_sessions(world: World) -> None:
+    """Call every method of sessions, interactions and tasks."""
+    session = await world.sessions.open(player="tom")
+    await world.sessions.heartbeat(session.id)
+    await world.sessions.set_context(session.id, {"a": 1}, expected_version=1)
+    await world.sessions.merge_context(session.id, {"b": 2})
+    await world.interactions.add(session.id, "one")
+    await world.interactions.update(session.id, 1, response="yes", expected_version=1)
+    await world.interactions.recent(session.id)
+    await world.interactions.clear(session.id)
+    await use_tasks(world, session.id)
+    await world.sessions.clear(session.id)
+    await world.sessions.close((await world.sessions.get(session.id)).id)
+    await world.sessions.open()
+    assert len(await world.sessions.expire(timedelta(0))) == 2
+
+
+async def use_tasks(world: World, session_id: UUID) -> None:
+    """Call every method of tasks, and let owners die."""
+    at_once = timedelta(microseconds=1)
+    task = await world.tasks.create_unless_running(session_id, "a", dead_after=at_once)
+    assert await world.tasks.fail_dead() != ()
+    task = await world.tasks.create_unless_running(session_id, "a", dead_after=at_once)
+    task = await world.tasks.create_unless_running(session_id, "a", dead_after=at_once, when_owner_dies="take_over")
+    with contextlib.suppress(AlreadyRunning):
+        await world.tasks.create_unless_running(session_id, "a")
+    assert await world.tasks.take_over(task.id)
+    taken = await world.tasks.take_over_dead(kind="a")
+    assert taken
+    await world.tasks.cancel(taken.id)
+    await world.tasks.wait_cancelled(taken)
+    await world.tasks.stop(taken)
+    await world.tasks.stop(taken)
+    async with world.tasks.running(session_id, "b") as run:
+        await run.progress(1)
+        await world.tasks.heartbeat(run.task)
+    failed = await world.tasks.create_unless_running(session_id, "c")
+    await world.tasks.fail(failed, "x")
+    await world.tasks.of_session(session_id)
+
+
 async def use_characters_and_transactions(livingworld: LivingWorld, world: World) -> None:
     """Call every method of characters and transactions, and the purges."""
     story = await world.stories.create("The Causeway")
@@ -212,6 +255,7 @@ async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: Li
     await use_lore_and_search(world)
     await use_embeddings(world)
     await use_documents(world)
+    await use_sessions(world)
     await use_characters_and_transactions(livingworld, world)
 
     ours = {statement for statement in sent if "livingworld." in statement}

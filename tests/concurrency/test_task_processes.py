@@ -1,0 +1,99 @@
+"""Tasks of one session in two real processes: one owner, who hears of a stop, and is refused after a pause."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest_asyncio
+
+from livingworld import Session, World
+from livingworld.testing.staged_races import holding
+from tests.concurrency.session_staging import THE_SESSION
+from tests.concurrency.turn_checks import until_found
+from tests.concurrency.turn_players import PlayerProcess
+
+PROGRAM: Final = Path(__file__).with_name("task_program.py")
+IS_DEAD: Final = "SELECT FROM livingworld.tasks WHERE heartbeat_at + dead_after < clock_timestamp()"
+IT_LISTENS: Final = "SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+PLENTY_SECONDS: Final = 60.0
+
+
+@pytest_asyncio.fixture
+async def session(world: World) -> Session:
+    return await world.sessions.open()
+
+
+@asynccontextmanager
+async def owner(
+    url: str, world: World, session: Session, *, dead_after: float = 30, poll: float = 0.1
+) -> AsyncIterator[PlayerProcess]:
+    arguments = [url, str(world.id), str(session.id), str(dead_after), str(poll)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(PROGRAM),
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    started = PlayerProcess(process)
+    try:
+        assert await started.hear() == "ready"
+        yield started
+    finally:
+        await started.kill()
+
+
+async def test_of_two_starts_in_each_of_two_processes_one_runs(
+    database_url: str, world: World, session: Session
+) -> None:
+    async with owner(database_url, world, session) as one, owner(database_url, world, session) as other:
+        async with holding(database_url, THE_SESSION, [world.id, session.id]) as holder:
+            one.say("start 2")
+            other.say("start 2")
+            await holder.until_blocked(count=4)
+        told = [await one.hear(), await other.hear()]
+        assert sorted(told) == ["AlreadyRunning AlreadyRunning", "AlreadyRunning Running"]
+        assert len(await world.tasks.of_session(session.id)) == 1
+        await (one if "Running" in told[0].split() else other).do("end")
+
+    assert [task.state for task in await world.tasks.of_session(session.id)] == ["finished"]
+
+
+async def test_a_stop_is_heard_in_another_process_in_under_a_second_without_polling(
+    database_url: str, world: World, session: Session
+) -> None:
+    async with (
+        owner(database_url, world, session, poll=PLENTY_SECONDS, dead_after=600) as one,
+        owner(database_url, world, session) as other,
+    ):
+        assert await one.do("start 1") == "Running"
+        await until_found(database_url, IT_LISTENS)
+        one.say("stopped")
+        asked_at = asyncio.get_running_loop().time()
+        assert await other.do("cancel") == "asked"
+        assert await one.hear() == "TaskCancelled"
+        assert asyncio.get_running_loop().time() - asked_at < 1
+
+
+async def test_a_thawed_owner_is_refused_and_leaves_its_successor_alone(
+    database_url: str, world: World, session: Session
+) -> None:
+    async with owner(database_url, world, session, dead_after=1) as one, owner(database_url, world, session) as other:
+        assert await one.do("start 1") == "Running"
+        one.pause()
+        await until_found(database_url, IS_DEAD)
+        assert await other.do("start 1") == "Running"
+        one.thaw()
+        assert await one.do("stopped") == "TaskSuperseded"
+        assert await one.do("end") == "TaskSuperseded"
+        assert await other.do("end") == "finished"
+
+    states = [(task.state, task.error) for task in await world.tasks.of_session(session.id)]
+    assert states == [("finished", None), ("failed", "the owner was not heard of")]
