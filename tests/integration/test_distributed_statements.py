@@ -145,6 +145,17 @@ async def use_lore_and_search(world: World) -> None:
     await world.lore.revisions(entry.id)
 
 
+async def use_locks_and_leases(world: World) -> None:
+    """Call every method of locks and leases."""
+    async with world.leases.hold("tide", ttl=timedelta(milliseconds=100)) as lease, world.transaction() as tx:
+        await tx.locks.shared("a")
+        await tx.locks.exclusive("a")
+        await tx.locks.try_exclusive("b")
+        await tx.prove(lease)
+    async with world.leases.hold("tide"):
+        pass
+
+
 async def use_embeddings(world: World) -> None:
     """Embed texts that nobody knows yet, and then those that are known."""
     for _ in range(2):
@@ -253,6 +264,7 @@ async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: Li
     await use_turns_and_branches(world)
     await use_world_state(world)
     await use_lore_and_search(world)
+    await use_locks_and_leases(world)
     await use_embeddings(world)
     await use_documents(world)
     await use_sessions(world)
