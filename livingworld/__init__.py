@@ -2,6 +2,8 @@
 
 from livingworld.app import LivingWorld, World
 from livingworld.characters.records import Character
+from livingworld.cycles.records import CycleRun
+from livingworld.cycles.running import Cycle
 from livingworld.database.keyset import Page
 from livingworld.database.revisions import Revision
 from livingworld.documents.merge import Strategies, Strategy
@@ -41,6 +43,8 @@ __all__ = [
     "CastMember",
     "Character",
     "Choice",
+    "Cycle",
+    "CycleRun",
     "DispatchPolicy",
     "Document",
     "Embedded",

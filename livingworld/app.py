@@ -61,6 +61,8 @@ class World(WorldRepositories):
         self.generations = Generations(writers.turns)
         #: The right to do something for longer than a transaction.
         self.leases = writers.leases
+        #: Recurring jobs, one instance of each at a time.
+        self.cycles = writers.cycles
         #: Everything that is told and known, by words.
         self.search = Search(database, record.id)
 

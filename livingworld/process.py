@@ -11,6 +11,7 @@ from sqlalchemy import URL
 
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.characters.cast_names import WorldCastNames
+from livingworld.cycles.running import Cycles
 from livingworld.database.database import Database
 from livingworld.database.engine import Revive, create_engine, listening_connection
 from livingworld.database.group_commit import GroupCommit
@@ -87,7 +88,9 @@ class WorldWriters:
         commits = GroupCommit(process.database, world_id, commit_together)
         self._all = (self.appends, takes, commits)
         self.embeddings = process.embeddings(world_id)
-        self.leases = Leases(process.database, process.background, world_id, process.tasks, process.notifications)
+        shared = (process.database, process.background, world_id, process.tasks, process.notifications)
+        self.leases = Leases(*shared)
+        self.cycles = Cycles(*shared)
         self.tasks = TaskServices(
             background=process.background,
             notifications=process.notifications,

@@ -1,6 +1,7 @@
 """Every table of livingworld: all that alembic imports."""
 
 from livingworld.characters.tables import character_names, characters
+from livingworld.cycles.tables import cycle_runs, cycles
 from livingworld.database.idempotency import request_keys
 from livingworld.database.metadata import metadata
 from livingworld.database.revisions import revisions
@@ -22,6 +23,8 @@ __all__ = [
     "character_names",
     "characters",
     "choices",
+    "cycle_runs",
+    "cycles",
     "document_versions",
     "documents",
     "embedding_cache",

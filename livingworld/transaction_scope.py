@@ -6,6 +6,7 @@ from uuid import UUID
 
 from livingworld.characters.cast_names import WorldCastNames
 from livingworld.characters.repository import CharacterRepository
+from livingworld.cycles.running import Cycle
 from livingworld.database.group_commit import GroupCommit
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.documents.repository import DocumentRepository
@@ -63,6 +64,9 @@ class TransactionScope(WorldRepositories):
         self._transaction = transaction
         self.locks = TransactionLocks(transaction, world_id)
 
-    async def prove(self, lease: HeldLease) -> None:
-        """Prove that a lease is still held, until this transaction ends; call it first. Raises Fenced."""
-        await lease.check(self._transaction)
+    async def prove(self, held: HeldLease | Cycle) -> None:
+        """Prove that a lease or a cycle is still held, until this transaction ends; raises Fenced.
+
+        A lease is proven first, before anything else is locked; a cycle at any time.
+        """
+        await held.check(self._transaction)

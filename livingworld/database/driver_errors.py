@@ -81,6 +81,7 @@ _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
     "fk_characters_world_id": errors.WorldNotFound,
     "fk_documents_world_id": errors.WorldNotFound,
     "fk_request_keys_world_id": errors.WorldNotFound,
+    "fk_cycles_world_id": errors.WorldNotFound,
     "fk_leases_world_id": errors.WorldNotFound,
     "fk_lore_entries_world_id": errors.WorldNotFound,
     "fk_embedding_cache_world_id": errors.WorldNotFound,

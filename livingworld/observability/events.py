@@ -184,6 +184,7 @@ MIGRATED: Final = _event("schema migrated", logging.INFO, "revision", "The schem
 VECTORS_PROVISIONED: Final = _event(
     "vectors provisioned", logging.INFO, "pgvector", "How vectors are compared: by pgvector, or in plain SQL."
 )
+CYCLE_ENDED: Final = _event("cycle ended", logging.INFO, "world_id run_number state", "A run of a cycle is over.")
 LEASE_NOT_RELEASED: Final = _event(
     "lease not released", logging.WARNING, "world_id error", "A lease could not be given back; it ends by itself."
 )

@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from livingworld import (
     ABSENT,
+    Cycle,
     LivingWorld,
     NewLoreEntry,
     NewMemory,
@@ -156,6 +157,20 @@ async def use_locks_and_leases(world: World) -> None:
         pass
 
 
+async def use_cycles(world: World) -> None:
+    """Call every method of cycles."""
+
+    async def phase(cycle: Cycle) -> int:
+        async with world.transaction() as tx:
+            await tx.prove(cycle)
+        await world.cycles.request_stop("tide")
+        return cycle.token
+
+    await world.cycles.run("tide", {"plan": phase, "do": phase}, ttl=timedelta(milliseconds=100))
+    await world.cycles.run("tide", {"plan": phase}, min_interval=timedelta(days=1))
+    await world.cycles.history("tide", after="9")
+
+
 async def use_embeddings(world: World) -> None:
     """Embed texts that nobody knows yet, and then those that are known."""
     for _ in range(2):
@@ -265,6 +280,7 @@ async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: Li
     await use_world_state(world)
     await use_lore_and_search(world)
     await use_locks_and_leases(world)
+    await use_cycles(world)
     await use_embeddings(world)
     await use_documents(world)
     await use_sessions(world)

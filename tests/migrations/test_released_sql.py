@@ -20,6 +20,7 @@ RELEASED = {
     "alembic/versions/0008_expand_documents.py": "46ae53b39ba626104ab6a34c3836ec3def692f0653063183d9653c72e8204bed",
     "alembic/versions/0009_expand_leases.py": "0692dc3cec99c56b527e5f17355b7186af51a06ecdc3435db40bf21653b05268",
     "alembic/versions/0010_expand_sessions.py": "1d0b94704e6c3fdbc9c1776233a89743141f503e50a38d29f128972ce4c4c716",
+    "alembic/versions/0011_expand_cycles.py": "5746299a1ddba5da8b56c277d12f352a4539028a7a195a2ef877a62974efb0ff",
     "livingworld/characters/named_characters_v1.sql": "44d9d156ee42db1eea585a365b7362db263413be16d6edabb88b2c028c1d14fb",
     "livingworld/facts/visible_facts_v1.sql": "caa5da47c93b0dc8f854dac2ad49873bbf9362ed509da212195686ac5dd21023",
     "livingworld/facts/write_facts_v1.sql": "76d6fde095c793a307cee4f2bf78f6d63c621ad0bfef5c494e9b7e0923af6a70",

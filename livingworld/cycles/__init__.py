@@ -1,0 +1,1 @@
+"""Cycles: recurring jobs of a world of which one instance runs at a time, in named phases."""
