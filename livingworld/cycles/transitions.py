@@ -101,7 +101,7 @@ async def phase_done(
 async def end(tx: Transaction, holding: Holding, run: CycleRun, state: str, error: str | None = None) -> CycleRun:
     """End a run and free the cycle."""
     await prove(tx, holding)
-    ended = await _change_run(tx, holding, run, state=state, error=error, finished_at=func.clock_timestamp())
+    ended = await _change_run(tx, holding, run, state=state, error=error, finished_at=func.now())
     await _change(tx, holding, **_FREE)
     return ended
 
