@@ -126,7 +126,7 @@ async def test_a_stop_is_honoured_between_phases(world: World) -> None:
 
     assert not await world.cycles.request_stop("tide")
     run = await world.cycles.run("tide", {"plan": ask, "do": count})
-    next_run = await world.cycles.run("tide", {"plan": count})
+    next_run = await world.cycles.run("tide", {"plan": count, "do": count})
 
     assert run is not None
     assert (run.state, run.results) == ("stopped", {"plan": True})
