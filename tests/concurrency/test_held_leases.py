@@ -14,7 +14,7 @@ from tests.concurrency.staging import kinds, same_world
 from tests.concurrency.turn_checks import rows
 
 THE_LEASE = "SELECT FROM livingworld.leases WHERE world_id = $1 AND name = $2 FOR UPDATE"
-QUICK = timedelta(milliseconds=200)
+QUICK = timedelta(seconds=1)  # a loop that is late by less keeps its lease
 
 
 async def expire(url: str) -> None:
