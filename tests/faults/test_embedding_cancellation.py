@@ -47,5 +47,28 @@ async def test_who_is_cancelled_at_any_moment_leaves_nothing(livingworld: Living
             break
 
     assert {(True, 0, 0), (False, 1, 2)} <= outcomes
-    assert {batches for cancelled, batches, _ in outcomes if cancelled} == {0, 1}
     assert {stored for _, _, stored in outcomes} == {0, 2}
+
+
+async def test_who_is_cancelled_while_the_embedder_works_leaves_nothing(
+    livingworld: LivingWorld, observer: Connection
+) -> None:
+    before = asyncio.all_tasks()
+    world = await livingworld.worlds.create("Saltmarsh")
+    embedder = StagedEmbedder()
+    embedder.go.clear()
+    pipeline = world.embeddings(embedder)
+    call = asyncio.create_task(pipeline.embed(["a", "b"]))
+    await embedder.begun.get()
+    call.cancel()
+    await asyncio.wait({call})
+
+    async def over() -> bool:
+        return not asyncio.all_tasks() - before
+
+    assert await eventually(over), asyncio.all_tasks() - before
+    await assert_nothing_left(livingworld, observer)
+    assert (len(pipeline._services.flights), embedder.under_way, embedder.cancelled) == (0, 0, 1)
+    assert await count(observer, "embedding_cache", world_id=world.id) == 0
+    embedder.go.set()
+    assert len(await pipeline.embed(["a", "b"])) == 2
