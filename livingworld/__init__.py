@@ -1,5 +1,8 @@
 """livingworld keeps worlds and stories in PostgreSQL for programs that generate stories with language models."""
 
+from livingworld.actions.conflict_policy import COMMANDS, ConflictPolicy, Rule, Verdict
+from livingworld.actions.records import Action, LaneSize, NewAction
+from livingworld.actions.replaying import replay
 from livingworld.app import LivingWorld, World
 from livingworld.characters.records import Character
 from livingworld.cycles.records import CycleRun
@@ -30,19 +33,25 @@ from livingworld.stories.records import Branch, CastMember, Choice, Scene, Story
 from livingworld.transaction_scope import TransactionScope
 from livingworld.turns.records import Generation, TurnInput
 from livingworld.workflows.new_state import NewState
+from livingworld.workflows.run_action import RunningAction
 from livingworld.workflows.search import SearchHit
 from livingworld.workflows.turn import Turn
 from livingworld.workflows.turn_context import TurnContext
+from livingworld.workflows.work_actions import ActionWorker
 from livingworld.worlds.records import WorldRecord
 
 __all__ = [
     "ABSENT",
+    "COMMANDS",
     "RETRACTED",
     "Absent",
+    "Action",
+    "ActionWorker",
     "Branch",
     "CastMember",
     "Character",
     "Choice",
+    "ConflictPolicy",
     "Cycle",
     "CycleRun",
     "DispatchPolicy",
@@ -55,6 +64,7 @@ __all__ = [
     "Generation",
     "HeldLease",
     "Interaction",
+    "LaneSize",
     "LedgerEntry",
     "LivingWorld",
     "LoreEntry",
@@ -62,6 +72,7 @@ __all__ = [
     "Memory",
     "MergeConflict",
     "MergeResult",
+    "NewAction",
     "NewLoreEntry",
     "NewMemory",
     "NewScene",
@@ -73,6 +84,8 @@ __all__ = [
     "Relationship",
     "RelationshipChange",
     "Revision",
+    "Rule",
+    "RunningAction",
     "RunningTask",
     "Scene",
     "SearchHit",
@@ -89,7 +102,9 @@ __all__ = [
     "Turn",
     "TurnContext",
     "TurnInput",
+    "Verdict",
     "World",
     "WorldRecord",
     "packaged_minilm",
+    "replay",
 ]

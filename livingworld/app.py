@@ -31,6 +31,7 @@ from livingworld.workflows.purge_world import purge_world
 from livingworld.workflows.search import Search
 from livingworld.workflows.take_turn import Turns
 from livingworld.workflows.watch_document import WatchedDocuments
+from livingworld.workflows.work_actions import Actions
 from livingworld.worlds.records import WorldRecord
 from livingworld.worlds.repository import WorldRepository
 
@@ -42,10 +43,13 @@ class World(WorldRepositories):
 
     #: One of a kind at a time in each session.
     tasks: Tasks
+    #: Queued commands, one at a time in each lane.
+    actions: Actions
 
     def __init__(self, database: Database, record: WorldRecord, writers: WorldWriters) -> None:
         super().__init__(database, record.id, writers.appends, writers.tasks.notifications.tell)
         self.tasks = Tasks(database, record.id, writers.tasks)
+        self.actions = Actions(database, record.id, writers.tasks)
         self._database = database
         self._writers = writers
         #: The world as it was when this object was made.

@@ -1,5 +1,6 @@
 """Every table of livingworld: all that alembic imports."""
 
+from livingworld.actions.tables import actions, lanes
 from livingworld.characters.tables import character_names, characters
 from livingworld.cycles.tables import cycle_runs, cycles
 from livingworld.database.idempotency import request_keys
@@ -19,6 +20,7 @@ from livingworld.turns.tables import generations, turn_leases, turn_waiters, tur
 from livingworld.worlds.tables import worlds
 
 __all__ = [
+    "actions",
     "branches",
     "character_names",
     "characters",
@@ -32,6 +34,7 @@ __all__ = [
     "facts",
     "generations",
     "interactions",
+    "lanes",
     "leases",
     "lore_entries",
     "memories",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from livingworld.actions.repository import ActionRepository
 from livingworld.characters.cast_names import WorldCastNames
 from livingworld.characters.repository import CharacterRepository
 from livingworld.cycles.running import Cycle
@@ -49,6 +50,7 @@ class WorldRepositories:
         self.sessions = SessionRepository(unit, world_id, tell)
         self.interactions = InteractionRepository(unit, world_id)
         self.tasks = TaskRepository(unit, world_id, tell)
+        self.actions = ActionRepository(unit, world_id)
 
     @property
     def id(self) -> UUID:

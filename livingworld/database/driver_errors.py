@@ -101,6 +101,8 @@ _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
     "fk_sessions_world_id": errors.WorldNotFound,
     "fk_interactions_world_id_session_id": errors.SessionNotFound,
     "fk_tasks_world_id_session_id": errors.SessionNotFound,
+    "fk_lanes_world_id": errors.WorldNotFound,
+    "uq_actions_running": errors.AlreadyRunning,
     "uq_tasks_running": errors.AlreadyRunning,
     "pk_request_keys": errors.RequestKeyReused,
 }

@@ -32,7 +32,6 @@ class LockKind(IntEnum):
     STORY = 2
     BRANCH = 3
     SESSION = 4
-    LANE = 5
     CHARACTER = 6
     RELATIONSHIP = 7
     FACT = 8
@@ -42,6 +41,7 @@ class LockKind(IntEnum):
     MODEL = 12
     CYCLE = 13
     LORE = 14
+    LANE = 15
 
 
 def lock_key(kind: LockKind, world_id: UUID, name: str) -> int:

@@ -8,6 +8,10 @@ from livingworld.errors.base import (
     LivingWorldError,
 )
 from livingworld.errors.conflicts import (
+    ActionCancelled,
+    ActionEnded,
+    ActionExpired,
+    ActionSuperseded,
     AlreadyCancelling,
     AlreadyConsolidated,
     AlreadyRunning,
@@ -26,6 +30,7 @@ from livingworld.errors.conflicts import (
     NothingToRedo,
     NothingToUndo,
     NotMergeable,
+    QueueFull,
     RequestKeyReused,
     SameCharacter,
     SceneNumberConflict,
@@ -50,6 +55,7 @@ from livingworld.errors.failures import (
     UnsafeIsolation,
 )
 from livingworld.errors.not_found import (
+    ActionNotFound,
     BranchNotFound,
     CharacterNotFound,
     ChoiceNotFound,
@@ -94,6 +100,11 @@ from livingworld.errors.wrong_input import (
 )
 
 __all__ = [
+    "ActionCancelled",
+    "ActionEnded",
+    "ActionExpired",
+    "ActionNotFound",
+    "ActionSuperseded",
     "AlreadyCancelling",
     "AlreadyConsolidated",
     "AlreadyRunning",
@@ -146,6 +157,7 @@ __all__ = [
     "NothingToUndo",
     "OutOfMemory",
     "PoolTimeout",
+    "QueueFull",
     "RequestKeyReused",
     "SameCharacter",
     "SceneNotFound",

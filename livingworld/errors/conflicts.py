@@ -95,7 +95,7 @@ class TaskEnded(Conflict):
 
 
 class AlreadyCancelling(Conflict):
-    """The task was asked to stop before."""
+    """Whoever runs it was asked to stop before."""
 
 
 class TaskCancelled(Conflict):
@@ -111,6 +111,32 @@ class AlreadyRunning(Conflict):
     def __init__(self, message: str | None = None, /, *, task: Any = None, **details: object) -> None:  # noqa: ANN401
         super().__init__(message, **details)
         self.task = task
+
+
+class ActionSuperseded(Fenced):
+    """The claim on the action is over; what it brings comes too late, and nothing was written."""
+
+
+class ActionExpired(Conflict):
+    """The action's deadline is over, by the database's clock; it has no effect any more."""
+
+
+class ActionEnded(Conflict):
+    """The action is over and cannot be cancelled."""
+
+    #: How it ended: done, failed, expired, cancelled, replaced, merged or rejected.
+    state: str
+
+
+class ActionCancelled(Conflict):
+    """Whoever runs the action was asked to stop."""
+
+
+class QueueFull(Conflict):
+    """So many actions wait in the lane that it takes no more."""
+
+    #: The lane's name.
+    lane: str
 
 
 class SessionCleared(Conflict):

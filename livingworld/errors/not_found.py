@@ -63,3 +63,7 @@ class InteractionNotFound(NotFound):
 
 class TaskNotFound(NotFound):
     """There is no such task in this world."""
+
+
+class ActionNotFound(NotFound):
+    """There is no such action in this world."""

@@ -128,6 +128,18 @@ TASK_TAKEN_OVER: Final = _event(
 TASK_LOST: Final = _event(
     "task lost", logging.WARNING, "world_id task_id", "A task that still runs belongs to its owner no more."
 )
+ACTION_FAILED: Final = _event(
+    "action failed",
+    logging.WARNING,
+    "world_id action_id attempt state error",
+    "An attempt at an action failed; by its state it waits for another one, or has failed for good.",
+)
+ACTION_LOST: Final = _event(
+    "action lost",
+    logging.WARNING,
+    "world_id action_id error",
+    "How an action ended could not be stored by its worker, which had it no more or could not reach the server.",
+)
 CHARACTER_FOUND: Final = _event("character found", logging.DEBUG, "world_id character_id", "A name was known already.")
 CHARACTER_CREATED: Final = _event(
     "character created", logging.INFO, "world_id character_id", "A new character was stored."

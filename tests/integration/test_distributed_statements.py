@@ -25,6 +25,7 @@ from livingworld.errors import AlreadyRunning
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from tests.concurrency.turn_checks import at_once
 from tests.distribution_rules import broken_rules
+from tests.integration.distributed_actions import use_actions
 
 
 async def use_worlds_and_stories(livingworld: LivingWorld, world: World) -> None:
@@ -284,6 +285,7 @@ async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: Li
     await use_embeddings(world)
     await use_documents(world)
     await use_sessions(world)
+    await use_actions(world)
     await use_characters_and_transactions(livingworld, world)
 
     ours = {statement for statement in sent if "livingworld." in statement}

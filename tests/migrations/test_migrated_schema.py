@@ -38,6 +38,11 @@ FUNCTIONS = (
     "workflows/unshelve_state_v1.sql",
     "characters/named_characters_v1.sql",
     "workflows/commit_turn_with_state_v1.sql",
+    "actions/settle_lane_v1.sql",
+    "actions/stop_action_v1.sql",
+    "actions/enqueue_actions_v1.sql",
+    "actions/claim_actions_v1.sql",
+    "actions/complete_action_v1.sql",
 )
 
 

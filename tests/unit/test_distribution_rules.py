@@ -40,6 +40,11 @@ def test_a_statement_that_stays_is_not(statement: str) -> None:
 
 #: Each with the fewest statements that the reader of functions must find in it.
 FUNCTIONS = {
+    "actions/settle_lane_v1.sql": 2,
+    "actions/stop_action_v1.sql": 3,
+    "actions/enqueue_actions_v1.sql": 5,
+    "actions/claim_actions_v1.sql": 8,
+    "actions/complete_action_v1.sql": 3,
     "stories/append_scenes_v1.sql": 11,
     "turns/choose_generation_v1.sql": 15,
     "turns/commit_turns_v1.sql": 7,

@@ -1,0 +1,60 @@
+"""The row of a lane, under which everything of the lane is written. It comes last in the order of locks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, select
+from sqlalchemy.dialects.postgresql import insert
+
+from livingworld.actions.records import Action, make_action
+from livingworld.actions.tables import actions, lanes
+from livingworld.database.locks import LockKind, lock_row, row_order_key
+from livingworld.database.transaction import Transaction
+from livingworld.errors import ActionNotFound
+
+
+async def lock_lane(tx: Transaction, world_id: UUID, lane: str) -> Row[Any]:
+    """Lock a lane until the transaction ends and return it; it is made when nothing was ever given to it."""
+    await tx.execute(insert(lanes).values(world_id=world_id, lane=lane).on_conflict_do_nothing())
+    row = await lock_row(tx, LockKind.LANE, lanes, lane_key(world_id, lane))
+    assert row is not None  # noqa: S101 - lanes are never removed but with their world
+    return row
+
+
+async def enter_lanes(tx: Transaction, world_id: UUID, names: Iterable[str]) -> None:
+    """Make sure that a statement may wait for these lanes; raises LockOrderViolation."""
+    tx.lock_order.enter(LockKind.LANE)
+    for lane in sorted(set(names)):
+        key = lane_key(world_id, lane)
+        if tx.lock_order.is_late(LockKind.LANE, row_order_key(key)):
+            await lock_row(tx, LockKind.LANE, lanes, key)
+        tx.lock_order.hold(LockKind.LANE, row_order_key(key))
+
+
+async def lock_action(tx: Transaction, world_id: UUID, action_id: UUID) -> Action:
+    """Lock the lane of an action until the transaction ends and return the action as it is then; or ActionNotFound."""
+    lane = await tx.scalar(select(actions.c.lane).where(*_own(world_id, action_id)))
+    if lane is None:
+        raise ActionNotFound(action_id=action_id)
+    await lock_row(tx, LockKind.LANE, lanes, lane_key(world_id, lane))
+    return await read_action(tx, world_id, action_id)
+
+
+async def read_action(tx: Transaction, world_id: UUID, action_id: UUID) -> Action:
+    """Return an action; raises ActionNotFound."""
+    row = (await tx.execute(select(actions).where(*_own(world_id, action_id)))).one_or_none()
+    if row is None:
+        raise ActionNotFound(action_id=action_id)
+    return make_action(row)
+
+
+def lane_key(world_id: UUID, lane: str) -> dict[str, object]:
+    """Return the key of a lane's row."""
+    return {"world_id": world_id, "lane": lane}
+
+
+def _own(world_id: UUID, action_id: UUID) -> tuple[Any, Any]:
+    return (actions.c.world_id == world_id, actions.c.action_id == action_id)

@@ -1,0 +1,293 @@
+"""Actions: commands that are queued in lanes, claimed one at a time, and ended once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+
+from livingworld.actions import ending, enqueuing
+from livingworld.actions.conflict_policy import ConflictPolicy, check_policy
+from livingworld.actions.locking import lock_lane, read_action
+from livingworld.actions.new_action import check_action, check_actions
+from livingworld.actions.records import Action, Decision, LaneSize, NewAction, When, make_action
+from livingworld.actions.tables import actions, lanes
+from livingworld.database.keyset import Page, check_limit
+from livingworld.database.locks import LockKind
+from livingworld.database.transaction import Transaction, UnitOfWork
+from livingworld.errors import InvalidCursor, InvalidInput, InvalidNumber, InvalidType, QueueFull
+from livingworld.inputs import (
+    MAX_DESCRIPTION_CHARACTERS,
+    MAX_INTEGER,
+    check_integer,
+    check_json,
+    check_optional_text,
+    check_text,
+    check_uuid,
+)
+
+#: Shortest and longest time that a claim holds without being extended.
+MIN_TTL: Final = timedelta(milliseconds=100)
+MAX_TTL: Final = timedelta(days=1)
+_MAX_DELAY: Final = timedelta(days=36_500)
+_CLAIM: Final = "SELECT * FROM livingworld.claim_actions_v1($1, $2, $3)"
+
+
+class ActionRepository:
+    """The actions of one world. Every write locks the lane's row, which comes last in the order of locks."""
+
+    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+        self._unit = unit
+        self._world_id = world_id
+
+    async def enqueue(  # noqa: PLR0913 - options of one call, by name
+        self,
+        lane: str,
+        kind: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        priority: int = 0,
+        deadline: When | None = None,
+        not_before: When | None = None,
+        max_attempts: int = 5,
+        conflict: Decision | ConflictPolicy = "queue",
+        id: UUID | None = None,  # noqa: A002 - it is the action's id
+    ) -> Action:
+        """Give a command to a lane and return it, with what was decided about it.
+
+        `conflict` says what is to become of it when something runs or waits there: one decision for all, or a policy,
+        which is asked under the lane's lock and must not wait. Given an `id`, the same call again returns what is
+        stored. Raises QueueFull, then nothing is stored.
+        """
+        action = NewAction(
+            lane,
+            kind,
+            {} if payload is None else payload,
+            priority=priority,
+            deadline=deadline,
+            not_before=not_before,
+            max_attempts=max_attempts,
+            id=id,
+        )
+        (result,) = await self._store([check_action(action)], conflict)
+        if isinstance(result, QueueFull):
+            raise result
+        return result
+
+    async def enqueue_many(
+        self, given: Sequence[NewAction], *, conflict: Decision | ConflictPolicy = "queue"
+    ) -> tuple[Action | QueueFull, ...]:
+        """Give commands to their lanes, each after those before it, and return what became of each, in their order.
+
+        One whose lane is full comes back as QueueFull and leaves the others alone. One that cannot be stored raises
+        InvalidInput with its place, and nothing is stored. One round trip for `conflict="queue"`.
+        """
+        return await self._store(check_actions(given), conflict)
+
+    async def _store(
+        self, rows: Sequence[dict[str, Any]], conflict: Decision | ConflictPolicy
+    ) -> tuple[Action | QueueFull, ...]:
+        policy = check_policy(conflict)
+        if not rows:
+            return ()
+        if conflict == "queue":
+            stored = await self._unit.run(
+                lambda tx: enqueuing.enqueue(tx, self._world_id, rows), repeatable=True, single_statement=True
+            )
+        else:
+            stored = await self._unit.run(lambda tx: self._decide(tx, rows, policy), repeatable=True)
+        return tuple(stored)
+
+    async def _decide(
+        self, tx: Transaction, rows: Sequence[dict[str, Any]], policy: ConflictPolicy
+    ) -> list[Action | QueueFull]:
+        results: dict[str, Action | QueueFull] = {}
+        for row in sorted(rows, key=lambda each: each["lane"]):  # lanes in their order; the sort keeps that within one
+            try:
+                results[row["action_id"]] = await enqueuing.enqueue_decided(tx, self._world_id, row, policy)
+            except QueueFull as full:
+                results[row["action_id"]] = full
+        return [results[row["action_id"]] for row in rows]
+
+    async def claim(self, limit: int = 1, *, ttl: timedelta = timedelta(seconds=30)) -> tuple[Action, ...]:
+        """Claim what is next, at most one in each lane, and return it; empty when nothing is due. One round trip.
+
+        By priority, then arrival. A claim that is not extended ends after `ttl` by the database's clock: then the
+        action waits again, or has failed when that was its last attempt. What is past its deadline expires. Waits for
+        nobody.
+        """
+        most, length = check_limit(limit), check_ttl(ttl)
+
+        async def work(tx: Transaction) -> tuple[Action, ...]:
+            tx.lock_order.enter(LockKind.LANE)
+            rows = await tx.execute_text(_CLAIM, (self._world_id, most, length))
+            return tuple(make_action(row) for row in rows)
+
+        return await self._unit.run(work, single_statement=True)
+
+    async def complete(self, action: Action, result: Any = None) -> None:  # noqa: ANN401 - a JSON value
+        """End a claimed action as done, in the transaction of its effect; the same claim's second call changes nothing.
+
+        Raises ActionExpired when its deadline is over by the database's clock, and ActionSuperseded, a Fenced, when the
+        claim is: then the transaction must not be committed, and leaving its block by the error sees to that. One round
+        trip.
+        """
+        own, value = _check_action(action), check_json("result", result)
+        await self._unit.run(
+            lambda tx: ending.complete(tx, self._world_id, own, value), repeatable=True, single_statement=True
+        )
+
+    async def fail(self, action: Action, error: str, *, retry_in: timedelta | None = timedelta(seconds=1)) -> Action:
+        """Let an attempt fail and return the action: it waits again for `retry_in`, or has failed for good.
+
+        For good when `retry_in` is None or this was the last attempt; cancelled when it was asked to stop. Raises
+        ActionSuperseded.
+        """
+        own, told = _check_action(action), check_text("error", error, limit=MAX_DESCRIPTION_CHARACTERS)
+        pause = timedelta(0) if retry_in is None else _check_delay("retry_in", retry_in)
+        return await self._unit.run(
+            lambda tx: ending.fail(tx, self._world_id, own, told, pause, finally_=retry_in is None)
+        )
+
+    async def release(self, action: Action) -> Action:
+        """Give a claimed action back, as if it had never been claimed, and return it; raises ActionSuperseded.
+
+        One that was asked to stop is cancelled instead.
+        """
+        own = _check_action(action)
+        return await self._unit.run(lambda tx: ending.release(tx, self._world_id, own))
+
+    async def stop(self, action: Action) -> Action:
+        """End a claimed action as cancelled and return it; raises ActionSuperseded."""
+        own = _check_action(action)
+        return await self._unit.run(lambda tx: ending.stop(tx, self._world_id, own))
+
+    async def expire(self, action: Action) -> bool:
+        """End a claimed action as expired if its deadline is over, and return whether it has ended so."""
+        own = _check_action(action)
+        return await self._unit.run(lambda tx: ending.expire(tx, self._world_id, own), repeatable=True)
+
+    async def extend(self, action: Action, ttl: timedelta = timedelta(seconds=30)) -> Action:
+        """Let a claim hold for so long from now on and return the action; raises ActionSuperseded."""
+        own, length = _check_action(action), check_ttl(ttl)
+        return await self._unit.run(lambda tx: ending.extend(tx, self._world_id, own, length), repeatable=True)
+
+    async def cancel(self, action_id: UUID, *, reason: str | None = None) -> Action:
+        """End an action that waits, or ask whoever runs it to stop, and return it.
+
+        Raises ActionNotFound, ActionEnded, and AlreadyCancelling when that was asked before.
+        """
+        key, told = check_uuid("action_id", action_id), check_optional_text("reason", reason)
+        return await self._unit.run(lambda tx: ending.cancel(tx, self._world_id, key, told))
+
+    async def get(self, action_id: UUID) -> Action:
+        """Return an action, over or not; raises ActionNotFound. No lock."""
+        key = check_uuid("action_id", action_id)
+        return await self._unit.run(
+            lambda tx: read_action(tx, self._world_id, key), repeatable=True, single_statement=True
+        )
+
+    async def size(self, lane: str | None = None) -> LaneSize:
+        """Return how much waits and runs in a lane, or in all; nothing in a lane that nobody has used. No lock."""
+        running = func.count().filter(lanes.c.running_until.is_not(None))
+        statement = select(
+            func.coalesce(func.sum(lanes.c.waiting), 0).label("waiting"), running.label("running")
+        ).where(lanes.c.world_id == self._world_id)
+        if lane is not None:
+            statement = statement.where(lanes.c.lane == check_text("lane", lane, empty=False))
+
+        async def work(tx: Transaction) -> LaneSize:
+            row = (await tx.execute(statement)).one()
+            return LaneSize(waiting=row.waiting, running=row.running)
+
+        return await self._unit.run(work, repeatable=True, single_statement=True)
+
+    async def peek(self, lane: str, *, limit: int = 50) -> tuple[Action, ...]:
+        """Return what waits in a lane, in its order, also what is not due yet; empty when nothing does. No lock."""
+        statement = (
+            select(actions)
+            .where(
+                actions.c.world_id == self._world_id,
+                actions.c.lane == check_text("lane", lane, empty=False),
+                actions.c.state == "waiting",
+            )
+            .order_by(actions.c.priority.desc(), actions.c.number)
+            .limit(check_limit(limit))
+        )
+
+        async def work(tx: Transaction) -> tuple[Action, ...]:
+            return tuple(make_action(row) for row in await tx.execute(statement))
+
+        return await self._unit.run(work, repeatable=True, single_statement=True)
+
+    async def commands(self, lane: str, *, after: str | None = None, limit: int = 50) -> Page[Action]:
+        """Return a page of all that was ever given to a lane and is not forgotten, in the order it came. No lock."""
+        key, most = check_text("lane", lane, empty=False), check_limit(limit)
+        own = (actions.c.world_id == self._world_id, actions.c.lane == key, actions.c.number > _number(after))
+        statement = select(actions).where(*own).order_by(actions.c.number).limit(most + 1)
+
+        async def work(tx: Transaction) -> Page[Action]:
+            found = [make_action(row) for row in await tx.execute(statement)]
+            shown = tuple(found[:most])
+            return Page(shown, str(shown[-1].number) if len(found) > most else None)
+
+        return await self._unit.run(work, repeatable=True, single_statement=True)
+
+    async def limit_lane(self, lane: str, max_waiting: int) -> None:
+        """Let no more than so many actions wait in a lane; those that are more already stay."""
+        key, most = check_text("lane", lane, empty=False), check_integer("max_waiting", max_waiting, minimum=1)
+
+        async def work(tx: Transaction) -> None:
+            await lock_lane(tx, self._world_id, key)
+            own = (lanes.c.world_id == self._world_id, lanes.c.lane == key)
+            await tx.execute(update(lanes).where(*own).values(max_waiting=most))
+
+        await self._unit.run(work, repeatable=True)
+
+    async def forget(self, lane: str, *, ended_for: timedelta) -> int:
+        """Remove what has been over in a lane for so long, and return how much that was."""
+        key, age = check_text("lane", lane, empty=False), _check_delay("ended_for", ended_for)
+        own = (actions.c.world_id == self._world_id, actions.c.lane == key, actions.c.ended_at <= func.now() - age)
+
+        async def work(tx: Transaction) -> int:
+            await lock_lane(tx, self._world_id, key)
+            return (await tx.execute(delete(actions).where(*own))).rowcount
+
+        return await self._unit.run(work, repeatable=True)
+
+
+def check_ttl(ttl: object) -> timedelta:
+    """Return how long a claim holds if it is neither too short nor too long."""
+    if not isinstance(ttl, timedelta):
+        raise InvalidType("ttl", f"must be a timedelta, not {type(ttl).__name__}")
+    if not MIN_TTL <= ttl <= MAX_TTL:
+        raise InvalidNumber("ttl", f"must be from {MIN_TTL} to {MAX_TTL}")
+    return ttl
+
+
+def _check_delay(field: str, value: object) -> timedelta:
+    if not isinstance(value, timedelta):
+        raise InvalidType(field, f"must be a timedelta, not {type(value).__name__}")
+    if not timedelta(0) <= value <= _MAX_DELAY:
+        raise InvalidNumber(field, "must not be negative or more than 100 years")
+    return value
+
+
+def _check_action(action: object) -> Action:
+    if not isinstance(action, Action):
+        raise InvalidType("action", f"must be an Action, not {type(action).__name__}")
+    if action.token < 1:
+        raise InvalidInput("action", "was never claimed")
+    return action
+
+
+def _number(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    check_text("after", cursor)
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < len(str(MAX_INTEGER))):
+        raise InvalidCursor("after", "is not the cursor of a page")
+    return int(cursor)
