@@ -1,0 +1,76 @@
+"""The connection is lost around the COMMIT of a queue's calls: each takes effect once, and nothing is forgotten."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from livingworld import LaneSize, LivingWorld, NewScene, RunningAction, Story, TransactionScope, World
+from livingworld.errors import CommitUnknown
+from livingworld.testing.protocol_proxy import Moment, ProtocolProxy
+from livingworld.testing.staged_races import Connection
+from tests.concurrency.turn_checks import until_found
+from tests.faults.aftermath import assert_nothing_left, scene_contents
+from tests.faults.test_lost_commit import both_moments
+
+CLAIM_IS_OVER = "SELECT FROM livingworld.actions WHERE claimed_until < clock_timestamp()"
+
+
+@both_moments
+async def test_an_effect_takes_place_once(
+    moment: Moment, proxy: ProtocolProxy, story: Story, world: World, livingworld: LivingWorld, observer: Connection
+) -> None:
+    async def tell(running: RunningAction) -> None:
+        async def effect(tx: TransactionScope) -> int:
+            return (await tx.stories.append_scene(story.id, NewScene("The lantern."))).number
+
+        assert await running.complete(effect) == 1
+
+    given = await world.actions.enqueue("mara", "tell")
+    fault = proxy.at(moment, "COMMIT;")
+    await world.actions.worker({"tell": tell}).run_once()
+
+    assert fault.happened.is_set()
+    done = await world.actions.get(given.id)
+    assert (done.state, done.result, done.attempts) == ("done", 1, 1)
+    assert await scene_contents(observer, story.id) == ["The lantern."]
+    await assert_nothing_left(livingworld, observer)
+
+
+@both_moments
+async def test_a_command_is_stored_once(moment: Moment, proxy: ProtocolProxy, world: World) -> None:
+    fault = proxy.at(moment, "enqueue_actions_v1")
+
+    action = await world.actions.enqueue("mara", "tell")
+
+    assert fault.happened.is_set()
+    assert [each.id for each in (await world.actions.commands("mara")).items] == [action.id]
+    assert await world.actions.size() == LaneSize(waiting=1, running=0)
+
+
+@both_moments
+async def test_an_end_is_stored_once(moment: Moment, proxy: ProtocolProxy, world: World) -> None:
+    await world.actions.enqueue("mara", "tell")
+    (action,) = await world.actions.claim()
+    fault = proxy.at(moment, "complete_action_v1")
+
+    await world.actions.complete(action, "told")
+
+    assert fault.happened.is_set()
+    assert (await world.actions.get(action.id)).result == "told"
+
+
+@both_moments
+async def test_a_claim_that_nobody_heard_of_ends_by_itself(
+    moment: Moment, proxy: ProtocolProxy, world: World, database_url: str
+) -> None:
+    await world.actions.enqueue("mara", "tell")
+    proxy.at(moment, "claim_actions_v1")
+    with pytest.raises(CommitUnknown):
+        await world.actions.claim(ttl=timedelta(milliseconds=100))
+
+    if moment is Moment.AFTER:
+        await until_found(database_url, CLAIM_IS_OVER)
+    (action,) = await world.actions.claim()
+    assert action.attempts == (2 if moment is Moment.AFTER else 1)
