@@ -25,6 +25,8 @@ from livingworld.locks.leases import HeldLease
 from livingworld.lore.records import LoreEntry, LoreMatch, NewLoreEntry
 from livingworld.memories.records import Memory, NewMemory, Recalled, RecallWeights
 from livingworld.relationships.records import LedgerEntry, Relationship, RelationshipChange
+from livingworld.scripts.kinds import CheckedScript
+from livingworld.scripts.records import Script, ScriptExecution, ScriptHead, ScriptUsage, ScriptVersion
 from livingworld.sessions.records import Interaction, Session, Task
 from livingworld.sessions.running import RunningTask
 from livingworld.settings import Settings
@@ -50,6 +52,7 @@ __all__ = [
     "Branch",
     "CastMember",
     "Character",
+    "CheckedScript",
     "Choice",
     "ConflictPolicy",
     "Cycle",
@@ -88,6 +91,11 @@ __all__ = [
     "RunningAction",
     "RunningTask",
     "Scene",
+    "Script",
+    "ScriptExecution",
+    "ScriptHead",
+    "ScriptUsage",
+    "ScriptVersion",
     "SearchHit",
     "SentenceTransformersEmbedder",
     "Session",

@@ -67,6 +67,8 @@ class World(WorldRepositories):
         self.leases = writers.leases
         #: Recurring jobs, one instance of each at a time.
         self.cycles = writers.cycles
+        #: Named texts that are swapped while others run them.
+        self.scripts = writers.scripts
         #: Everything that is told and known, by words.
         self.search = Search(database, record.id)
 

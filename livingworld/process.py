@@ -17,7 +17,10 @@ from livingworld.database.engine import Revive, create_engine, listening_connect
 from livingworld.database.group_commit import GroupCommit
 from livingworld.database.notifications import Notifications
 from livingworld.embeddings.pipeline import EmbeddingServices
+from livingworld.identifiers import new_id
 from livingworld.locks.leases import Leases
+from livingworld.scripts.kinds import ScriptKinds
+from livingworld.scripts.running import Scripts, ScriptServices
 from livingworld.sessions.running import TaskServices
 from livingworld.settings import Settings
 from livingworld.stories.appending import append_together
@@ -41,6 +44,9 @@ class Process:
         connect = None if direct is None else listening_connection(settings, direct)
         self.notifications = Notifications(connect, self.background)
         self.tasks = BackgroundTasks()
+        #: Under which others hear of what runs here.
+        self.id = UUID(int=new_id().int)
+        self.script_kinds = ScriptKinds()
         #: By the embedder's name: how many batches it works on at once, whatever the world.
         self._gates: dict[str, asyncio.Semaphore] = {}
         self._embeddings: WeakValueDictionary[UUID, EmbeddingServices] = WeakValueDictionary()
@@ -91,6 +97,7 @@ class WorldWriters:
         shared = (process.database, process.background, world_id, process.tasks, process.notifications)
         self.leases = Leases(*shared)
         self.cycles = Cycles(*shared)
+        self.scripts = _scripts(process, world_id)
         self.tasks = TaskServices(
             background=process.background,
             notifications=process.notifications,
@@ -113,3 +120,18 @@ class WorldWriters:
     async def close(self) -> None:
         """Wait until everything that was handed over is stored or refused."""
         await asyncio.gather(*(group_commit.close() for group_commit in self._all))
+
+
+def _scripts(process: Process, world_id: UUID) -> Scripts:
+    services = ScriptServices(
+        unit=process.database,
+        background=process.background,
+        world_id=world_id,
+        tasks=process.tasks,
+        notifications=process.notifications,
+        kinds=process.script_kinds,
+        process_id=process.id,
+        lease=process.settings.script_lease,
+        poll_interval=process.settings.poll_interval,
+    )
+    return Scripts(services)

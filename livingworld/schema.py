@@ -13,6 +13,7 @@ from livingworld.locks.tables import leases
 from livingworld.lore.tables import lore_entries
 from livingworld.memories.tables import memories, memory_embedders, memory_embedding_jobs, memory_vectors
 from livingworld.relationships.tables import relationship_changes, relationships
+from livingworld.scripts.tables import script_activations, script_executions, script_versions, scripts
 from livingworld.sessions.tables import interactions, sessions, tasks
 from livingworld.stories.scene_tables import choices, scene_cast, scenes
 from livingworld.stories.tables import branches, stories, timeline_lineage, timelines
@@ -48,6 +49,10 @@ __all__ = [
     "revisions",
     "scene_cast",
     "scenes",
+    "script_activations",
+    "script_executions",
+    "script_versions",
+    "scripts",
     "sessions",
     "stories",
     "tasks",

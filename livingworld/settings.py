@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     migration_lock_timeout: Duration = timedelta(seconds=60)
     #: A turn whose process is gone can be taken over after this; living ones renew it. Default: 30 s.
     turn_lease: Duration = timedelta(seconds=30)
+    #: What a process ran of scripts counts no more after this; living ones renew it. Default: 30 s.
+    script_lease: Duration = timedelta(seconds=30)
     #: Whoever waits for a turn looks so often, also where no notification can arrive. Default: 0.25 s.
     poll_interval: Duration = timedelta(seconds=0.25)
     #: Connections beside the pool, for renewing leases and for notifications. Default: 2.

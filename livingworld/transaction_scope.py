@@ -17,6 +17,7 @@ from livingworld.locks.transaction_locks import TransactionLocks
 from livingworld.lore.repository import LoreRepository
 from livingworld.memories.repository import MemoryRepository
 from livingworld.relationships.repository import RelationshipRepository
+from livingworld.scripts.repository import ScriptRepository
 from livingworld.sessions.interaction_repository import InteractionRepository
 from livingworld.sessions.locking import Tell, tell_nobody
 from livingworld.sessions.repository import SessionRepository
@@ -65,6 +66,7 @@ class TransactionScope(WorldRepositories):
         super().__init__(transaction, world_id)
         self._transaction = transaction
         self.locks = TransactionLocks(transaction, world_id)
+        self.scripts = ScriptRepository(transaction, world_id)
 
     async def prove(self, held: HeldLease | Cycle) -> None:
         """Prove that a lease or a cycle is still held, until this transaction ends; raises Fenced.

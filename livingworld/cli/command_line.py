@@ -9,7 +9,7 @@ import typer
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
-from livingworld.cli import db, demo
+from livingworld.cli import db, demo, scripts
 from livingworld.errors import InvalidInput, LivingWorldError
 
 INVALID_INPUT = 2
@@ -40,6 +40,7 @@ def _commands() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     commands.add_typer(db.commands, name="db")
+    commands.add_typer(scripts.commands, name="scripts")
     commands.command("demo")(demo.demo)
     return commands
 

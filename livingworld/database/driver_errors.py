@@ -103,6 +103,9 @@ _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
     "fk_tasks_world_id_session_id": errors.SessionNotFound,
     "fk_lanes_world_id": errors.WorldNotFound,
     "uq_actions_running": errors.AlreadyRunning,
+    "fk_scripts_world_id": errors.WorldNotFound,
+    "fk_script_versions_world_id_name": errors.ScriptNotFound,
+    "fk_script_executions_world_id_name_version": errors.ScriptNotFound,
     "uq_tasks_running": errors.AlreadyRunning,
     "pk_request_keys": errors.RequestKeyReused,
 }

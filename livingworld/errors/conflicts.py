@@ -183,6 +183,18 @@ class Archived(Conflict):
     """The story is archived and takes no more writes; restore it first."""
 
 
+class ScriptActive(Conflict):
+    """The version is the active one; activate another one before retiring it."""
+
+
+class ScriptRetired(Conflict):
+    """The version is retired and is not run again."""
+
+
+class NothingToRollBack(Conflict):
+    """No other version was active before, or all that were are retired."""
+
+
 class SerializationFailure(Conflict):
     """PostgreSQL rolled the transaction back in favour of another one."""
 

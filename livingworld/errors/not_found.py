@@ -67,3 +67,7 @@ class TaskNotFound(NotFound):
 
 class ActionNotFound(NotFound):
     """There is no such action in this world."""
+
+
+class ScriptNotFound(NotFound):
+    """There is no such script in this world, it has no such version, or none of its versions is active."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from livingworld.errors.base import LivingWorldError
 
 
@@ -31,6 +33,17 @@ class MigrationTimeout(Timeout):
 
 class EmbedderTimeout(Timeout):
     """The embedding endpoint did not answer within its time limit."""
+
+
+class StillRunning(Timeout):
+    """Somebody still runs the version; nobody begins to run it any more."""
+
+    #: Who runs it, as records.
+    executions: tuple[Any, ...]
+
+    def __init__(self, message: str | None = None, /, *, executions: tuple[Any, ...] = (), **details: object) -> None:
+        super().__init__(message, **details)
+        self.executions = executions
 
 
 class Unavailable(LivingWorldError):

@@ -57,6 +57,18 @@ class InvalidName(InvalidInput):
     """A name has nothing visible in it, or its canonical form is too long."""
 
 
+class ScriptInvalid(InvalidInput):
+    """The text of a script is not what its kind demands."""
+
+    def __init__(self, field: str, reason: str, *, line: int | None = None) -> None:
+        super().__init__(field, reason)
+        #: Where it is wrong, counted from 1; None when that is not known.
+        self.line = line
+
+    def __str__(self) -> str:
+        return super().__str__() if self.line is None else f"{self.field}: line {self.line}: {self.reason}"
+
+
 class InvalidCursor(InvalidInput):
     """A page's cursor did not come from a page of this list."""
 

@@ -196,6 +196,30 @@ MIGRATED: Final = _event("schema migrated", logging.INFO, "revision", "The schem
 VECTORS_PROVISIONED: Final = _event(
     "vectors provisioned", logging.INFO, "pgvector", "How vectors are compared: by pgvector, or in plain SQL."
 )
+SCRIPT_PUBLISHED: Final = _event(
+    "script published", logging.INFO, "world_id version", "A new version of a script was stored."
+)
+SCRIPT_ACTIVATED: Final = _event(
+    "script activated", logging.INFO, "world_id version activation", "Another version of a script is the active one."
+)
+SCRIPT_RETIRED: Final = _event(
+    "script retired", logging.INFO, "world_id version", "Nobody runs the version any more, and nobody will."
+)
+CATALOGUE_KEPT: Final = _event(
+    "catalogue kept",
+    logging.WARNING,
+    "world_id version line",
+    "This version does not compile in this process; the scripts that were in service stay, all of them.",
+)
+CATALOGUE_SWAPPED: Final = _event(
+    "catalogue swapped", logging.DEBUG, "world_id scripts changed", "Another snapshot of all scripts is in service."
+)
+EXECUTION_LOST: Final = _event(
+    "execution lost",
+    logging.WARNING,
+    "world_id version",
+    "This process was not heard of in time; the version may be retired while it runs here.",
+)
 CYCLE_ENDED: Final = _event("cycle ended", logging.INFO, "world_id run_number state", "A run of a cycle is over.")
 LEASE_NOT_RELEASED: Final = _event(
     "lease not released", logging.WARNING, "world_id error", "A lease could not be given back; it ends by itself."

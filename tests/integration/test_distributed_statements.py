@@ -26,6 +26,7 @@ from livingworld.testing.hashing_embedder import HashingEmbedder
 from tests.concurrency.turn_checks import at_once
 from tests.distribution_rules import broken_rules
 from tests.integration.distributed_actions import use_actions
+from tests.integration.distributed_scripts import use_scripts
 
 
 async def use_worlds_and_stories(livingworld: LivingWorld, world: World) -> None:
@@ -282,6 +283,7 @@ async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: Li
     await use_lore_and_search(world)
     await use_locks_and_leases(world)
     await use_cycles(world)
+    await use_scripts(world)
     await use_embeddings(world)
     await use_documents(world)
     await use_sessions(world)

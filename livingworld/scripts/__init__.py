@@ -1,0 +1,1 @@
+"""Named, versioned texts that are swapped while others run them."""
