@@ -22,7 +22,8 @@ from livingworld.errors import InvalidType
 from livingworld.inputs import check_json, check_json_object, check_text, check_uuid
 from livingworld.observability import events
 from livingworld.process import Process, WorldWriters
-from livingworld.sessions.running import Tasks
+from livingworld.sessions.sweeping import SweptSessions
+from livingworld.sessions.taking_over import SucceededTasks
 from livingworld.settings import Settings
 from livingworld.transaction_scope import TransactionScope, WorldRepositories
 from livingworld.workflows.choose_generation import Generations
@@ -32,6 +33,7 @@ from livingworld.workflows.search import Search
 from livingworld.workflows.take_turn import Turns
 from livingworld.workflows.watch_document import WatchedDocuments
 from livingworld.workflows.work_actions import Actions
+from livingworld.workflows.world_locks import WorldLocks
 from livingworld.worlds.records import WorldRecord
 from livingworld.worlds.repository import WorldRepository
 
@@ -41,14 +43,17 @@ T = TypeVar("T")
 class World(WorldRepositories):
     """One world: its record, and repositories of which each call is one whole transaction with retries."""
 
+    #: Sittings of players.
+    sessions: SweptSessions
     #: One of a kind at a time in each session.
-    tasks: Tasks
+    tasks: SucceededTasks
     #: Queued commands, one at a time in each lane.
     actions: Actions
 
     def __init__(self, database: Database, record: WorldRecord, writers: WorldWriters) -> None:
-        super().__init__(database, record.id, writers.appends, writers.tasks.notifications.tell)
-        self.tasks = Tasks(database, record.id, writers.tasks)
+        super().__init__(database, record.id, writers.appends)
+        self.sessions = SweptSessions(database, record.id)
+        self.tasks = SucceededTasks(database, record.id, writers.tasks)
         self.actions = Actions(database, record.id, writers.tasks)
         self._database = database
         self._writers = writers
@@ -63,6 +68,8 @@ class World(WorldRepositories):
         self.turns = Turns(writers.turns)
         #: What models have answered.
         self.generations = Generations(writers.turns)
+        #: Names that one transaction has at a time.
+        self.locks = WorldLocks(database, record.id)
         #: The right to do something for longer than a transaction.
         self.leases = writers.leases
         #: Recurring jobs, one instance of each at a time.
@@ -141,7 +148,7 @@ class World(WorldRepositories):
         await transaction.refuse_unsafe_isolation()
         yield TransactionScope(transaction, self.id)
         await transaction.refuse_if_poisoned()
-        transaction.tell()
+        transaction.tell(self._writers.tasks.notifications.tell)
 
 
 class Worlds:

@@ -37,12 +37,13 @@ class Process:
 
     def __init__(self, settings: Settings, url: URL, *, revive_server: Revive | None = None) -> None:
         self.settings = settings
-        self.database = Database(create_engine(settings, url, revive_server=revive_server), settings)
         few = settings.model_copy(update={"pool_size": settings.background_connections})
         self.background = Database(create_engine(few, url, revive_server=revive_server), settings)
         direct = settings.listening_url() or (None if settings.behind_pooler else url)
         connect = None if direct is None else listening_connection(settings, direct)
         self.notifications = Notifications(connect, self.background)
+        engine = create_engine(settings, url, revive_server=revive_server)
+        self.database = Database(engine, settings, self.notifications.tell)
         self.tasks = BackgroundTasks()
         #: Under which others hear of what runs here.
         self.id = UUID(int=new_id().int)

@@ -19,7 +19,6 @@ from livingworld.memories.repository import MemoryRepository
 from livingworld.relationships.repository import RelationshipRepository
 from livingworld.scripts.repository import ScriptRepository
 from livingworld.sessions.interaction_repository import InteractionRepository
-from livingworld.sessions.locking import Tell, tell_nobody
 from livingworld.sessions.repository import SessionRepository
 from livingworld.sessions.task_repository import TaskRepository
 from livingworld.stories.appending import AppendRequest, AppendResult
@@ -36,7 +35,6 @@ class WorldRepositories:
         unit: UnitOfWork,
         world_id: UUID,
         appends: GroupCommit[AppendRequest, AppendResult] | None = None,
-        tell: Tell = tell_nobody,
     ) -> None:
         self._id = world_id
         appender = SceneAppender(unit, world_id, WorldCastNames(world_id), appends)
@@ -48,9 +46,9 @@ class WorldRepositories:
         self.memories = MemoryRepository(unit, world_id)
         self.lore = LoreRepository(unit, world_id)
         self.documents = DocumentRepository(unit, world_id)
-        self.sessions = SessionRepository(unit, world_id, tell)
+        self.sessions = SessionRepository(unit, world_id)
         self.interactions = InteractionRepository(unit, world_id)
-        self.tasks = TaskRepository(unit, world_id, tell)
+        self.tasks = TaskRepository(unit, world_id)
         self.actions = ActionRepository(unit, world_id)
 
     @property

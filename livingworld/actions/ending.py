@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 from livingworld.actions.locking import enter_lanes, lock_action, read_action
 from livingworld.actions.records import Action
 from livingworld.actions.tables import actions, lanes
+from livingworld.actions.telling import action_topic, actions_topic
 from livingworld.database.transaction import Transaction
 from livingworld.errors import (
     ActionEnded,
@@ -97,6 +98,7 @@ async def cancel(tx: Transaction, world_id: UUID, action_id: UUID, reason: str |
     at = await _clock(tx)
     own = (actions.c.world_id == world_id, actions.c.action_id == action_id)
     await tx.execute(update(actions).where(*own).values(cancel_requested_at=at, cancel_reason=reason))
+    tx.notify_later(action_topic(action_id))
     if now.state == "waiting":
         return await _stop(tx, world_id, now, "cancelled", at)
     return await read_action(tx, world_id, action_id)
@@ -126,6 +128,7 @@ async def _stop(
     attempts: int = 0,
     error: str | None = None,
 ) -> Action:
+    tx.notify_later(actions_topic(world_id))  # the lane may have a next one
     values: tuple[Any, ...] = (world_id, action.id, state, at, not_before, attempts, error, None)
     await tx.execute_text(_STOP, values)
     return await read_action(tx, world_id, action.id)

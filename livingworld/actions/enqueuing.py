@@ -14,6 +14,7 @@ from livingworld.actions.conflict_policy import ConflictPolicy, Verdict
 from livingworld.actions.locking import enter_lanes, lock_lane
 from livingworld.actions.records import Action, Decision, make_action
 from livingworld.actions.tables import actions
+from livingworld.actions.telling import action_topic, actions_topic
 from livingworld.database.transaction import Transaction
 from livingworld.errors import QueueFull
 from livingworld.inputs import canonical_json, check_json_object
@@ -39,6 +40,7 @@ async def enqueue(tx: Transaction, world_id: UUID, rows: Sequence[dict[str, Any]
     """Put commands behind what waits in their lanes; return each as it is stored, or why it is not. One statement."""
     await enter_lanes(tx, world_id, {row["lane"] for row in rows})
     stored = await tx.execute_text(_ENQUEUE, (world_id, canonical_json(rows)))
+    tx.notify_later(actions_topic(world_id))
     found = {UUID(int=row.action_id.int): row for row in stored}
     return [_result(found[UUID(row["action_id"])], row["lane"]) for row in rows]
 
@@ -63,6 +65,8 @@ async def enqueue_decided(tx: Transaction, world_id: UUID, row: dict[str, Any], 
     elif verdict.decision == "merge":
         await _merge(tx, world_id, verdict.by[0], row["payload"], policy)
     stored = await _insert(tx, world_id, row, verdict, number, at)
+    for topic in (actions_topic(world_id), *map(action_topic, verdict.by)):
+        tx.notify_later(topic)
     await tx.execute_text(_SETTLE, (world_id, row["lane"], at, number, queues - leaving))
     return stored
 

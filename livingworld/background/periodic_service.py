@@ -34,7 +34,8 @@ async def running(name: str, run_once: Callable[[], Awaitable[int]], *, every: t
 
 
 async def _again_and_again(name: str, run_once: Callable[[], Awaitable[int]], every: timedelta) -> None:
-    while True:
+    service = asyncio.current_task()
+    while service is None or not service.cancelling():  # also when what it calls has swallowed the cancellation
         try:
             done = await run_once()
         except LivingWorldError as error:

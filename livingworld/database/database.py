@@ -14,7 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, Failure, RetryKind, name_failure
 from livingworld.database.engine import transaction_limits
 from livingworld.database.retry import RolledBack, run_within_budgets
-from livingworld.database.transaction import T, Transaction, Work
+from livingworld.database.transaction import Notify, T, Transaction, Work
 from livingworld.errors import (
     Closed,
     CommitUnknown,
@@ -31,8 +31,10 @@ from livingworld.settings import Settings
 class Database:
     """A pool of connections to one database; as a UnitOfWork each unit is a transaction of its own, with retries."""
 
-    def __init__(self, engine: AsyncEngine, settings: Settings) -> None:
+    def __init__(self, engine: AsyncEngine, settings: Settings, notify: Notify = lambda _: None) -> None:
+        """`notify` is told the topics of each unit after its commit."""
         self._engine = engine
+        self._notify = notify
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._settings = settings
         self._limits = transaction_limits(settings) if settings.behind_pooler else {}
@@ -118,7 +120,7 @@ class Database:
             _raise(failure, ambiguous=phase is _Phase.COMMITTING and not failure.answered, repeatable=repeatable)
         if tx is not None:
             events.emit(events.COMMITTED, statements=tx.statements, attempt=attempt)
-            tx.tell()
+            tx.tell(self._notify)
 
     async def _statement(self, work: Work[T], *, repeatable: bool) -> T:
         """Run a single statement that is its own transaction: no BEGIN, no COMMIT, one round trip."""

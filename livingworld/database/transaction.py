@@ -17,6 +17,8 @@ from livingworld.observability.events import Event, emit
 
 T = TypeVar("T")
 Work = Callable[["Transaction"], Awaitable[T]]
+#: Wakes who waits for a topic, in this process and others; never blocks or raises.
+Notify = Callable[[str], None]
 
 
 class UnitOfWork(Protocol):
@@ -40,6 +42,7 @@ class Transaction:
         self._limits = limits
         self._suspect = False
         self._untold: list[tuple[Event, dict[str, object]]] = []
+        self._unnotified: list[str] = []
         #: The last thing the driver reported; the runner asks it whether the unit may run again.
         self.failure: Failure | None = None
         self.lock_order = LockOrder()
@@ -94,22 +97,30 @@ class Transaction:
         """Log an event when it is true for others too: after the commit, and not at all without one."""
         self._untold.append((event, fields))
 
-    def tell(self) -> None:
-        """Log what was kept for later; called when the transaction is committed, or handed back to who commits it."""
+    def notify_later(self, topic: str) -> None:
+        """Wake whoever hears the topic when there is something to see: after the commit, and not at all without one."""
+        self._unnotified.append(topic)
+
+    def tell(self, notify: Notify) -> None:
+        """Log and tell what was kept for later; called at the commit, or when it is handed back to who commits it."""
         for event, fields in self._untold:
             emit(event, **fields)
+        for topic in self._unnotified:
+            notify(topic)
         self._untold.clear()
+        self._unnotified.clear()
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what the block wrote and locked, and only that, when it raises."""
         await self.execute(text("SAVEPOINT livingworld"))
-        held, told = self.lock_order.copy(), len(self._untold)
+        held, told, notified = self.lock_order.copy(), len(self._untold), len(self._unnotified)
         try:
             yield
         except Exception:
             failure = self.failure
             del self._untold[told:]
+            del self._unnotified[notified:]
             with suppress(LivingWorldError):  # a rollback that fails must not hide why it was needed
                 await self.execute(text("ROLLBACK TO SAVEPOINT livingworld"))
             self.failure, self.lock_order = failure, held

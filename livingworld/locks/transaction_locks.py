@@ -10,11 +10,13 @@ from sqlalchemy import func, select
 
 from livingworld.database.locks import LockKind, lock_key
 from livingworld.database.transaction import Transaction
-from livingworld.errors import LockOrderViolation
+from livingworld.errors import InvalidNumber, InvalidType, LockOrderViolation
 from livingworld.inputs import check_text
 
 _SHARED: Final = 0
 _EXCLUSIVE: Final = 1
+#: Longest wait that a caller may name.
+MAX_TIMEOUT: Final = timedelta(days=1)
 
 
 class TransactionLocks:
@@ -48,7 +50,7 @@ class TransactionLocks:
         return self._has(key, _EXCLUSIVE) or await self._try(key, _EXCLUSIVE)
 
     async def _lock(self, name: str, mode: int, timeout: timedelta | None) -> None:
-        key = self._key(name)
+        key, limit = self._key(name), check_timeout(timeout)
         order = self._tx.lock_order
         order.enter(LockKind.APPLICATION)
         if self._has(key, mode):
@@ -59,7 +61,7 @@ class TransactionLocks:
                 raise LockOrderViolation(kind=LockKind.APPLICATION.name)
             return
         wait = func.pg_advisory_xact_lock if mode == _EXCLUSIVE else func.pg_advisory_xact_lock_shared
-        async with self._tx.lock_timeout(timeout):
+        async with self._tx.lock_timeout(limit):
             await self._tx.execute(select(wait(key)))
         order.hold(LockKind.APPLICATION, (key, mode))
 
@@ -77,3 +79,14 @@ class TransactionLocks:
 
     def _key(self, name: str) -> int:
         return lock_key(LockKind.APPLICATION, self._world_id, check_text("name", name, empty=False))
+
+
+def check_timeout(timeout: object) -> timedelta | None:
+    """Return the timeout if it is None or a time that can be waited for."""
+    if timeout is None:
+        return None
+    if not isinstance(timeout, timedelta):
+        raise InvalidType("timeout", f"must be a timedelta, not {type(timeout).__name__}")
+    if not timedelta(0) <= timeout <= MAX_TIMEOUT:
+        raise InvalidNumber("timeout", f"must be from 0 to {MAX_TIMEOUT}")
+    return timeout

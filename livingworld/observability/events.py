@@ -140,6 +140,12 @@ ACTION_LOST: Final = _event(
     "world_id action_id error",
     "How an action ended could not be stored by its worker, which had it no more or could not reach the server.",
 )
+TASK_HANDLER_FAILED: Final = _event(
+    "task handler failed",
+    logging.WARNING,
+    "world_id task_id error",
+    "What ran a task that was taken over raised an error; the task has failed, and the service goes on.",
+)
 CHARACTER_FOUND: Final = _event("character found", logging.DEBUG, "world_id character_id", "A name was known already.")
 CHARACTER_CREATED: Final = _event(
     "character created", logging.INFO, "world_id character_id", "A new character was stored."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,17 +14,10 @@ from livingworld.errors import SessionCleared, SessionClosed, SessionNotFound
 from livingworld.inputs import check_integer
 from livingworld.sessions.tables import sessions
 
-#: Wakes who waits for a topic, in this process and others.
-Tell = Callable[[str], None]
-
 
 def task_topic(task_id: UUID) -> str:
     """Return the topic on which everything is told that a task's owner has to know."""
     return f"task:{task_id}"
-
-
-def tell_nobody(_: str) -> None:
-    """Tell nobody: who waits finds it by polling."""
 
 
 def check_epoch(epoch: object) -> int | None:

@@ -26,15 +26,7 @@ from livingworld.inputs import (
 )
 from livingworld.observability import events
 from livingworld.sessions.durations import check_duration
-from livingworld.sessions.locking import (
-    Tell,
-    change_session,
-    check_epoch,
-    lock_open_session,
-    lock_session,
-    task_topic,
-    tell_nobody,
-)
+from livingworld.sessions.locking import change_session, check_epoch, lock_open_session, lock_session
 from livingworld.sessions.records import Session, make_session
 from livingworld.sessions.tables import interactions, sessions
 from livingworld.sessions.task_endings import cancel_all
@@ -47,10 +39,9 @@ class SessionRepository:
     the session is closed. With an `epoch` it raises SessionCleared when the session was cleared since.
     """
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID, tell: Tell = tell_nobody) -> None:
+    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
         self._unit = unit
         self._world_id = world_id
-        self._tell = tell
 
     async def open(self, *, player: str | None = None, context: Mapping[str, Any] | None = None) -> Session:
         """Store a new session and return it; raises WorldNotFound."""
@@ -112,7 +103,7 @@ class SessionRepository:
         """
         key = check_uuid("session_id", session_id)
 
-        async def work(tx: Transaction) -> tuple[Session, list[UUID]]:
+        async def work(tx: Transaction) -> Session:
             old = await lock_open_session(tx, self._world_id, key)
             ended = await cancel_all(tx, self._world_id, key, "the session was cleared")
             await tx.execute(
@@ -120,23 +111,23 @@ class SessionRepository:
             )
             row = await change_session(tx, old, {**_context({}), "epoch": sessions.c.epoch + 1})
             ids = {"world_id": self._world_id, "session_id": key}
-            tx.tell_later(events.SESSION_CLEARED, **ids, epoch=row.epoch, tasks=len(ended))
-            return make_session(row), ended
+            tx.tell_later(events.SESSION_CLEARED, **ids, epoch=row.epoch, tasks=ended)
+            return make_session(row)
 
-        return self._told(*await self._unit.run(work))
+        return await self._unit.run(work)
 
     async def close(self, session_id: UUID) -> Session:
         """End the session and return it: what runs is cancelled, and it takes no more writes; again changes nothing."""
         key = check_uuid("session_id", session_id)
 
-        async def work(tx: Transaction) -> tuple[Session, list[UUID]]:
+        async def work(tx: Transaction) -> Session:
             old = await lock_session(tx, self._world_id, key)
             if old.closed_at is not None:
-                return make_session(old), []
-            ended = await cancel_all(tx, self._world_id, key, "the session was closed")
-            return make_session(await change_session(tx, old, {"closed_at": func.now()})), ended
+                return make_session(old)
+            await cancel_all(tx, self._world_id, key, "the session was closed")
+            return make_session(await change_session(tx, old, {"closed_at": func.now()}))
 
-        return self._told(*await self._unit.run(work, repeatable=True))
+        return await self._unit.run(work, repeatable=True)
 
     async def expire(self, older_than: timedelta, *, limit: int = 100) -> tuple[UUID, ...]:
         """Remove sessions, open or closed, that had no heartbeat for so long, with all in them; return their ids.
@@ -165,11 +156,6 @@ class SessionRepository:
             return make_session(await change_session(tx, old, change(old)))
 
         return await self._unit.run(work, repeatable=repeatable)
-
-    def _told(self, session: Session, ended: list[UUID]) -> Session:
-        for task_id in ended:
-            self._tell(task_topic(task_id))
-        return session
 
 
 async def _read(world_id: UUID, session_id: UUID, tx: Transaction) -> Session:

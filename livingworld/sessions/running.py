@@ -14,7 +14,7 @@ from livingworld.background.tasks import BackgroundTasks
 from livingworld.database.leases import Lease
 from livingworld.database.notifications import Notifications
 from livingworld.database.transaction import UnitOfWork
-from livingworld.errors import LivingWorldError, TaskCancelled, TaskNotFound, TaskSuperseded
+from livingworld.errors import InvalidInput, LivingWorldError, TaskCancelled, TaskNotFound, TaskSuperseded
 from livingworld.inputs import MAX_DESCRIPTION_CHARACTERS
 from livingworld.observability import events
 from livingworld.sessions.locking import task_topic
@@ -41,8 +41,15 @@ class TaskServices:
 class RunningTask:
     """A task that this program owns."""
 
-    def __init__(self, tasks: Tasks, services: TaskServices, task: Task, asked_at: float) -> None:
+    def __init__(
+        self, tasks: Tasks, services: TaskServices, task: Task, asked_at: float, *, hands_on: bool = False
+    ) -> None:
+        """Keep a task alive that was had by a request sent at `asked_at`, in seconds of the loop's clock.
+
+        `hands_on`: left by a cancellation it is for a successor, and not over.
+        """
         self._tasks = tasks
+        self._hands_on = hands_on
         self._services = services
         #: The task as it was when it was had; its token is the owner's.
         self.task = task
@@ -86,18 +93,28 @@ class RunningTask:
         self._lease.end()
         self._watcher.cancel()
         if reason is None:
-            await self._tasks.finish(self.task, self.result)
+            await self._finish()
             return
         if self.lost.is_set():  # whose it is now, and what becomes of it, is not for this owner to say
             self._tell_lost()
             return
         try:
-            if isinstance(reason, TaskCancelled | asyncio.CancelledError):
+            if self._hands_on and isinstance(reason, asyncio.CancelledError):
+                await self._tasks.hand_on(self.task)
+            elif isinstance(reason, TaskCancelled | asyncio.CancelledError):
                 await self._tasks.stop(self.task)
             else:
                 await self._tasks.fail(self.task, _told(reason))
         except LivingWorldError:  # no reason to hide why the block was left; then it ends as its owner's death does
             self._tell_lost()
+
+    async def _finish(self) -> None:
+        """Store the result; one that cannot be stored lets the task fail, since the next owner's could not either."""
+        try:
+            await self._tasks.finish(self.task, self.result)
+        except InvalidInput as error:
+            await self._tasks.fail(self.task, _told(error))
+            raise
 
     async def _beat(self) -> bool:
         try:
@@ -127,7 +144,7 @@ class Tasks(TaskRepository):
     """The tasks of the sessions of one world, and what runs them here."""
 
     def __init__(self, unit: UnitOfWork, world_id: UUID, services: TaskServices) -> None:
-        super().__init__(unit, world_id, services.notifications.tell)
+        super().__init__(unit, world_id)
         self._services = services
         self._background = TaskRepository(services.background, world_id)
         self.world_id = world_id

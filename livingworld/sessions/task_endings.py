@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Row, and_, func, select, update
 from livingworld.database.transaction import Transaction
 from livingworld.errors import AlreadyCancelling, SessionNotFound, TaskEnded, TaskNotFound, TaskSuperseded
 from livingworld.observability import events
-from livingworld.sessions.locking import lock_session
+from livingworld.sessions.locking import lock_session, task_topic
 from livingworld.sessions.records import Task, make_task
 from livingworld.sessions.tables import RUNS, tasks
 
@@ -43,6 +43,8 @@ async def write_as_owner(tx: Transaction, world_id: UUID, task: Task, values: Ma
     except SessionNotFound:
         raise TaskSuperseded(task_id=task.id) from None
     if (row := await _write(tx, world_id, task.id, values, tasks.c.token == task.token)) is not None:
+        if row.state != "running":
+            tx.notify_later(task_topic(task.id))
         return make_task(row)
     owns = (tasks.c.world_id == world_id, tasks.c.task_id == task.id, tasks.c.token == task.token)
     ended = (await tx.execute(select(tasks).where(*owns, tasks.c.state == values.get("state")))).one_or_none()
@@ -64,6 +66,7 @@ async def request_cancel(tx: Transaction, world_id: UUID, task_id: UUID, reason:
         known = await find_task(tx, world_id, task_id)
         raise AlreadyCancelling(task_id=task_id) if known.state == "running" else TaskEnded(state=known.state)
     tx.tell_later(events.TASK_CANCEL_REQUESTED, world_id=world_id, task_id=task_id)
+    tx.notify_later(task_topic(task_id))
     return make_task(row)
 
 
@@ -83,6 +86,7 @@ async def take_over(tx: Transaction, world_id: UUID, task: Task) -> Task | None:
     if row is None:
         return None
     tx.tell_later(events.TASK_TAKEN_OVER, world_id=world_id, task_id=task.id, token=row.token)
+    tx.notify_later(task_topic(task.id))
     return make_task(row)
 
 
@@ -93,11 +97,12 @@ async def fail_dead(tx: Transaction, world_id: UUID, task: Task) -> Task | None:
     if row is None:
         return None
     tx.tell_later(events.TASK_OWNER_DEAD, world_id=world_id, task_id=task.id)
+    tx.notify_later(task_topic(task.id))
     return make_task(row)
 
 
-async def cancel_all(tx: Transaction, world_id: UUID, session_id: UUID, reason: str) -> list[UUID]:
-    """End everything that runs in a session that is locked, and return the ids of it."""
+async def cancel_all(tx: Transaction, world_id: UUID, session_id: UUID, reason: str) -> int:
+    """End everything that runs in a session that is locked, and return how much that is; the owners are notified."""
     values = {
         "state": "cancelled",
         "token": tasks.c.token + 1,
@@ -108,7 +113,10 @@ async def cancel_all(tx: Transaction, world_id: UUID, session_id: UUID, reason: 
     }
     of_session = (tasks.c.world_id == world_id, tasks.c.session_id == session_id, RUNS)
     ended = await tx.execute(update(tasks).where(*of_session).values(**values).returning(tasks.c.task_id))
-    return [UUID(int=row.task_id.int) for row in ended]
+    ids = [UUID(int=row.task_id.int) for row in ended]
+    for task_id in ids:
+        tx.notify_later(task_topic(task_id))
+    return len(ids)
 
 
 async def dead_tasks(tx: Transaction, world_id: UUID, policy: str, kind: str | None, limit: int) -> list[Task]:

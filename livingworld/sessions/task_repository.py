@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, get_args
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -25,12 +25,10 @@ from livingworld.inputs import (
 )
 from livingworld.sessions import task_endings
 from livingworld.sessions.durations import check_duration
-from livingworld.sessions.locking import Tell, check_epoch, lock_session, task_topic, tell_nobody
+from livingworld.sessions.locking import check_epoch, lock_session
 from livingworld.sessions.records import Task, TaskState, WhenOwnerDies, make_task
 from livingworld.sessions.tables import tasks
 from livingworld.sessions.task_creating import create_task
-
-Found = TypeVar("Found", Task, Task | None)
 
 #: An owner that is not heard of for so long is dead, unless its task says otherwise.
 DEAD_AFTER: Final = timedelta(seconds=30)
@@ -41,14 +39,12 @@ class TaskRepository:
 
     Every write locks the row of the task's session until the transaction ends. Who was given a task, by creating it or
     taking it over, is its owner: its methods take that record and raise TaskSuperseded, a Fenced, when the task was
-    taken over, cancelled by a clear or ended meanwhile. Inside a transaction nobody is notified: what is asked of an
-    owner there is found by polling.
+    taken over, cancelled by a clear or ended meanwhile. An owner is notified of what is asked of it after the commit.
     """
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID, tell: Tell = tell_nobody) -> None:
+    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
         self._unit = unit
         self._world_id = world_id
-        self._tell = tell
 
     async def create_unless_running(
         self,
@@ -104,9 +100,7 @@ class TaskRepository:
         """
         key = check_uuid("task_id", task_id)
         told = check_optional_text("reason", reason)
-        task = await self._unit.run(lambda tx: task_endings.request_cancel(tx, self._world_id, key, told))
-        self._tell(task_topic(key))
-        return task
+        return await self._unit.run(lambda tx: task_endings.request_cancel(tx, self._world_id, key, told))
 
     async def heartbeat(self, task: Task) -> Task:
         """Say that the owner lives, and return the task: it tells whether the owner is asked to stop."""
@@ -128,6 +122,10 @@ class TaskRepository:
         """End the task as cancelled, because its owner has stopped; the second call returns what is stored."""
         return await self._end(task, "cancelled", {})
 
+    async def hand_on(self, task: Task) -> Task:
+        """Say that the owner goes and the task is not over: from now on its owner counts as dead."""
+        return await self._own(task, {"heartbeat_at": func.now() - tasks.c.dead_after})
+
     async def take_over(self, task_id: UUID) -> Task | None:
         """Become the owner of a task whose owner is dead, where its policy is "take_over".
 
@@ -139,7 +137,7 @@ class TaskRepository:
             known = await task_endings.find_task(tx, self._world_id, key)
             return await task_endings.take_over(tx, self._world_id, known)
 
-        return self._told(await self._unit.run(work))
+        return await self._unit.run(work)
 
     async def take_over_dead(self, *, kind: str | None = None, looks: int = 20) -> Task | None:
         """Become the owner of one task, of a kind or of any, that may be taken over; None when there is none.
@@ -155,23 +153,22 @@ class TaskRepository:
                     return task
             return None
 
-        return self._told(await self._unit.run(work))
+        return await self._unit.run(work)
 
     async def fail_dead(self, *, limit: int = 100) -> tuple[Task, ...]:
         """Let tasks fail whose owners are dead and whose policy is "fail", at most `limit`, and return them."""
-        failed = await self._unit.run(partial(self._fail_dead, check_limit(limit)))
-        return tuple(self._told(task) for task in failed)
+        return await self._unit.run(partial(self._fail_dead, check_limit(limit)))
 
-    async def _fail_dead(self, limit: int, tx: Transaction) -> list[Task]:
+    async def _fail_dead(self, limit: int, tx: Transaction) -> tuple[Task, ...]:
         dead = await task_endings.dead_tasks(tx, self._world_id, "fail", None, limit)
         for task in dead:
             with suppress(SessionNotFound):  # gone since, and its tasks with it
                 await lock_session(tx, self._world_id, task.session_id)
         failed = [await task_endings.fail_dead(tx, self._world_id, task) for task in dead]
-        return [task for task in failed if task is not None]
+        return tuple(task for task in failed if task is not None)
 
     async def _end(self, task: Task, state: TaskState, values: Mapping[str, Any]) -> Task:
-        return self._told(await self._own(task, {**values, "state": state, "ended_at": func.now()}))
+        return await self._own(task, {**values, "state": state, "ended_at": func.now()})
 
     async def _own(self, task: Task, values: Mapping[str, Any]) -> Task:
         if not isinstance(task, Task):
@@ -179,11 +176,6 @@ class TaskRepository:
         return await self._unit.run(
             lambda tx: task_endings.write_as_owner(tx, self._world_id, task, values), repeatable=True
         )
-
-    def _told(self, task: Found) -> Found:
-        if task is not None:
-            self._tell(task_topic(task.id))
-        return task
 
 
 def _check_policy(policy: WhenOwnerDies) -> WhenOwnerDies:

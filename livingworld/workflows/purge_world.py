@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
+from livingworld.actions.purging import lock_lanes
 from livingworld.characters.purging import lock_characters, purge_characters
+from livingworld.cycles.purging import lock_cycles
 from livingworld.database.transaction import Transaction
 from livingworld.documents.purging import lock_documents, purge_documents
+from livingworld.locks.purging import lock_leases
+from livingworld.lore.purging import lock_lore
+from livingworld.memories.purging import lock_memory_embedder
 from livingworld.scripts.purging import lock_scripts, purge_scripts
 from livingworld.sessions.purging import lock_sessions, purge_sessions
 from livingworld.stories.writing import lock_stories, purge_stories
 from livingworld.worlds.purging import close_world, lock_for_purge, remove_world
 
+#: What somebody may have before the world's row, in the order of LockKind; leases come before the world.
+_PARTS: Final = (
+    lock_stories,
+    lock_sessions,
+    lock_characters,
+    lock_documents,
+    lock_memory_embedder,
+    lock_scripts,
+    lock_cycles,
+    lock_lore,
+    lock_lanes,
+)
+
 
 async def purge_world(tx: Transaction, world_id: UUID) -> None:
     """Remove a world for ever, in one transaction; raises WorldNotFound.
 
-    Whoever writes into the world has a story, a session, a character, a document or a script first and then touches
-    the world's row, by foreign key. So the parts are locked while that row is still free to touch, and what is left to
-    lock after it is not waited for: when somebody has it, LockTimeout, and the unit runs again from the start.
+    Whoever writes into the world has a part of it first, a story or a lease, and then touches the world's row, by
+    foreign key. So the parts are locked while that row is still free to touch, and what is left to lock after it is
+    not waited for: when somebody has it, LockTimeout, and the unit runs again from the start.
     """
+    await lock_leases(tx, world_id, wait=True)
     await lock_for_purge(tx, world_id)
-    await lock_stories(tx, world_id, wait=True)
-    await lock_sessions(tx, world_id, wait=True)
-    await lock_characters(tx, world_id, wait=True)
-    await lock_documents(tx, world_id, wait=True)
-    await lock_scripts(tx, world_id, wait=True)
+    for lock in _PARTS:
+        await lock(tx, world_id, wait=True)
     await close_world(tx, world_id)
-    await lock_stories(tx, world_id, wait=False)
-    await lock_sessions(tx, world_id, wait=False)
-    await lock_characters(tx, world_id, wait=False)
-    await lock_documents(tx, world_id, wait=False)
-    await lock_scripts(tx, world_id, wait=False)
+    for lock in (lock_leases, *_PARTS):
+        await lock(tx, world_id, wait=False)
     await purge_stories(tx, world_id)
     await purge_sessions(tx, world_id)
     await purge_characters(tx, world_id)

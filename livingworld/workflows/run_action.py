@@ -12,6 +12,7 @@ from uuid import UUID
 
 from livingworld.actions.records import Action
 from livingworld.actions.repository import ActionRepository
+from livingworld.actions.telling import action_topic, actions_topic
 from livingworld.background.interruptible import run_unless
 from livingworld.database.leases import Lease
 from livingworld.database.transaction import Transaction, UnitOfWork
@@ -168,13 +169,3 @@ class RunningAction:
         if now.cancel_requested_at is not None:
             self.cancel_requested.set()
         return True
-
-
-def actions_topic(world_id: UUID) -> str:
-    """Return the topic on which new work of a world is told."""
-    return f"actions:{world_id}"
-
-
-def action_topic(action_id: UUID) -> str:
-    """Return the topic on which an action's worker is told that something was asked of it."""
-    return f"action:{action_id}"

@@ -12,13 +12,14 @@ from uuid import UUID
 from livingworld.actions.conflict_policy import ConflictPolicy
 from livingworld.actions.records import Action, Decision
 from livingworld.actions.repository import ActionRepository, check_ttl
+from livingworld.actions.telling import actions_topic
 from livingworld.database.notifications import Hearing
 from livingworld.database.transaction import UnitOfWork
 from livingworld.errors import InvalidInput, InvalidType, LivingWorldError, QueueFull
-from livingworld.inputs import check_integer, check_text, check_uuid
+from livingworld.inputs import check_integer, check_text
 from livingworld.observability import events
 from livingworld.sessions.running import TaskServices
-from livingworld.workflows.run_action import ActionServices, RunningAction, action_topic, actions_topic
+from livingworld.workflows.run_action import ActionServices, RunningAction
 
 #: Runs one action; what it returns, JSON, is the result unless it has called `complete` itself.
 Handler = Callable[[RunningAction], Awaitable[Any]]
@@ -43,18 +44,8 @@ class Actions(ActionRepository):
         self, rows: Sequence[dict[str, Any]], conflict: Decision | ConflictPolicy
     ) -> tuple[Action | QueueFull, ...]:
         results = await super()._store(rows, conflict)
-        self._process.notifications.tell(actions_topic(self._world_id))
-        for result in results:
-            if isinstance(result, Action) and result.decision == "replace":
-                for replaced in result.decided_by:
-                    self._process.notifications.tell(action_topic(replaced))
+        self._process.notifications.tell(actions_topic(self._world_id))  # a single statement tells nobody by itself
         return results
-
-    async def cancel(self, action_id: UUID, *, reason: str | None = None) -> Action:
-        """End an action that waits, or ask whoever runs it to stop, and tell it; see ActionRepository.cancel."""
-        action = await super().cancel(action_id, reason=reason)
-        self._process.notifications.tell(action_topic(check_uuid("action_id", action_id)))
-        return action
 
     def worker(
         self,
@@ -161,10 +152,9 @@ class ActionWorker:
         try:
             if self._claiming is not None:
                 await asyncio.wait([self._claiming])
-            if self._running:
+            if self._running:  # each takes its first step here at the latest: before it, nothing could be given back
                 await asyncio.wait(self._running, timeout=within.total_seconds())
         finally:
-            await asyncio.sleep(0)  # a task that is cancelled before its first step could not give its action back
             left = list(self._running)
             for task in left:
                 task.cancel()

@@ -3,6 +3,8 @@
 python task_program.py URL WORLD SESSION DEAD_AFTER_SECONDS POLL_SECONDS
 
 start NUMBER   start so many tasks of one kind at once, and hold what was had: "Running" or the error's class name, each
+lend           start one that may be taken over when this process is dead: "Running" or the error's class name
+succeed        from now on run tasks of the dead: "ready"; each that is taken adds an interaction
 end            leave the block of the one that is held: "finished", or the error's class name
 cancel         ask for the stop of what runs in the session: "asked"
 stopped        wait until the one that is held has to stop: the error's class name
@@ -18,6 +20,7 @@ from uuid import UUID
 
 from livingworld import LivingWorld, RunningTask, Settings, World
 from livingworld.errors import LivingWorldError
+from livingworld.sessions.records import WhenOwnerDies
 
 
 class Owner:
@@ -32,6 +35,13 @@ class Owner:
         match line.split():
             case ["start", number]:
                 return " ".join(sorted(await asyncio.gather(*(self.start() for _ in range(int(number))))))
+            case ["lend"]:
+                return await self.start("take_over")
+            case ["succeed"]:
+                every = timedelta(milliseconds=20)
+                service = self.world.tasks.taking_over(self.go_on, kind="narrate", every=every)
+                await self.stack.enter_async_context(service)
+                return "ready"
             case ["end"]:
                 await self.stack.aclose()
                 return "finished"
@@ -45,13 +55,19 @@ class Owner:
                 await self.held.while_running(asyncio.Event().wait())
         return "?"
 
-    async def start(self) -> str:
-        running = self.world.tasks.running(self.session_id, "narrate", dead_after=self.dead_after)
+    async def start(self, when_owner_dies: WhenOwnerDies = "fail") -> str:
+        running = self.world.tasks.running(
+            self.session_id, "narrate", dead_after=self.dead_after, when_owner_dies=when_owner_dies
+        )
         try:
             self.held = await self.stack.enter_async_context(running)
         except LivingWorldError as error:
             return type(error).__name__
         return "Running"
+
+    async def go_on(self, running: RunningTask) -> str:
+        await self.world.interactions.add(self.session_id, f"owner {running.task.token}")
+        return "told"
 
 
 async def main(url: str, world_id: str, session_id: str, dead_after: str, poll: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from livingworld import Action, ConflictPolicy, LaneSize, NewAction, Rule, TransactionScope, World, replay
 from livingworld.errors import ActionEnded, ActionExpired, ActionSuperseded, LivingWorldError, QueueFull
 from livingworld.testing.staged_races import connected, holding
+from tests.concurrency.staging import deadlocks
 from tests.concurrency.turn_checks import until_found
 
 THE_LANE: Final = "SELECT FROM livingworld.lanes WHERE world_id = $1 AND lane = $2 FOR NO KEY UPDATE"
@@ -185,6 +186,7 @@ async def test_lanes_are_locked_in_one_order_by_batches_that_name_them_in_others
         await holder.until_blocked(count=4)
     results = await asyncio.gather(*batches)
 
+    assert await deadlocks(database_url) == 0
     assert all(isinstance(result, Action) for batch in results for result in batch)
     assert (await world.actions.size()).waiting == 10
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+import pytest
 import pytest_asyncio
 
 from livingworld import Session, World
@@ -82,6 +83,22 @@ async def test_a_stop_is_heard_in_another_process_in_under_a_second_without_poll
         assert asyncio.get_running_loop().time() - asked_at < 1
 
 
+@pytest.mark.parametrize(("what", "heard"), [("cancel", "TaskCancelled"), ("clear", "TaskSuperseded")])
+async def test_what_a_transaction_asks_is_heard_in_another_process_in_under_a_second(
+    database_url: str, world: World, session: Session, what: str, heard: str
+) -> None:
+    async with owner(database_url, world, session, poll=PLENTY_SECONDS, dead_after=600) as one:
+        assert await one.do("start 1") == "Running"
+        await until_found(database_url, IT_LISTENS)
+        one.say("stopped")
+        (task,) = await world.tasks.of_session(session.id)
+        async with world.transaction() as tx:
+            await (tx.tasks.cancel(task.id) if what == "cancel" else tx.sessions.clear(session.id))
+        asked_at = asyncio.get_running_loop().time()
+        assert await one.hear() == heard
+        assert asyncio.get_running_loop().time() - asked_at < 1
+
+
 async def test_a_thawed_owner_is_refused_and_leaves_its_successor_alone(
     database_url: str, world: World, session: Session
 ) -> None:
@@ -97,3 +114,25 @@ async def test_a_thawed_owner_is_refused_and_leaves_its_successor_alone(
 
     states = [(task.state, task.error) for task in await world.tasks.of_session(session.id)]
     assert states == [("finished", None), ("failed", "the owner was not heard of")]
+
+
+async def test_a_task_of_a_killed_process_is_finished_once_by_one_of_two_services(
+    database_url: str, world: World, session: Session
+) -> None:
+    async with (
+        owner(database_url, world, session, dead_after=0.5) as one,
+        owner(database_url, world, session) as other,
+        owner(database_url, world, session) as third,
+    ):
+        assert await one.do("lend") == "Running"
+        await one.kill()
+        await until_found(database_url, IS_DEAD)
+        async with holding(database_url, THE_SESSION, [world.id, session.id]) as holder:
+            assert [await other.do("succeed"), await third.do("succeed")] == ["ready", "ready"]
+            await holder.until_blocked(count=2)
+        await until_found(database_url, "SELECT FROM livingworld.tasks WHERE state = 'finished'")
+        assert [await other.do("end"), await third.do("end")] == ["finished", "finished"]
+
+    (task,) = await world.tasks.of_session(session.id)
+    assert (task.state, task.token, task.result) == ("finished", 2, "told")
+    assert [each.request for each in await world.interactions.recent(session.id)] == ["owner 2"]

@@ -255,3 +255,25 @@ async def until_empty(world: World) -> None:
     """Wait until nothing waits and nothing runs."""
     while await world.actions.size() != LaneSize(waiting=0, running=0):  # noqa: ASYNC110 - the database tells no event
         await asyncio.sleep(0.01)
+
+
+async def test_what_a_transaction_gives_is_heard_of_after_its_commit_without_polling(database_url: str) -> None:
+    settings = Settings.load(database_url=database_url, poll_interval=timedelta(minutes=1), turn_lease=HOUR)
+    async with LivingWorld.open(settings) as livingworld:
+        world = await livingworld.worlds.create("Saltmarsh")
+        started, ended = asyncio.Event(), asyncio.Event()
+
+        async def sleep(_: RunningAction) -> None:
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        async with world.actions.worker({"sleep": sleep}).running():
+            async with world.transaction() as tx:
+                given = await tx.actions.enqueue("mara", "sleep")
+            await asyncio.wait_for(started.wait(), 5)
+            async with world.transaction() as tx:
+                await tx.actions.cancel(given.id)
+            await asyncio.wait_for(ended.wait(), 5)

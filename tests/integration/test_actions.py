@@ -140,6 +140,8 @@ async def test_what_is_released_waits_at_its_place_as_if_it_had_not_been_claimed
 
     released = await world.actions.release(first)
 
+    with pytest.raises(ActionSuperseded):
+        await world.actions.complete(first)
     assert (released.state, released.attempts) == ("waiting", 0)
     assert await drained(world) == ["1", "2"]
 
@@ -159,6 +161,17 @@ async def test_what_waits_is_cancelled_and_what_runs_is_asked_to_stop(world: Wor
     with pytest.raises(ActionNotFound):
         await world.actions.cancel(uuid4())
     assert (await world.actions.stop(running)).state == "cancelled"
+
+
+@pytest.mark.parametrize("way", ["fail", "release"])
+async def test_what_was_asked_to_stop_does_not_wait_again(world: World, way: str) -> None:
+    await world.actions.enqueue("a", "walk")
+    (running,) = await world.actions.claim()
+    await world.actions.cancel(running.id)
+
+    await (world.actions.fail(running, "no") if way == "fail" else world.actions.release(running))
+
+    assert (await world.actions.get(running.id)).state == "cancelled"
 
 
 async def test_a_full_lane_refuses_and_leaves_the_others_alone(world: World) -> None:

@@ -1,0 +1,126 @@
+"""What a transaction asks of a task's owner is told after the commit, and not at all without one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Final
+
+import pytest
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from livingworld import LivingWorld, Session, Task, TransactionScope, World
+from livingworld.database.notifications import Hearing
+from livingworld.sessions.locking import task_topic
+from livingworld.testing.staged_races import holding
+from tests.concurrency.session_staging import THE_SESSION
+from tests.concurrency.staging import GaveUp, race, same_world
+
+NOW: Final = timedelta(0)
+
+
+@pytest_asyncio.fixture
+async def world(database_url: str, livingworld: LivingWorld) -> AsyncIterator[World]:
+    """Give a world in a process that does not listen: what it hears it has told itself."""
+    made = await livingworld.worlds.create("Saltmarsh")
+    async with same_world(database_url, made.id, pools=1, behind_pooler=True) as (opened,):
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def session(world: World) -> Session:
+    return await world.sessions.open()
+
+
+@pytest_asyncio.fixture
+async def task(world: World, session: Session) -> Task:
+    return await world.tasks.create_unless_running(session.id, "narrate")
+
+
+@pytest_asyncio.fixture
+async def hearing(world: World, task: Task) -> AsyncIterator[Hearing]:
+    """Give somebody who hears what is told of the task; in this process that is at once."""
+    with world._writers.tasks.notifications.hearing(task_topic(task.id)) as hearing:
+        yield hearing
+
+
+async def test_a_cancel_and_a_clear_are_told_at_the_commit(
+    world: World, session: Session, task: Task, hearing: Hearing
+) -> None:
+    async with world.transaction() as tx:
+        await tx.tasks.cancel(task.id)
+        assert not await hearing.wait(NOW)
+    assert await hearing.wait(NOW)
+    async with world.transaction() as tx:
+        await tx.sessions.clear(session.id)
+        assert not await hearing.wait(NOW)
+    assert await hearing.wait(NOW)
+
+
+async def test_what_is_rolled_back_tells_nobody(world: World, session: Session, task: Task, hearing: Hearing) -> None:
+    async def cancel_and_give_up() -> None:
+        async with world.transaction() as tx:
+            await tx.tasks.cancel(task.id)
+            await tx.sessions.clear(session.id)
+            raise GaveUp
+
+    with pytest.raises(GaveUp):
+        await cancel_and_give_up()
+
+    assert not await hearing.wait(NOW)
+    assert (await world.tasks.get(task.id)).cancel_requested_at is None
+
+
+async def test_what_a_savepoint_took_back_tells_nobody(world: World, task: Task, hearing: Hearing) -> None:
+    async def cancel_and_give_up(tx: TransactionScope) -> None:
+        async with tx._transaction.savepoint():
+            await tx.tasks.cancel(task.id)
+            raise GaveUp
+
+    async with world.transaction() as tx:
+        with pytest.raises(GaveUp):
+            await cancel_and_give_up(tx)
+    assert not await hearing.wait(NOW)
+
+
+async def test_a_unit_that_ran_twice_tells_at_the_end(
+    database_url: str, world: World, session: Session, task: Task, hearing: Hearing
+) -> None:
+    told_before, attempts = [], 0
+
+    async def cancel(tx: TransactionScope) -> None:
+        nonlocal attempts
+        attempts += 1
+        await tx.tasks.cancel(task.id)
+        told_before.append(await hearing.wait(NOW))
+        if attempts == 1:  # another one's doing, in effect: PostgreSQL ends the unit, and it runs again
+            async with holding(database_url, "SELECT pg_advisory_lock(1)"):
+                await tx._transaction.execute_text("SET LOCAL lock_timeout = '1ms'", ())
+                await tx._transaction.execute_text("SELECT pg_advisory_xact_lock(1)", ())
+
+    await world.run(cancel)
+
+    assert (attempts, told_before) == (2, [False, False])
+    assert await hearing.wait(NOW)
+
+
+async def test_a_joined_transaction_tells_at_the_end_of_its_block(
+    database_url: str, world: World, task: Task, hearing: Hearing
+) -> None:
+    engine = create_async_engine(database_url)
+    async with engine.begin() as connection, world.join(connection) as tx:
+        await tx.tasks.cancel(task.id)
+        assert not await hearing.wait(NOW)
+    await engine.dispose()
+
+    assert await hearing.wait(NOW)
+
+
+async def test_every_end_of_a_task_is_told(
+    database_url: str, world: World, session: Session, task: Task, hearing: Hearing
+) -> None:
+    await world.tasks.progress(task, 1)
+    assert not await hearing.wait(NOW)
+    await race(database_url, THE_SESSION, [world.id, session.id], [world.tasks.finish(task)], blocked=1)
+    assert await hearing.wait(NOW)
