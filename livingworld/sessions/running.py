@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from livingworld.background.interruptible import run_unless
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.database.leases import Lease
 from livingworld.database.notifications import Notifications
@@ -76,17 +77,11 @@ class RunningTask:
 
     async def while_running(self, work: Awaitable[T]) -> T:
         """Return the result of `work`, or cancel it: TaskCancelled when asked to stop, TaskSuperseded when lost."""
-        task = asyncio.ensure_future(work)
-        ends = [asyncio.ensure_future(each.wait()) for each in (self.cancel_requested, self.lost)]
-        try:
-            await asyncio.wait((task, *ends), return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-        finally:
-            for each in (task, *ends):
-                each.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        raise (TaskSuperseded if self.lost.is_set() else TaskCancelled)(task_id=self.task.id)
+        ends = {
+            self.lost: lambda: TaskSuperseded(task_id=self.task.id),
+            self.cancel_requested: lambda: TaskCancelled(task_id=self.task.id),
+        }
+        return await run_unless(work, ends)
 
     async def end(self, reason: BaseException | None) -> None:
         """Store how the block ended. Raises TaskSuperseded when it ended well and too late."""

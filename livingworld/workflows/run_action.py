@@ -113,8 +113,8 @@ class RunningAction:
         Raises what the handler raised only when it is a cancellation.
         """
         ends = {
-            self.cancel_requested: lambda: ActionCancelled(action_id=self.action.id),
             self.lost: lambda: ActionSuperseded(action_id=self.action.id),
+            self.cancel_requested: lambda: ActionCancelled(action_id=self.action.id),
         }
         try:
             result = await run_unless(handler(self), ends)
