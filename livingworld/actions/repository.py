@@ -15,13 +15,12 @@ from livingworld.actions.locking import lock_lane, read_action
 from livingworld.actions.new_action import check_action, check_actions
 from livingworld.actions.records import Action, Decision, LaneSize, NewAction, When, make_action
 from livingworld.actions.tables import actions, lanes
-from livingworld.database.keyset import Page, check_limit
+from livingworld.database.keyset import Page, check_limit, number_cursor
 from livingworld.database.locks import LockKind
 from livingworld.database.transaction import Transaction, UnitOfWork
-from livingworld.errors import InvalidCursor, InvalidInput, InvalidNumber, InvalidType, QueueFull
+from livingworld.errors import InvalidInput, InvalidNumber, InvalidType, QueueFull
 from livingworld.inputs import (
     MAX_DESCRIPTION_CHARACTERS,
-    MAX_INTEGER,
     check_integer,
     check_json,
     check_optional_text,
@@ -226,7 +225,11 @@ class ActionRepository:
     async def commands(self, lane: str, *, after: str | None = None, limit: int = 50) -> Page[Action]:
         """Return a page of all that was ever given to a lane and is not forgotten, in the order it came. No lock."""
         key, most = check_text("lane", lane, empty=False), check_limit(limit)
-        own = (actions.c.world_id == self._world_id, actions.c.lane == key, actions.c.number > _number(after))
+        own = (
+            actions.c.world_id == self._world_id,
+            actions.c.lane == key,
+            actions.c.number > (0 if after is None else number_cursor(after)),
+        )
         statement = select(actions).where(*own).order_by(actions.c.number).limit(most + 1)
 
         async def work(tx: Transaction) -> Page[Action]:
@@ -282,12 +285,3 @@ def _check_action(action: object) -> Action:
     if action.token < 1:
         raise InvalidInput("action", "was never claimed")
     return action
-
-
-def _number(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    check_text("after", cursor)
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < len(str(MAX_INTEGER))):
-        raise InvalidCursor("after", "is not the cursor of a page")
-    return int(cursor)

@@ -19,11 +19,11 @@ from livingworld.cycles import transitions
 from livingworld.cycles.records import CycleRun, make_run
 from livingworld.cycles.tables import cycle_runs, cycles
 from livingworld.cycles.transitions import Holding
-from livingworld.database.keyset import Page, check_limit
+from livingworld.database.keyset import Page, check_limit, number_cursor
 from livingworld.database.leases import Lease
 from livingworld.database.notifications import Notifications
 from livingworld.database.transaction import Transaction, UnitOfWork
-from livingworld.errors import Fenced, InvalidCursor, InvalidInput, InvalidNumber, InvalidType, LivingWorldError
+from livingworld.errors import Fenced, InvalidInput, InvalidNumber, InvalidType, LivingWorldError
 from livingworld.identifiers import new_id
 from livingworld.inputs import check_json, check_text
 from livingworld.observability import events
@@ -130,7 +130,7 @@ class Cycles:
         own = (cycle_runs.c.world_id == self._world_id, cycle_runs.c.name == key)
         statement = select(cycle_runs).where(*own).order_by(cycle_runs.c.run_number.desc()).limit(most + 1)
         if after is not None:
-            statement = statement.where(cycle_runs.c.run_number < _run_number(after))
+            statement = statement.where(cycle_runs.c.run_number < number_cursor(after))
 
         async def work(tx: Transaction) -> Page[CycleRun]:
             found = [make_run(row) for row in await tx.execute(statement)]
@@ -211,10 +211,3 @@ def _check_time(field_name: str, value: object, least: timedelta) -> timedelta:
     if not least <= value <= _MAX_TTL * 365:
         raise InvalidNumber(field_name, f"must be from {least} to a year")
     return value
-
-
-def _run_number(cursor: str) -> int:
-    check_text("after", cursor)
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < len(str(2**31))):
-        raise InvalidCursor("after", "is not the cursor of a page")
-    return int(cursor)

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Column, Select, tuple_
 
 from livingworld.errors import InvalidCursor
-from livingworld.inputs import check_integer, check_text
+from livingworld.inputs import MAX_INTEGER, check_integer, check_text
 
 T = TypeVar("T")
 
@@ -50,6 +50,14 @@ def page_of(rows: Sequence[Any], limit: int, record: Callable[[Any], T], row_id:
     last = f"{shown[-1].created_at.isoformat()} {getattr(shown[-1], row_id)}" if len(rows) > limit else None
     cursor = base64.urlsafe_b64encode(last.encode()).decode() if last else None
     return Page(tuple(record(row) for row in shown), cursor)
+
+
+def number_cursor(cursor: object) -> int:
+    """Read a cursor that is the number at which a page ended; anything that no page gave out is InvalidCursor."""
+    text = check_text("after", cursor)
+    if not (text.isascii() and text.isdigit() and len(text) < len(str(MAX_INTEGER))):
+        raise InvalidCursor("after", "is not the cursor of a page")
+    return int(text)
 
 
 def _decode(cursor: str) -> tuple[datetime, UUID]:

@@ -11,8 +11,6 @@ from livingworld.documents import statements
 from livingworld.documents.records import Document
 from livingworld.documents.tables import document_versions, documents
 from livingworld.documents.writing import make_document
-from livingworld.errors import InvalidCursor
-from livingworld.inputs import MAX_INTEGER, check_text
 
 _FIRST_SURROGATE, _LAST_SURROGATE = 0xD800, 0xDFFF
 
@@ -47,11 +45,3 @@ def end_of_prefix(prefix: str) -> str | None:
     if following == _FIRST_SURROGATE:
         following = _LAST_SURROGATE + 1
     return rest[:-1] + chr(following)
-
-
-def check_version_cursor(cursor: str) -> int:
-    """Return the version after which a page of the history begins."""
-    check_text("after", cursor)
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < len(str(MAX_INTEGER))):
-        raise InvalidCursor("after", "is not the cursor of a page")
-    return int(cursor)

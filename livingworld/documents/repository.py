@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Select
 
-from livingworld.database.keyset import Page, check_limit
+from livingworld.database.keyset import Page, check_limit, number_cursor
 from livingworld.database.transaction import T, Transaction, UnitOfWork, Work
 from livingworld.documents import reading, statements, writing
 from livingworld.documents.merge import Strategies, check_changes, check_strategies
@@ -53,7 +53,7 @@ class DocumentRepository:
         """Return a page of every version of a document, oldest first; empty when there is no document."""
         check_limit(limit)
         name = check_key(key)
-        version = 0 if after is None else reading.check_version_cursor(after)
+        version = 0 if after is None else number_cursor(after)
         return await self._unit.run(
             lambda tx: reading.read_history(tx, self._world_id, name, version, limit),
             repeatable=True,

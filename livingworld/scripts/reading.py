@@ -10,8 +10,7 @@ from sqlalchemy import Row, Select, and_, func, select, tuple_
 
 from livingworld.database.keyset import Page
 from livingworld.database.transaction import Transaction
-from livingworld.errors import InvalidCursor, ScriptNotFound
-from livingworld.inputs import MAX_INTEGER, check_text
+from livingworld.errors import ScriptNotFound
 from livingworld.scripts.records import (
     ScriptExecution,
     ScriptHead,
@@ -89,14 +88,6 @@ async def read_usage(tx: Transaction, world_id: UUID, name: str, before: int, li
     usages = [_make_usage(row, tuple(running[number])) for number, row in versions.items()]
     shown = tuple(usages[:limit])
     return Page(shown, str(shown[-1].version) if len(usages) > limit else None)
-
-
-def check_version_cursor(cursor: object) -> int:
-    """Return the version before which a page begins."""
-    text = check_text("after", cursor)
-    if not (text.isascii() and text.isdigit() and len(text) < len(str(MAX_INTEGER))):
-        raise InvalidCursor("after", "is not the cursor of a page")
-    return int(text)
 
 
 def _usage(world_id: UUID, name: str, before: int, limit: int) -> Select[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from livingworld.database.keyset import Page, check_limit
+from livingworld.database.keyset import Page, check_limit, number_cursor
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import InvalidType
 from livingworld.inputs import MAX_INTEGER, check_integer, check_text
@@ -109,7 +109,7 @@ class ScriptRepository:
         Empty when there is no such script. A process that was not heard of for the script lease counts no more.
         """
         key, most = check_name(name), check_limit(limit)
-        before = MAX_INTEGER if after is None else reading.check_version_cursor(after)
+        before = MAX_INTEGER if after is None else number_cursor(after)
         return await self._unit.run(
             lambda tx: reading.read_usage(tx, self._world_id, key, before, most),
             repeatable=True,

@@ -7,9 +7,8 @@ from typing import TypeVar
 from uuid import UUID
 
 from livingworld import inputs
-from livingworld.database.keyset import Page, check_limit
+from livingworld.database.keyset import Page, check_limit, number_cursor
 from livingworld.database.transaction import Transaction, UnitOfWork
-from livingworld.errors import InvalidCursor
 from livingworld.stories.branch_query import read_branches, read_tree
 from livingworld.stories.branching import BranchMoves, open_branches
 from livingworld.stories.records import Branch, TreeScene
@@ -31,7 +30,7 @@ class BranchRepository:
     async def list(self, story_id: UUID, *, after: str | None = None, limit: int = 50) -> Page[Branch]:
         """Return a page of branches, oldest first; empty when there is no such story."""
         check_limit(limit)
-        key, number = inputs.check_uuid("story_id", story_id), _number(after)
+        key, number = inputs.check_uuid("story_id", story_id), 0 if after is None else number_cursor(after)
         found = await self._unit.run(
             lambda tx: read_branches(tx, self._world_id, key, number, limit + 1),
             repeatable=True,
@@ -138,12 +137,3 @@ def _branch(branch: int | None) -> int | None:
 
 def _head(expected_head: int | None) -> int | None:
     return None if expected_head is None else inputs.check_integer("expected_head", expected_head)
-
-
-def _number(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    inputs.check_text("after", cursor)
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < len(str(inputs.MAX_INTEGER))):
-        raise InvalidCursor("after", "is not the cursor of a page")
-    return int(cursor)

@@ -10,10 +10,10 @@ from uuid import UUID
 from sqlalchemy import select
 
 from livingworld import inputs
-from livingworld.database.keyset import Page, check_limit, newest_first, page_of
+from livingworld.database.keyset import Page, check_limit, newest_first, number_cursor, page_of
 from livingworld.database.revisions import Revision, read_revisions
 from livingworld.database.transaction import Transaction, UnitOfWork
-from livingworld.errors import InvalidCursor, InvalidInput, InvalidType
+from livingworld.errors import InvalidInput, InvalidType
 from livingworld.identifiers import new_id
 from livingworld.stories import reading, writing
 from livingworld.stories.new_scene import NewScene
@@ -170,7 +170,7 @@ class StoryRepository:
         Costs the same at every place of the path. Raises StoryNotFound, BranchNotFound.
         """
         check_limit(limit)
-        position = None if after is None else _position(after)
+        position = None if after is None else number_cursor(after)
         found = await self._path(story_id, branch, position, limit + 1, newest_first=newest_first)
         shown = tuple(found[:limit])
         return Page(shown, str(shown[-1].position) if len(found) > limit else None)
@@ -269,10 +269,3 @@ def _checked(
 
 def _check_branch(branch: int | None) -> int | None:
     return None if branch is None else inputs.check_integer("branch", branch, minimum=1)
-
-
-def _position(cursor: str) -> int:
-    inputs.check_text("after", cursor)
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < len(str(inputs.MAX_INTEGER))):
-        raise InvalidCursor("after", "is not the cursor of a page")
-    return int(cursor)
