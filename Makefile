@@ -50,10 +50,11 @@ story-generator: $(READY) ## Tell stories in the browser; ARGS='--help' shows wh
 	$(VENV)/bin/livingworld db upgrade
 	PYTHONPATH=examples/story_generator $(RUN) story_generator $(ARGS)
 
-bench: $(READY) ## Measure appends beside hand-written asyncpg and the ORM pattern, whole turns beside appends, and world state
+bench: $(READY) ## Measure appends beside hand-written asyncpg and the ORM pattern, whole turns, world state, and actions beside procrastinate
 	$(VENV)/bin/python benchmarks/append.py $(ARGS)
 	$(VENV)/bin/python benchmarks/turns.py $(ARGS)
 	$(VENV)/bin/python benchmarks/world_state.py $(ARGS)
+	$(VENV)/bin/python benchmarks/actions.py $(ARGS)
 
 # -c reaches what is installed; the variables reach the build backend (the first in pip before 25.3, the second since).
 # Their value is a relative path because pip splits it at spaces.
