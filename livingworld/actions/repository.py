@@ -4,43 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
 
 from livingworld.actions import ending, enqueuing
+from livingworld.actions.claiming import ActionClaims, check_delay
 from livingworld.actions.conflict_policy import ConflictPolicy, check_policy
 from livingworld.actions.locking import lock_lane, read_action
 from livingworld.actions.new_action import check_action, check_actions
 from livingworld.actions.records import Action, Decision, LaneSize, NewAction, When, make_action
 from livingworld.actions.tables import actions, lanes
 from livingworld.database.keyset import Page, check_limit, number_cursor
-from livingworld.database.locks import LockKind
-from livingworld.database.transaction import Transaction, UnitOfWork
-from livingworld.errors import InvalidInput, InvalidNumber, InvalidType, QueueFull
+from livingworld.database.transaction import Transaction
+from livingworld.errors import QueueFull
 from livingworld.inputs import (
-    MAX_DESCRIPTION_CHARACTERS,
     check_integer,
-    check_json,
     check_optional_text,
     check_text,
     check_uuid,
 )
 
-#: Shortest and longest time that a claim holds without being extended.
-MIN_TTL: Final = timedelta(milliseconds=100)
-MAX_TTL: Final = timedelta(days=1)
-_MAX_DELAY: Final = timedelta(days=36_500)
-_CLAIM: Final = "SELECT * FROM livingworld.claim_actions_v1($1, $2, $3)"
 
-
-class ActionRepository:
+class ActionRepository(ActionClaims):
     """The actions of one world. Every write locks the lane's row, which comes last in the order of locks."""
-
-    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
-        self._unit = unit
-        self._world_id = world_id
 
     async def enqueue(  # noqa: PLR0913 - options of one call, by name
         self,
@@ -110,69 +98,6 @@ class ActionRepository:
             except QueueFull as full:
                 results[row["action_id"]] = full
         return [results[row["action_id"]] for row in rows]
-
-    async def claim(self, limit: int = 1, *, ttl: timedelta = timedelta(seconds=30)) -> tuple[Action, ...]:
-        """Claim what is next, at most one in each lane, and return it; empty when nothing is due. One round trip.
-
-        By priority, then arrival. A claim that is not extended ends after `ttl` by the database's clock: then the
-        action waits again, or has failed when that was its last attempt. What is past its deadline expires. Waits for
-        nobody.
-        """
-        most, length = check_limit(limit), check_ttl(ttl)
-
-        async def work(tx: Transaction) -> tuple[Action, ...]:
-            tx.lock_order.enter(LockKind.LANE)
-            rows = await tx.execute_text(_CLAIM, (self._world_id, most, length))
-            return tuple(make_action(row) for row in rows)
-
-        return await self._unit.run(work, single_statement=True)
-
-    async def complete(self, action: Action, result: Any = None) -> None:  # noqa: ANN401 - a JSON value
-        """End a claimed action as done, in the transaction of its effect; the same claim's second call changes nothing.
-
-        Raises ActionExpired when its deadline is over by the database's clock, and ActionSuperseded, a Fenced, when the
-        claim is: then the transaction must not be committed, and leaving its block by the error sees to that. One round
-        trip.
-        """
-        own, value = _check_action(action), check_json("result", result)
-        await self._unit.run(
-            lambda tx: ending.complete(tx, self._world_id, own, value), repeatable=True, single_statement=True
-        )
-
-    async def fail(self, action: Action, error: str, *, retry_in: timedelta | None = timedelta(seconds=1)) -> Action:
-        """Let an attempt fail and return the action: it waits again for `retry_in`, or has failed for good.
-
-        For good when `retry_in` is None or this was the last attempt; cancelled when it was asked to stop. Raises
-        ActionSuperseded.
-        """
-        own, told = _check_action(action), check_text("error", error, limit=MAX_DESCRIPTION_CHARACTERS)
-        pause = timedelta(0) if retry_in is None else _check_delay("retry_in", retry_in)
-        return await self._unit.run(
-            lambda tx: ending.fail(tx, self._world_id, own, told, pause, finally_=retry_in is None)
-        )
-
-    async def release(self, action: Action) -> Action:
-        """Give a claimed action back, as if it had never been claimed, and return it; raises ActionSuperseded.
-
-        One that was asked to stop is cancelled instead.
-        """
-        own = _check_action(action)
-        return await self._unit.run(lambda tx: ending.release(tx, self._world_id, own))
-
-    async def stop(self, action: Action) -> Action:
-        """End a claimed action as cancelled and return it; raises ActionSuperseded."""
-        own = _check_action(action)
-        return await self._unit.run(lambda tx: ending.stop(tx, self._world_id, own))
-
-    async def expire(self, action: Action) -> bool:
-        """End a claimed action as expired if its deadline is over, and return whether it has ended so."""
-        own = _check_action(action)
-        return await self._unit.run(lambda tx: ending.expire(tx, self._world_id, own), repeatable=True)
-
-    async def extend(self, action: Action, ttl: timedelta = timedelta(seconds=30)) -> Action:
-        """Let a claim hold for so long from now on and return the action; raises ActionSuperseded."""
-        own, length = _check_action(action), check_ttl(ttl)
-        return await self._unit.run(lambda tx: ending.extend(tx, self._world_id, own, length), repeatable=True)
 
     async def cancel(self, action_id: UUID, *, reason: str | None = None) -> Action:
         """End an action that waits, or ask whoever runs it to stop, and return it.
@@ -252,7 +177,7 @@ class ActionRepository:
 
     async def forget(self, lane: str, *, ended_for: timedelta) -> int:
         """Remove what has been over in a lane for so long, and return how much that was."""
-        key, age = check_text("lane", lane, empty=False), _check_delay("ended_for", ended_for)
+        key, age = check_text("lane", lane, empty=False), check_delay("ended_for", ended_for)
         own = (actions.c.world_id == self._world_id, actions.c.lane == key, actions.c.ended_at <= func.now() - age)
 
         async def work(tx: Transaction) -> int:
@@ -260,28 +185,3 @@ class ActionRepository:
             return (await tx.execute(delete(actions).where(*own))).rowcount
 
         return await self._unit.run(work, repeatable=True)
-
-
-def check_ttl(ttl: object) -> timedelta:
-    """Return how long a claim holds if it is neither too short nor too long."""
-    if not isinstance(ttl, timedelta):
-        raise InvalidType("ttl", f"must be a timedelta, not {type(ttl).__name__}")
-    if not MIN_TTL <= ttl <= MAX_TTL:
-        raise InvalidNumber("ttl", f"must be from {MIN_TTL} to {MAX_TTL}")
-    return ttl
-
-
-def _check_delay(field: str, value: object) -> timedelta:
-    if not isinstance(value, timedelta):
-        raise InvalidType(field, f"must be a timedelta, not {type(value).__name__}")
-    if not timedelta(0) <= value <= _MAX_DELAY:
-        raise InvalidNumber(field, "must not be negative or more than 100 years")
-    return value
-
-
-def _check_action(action: object) -> Action:
-    if not isinstance(action, Action):
-        raise InvalidType("action", f"must be an Action, not {type(action).__name__}")
-    if action.token < 1:
-        raise InvalidInput("action", "was never claimed")
-    return action

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
+from livingworld.actions.claiming import ActionClaims
 from livingworld.actions.records import Action
-from livingworld.actions.repository import ActionRepository
 from livingworld.actions.telling import action_topic, actions_topic
 from livingworld.background.interruptible import run_unless
 from livingworld.database.leases import Lease
@@ -54,8 +54,8 @@ class RunningAction:
 
     def __init__(self, services: ActionServices, action: Action, asked_at: float) -> None:
         self._services = services
-        self._actions = ActionRepository(services.unit, services.world_id)
-        self._background = ActionRepository(services.process.background, services.world_id)
+        self._actions = ActionClaims(services.unit, services.world_id)
+        self._background = ActionClaims(services.process.background, services.world_id)
         #: The action as it was when it was claimed.
         self.action = action
         #: Set when somebody asked for a stop; the handler is then cancelled.

@@ -9,9 +9,10 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from livingworld.actions.claiming import ActionClaims, check_ttl
 from livingworld.actions.conflict_policy import ConflictPolicy
 from livingworld.actions.records import Action, Decision
-from livingworld.actions.repository import ActionRepository, check_ttl
+from livingworld.actions.repository import ActionRepository
 from livingworld.actions.telling import actions_topic
 from livingworld.database.notifications import Hearing
 from livingworld.database.transaction import UnitOfWork
@@ -76,7 +77,7 @@ class ActionWorker:
 
     def __init__(self, services: ActionServices, handlers: Mapping[str, Handler], concurrency: int) -> None:
         self._services = services
-        self._actions = ActionRepository(services.unit, services.world_id)
+        self._actions = ActionClaims(services.unit, services.world_id)
         self._handlers = handlers
         self._concurrency = concurrency
         self._running: set[asyncio.Task[None]] = set()
