@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -29,6 +30,11 @@ MAX_JSON_CHARACTERS: Final = 1_000_000
 MAX_JSON_DEPTH: Final = 64
 #: Largest integer of a PostgreSQL `integer` column.
 MAX_INTEGER: Final = 2**31 - 1
+#: Longest time that a caller may name.
+MAX_DURATION: Final = timedelta(days=36_500)
+#: Shortest and longest time that something is held for without being renewed.
+MIN_TTL: Final = timedelta(milliseconds=100)
+MAX_TTL: Final = timedelta(days=1)
 
 _canonical_encoder: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -73,6 +79,17 @@ def check_number(field: str, value: object, *, minimum: float, maximum: float) -
     if not math.isfinite(value) or not minimum <= value <= maximum:
         raise InvalidNumber(field, f"must be a finite number from {minimum} to {maximum}")
     return float(value)
+
+
+def check_duration(
+    field: str, value: object, *, minimum: timedelta = timedelta(0), maximum: timedelta = MAX_DURATION
+) -> timedelta:
+    """Return `value` unchanged if it is a length of time within the range."""
+    if not isinstance(value, timedelta):
+        raise InvalidType(field, f"must be a timedelta, not {type(value).__name__}")
+    if not minimum <= value <= maximum:
+        raise InvalidNumber(field, f"must be from {minimum} to {maximum}")
+    return value
 
 
 def check_uuid(field: str, value: object) -> UUID:

@@ -11,13 +11,9 @@ from livingworld.actions.records import Action, make_action
 from livingworld.database.keyset import check_limit
 from livingworld.database.locks import LockKind
 from livingworld.database.transaction import Transaction, UnitOfWork
-from livingworld.errors import InvalidInput, InvalidNumber, InvalidType
-from livingworld.inputs import MAX_DESCRIPTION_CHARACTERS, check_json, check_text
+from livingworld.errors import InvalidInput, InvalidType
+from livingworld.inputs import MAX_DESCRIPTION_CHARACTERS, MAX_TTL, MIN_TTL, check_duration, check_json, check_text
 
-#: Shortest and longest time that a claim holds without being extended.
-MIN_TTL: Final = timedelta(milliseconds=100)
-MAX_TTL: Final = timedelta(days=1)
-_MAX_DELAY: Final = timedelta(days=36_500)
 _CLAIM: Final = "SELECT * FROM livingworld.claim_actions_v1($1, $2, $3)"
 
 
@@ -35,7 +31,7 @@ class ActionClaims:
         action waits again, or has failed when that was its last attempt. What is past its deadline expires. Waits for
         nobody.
         """
-        most, length = check_limit(limit), check_ttl(ttl)
+        most, length = check_limit(limit), check_duration("ttl", ttl, minimum=MIN_TTL, maximum=MAX_TTL)
 
         async def work(tx: Transaction) -> tuple[Action, ...]:
             tx.lock_order.enter(LockKind.LANE)
@@ -63,7 +59,7 @@ class ActionClaims:
         ActionSuperseded.
         """
         own, told = _check_action(action), check_text("error", error, limit=MAX_DESCRIPTION_CHARACTERS)
-        pause = timedelta(0) if retry_in is None else check_delay("retry_in", retry_in)
+        pause = timedelta(0) if retry_in is None else check_duration("retry_in", retry_in)
         return await self._unit.run(
             lambda tx: ending.fail(tx, self._world_id, own, told, pause, finally_=retry_in is None)
         )
@@ -88,26 +84,8 @@ class ActionClaims:
 
     async def extend(self, action: Action, ttl: timedelta = timedelta(seconds=30)) -> Action:
         """Let a claim hold for so long from now on and return the action; raises ActionSuperseded."""
-        own, length = _check_action(action), check_ttl(ttl)
+        own, length = _check_action(action), check_duration("ttl", ttl, minimum=MIN_TTL, maximum=MAX_TTL)
         return await self._unit.run(lambda tx: ending.extend(tx, self._world_id, own, length), repeatable=True)
-
-
-def check_ttl(ttl: object) -> timedelta:
-    """Return how long a claim holds if it is neither too short nor too long."""
-    if not isinstance(ttl, timedelta):
-        raise InvalidType("ttl", f"must be a timedelta, not {type(ttl).__name__}")
-    if not MIN_TTL <= ttl <= MAX_TTL:
-        raise InvalidNumber("ttl", f"must be from {MIN_TTL} to {MAX_TTL}")
-    return ttl
-
-
-def check_delay(field: str, value: object) -> timedelta:
-    """Return a length of time if it is neither negative nor absurd."""
-    if not isinstance(value, timedelta):
-        raise InvalidType(field, f"must be a timedelta, not {type(value).__name__}")
-    if not timedelta(0) <= value <= _MAX_DELAY:
-        raise InvalidNumber(field, "must not be negative or more than 100 years")
-    return value
 
 
 def _check_action(action: object) -> Action:

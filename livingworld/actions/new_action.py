@@ -10,13 +10,12 @@ from uuid import UUID
 from livingworld.actions.records import NewAction, When
 from livingworld.errors import InvalidInput, InvalidNumber, InvalidType
 from livingworld.identifiers import new_id
-from livingworld.inputs import check_integer, check_json_object, check_sequence, check_text, check_uuid
+from livingworld.inputs import check_duration, check_integer, check_json_object, check_sequence, check_text, check_uuid
 
 #: Most commands of one call.
 MAX_ACTIONS: Final = 10_000
 MAX_PRIORITY: Final = 1_000_000
 MAX_ATTEMPTS: Final = 1_000
-_MAX_DELAY: Final = timedelta(days=36_500)
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
 
 
@@ -51,9 +50,7 @@ def _when(field: str, value: When | None, absolute: str, relative: str) -> dict[
     if value is None:
         return {}
     if isinstance(value, timedelta):
-        if not timedelta(0) <= value <= _MAX_DELAY:
-            raise InvalidNumber(field, "must not lie in the past or more than 100 years ahead")
-        return {relative: value // timedelta(microseconds=1)}
+        return {relative: check_duration(field, value) // timedelta(microseconds=1)}
     if not isinstance(value, datetime):
         raise InvalidType(field, f"must be a datetime or a timedelta, not {type(value).__name__}")
     if value.utcoffset() is None:

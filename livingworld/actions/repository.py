@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, update
 
 from livingworld.actions import ending, enqueuing
-from livingworld.actions.claiming import ActionClaims, check_delay
+from livingworld.actions.claiming import ActionClaims
 from livingworld.actions.conflict_policy import ConflictPolicy, check_policy
 from livingworld.actions.locking import lock_lane, read_action
 from livingworld.actions.new_action import check_action, check_actions
@@ -20,6 +20,7 @@ from livingworld.database.keyset import Page, check_limit, number_cursor
 from livingworld.database.transaction import Transaction
 from livingworld.errors import QueueFull
 from livingworld.inputs import (
+    check_duration,
     check_integer,
     check_optional_text,
     check_text,
@@ -177,7 +178,7 @@ class ActionRepository(ActionClaims):
 
     async def forget(self, lane: str, *, ended_for: timedelta) -> int:
         """Remove what has been over in a lane for so long, and return how much that was."""
-        key, age = check_text("lane", lane, empty=False), check_delay("ended_for", ended_for)
+        key, age = check_text("lane", lane, empty=False), check_duration("ended_for", ended_for)
         own = (actions.c.world_id == self._world_id, actions.c.lane == key, actions.c.ended_at <= func.now() - age)
 
         async def work(tx: Transaction) -> int:

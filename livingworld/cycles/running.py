@@ -23,15 +23,14 @@ from livingworld.database.keyset import Page, check_limit, number_cursor
 from livingworld.database.leases import Lease
 from livingworld.database.notifications import Notifications
 from livingworld.database.transaction import Transaction, UnitOfWork
-from livingworld.errors import Fenced, InvalidInput, InvalidNumber, InvalidType, LivingWorldError
+from livingworld.errors import Fenced, InvalidInput, InvalidType, LivingWorldError
 from livingworld.identifiers import new_id
-from livingworld.inputs import check_json, check_text
+from livingworld.inputs import MIN_TTL, check_duration, check_json, check_text
 from livingworld.observability import events
 
 #: The phases of a cycle that names none itself.
 PHASES: Final = ("plan", "do", "check", "act")
 _MOST_PHASES: Final = 100
-_MIN_TTL, _MAX_TTL = timedelta(milliseconds=100), timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +95,8 @@ class Cycles:
         open while a phase works. Raises AlreadyRunning at once when somebody else runs it, Fenced when somebody took it
         over meanwhile; then nothing that this one brought since is stored.
         """
-        checked, length = check_text("name", name, empty=False), _check_time("ttl", ttl, _MIN_TTL)
-        _check_time("min_interval", min_interval, timedelta(0))
+        checked, length = check_text("name", name, empty=False), check_duration("ttl", ttl, minimum=MIN_TTL)
+        check_duration("min_interval", min_interval)
         known = _check_phases(phases)
         asked_at, owner = asyncio.get_running_loop().time(), UUID(int=new_id().int)
         options = {"ttl": length, "min_interval": min_interval}
@@ -203,11 +202,3 @@ def _check_phases(phases: object) -> Mapping[str, Phase]:
         if not callable(phase):
             raise InvalidType(f"phases[{name}]", "must be an async function of a Cycle")
     return phases
-
-
-def _check_time(field_name: str, value: object, least: timedelta) -> timedelta:
-    if not isinstance(value, timedelta):
-        raise InvalidType(field_name, f"must be a timedelta, not {type(value).__name__}")
-    if not least <= value <= _MAX_TTL * 365:
-        raise InvalidNumber(field_name, f"must be from {least} to a year")
-    return value

@@ -15,15 +15,12 @@ from livingworld.database.leases import Lease
 from livingworld.database.locks import LockKind, lock_row
 from livingworld.database.notifications import Notifications
 from livingworld.database.transaction import Transaction, UnitOfWork
-from livingworld.errors import Fenced, InvalidNumber, InvalidType, LeaseHeld, LivingWorldError
+from livingworld.errors import Fenced, LeaseHeld, LivingWorldError
 from livingworld.identifiers import new_id
-from livingworld.inputs import check_text
+from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_text
 from livingworld.locks.tables import leases
 from livingworld.observability import events
 
-#: Shortest and longest time that a lease can be held for without being renewed.
-MIN_TTL: Final = timedelta(milliseconds=100)
-MAX_TTL: Final = timedelta(days=1)
 # The time is the one at which the statement began, before any wait for the row: too early, never too late.
 _TAKE: Final = """
     INSERT INTO livingworld.leases AS l (world_id, name, token, owner, expires_at)
@@ -91,7 +88,10 @@ class Leases:
         database's clock. A holder that may have lost it hears so by `lost`, and one that was paused and thawed is
         Fenced by `check`.
         """
-        checked, length = check_text("name", name, empty=False), _check_ttl(ttl)
+        checked, length = (
+            check_text("name", name, empty=False),
+            check_duration("ttl", ttl, minimum=MIN_TTL, maximum=MAX_TTL),
+        )
         owner, asked_at = UUID(int=new_id().int), asyncio.get_running_loop().time()
         renewing: Lease | None = None
         try:
@@ -141,11 +141,3 @@ class Leases:
             await self._background.run(work, repeatable=True, single_statement=True)
         except LivingWorldError as error:
             events.emit(events.LEASE_NOT_RELEASED, world_id=self._world_id, error=type(error).__name__)
-
-
-def _check_ttl(ttl: object) -> timedelta:
-    if not isinstance(ttl, timedelta):
-        raise InvalidType("ttl", f"must be a timedelta, not {type(ttl).__name__}")
-    if not MIN_TTL <= ttl <= MAX_TTL:
-        raise InvalidNumber("ttl", f"must be from {MIN_TTL} to {MAX_TTL}")
-    return ttl

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 
 from livingworld.database.locks import LockKind, lock_key
 from livingworld.database.transaction import Transaction
-from livingworld.errors import InvalidNumber, InvalidType, LockOrderViolation
-from livingworld.inputs import check_text
+from livingworld.errors import LockOrderViolation
+from livingworld.inputs import check_duration, check_text
 
 _SHARED: Final = 0
 _EXCLUSIVE: Final = 1
@@ -83,10 +83,4 @@ class TransactionLocks:
 
 def check_timeout(timeout: object) -> timedelta | None:
     """Return the timeout if it is None or a time that can be waited for."""
-    if timeout is None:
-        return None
-    if not isinstance(timeout, timedelta):
-        raise InvalidType("timeout", f"must be a timedelta, not {type(timeout).__name__}")
-    if not timedelta(0) <= timeout <= MAX_TIMEOUT:
-        raise InvalidNumber("timeout", f"must be from 0 to {MAX_TIMEOUT}")
-    return timeout
+    return None if timeout is None else check_duration("timeout", timeout, maximum=MAX_TIMEOUT)

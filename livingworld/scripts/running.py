@@ -15,8 +15,8 @@ from livingworld.background.tasks import BackgroundTasks
 from livingworld.database.keyset import Page
 from livingworld.database.notifications import Notifications
 from livingworld.database.transaction import UnitOfWork
-from livingworld.errors import InvalidNumber, InvalidType, ScriptInvalid, ScriptRetired, StillRunning
-from livingworld.inputs import check_integer
+from livingworld.errors import ScriptInvalid, ScriptRetired, StillRunning
+from livingworld.inputs import check_duration, check_integer
 from livingworld.scripts import retiring
 from livingworld.scripts.catalogue import Catalogue, Snapshot, make_script
 from livingworld.scripts.executions import Execution, Executions, ended_topic, scripts_topic
@@ -135,7 +135,8 @@ class Scripts:
         the version is activated or its retirement is asked for again. A process that follows hears of the mark as of
         everything else. Dead processes count until their lease ends. Raises ScriptActive, ScriptNotFound.
         """
-        key, number, limit = check_name(name), check_integer("version", version, minimum=1), _check_timeout(timeout)
+        key, number = check_name(name), check_integer("version", version, minimum=1)
+        limit = check_duration("timeout", timeout, maximum=_MAX_TIMEOUT)
         services = self._services
         clock = asyncio.get_running_loop().time
         end, told = clock() + limit.total_seconds(), False
@@ -197,11 +198,3 @@ class Scripts:
         self._services.notifications.tell(scripts_topic(self._services.world_id))
         await self._catalogue.catch_up()
         return result
-
-
-def _check_timeout(timeout: object) -> timedelta:
-    if not isinstance(timeout, timedelta):
-        raise InvalidType("timeout", f"must be a timedelta, not {type(timeout).__name__}")
-    if not timedelta(0) <= timeout <= _MAX_TIMEOUT:
-        raise InvalidNumber("timeout", "must be from nothing to a year")
-    return timeout

@@ -19,13 +19,13 @@ from livingworld.identifiers import new_id
 from livingworld.inputs import (
     MAX_JSON_CHARACTERS,
     canonical_json,
+    check_duration,
     check_integer,
     check_json_object,
     check_optional_text,
     check_uuid,
 )
 from livingworld.observability import events
-from livingworld.sessions.durations import check_duration
 from livingworld.sessions.locking import change_session, check_epoch, lock_open_session, lock_session
 from livingworld.sessions.records import Session, make_session
 from livingworld.sessions.tables import interactions, sessions
@@ -135,7 +135,7 @@ class SessionRepository:
         At most `limit` of them, the oldest first; locks each in order of its id. One that is renewed while this waits
         for it stays.
         """
-        age = check_duration("older_than", older_than, zero=True)
+        age = check_duration("older_than", older_than)
         check_limit(limit)
         expired = await self._unit.run(partial(_expire, self._world_id, age, limit), repeatable=True)
         return tuple(expired)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from livingworld.background.periodic_service import running
 from livingworld.database.transaction import UnitOfWork
-from livingworld.sessions.durations import check_duration
+from livingworld.inputs import check_duration
 from livingworld.sessions.repository import SessionRepository
 from livingworld.sessions.task_repository import TaskRepository
 
@@ -33,8 +33,8 @@ class SweptSessions(SessionRepository):
         It does so as `expire` and `tasks.fail_dead` do, about so often, and at once again while there is more to do.
         Several processes may do it at once. What fails is logged, and done in the next round.
         """
-        check_duration("idle_for", idle_for)
-        check_duration("every", every)
+        check_duration("idle_for", idle_for, minimum=timedelta.resolution)
+        check_duration("every", every, minimum=timedelta.resolution)
         expired, dead = partial(self._expire, idle_for), self._fail_dead
         async with running("idle sessions", expired, every=every), running("dead tasks", dead, every=every):
             yield

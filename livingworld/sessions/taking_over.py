@@ -11,9 +11,8 @@ from typing import Any, Final
 
 from livingworld.background.periodic_service import running
 from livingworld.errors import InvalidType, LivingWorldError, TaskCancelled
-from livingworld.inputs import check_integer, check_text
+from livingworld.inputs import check_duration, check_integer, check_text
 from livingworld.observability import events
-from livingworld.sessions.durations import check_duration
 from livingworld.sessions.records import Task
 from livingworld.sessions.running import RunningTask, Tasks
 
@@ -43,7 +42,7 @@ class SucceededTasks(Tasks):
         if not callable(handler):
             raise InvalidType("handler", "must be an async function of a RunningTask")
         wanted = None if kind is None else check_text("kind", kind, empty=False)
-        check_duration("every", every)
+        check_duration("every", every, minimum=timedelta.resolution)
         count = check_integer("at_once", at_once, minimum=1, maximum=MAX_AT_ONCE)
         async with AsyncExitStack() as stack:
             for _ in range(count):

@@ -17,6 +17,7 @@ from livingworld.errors import InvalidInput, InvalidType, SessionNotFound
 from livingworld.identifiers import new_id
 from livingworld.inputs import (
     MAX_DESCRIPTION_CHARACTERS,
+    check_duration,
     check_json,
     check_json_object,
     check_optional_text,
@@ -24,7 +25,6 @@ from livingworld.inputs import (
     check_uuid,
 )
 from livingworld.sessions import task_endings
-from livingworld.sessions.durations import check_duration
 from livingworld.sessions.locking import check_epoch, lock_session
 from livingworld.sessions.records import Task, TaskState, WhenOwnerDies, make_task
 from livingworld.sessions.tables import tasks
@@ -67,7 +67,7 @@ class TaskRepository:
             "task_id": UUID(int=new_id().int),
             "kind": check_text("kind", kind, empty=False),
             "payload": check_json_object("payload", {} if payload is None else payload),
-            "dead_after": check_duration("dead_after", dead_after),
+            "dead_after": check_duration("dead_after", dead_after, minimum=timedelta.resolution),
             "when_owner_dies": _check_policy(when_owner_dies),
         }
         return await self._unit.run(lambda tx: create_task(tx, self._world_id, key, epoch, values), repeatable=True)

@@ -10,7 +10,7 @@ from typing import Final, Required, TypedDict, Unpack, get_args
 from uuid import UUID
 
 from livingworld import inputs
-from livingworld.errors import InvalidInput, InvalidType
+from livingworld.errors import InvalidInput
 from livingworld.identifiers import new_id
 from livingworld.stories.new_scene import NewScene
 from livingworld.stories.records import Scene
@@ -92,7 +92,7 @@ class Turns:
         )
         if (busy == "merge") != (combine is not None):
             raise InvalidInput("combine", "is needed for busy='merge' and for nothing else")
-        async with self._holding(request, combine, _check_time_limit(time_limit)) as turn:
+        async with self._holding(request, combine, inputs.check_duration("time_limit", time_limit)) as turn:
             yield turn
 
     @asynccontextmanager
@@ -129,7 +129,7 @@ class Turns:
             recent=recent,
             regenerates=scene,
         )
-        async with self._holding(request, None, _check_time_limit(time_limit)) as turn:
+        async with self._holding(request, None, inputs.check_duration("time_limit", time_limit)) as turn:
             yield turn
 
     async def play(
@@ -236,11 +236,3 @@ def _check_busy(busy: BusyPolicy) -> BusyPolicy:
     if busy not in get_args(BusyPolicy):
         raise InvalidInput("busy", f"must be one of {', '.join(get_args(BusyPolicy))}")
     return busy
-
-
-def _check_time_limit(time_limit: object) -> timedelta:
-    if not isinstance(time_limit, timedelta):
-        raise InvalidType("time_limit", f"must be a timedelta, not {type(time_limit).__name__}")
-    if time_limit < timedelta(0):
-        raise InvalidInput("time_limit", "must not be negative")
-    return time_limit

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from livingworld.actions.claiming import ActionClaims, check_ttl
+from livingworld.actions.claiming import ActionClaims
 from livingworld.actions.conflict_policy import ConflictPolicy
 from livingworld.actions.records import Action, Decision
 from livingworld.actions.repository import ActionRepository
@@ -17,7 +17,7 @@ from livingworld.actions.telling import actions_topic
 from livingworld.database.notifications import Hearing
 from livingworld.database.transaction import UnitOfWork
 from livingworld.errors import InvalidInput, InvalidType, LivingWorldError, QueueFull
-from livingworld.inputs import check_integer, check_text
+from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_integer, check_text
 from livingworld.observability import events
 from livingworld.sessions.running import TaskServices
 from livingworld.workflows.run_action import ActionServices, RunningAction
@@ -66,8 +66,13 @@ class Actions(ActionRepository):
             if not callable(handler):
                 raise InvalidType(f"handlers[{kind}]", "must be an async function of a RunningAction")
         check_integer("concurrency", concurrency, minimum=1, maximum=MAX_CONCURRENCY)
+        length = check_duration("ttl", ttl, minimum=MIN_TTL, maximum=MAX_TTL)
         services = ActionServices(
-            world_id=self._world_id, unit=self._unit, process=self._process, ttl=check_ttl(ttl), retry_in=retry_in
+            world_id=self._world_id,
+            unit=self._unit,
+            process=self._process,
+            ttl=length,
+            retry_in=retry_in,
         )
         return ActionWorker(services, dict(handlers), concurrency)
 
@@ -102,8 +107,7 @@ class ActionWorker:
         At its end nothing more is claimed, what runs has `finish_within` to come to its end, and what has not is
         cancelled and given back to its lane, as if it had not been claimed.
         """
-        if not isinstance(finish_within, timedelta):
-            raise InvalidType("finish_within", f"must be a timedelta, not {type(finish_within).__name__}")
+        check_duration("finish_within", finish_within)
         serving = asyncio.create_task(self._serve())
         try:
             yield self
