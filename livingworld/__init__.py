@@ -3,6 +3,10 @@
 from livingworld.actions.conflict_policy import COMMANDS, ConflictPolicy, Rule, Verdict
 from livingworld.actions.records import Action, LaneSize, NewAction
 from livingworld.actions.replaying import replay
+from livingworld.ai_models.hosting import ModelHost
+from livingworld.ai_models.loaded_model import PinnedModel
+from livingworld.ai_models.records import AIModel, NewSample, SampleResult, TrainingSample
+from livingworld.ai_models.sample_collector import SampleCollector
 from livingworld.app import LivingWorld, World
 from livingworld.characters.records import Character
 from livingworld.cycles.records import CycleRun
@@ -46,6 +50,7 @@ __all__ = [
     "ABSENT",
     "COMMANDS",
     "RETRACTED",
+    "AIModel",
     "Absent",
     "Action",
     "ActionWorker",
@@ -75,13 +80,16 @@ __all__ = [
     "Memory",
     "MergeConflict",
     "MergeResult",
+    "ModelHost",
     "NewAction",
     "NewLoreEntry",
     "NewMemory",
+    "NewSample",
     "NewScene",
     "NewState",
     "OpenAICompatibleEmbedder",
     "Page",
+    "PinnedModel",
     "RecallWeights",
     "Recalled",
     "Relationship",
@@ -90,6 +98,8 @@ __all__ = [
     "Rule",
     "RunningAction",
     "RunningTask",
+    "SampleCollector",
+    "SampleResult",
     "Scene",
     "Script",
     "ScriptExecution",
@@ -105,6 +115,7 @@ __all__ = [
     "Strategies",
     "Strategy",
     "Task",
+    "TrainingSample",
     "TransactionScope",
     "TreeScene",
     "Turn",

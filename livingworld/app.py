@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from livingworld.ai_models.serving import AIModels
 from livingworld.database.database import Database
 from livingworld.database.embedded import EmbeddedServer
 from livingworld.database.idempotency import find_result, record_result, request_hash
@@ -55,6 +56,8 @@ class World(WorldRepositories):
         self.sessions = SweptSessions(database, record.id)
         self.tasks = SucceededTasks(database, record.id, writers.tasks)
         self.actions = Actions(database, record.id, writers.tasks)
+        #: Registered, served and swapped while others use them.
+        self.ai_models: AIModels = AIModels(database, record.id, writers.ai_models)
         self._database = database
         self._writers = writers
         #: The world as it was when this object was made.

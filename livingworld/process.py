@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import URL
 
+from livingworld.ai_models.serving import ModelServices
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.characters.cast_names import WorldCastNames
 from livingworld.cycles.running import Cycles
@@ -105,6 +106,7 @@ class WorldWriters:
             tasks=process.tasks,
             poll_interval=process.settings.poll_interval,
         )
+        self.ai_models = _model_services(process)
         self.turns = TurnServices(
             world_id=world_id,
             unit=process.database,
@@ -136,3 +138,12 @@ def _scripts(process: Process, world_id: UUID) -> Scripts:
         poll_interval=process.settings.poll_interval,
     )
     return Scripts(services)
+
+
+def _model_services(process: Process) -> ModelServices:
+    return ModelServices(
+        background=process.background,
+        notifications=process.notifications,
+        tasks=process.tasks,
+        poll_interval=process.settings.poll_interval,
+    )

@@ -1,6 +1,7 @@
 """Every table of livingworld: all that alembic imports."""
 
 from livingworld.actions.tables import actions, lanes
+from livingworld.ai_models.tables import ai_model_roles, ai_models, training_samples
 from livingworld.characters.tables import character_names, characters
 from livingworld.cycles.tables import cycle_runs, cycles
 from livingworld.database.idempotency import request_keys
@@ -22,6 +23,8 @@ from livingworld.worlds.tables import worlds
 
 __all__ = [
     "actions",
+    "ai_model_roles",
+    "ai_models",
     "branches",
     "character_names",
     "characters",
@@ -58,6 +61,7 @@ __all__ = [
     "tasks",
     "timeline_lineage",
     "timelines",
+    "training_samples",
     "turn_leases",
     "turn_waiters",
     "turns",

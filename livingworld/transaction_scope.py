@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from livingworld.actions.repository import ActionRepository
+from livingworld.ai_models.repository import AIModelRepository
 from livingworld.characters.cast_names import WorldCastNames
 from livingworld.characters.repository import CharacterRepository
 from livingworld.cycles.running import Cycle
@@ -50,6 +51,7 @@ class WorldRepositories:
         self.interactions = InteractionRepository(unit, world_id)
         self.tasks = TaskRepository(unit, world_id)
         self.actions = ActionRepository(unit, world_id)
+        self.ai_models = AIModelRepository(unit, world_id)
 
     @property
     def id(self) -> UUID:

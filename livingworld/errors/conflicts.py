@@ -167,6 +167,26 @@ class NotMergeable(Conflict):
     version: int
 
 
+class ActiveModelChanged(Conflict):
+    """Another AI model of the role became the active one since the activation that was named."""
+
+    #: Activation the caller named; 0 means "before the first".
+    expected: int
+    #: Number of the last activation.
+    actual: int
+
+
+class ModelNotValidated(Conflict):
+    """The AI model was never loaded and probed with success; load it before it is promoted."""
+
+
+class ModelNotStaging(Conflict):
+    """The AI model was in service before and is retired; roll back to it, or register it anew."""
+
+    #: Its state.
+    state: str
+
+
 class SameCharacter(Conflict):
     """Two names of a relationship belong to one character."""
 
@@ -192,7 +212,7 @@ class ScriptRetired(Conflict):
 
 
 class NothingToRollBack(Conflict):
-    """No other version was active before, or all that were are retired."""
+    """No other version was active before, or none that could be again."""
 
 
 class SerializationFailure(Conflict):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from livingworld.errors.base import LivingWorldError
 
 
@@ -54,3 +56,30 @@ class BatchSizeMismatch(EmbeddingFailed):
 
 class OutOfMemory(EmbeddingFailed):
     """The embedder has not enough memory for so many texts at once; adapters raise it as Python does MemoryError."""
+
+
+class ModelLoadFailed(LivingWorldError):
+    """The application's loader did not bring the AI model, or not in time; what was in service stays."""
+
+
+class ModelProbeFailed(ModelLoadFailed):
+    """The AI model was loaded and did not answer the application's probe as it should; it was closed again."""
+
+
+class ModelClosed(LivingWorldError):
+    """The AI model was replaced and had to close, since its last user did not come to an end in time."""
+
+
+class SamplesNotStored(LivingWorldError):
+    """Samples that were taken are not known to be stored."""
+
+    #: How many were taken, how many of them the database refused, and how many it was never reached for.
+    taken: int
+    refused: int
+    left: int
+    #: Those that it was never reached for, as NewSample with their ids: they can be sent again without harm.
+    samples: tuple[Any, ...]
+
+    def __init__(self, message: str | None = None, /, *, samples: tuple[Any, ...] = (), **details: object) -> None:
+        super().__init__(message, **details)
+        self.samples = samples

@@ -71,3 +71,11 @@ class ActionNotFound(NotFound):
 
 class ScriptNotFound(NotFound):
     """There is no such script in this world, it has no such version, or none of its versions is active."""
+
+
+class ModelNotFound(NotFound):
+    """There is no such AI model in this world."""
+
+
+class NoActiveModel(NotFound):
+    """No AI model of this role was ever promoted."""

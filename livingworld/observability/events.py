@@ -1,35 +1,15 @@
-"""Every event livingworld logs, in one list; ids and numbers only, never story text, names or secrets.
-
-An application that has configured structlog gets the events there; any other gets them through the standard library's
-logging under the name `livingworld`, which prints warnings and errors only unless told otherwise.
-"""
+"""Every event livingworld logs, in one list; ids and numbers only, never story text, names or secrets."""
 
 from __future__ import annotations
 
 import logging
-import traceback
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import structlog
+from livingworld.observability import event_log
+from livingworld.observability.event_log import Event, emit
+from livingworld.observability.event_log import declare as _event
 
-_standard_logger = logging.getLogger("livingworld")
-_standard_logger.addHandler(logging.NullHandler())
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One kind of log entry: its text, its level, and the only fields it may carry."""
-
-    name: str
-    level: int
-    fields: frozenset[str]
-    meaning: str
-
-
-def _event(name: str, level: int, fields: str, meaning: str) -> Event:
-    return Event(name, level, frozenset(fields.split()), meaning)
-
+__all__ = ["ALL", "Event", "emit", "emit_failure"]
 
 ENGINE_CREATED: Final = _event(
     "engine created", logging.INFO, "isolation_level pool_size embedded behind_pooler", "A LivingWorld was opened."
@@ -227,6 +207,45 @@ EXECUTION_LOST: Final = _event(
     "This process was not heard of in time; the version may be retired while it runs here.",
 )
 CYCLE_ENDED: Final = _event("cycle ended", logging.INFO, "world_id run_number state", "A run of a cycle is over.")
+MODEL_PROMOTED: Final = _event(
+    "model promoted", logging.INFO, "world_id model_id version activation", "An AI model became the active one."
+)
+MODEL_ROLLED_BACK: Final = _event(
+    "model rolled back", logging.WARNING, "world_id model_id version activation", "A former AI model is active again."
+)
+MODEL_LOADED: Final = _event(
+    "model loaded", logging.INFO, "world_id model_id milliseconds", "An AI model was loaded and probed here."
+)
+MODEL_NOT_LOADED: Final = _event(
+    "model not loaded",
+    logging.WARNING,
+    "world_id model_id error",
+    "An AI model could not be loaded here; what was in service stays, and an active one is tried again.",
+)
+MODEL_SWAPPED: Final = _event(
+    "model swapped", logging.INFO, "world_id model_id version", "Whoever asks here from now on gets this AI model."
+)
+MODEL_CLOSED: Final = _event(
+    "model closed", logging.INFO, "world_id model_id", "An AI model was closed after its last use here."
+)
+MODEL_CLOSED_IN_USE: Final = _event(
+    "model closed in use", logging.WARNING, "world_id model_id uses", "An AI model's last users did not end in time."
+)
+MODEL_CLOSE_FAILED: Final = _event(
+    "model close failed", logging.WARNING, "world_id model_id error", "Closing failed; it is not tried again."
+)
+SAMPLES_DROPPED: Final = _event(
+    "samples dropped", logging.WARNING, "world_id dropped buffered", "The buffer was full; these are lost."
+)
+SAMPLE_REFUSED: Final = _event(
+    "sample refused", logging.WARNING, "world_id sample_id error", "A training sample cannot be stored."
+)
+SAMPLES_DELAYED: Final = _event(
+    "samples delayed", logging.WARNING, "world_id buffered error", "Samples wait in the buffer; they are tried again."
+)
+SAMPLES_NOT_STORED: Final = _event(
+    "samples not stored", logging.ERROR, "world_id refused left", "A collector ended with samples in hand."
+)
 LEASE_NOT_RELEASED: Final = _event(
     "lease not released", logging.WARNING, "world_id error", "A lease could not be given back; it ends by itself."
 )
@@ -250,32 +269,6 @@ EMBEDDED_SERVER_RESTARTED: Final = _event(
 ALL: Final = tuple(value for value in list(vars().values()) if isinstance(value, Event))
 
 
-def emit(event: Event, **fields: object) -> None:
-    """Log one event; a field that the event does not declare is a KeyError, so nothing slips into the logs."""
-    if undeclared := fields.keys() - event.fields:
-        raise KeyError(*undeclared)
-    if structlog.is_configured():
-        structlog.get_logger("livingworld").log(event.level, event.name, **_readable(fields))
-    elif _standard_logger.isEnabledFor(event.level):
-        said = " ".join(f"{name}={value}" for name, value in fields.items())
-        _standard_logger.log(event.level, "%s %s", event.name, said)
-
-
 def emit_failure(error: BaseException) -> None:
-    """Log FAILED with the error's class and the frames it came through.
-
-    The message is left out unless it is ours: another exception's text may quote a story.
-    """
-    emit(
-        FAILED,
-        error=type(error).__name__,
-        sqlstate=getattr(error, "sqlstate", None),
-        constraint=getattr(error, "constraint", None),
-        frames="".join(traceback.format_tb(error.__traceback__)),
-    )
-
-
-def _readable(fields: dict[str, object]) -> dict[str, Any]:
-    return {
-        name: value if isinstance(value, int | float | str | None) else str(value) for name, value in fields.items()
-    }
+    """Log FAILED with the error's class and the frames it came through."""
+    event_log.emit_failure(FAILED, error)

@@ -15,6 +15,7 @@ from livingworld.observability import events
 from livingworld.scripts.kinds import CheckedScript
 from livingworld.scripts.records import ScriptVersion, make_version
 from livingworld.scripts.tables import script_activations, script_versions, scripts
+from livingworld.scripts.telling import scripts_topic
 
 
 async def lock_script(tx: Transaction, world_id: UUID, name: str) -> Row[Any]:
@@ -79,6 +80,7 @@ async def activate_version(
     key = {"world_id": script.world_id, "name": script.name, "activation": number}
     before = back_to if going_back else script.activation or None
     await tx.execute(insert(script_activations).values(**key, version=version.version, back_to=before))
+    tx.notify_later(scripts_topic(script.world_id))
     tx.tell_later(events.SCRIPT_ACTIVATED, world_id=script.world_id, version=version.version, activation=number)
     if version.state == "ready":
         return version

@@ -17,9 +17,9 @@ from livingworld.database.transaction import UnitOfWork
 from livingworld.errors import InvalidInput, LivingWorldError, ScriptInvalid
 from livingworld.observability import events
 from livingworld.scripts import reading
-from livingworld.scripts.executions import scripts_topic
 from livingworld.scripts.kinds import ScriptKinds
 from livingworld.scripts.records import Script, ScriptVersion
+from livingworld.scripts.telling import scripts_topic
 
 #: So many bodies are read at once.
 _BATCH: Final = 100

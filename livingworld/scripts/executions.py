@@ -18,6 +18,7 @@ from livingworld.errors import LivingWorldError
 from livingworld.identifiers import new_id
 from livingworld.inputs import MAX_LABEL_CHARACTERS
 from livingworld.observability import events
+from livingworld.scripts.telling import ended_topic, scripts_topic
 
 # FOR SHARE: a retirement that marks the version waits for us, or we wait for it and find the mark.
 _BEGIN: Final = """
@@ -65,16 +66,6 @@ class Execution:
     def key(self) -> tuple[str, int]:
         """Return which version runs."""
         return self.name, self.version
-
-
-def scripts_topic(world_id: UUID) -> str:
-    """Return the topic on which publications, activations and retirements are told."""
-    return f"scripts:{world_id}"
-
-
-def ended_topic(world_id: UUID) -> str:
-    """Return the topic on which it is told that a retiring version runs in one process less."""
-    return f"scripts-ended:{world_id}"
 
 
 class Executions:

@@ -19,10 +19,11 @@ from livingworld.errors import ScriptInvalid, ScriptRetired, StillRunning
 from livingworld.inputs import check_duration, check_integer
 from livingworld.scripts import retiring
 from livingworld.scripts.catalogue import Catalogue, Snapshot, make_script
-from livingworld.scripts.executions import Execution, Executions, ended_topic, scripts_topic
+from livingworld.scripts.executions import Execution, Executions
 from livingworld.scripts.kinds import CheckedScript, ScriptKinds, Validator, check_name
 from livingworld.scripts.records import Script, ScriptHead, ScriptUsage, ScriptVersion
 from livingworld.scripts.repository import ScriptRepository
+from livingworld.scripts.telling import ended_topic, scripts_topic
 
 T = TypeVar("T")
 
@@ -195,6 +196,5 @@ class Scripts:
 
     async def _told(self, write: Awaitable[T]) -> T:
         result = await write
-        self._services.notifications.tell(scripts_topic(self._services.world_id))
         await self._catalogue.catch_up()
         return result

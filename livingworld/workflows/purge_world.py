@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from livingworld.actions.purging import lock_lanes
+from livingworld.ai_models.purging import lock_models, purge_models
 from livingworld.characters.purging import lock_characters, purge_characters
 from livingworld.cycles.purging import lock_cycles
 from livingworld.database.transaction import Transaction
@@ -26,6 +27,7 @@ _PARTS: Final = (
     lock_documents,
     lock_memory_embedder,
     lock_scripts,
+    lock_models,
     lock_cycles,
     lock_lore,
     lock_lanes,
@@ -51,4 +53,5 @@ async def purge_world(tx: Transaction, world_id: UUID) -> None:
     await purge_characters(tx, world_id)
     await purge_documents(tx, world_id)
     await purge_scripts(tx, world_id)
+    await purge_models(tx, world_id)
     await remove_world(tx, world_id)

@@ -15,6 +15,7 @@ from livingworld import (
     NewAction,
     NewLoreEntry,
     NewMemory,
+    NewSample,
     NewScene,
     NewState,
     RunningAction,
@@ -125,6 +126,16 @@ async def script(stage: Stage) -> None:
         assert used.render(name="Mara").startswith("Tell of Mara")
 
 
+async def model(stage: Stage) -> None:
+    models = stage.world.ai_models
+    registered = await models.register("narrator", provider="house", name="tide")
+    await models.mark_validated(registered.id)
+    await models.promote(registered.id)
+    if stage.chance.random() < 0.3:
+        await models.rollback("narrator")
+    await models.samples.add_many([NewSample(role="narrator", input="Who?", output="Mara.", model=registered)])
+
+
 async def cycle(stage: Stage) -> None:
     async def phase(running: Cycle) -> int:
         async with stage.world.transaction() as tx:
@@ -175,6 +186,7 @@ DEEDS: tuple[Callable[[Stage], Awaitable[None]], ...] = (
     session,
     command,
     script,
+    model,
     cycle,
     lock,
     several,

@@ -12,7 +12,18 @@ from typing import Final
 import pytest
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
+NARRATOR: Final = """
+class Narrator:
+    def __init__(self, name, seed):
+        self.name = name
+
+    async def tell(self, prompt):
+        return "yes" if prompt == "Say yes." else "The lamplighter."
+"""
+#: What an example leaves to the reader.
+READERS: Final = {"ai-models.md": NARRATOR}
 PRINTED: Final = {
+    "ai-models.md": ("The lamplighter. answered by version 1 {'narrator': {1: 1}}\n",),
     "scripts.md": ("refused in line 1", "v1: plan Mara / v1: tell Mara\nv2: plan Tom / v2: tell Tom\n"),
     "actions.md": ("Mara walks to the lighthouse.",),
 }
@@ -21,10 +32,11 @@ PRINTED: Final = {
 @pytest.mark.parametrize("page", PRINTED)
 def test_the_example_of_a_page_runs_as_it_is_printed(database_url: str, page: str) -> None:
     example, *_ = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
-    environment = os.environ | {"LIVINGWORLD_DATABASE_URL": database_url}
+    program = READERS.get(page, "") + example
+    environment = os.environ | {"LIVINGWORLD_DATABASE_URL": database_url, "PYTHONPATH": os.pathsep.join(sys.path)}
 
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", example], env=environment, check=False, capture_output=True, text=True
+        [sys.executable, "-W", "error", "-c", program], env=environment, check=False, capture_output=True, text=True
     )
 
     assert run.returncode == 0, run.stderr

@@ -23,6 +23,7 @@ RELEASED = {
     "alembic/versions/0011_expand_cycles.py": "5746299a1ddba5da8b56c277d12f352a4539028a7a195a2ef877a62974efb0ff",
     "alembic/versions/0012_expand_actions.py": "058c83a3dae3992e949b65499051c34d1c2493b73072ff612318dc35afee853d",
     "alembic/versions/0013_expand_scripts.py": "dac31350951596e03ed28288cbc7560c036882131d114f03cc1a788d3e2a1154",
+    "alembic/versions/0014_expand_ai_models.py": "e140b25d4ee6a3644f72ba89863c3db6b67ae1bfe09adc40f0406e22166ee655",
     "livingworld/actions/claim_actions_v1.sql": "0843dcd394be2dad7a5189159ea839fb40b303c8d628197cf9638b76ff6fa137",
     "livingworld/actions/complete_action_v1.sql": "98cf5b81805d64bbb77bb4e813cf145eba0190618381bfba796e8b7999a0f50f",
     "livingworld/actions/enqueue_actions_v1.sql": "8c8e7e6a9908c0ae2e8c2250e282fada6ffd2f48953cb7feca1e576c34bee9cf",

@@ -1,0 +1,26 @@
+"""The one statement that stores samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Final
+from uuid import UUID
+
+from livingworld.ai_models.new_sample import PreparedSample
+from livingworld.ai_models.records import SampleResult
+from livingworld.database.transaction import Transaction
+from livingworld.errors import DatabaseFailure, ModelNotFound
+
+_STORE: Final = files(__package__).joinpath("store_samples.sql").read_text()
+
+
+async def store(tx: Transaction, world_id: UUID, samples: Sequence[PreparedSample]) -> tuple[SampleResult, ...]:
+    """Store samples and return one result for each, in order; what was stored before is stored."""
+    rows = (await tx.execute_text(_STORE, (world_id, f"[{','.join(sample.text for sample in samples)}]"))).all()
+    if [row.sample_id.int for row in rows] != [sample.id.int for sample in samples]:
+        raise DatabaseFailure(sqlstate=None, constraint=None)
+    return tuple(
+        SampleResult(id=sample.id, error=None if row.stored else ModelNotFound(model_id=UUID(int=row.model_id.int)))
+        for sample, row in zip(samples, rows, strict=True)
+    )

@@ -1,0 +1,63 @@
+"""An event, and how it is logged.
+
+An application that has configured structlog gets the events there; any other gets them through the standard library's
+logging under the name `livingworld`, which prints warnings and errors only unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+_standard_logger = logging.getLogger("livingworld")
+_standard_logger.addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One kind of log entry: its text, its level, and the only fields it may carry."""
+
+    name: str
+    level: int
+    fields: frozenset[str]
+    meaning: str
+
+
+def declare(name: str, level: int, fields: str, meaning: str) -> Event:
+    """Return an event whose fields are given as words."""
+    return Event(name, level, frozenset(fields.split()), meaning)
+
+
+def emit(event: Event, **fields: object) -> None:
+    """Log one event; a field that the event does not declare is a KeyError, so nothing slips into the logs."""
+    if undeclared := fields.keys() - event.fields:
+        raise KeyError(*undeclared)
+    if structlog.is_configured():
+        structlog.get_logger("livingworld").log(event.level, event.name, **_readable(fields))
+    elif _standard_logger.isEnabledFor(event.level):
+        said = " ".join(f"{name}={value}" for name, value in fields.items())
+        _standard_logger.log(event.level, "%s %s", event.name, said)
+
+
+def emit_failure(event: Event, error: BaseException) -> None:
+    """Log the event of a failed unit with the error's class and the frames it came through.
+
+    The message is left out unless it is ours: another exception's text may quote a story.
+    """
+    emit(
+        event,
+        error=type(error).__name__,
+        sqlstate=getattr(error, "sqlstate", None),
+        constraint=getattr(error, "constraint", None),
+        frames="".join(traceback.format_tb(error.__traceback__)),
+    )
+
+
+def _readable(fields: dict[str, object]) -> dict[str, Any]:
+    return {
+        name: value if isinstance(value, int | float | str | None) else str(value) for name, value in fields.items()
+    }

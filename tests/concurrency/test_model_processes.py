@@ -1,0 +1,78 @@
+"""One role served by two real processes: what one promotes the other serves, told at once, or found by polling."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from livingworld import World
+from tests.concurrency.model_staging import promoted
+from tests.concurrency.turn_checks import until_found
+from tests.concurrency.turn_players import PlayerProcess
+
+PROGRAM: Final = Path(__file__).with_name("model_program.py")
+IT_LISTENS: Final = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+PLENTY_SECONDS: Final = 60.0
+
+
+@asynccontextmanager
+async def server(url: str, world: World, *, poll: float = 0.1, listens: bool = True) -> AsyncIterator[PlayerProcess]:
+    arguments = [url, str(world.id), str(poll), "listens" if listens else "deaf"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(PROGRAM),
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    started = PlayerProcess(process)
+    try:
+        assert await started.hear() == "ready"
+        yield started
+    finally:
+        await started.kill()
+
+
+@pytest.mark.parametrize("listens", [True, False], ids=["told", "polling"])
+async def test_what_one_process_promotes_another_serves_within_a_second(
+    database_url: str, world: World, *, listens: bool
+) -> None:
+    await promoted(world, "a")
+    poll = PLENTY_SECONDS if listens else 0.25
+    async with (
+        server(database_url, world) as one,
+        server(database_url, world, poll=poll, listens=listens) as other,
+    ):
+        assert [await each.do("ask") for each in (one, other)] == ["a", "a"]
+        if listens:
+            await until_found(database_url, f"{IT_LISTENS} HAVING count(*) = 2")
+        loop = asyncio.get_running_loop()
+        for command, said, name in (("promote b", "promoted b", "b"), ("rollback", "a", "a")):
+            assert await one.do(command) == said
+            promoted_at = loop.time()
+            assert await other.do(f"until {name}") == "at last"
+            assert loop.time() - promoted_at < 1
+            assert await one.do(f"until {name}") == "at last"
+        assert [await each.do("closed") for each in (one, other)] == ["a b", "a b"]
+
+
+async def test_of_two_processes_that_promote_at_once_both_come_to_serve_the_last(
+    database_url: str, world: World
+) -> None:
+    await promoted(world, "a")
+    async with server(database_url, world) as one, server(database_url, world) as other:
+        assert [await each.do("ask") for each in (one, other)] == ["a", "a"]
+        one.say("promote b")
+        other.say("promote c")
+        assert [await each.hear() for each in (one, other)] == ["promoted b", "promoted c"]
+        last = await world.ai_models.active("narrator")
+        assert last.activation == 3
+        assert [await each.do(f"until {last.name}") for each in (one, other)] == ["at last"] * 2
