@@ -54,10 +54,10 @@ class World(WorldRepositories):
     def __init__(self, database: Database, record: WorldRecord, writers: WorldWriters) -> None:
         super().__init__(database, record.id, writers.appends)
         self.sessions = SweptSessions(database, record.id)
-        self.tasks = SucceededTasks(database, record.id, writers.tasks)
-        self.actions = Actions(database, record.id, writers.tasks)
+        self.tasks = SucceededTasks(database, record.id, writers.services)
+        self.actions = Actions(database, record.id, writers.services)
         #: Registered, served and swapped while others use them.
-        self.ai_models: AIModels = AIModels(database, record.id, writers.ai_models)
+        self.ai_models: AIModels = AIModels(database, record.id, writers.services)
         self._database = database
         self._writers = writers
         #: The world as it was when this object was made.
@@ -151,7 +151,7 @@ class World(WorldRepositories):
         await transaction.refuse_unsafe_isolation()
         yield TransactionScope(transaction, self.id)
         await transaction.refuse_if_poisoned()
-        transaction.tell(self._writers.tasks.notifications.tell)
+        transaction.tell(self._writers.services.notifications.tell)
 
 
 class Worlds:

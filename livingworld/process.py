@@ -9,7 +9,6 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import URL
 
-from livingworld.ai_models.serving import ModelServices
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.characters.cast_names import WorldCastNames
 from livingworld.cycles.running import Cycles
@@ -22,7 +21,7 @@ from livingworld.identifiers import new_id
 from livingworld.locks.leases import Leases
 from livingworld.scripts.kinds import ScriptKinds
 from livingworld.scripts.running import Scripts, ScriptServices
-from livingworld.sessions.running import TaskServices
+from livingworld.services import Services
 from livingworld.settings import Settings
 from livingworld.stories.appending import append_together
 from livingworld.turns.committing import commit_together
@@ -54,6 +53,15 @@ class Process:
         self._embeddings: WeakValueDictionary[UUID, EmbeddingServices] = WeakValueDictionary()
         #: One for each world that somebody here works in; it goes with the last World and the last request.
         self._writers: WeakValueDictionary[UUID, WorldWriters] = WeakValueDictionary()
+
+    def services(self) -> Services:
+        """Return what the parts of every world need of this process."""
+        return Services(
+            background=self.background,
+            notifications=self.notifications,
+            tasks=self.tasks,
+            poll_interval=self.settings.poll_interval,
+        )
 
     def writers(self, world_id: UUID) -> WorldWriters:
         """Return the group commits of a world."""
@@ -96,17 +104,10 @@ class WorldWriters:
         commits = GroupCommit(process.database, world_id, commit_together)
         self._all = (self.appends, takes, commits)
         self.embeddings = process.embeddings(world_id)
-        shared = (process.database, process.background, world_id, process.tasks, process.notifications)
-        self.leases = Leases(*shared)
-        self.cycles = Cycles(*shared)
+        self.services = process.services()
+        self.leases = Leases(process.database, world_id, self.services)
+        self.cycles = Cycles(process.database, world_id, self.services)
         self.scripts = _scripts(process, world_id)
-        self.tasks = TaskServices(
-            background=process.background,
-            notifications=process.notifications,
-            tasks=process.tasks,
-            poll_interval=process.settings.poll_interval,
-        )
-        self.ai_models = _model_services(process)
         self.turns = TurnServices(
             world_id=world_id,
             unit=process.database,
@@ -138,12 +139,3 @@ def _scripts(process: Process, world_id: UUID) -> Scripts:
         poll_interval=process.settings.poll_interval,
     )
     return Scripts(services)
-
-
-def _model_services(process: Process) -> ModelServices:
-    return ModelServices(
-        background=process.background,
-        notifications=process.notifications,
-        tasks=process.tasks,
-        poll_interval=process.settings.poll_interval,
-    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -24,28 +23,16 @@ from livingworld.ai_models.repository import AIModelRepository
 from livingworld.ai_models.sample_collector import SampleCollector
 from livingworld.ai_models.sample_repository import TrainingSampleRepository
 from livingworld.ai_models.transitions import models_topic
-from livingworld.background.tasks import BackgroundTasks
 from livingworld.database.keyset import MAX_PAGE_SIZE
-from livingworld.database.notifications import Notifications
 from livingworld.database.transaction import UnitOfWork
 from livingworld.inputs import check_integer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelServices:
-    """What serving models needs of the process it runs in."""
-
-    #: For what must get through while the pool is busy: few connections of its own.
-    background: UnitOfWork
-    notifications: Notifications
-    tasks: BackgroundTasks
-    poll_interval: timedelta
+from livingworld.services import Services
 
 
 class AIModels(AIModelRepository):
     """The AI models of one world, and what serves them here; a change is told to all processes after its commit."""
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID, services: ModelServices) -> None:
+    def __init__(self, unit: UnitOfWork, world_id: UUID, services: Services) -> None:
         super().__init__(unit, world_id)
         self._services = services
 

@@ -14,19 +14,18 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from livingworld.background.tasks import BackgroundTasks
 from livingworld.cycles import transitions
 from livingworld.cycles.records import CycleRun, make_run
 from livingworld.cycles.tables import cycle_runs, cycles
 from livingworld.cycles.transitions import Holding
 from livingworld.database.keyset import Page, check_limit, number_cursor
 from livingworld.database.leases import Lease
-from livingworld.database.notifications import Notifications
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import Fenced, InvalidInput, InvalidType, LivingWorldError
 from livingworld.identifiers import new_id
 from livingworld.inputs import MIN_TTL, check_duration, check_json, check_text
 from livingworld.observability import events
+from livingworld.services import Services
 
 #: The phases of a cycle that names none itself.
 PHASES: Final = ("plan", "do", "check", "act")
@@ -65,19 +64,12 @@ Phase = Callable[[Cycle], Awaitable[Any]]
 class Cycles:
     """The cycles of one world."""
 
-    def __init__(
-        self,
-        unit: UnitOfWork,
-        background: UnitOfWork,
-        world_id: UUID,
-        tasks: BackgroundTasks,
-        notifications: Notifications,
-    ) -> None:
+    def __init__(self, unit: UnitOfWork, world_id: UUID, services: Services) -> None:
         self._unit = unit
-        self._background = background
         self._world_id = world_id
-        self._tasks = tasks
-        self._notifications = notifications
+        self._background = services.background
+        self._tasks = services.tasks
+        self._notifications = services.notifications
 
     async def run(
         self,

@@ -10,16 +10,15 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from livingworld.background.tasks import BackgroundTasks
 from livingworld.database.leases import Lease
 from livingworld.database.locks import LockKind, lock_row
-from livingworld.database.notifications import Notifications
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import Fenced, LeaseHeld, LivingWorldError
 from livingworld.identifiers import new_id
 from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_text
 from livingworld.locks.tables import leases
 from livingworld.observability import events
+from livingworld.services import Services
 
 # The time is the one at which the statement began, before any wait for the row: too early, never too late.
 _TAKE: Final = """
@@ -66,19 +65,12 @@ class HeldLease:
 class Leases:
     """The leases of one world."""
 
-    def __init__(
-        self,
-        unit: UnitOfWork,
-        background: UnitOfWork,
-        world_id: UUID,
-        tasks: BackgroundTasks,
-        notifications: Notifications,
-    ) -> None:
+    def __init__(self, unit: UnitOfWork, world_id: UUID, services: Services) -> None:
         self._unit = unit
-        self._background = background
         self._world_id = world_id
-        self._tasks = tasks
-        self._notifications = notifications
+        self._background = services.background
+        self._tasks = services.tasks
+        self._notifications = services.notifications
 
     @asynccontextmanager
     async def hold(self, name: str, *, ttl: timedelta = timedelta(seconds=30)) -> AsyncIterator[HeldLease]:

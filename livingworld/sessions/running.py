@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from livingworld.background.interruptible import run_unless
-from livingworld.background.tasks import BackgroundTasks
 from livingworld.database.leases import Lease
-from livingworld.database.notifications import Notifications
 from livingworld.database.transaction import UnitOfWork
 from livingworld.errors import InvalidInput, LivingWorldError, TaskCancelled, TaskNotFound, TaskSuperseded
 from livingworld.inputs import MAX_DESCRIPTION_CHARACTERS
 from livingworld.observability import events
+from livingworld.services import Services
 from livingworld.sessions.locking import task_topic
 from livingworld.sessions.records import Task, WhenOwnerDies
 from livingworld.sessions.task_repository import DEAD_AFTER, TaskRepository
@@ -28,22 +26,11 @@ T = TypeVar("T")
 _BEATS: Final = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskServices:
-    """What running tasks need of the process they run in."""
-
-    #: For what must get through while the pool is busy: few connections of its own.
-    background: UnitOfWork
-    notifications: Notifications
-    tasks: BackgroundTasks
-    poll_interval: timedelta
-
-
 class RunningTask:
     """A task that this program owns."""
 
     def __init__(
-        self, tasks: Tasks, services: TaskServices, task: Task, asked_at: float, *, hands_on: bool = False
+        self, tasks: Tasks, services: Services, task: Task, asked_at: float, *, hands_on: bool = False
     ) -> None:
         """Keep a task alive that was had by a request sent at `asked_at`, in seconds of the loop's clock.
 
@@ -138,7 +125,7 @@ class RunningTask:
 class Tasks(TaskRepository):
     """The tasks of the sessions of one world, and what runs them here."""
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID, services: TaskServices) -> None:
+    def __init__(self, unit: UnitOfWork, world_id: UUID, services: Services) -> None:
         super().__init__(unit, world_id)
         self._services = services
         self._background = TaskRepository(services.background, world_id)

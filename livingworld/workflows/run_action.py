@@ -25,7 +25,7 @@ from livingworld.errors import (
 )
 from livingworld.inputs import MAX_DESCRIPTION_CHARACTERS, check_json
 from livingworld.observability import events
-from livingworld.sessions.running import TaskServices
+from livingworld.services import Services
 from livingworld.transaction_scope import TransactionScope
 
 #: From then on the claim of an action that still runs is extended, and a cancellation is heard of.
@@ -43,7 +43,7 @@ class ActionServices:
 
     world_id: UUID
     unit: UnitOfWork
-    process: TaskServices
+    process: Services
     ttl: timedelta
     #: After a failure, how long an action waits before its next attempt; None: it has failed for good.
     retry_in: Callable[[Action], timedelta | None]

@@ -19,7 +19,7 @@ from livingworld.database.transaction import UnitOfWork
 from livingworld.errors import InvalidInput, InvalidType, LivingWorldError, QueueFull
 from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_integer, check_text
 from livingworld.observability import events
-from livingworld.sessions.running import TaskServices
+from livingworld.services import Services
 from livingworld.workflows.run_action import ActionServices, RunningAction
 
 #: Runs one action; what it returns, JSON, is the result unless it has called `complete` itself.
@@ -37,7 +37,7 @@ def longer_each_time(action: Action) -> timedelta:
 class Actions(ActionRepository):
     """The actions of one world, where each call is a whole transaction, told to its workers after the commit."""
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID, process: TaskServices) -> None:
+    def __init__(self, unit: UnitOfWork, world_id: UUID, process: Services) -> None:
         super().__init__(unit, world_id)
         self._process = process
 

@@ -159,7 +159,7 @@ class Players:
 
 def kept_by(world: World) -> dict[str, Any]:
     """Return what this process keeps of work in a world, by name; empty when it is over."""
-    services = world._writers.tasks
+    services = world._writers.services
     kept: dict[str, Any] = {
         "hearings": services.notifications._hearings,
         "untold": services.notifications._untold,

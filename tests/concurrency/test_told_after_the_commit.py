@@ -41,7 +41,7 @@ async def task(world: World, session: Session) -> Task:
 @pytest_asyncio.fixture
 async def hearing(world: World, task: Task) -> AsyncIterator[Hearing]:
     """Give somebody who hears what is told of the task; in this process that is at once."""
-    with world._writers.tasks.notifications.hearing(task_topic(task.id)) as hearing:
+    with world._writers.services.notifications.hearing(task_topic(task.id)) as hearing:
         yield hearing
 
 
