@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check check-format check-lint check-types check-imports check-docker check-migrations \
-	format story-generator bench constraints clean
+	format story-generator soak bench constraints clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ format: $(READY) ## Put the code into its form and mend what can be mended
 story-generator: $(READY) ## Tell stories in the browser; ARGS='--help' shows what can be chosen
 	$(VENV)/bin/livingworld db upgrade
 	PYTHONPATH=examples/story_generator $(RUN) story_generator $(ARGS)
+
+soak: $(READY) ## Do everything at once for a minute, and look for deadlocks and broken promises
+	LIVINGWORLD_SOAK_SECONDS=60 $(RUN) pytest tests/acceptance/test_soak.py $(ARGS)
 
 bench: $(READY) ## Measure appends beside hand-written asyncpg and the ORM pattern, whole turns, world state, and actions beside procrastinate
 	$(VENV)/bin/python benchmarks/append.py $(ARGS)
