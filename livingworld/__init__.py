@@ -12,6 +12,7 @@ from livingworld.characters.records import Character
 from livingworld.cycles.records import CycleRun
 from livingworld.cycles.running import Cycle
 from livingworld.database.keyset import Page
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.revisions import Revision
 from livingworld.documents.merge import Strategies, Strategy
 from livingworld.documents.records import ABSENT, Absent, Document, MergeConflict, MergeResult
@@ -25,6 +26,8 @@ from livingworld.embeddings.records import Embedded
 from livingworld.embeddings.sentence_transformers import SentenceTransformersEmbedder
 from livingworld.facts.new_facts import RETRACTED
 from livingworld.facts.records import Fact
+from livingworld.live.records import LiveEvent, Missed
+from livingworld.live.subscription import Subscription
 from livingworld.locks.leases import HeldLease
 from livingworld.lore.records import LoreEntry, LoreMatch, NewLoreEntry
 from livingworld.memories.records import Memory, NewMemory, Recalled, RecallWeights
@@ -74,12 +77,15 @@ __all__ = [
     "Interaction",
     "LaneSize",
     "LedgerEntry",
+    "LiveEvent",
+    "LiveKind",
     "LivingWorld",
     "LoreEntry",
     "LoreMatch",
     "Memory",
     "MergeConflict",
     "MergeResult",
+    "Missed",
     "ModelHost",
     "NewAction",
     "NewLoreEntry",
@@ -114,6 +120,7 @@ __all__ = [
     "StoryHead",
     "Strategies",
     "Strategy",
+    "Subscription",
     "Task",
     "TrainingSample",
     "TransactionScope",

@@ -79,6 +79,8 @@ class World(WorldRepositories):
         self.cycles = writers.cycles
         #: Named texts that are swapped while others run them.
         self.scripts = writers.scripts
+        #: What happens in stories, sessions and the world, as it happens.
+        self.live = writers.live
         #: Everything that is told and known, by words.
         self.search = Search(database, record.id)
 
@@ -151,6 +153,7 @@ class World(WorldRepositories):
         await transaction.refuse_unsafe_isolation()
         yield TransactionScope(transaction, self.id)
         await transaction.refuse_if_poisoned()
+        await transaction.publish()
         transaction.tell(self._writers.services.notifications.tell)
 
 

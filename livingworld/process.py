@@ -18,6 +18,7 @@ from livingworld.database.group_commit import GroupCommit
 from livingworld.database.notifications import Notifications
 from livingworld.embeddings.pipeline import EmbeddingServices
 from livingworld.identifiers import new_id
+from livingworld.live.tail import LiveServices
 from livingworld.locks.leases import Leases
 from livingworld.scripts.kinds import ScriptKinds
 from livingworld.scripts.running import Scripts, ScriptServices
@@ -26,6 +27,7 @@ from livingworld.settings import Settings
 from livingworld.stories.appending import append_together
 from livingworld.turns.committing import commit_together
 from livingworld.turns.taking import TakeTogether
+from livingworld.workflows.live import Live
 from livingworld.workflows.turn_services import TurnServices
 
 #: Who waits for a turn asks in every polling interval; after so many without a word it is gone.
@@ -43,7 +45,8 @@ class Process:
         connect = None if direct is None else listening_connection(settings, direct)
         self.notifications = Notifications(connect, self.background)
         engine = create_engine(settings, url, revive_server=revive_server)
-        self.database = Database(engine, settings, self.notifications.tell)
+        self.database = Database(engine, settings)
+        self.database.notify = self.background.notify = self.notifications.tell
         self.tasks = BackgroundTasks()
         #: Under which others hear of what runs here.
         self.id = UUID(int=new_id().int)
@@ -108,6 +111,7 @@ class WorldWriters:
         self.leases = Leases(process.database, world_id, self.services)
         self.cycles = Cycles(process.database, world_id, self.services)
         self.scripts = _scripts(process, world_id)
+        self.live = _live(process, world_id)
         self.turns = TurnServices(
             world_id=world_id,
             unit=process.database,
@@ -139,3 +143,8 @@ def _scripts(process: Process, world_id: UUID) -> Scripts:
         poll_interval=process.settings.poll_interval,
     )
     return Scripts(services)
+
+
+def _live(process: Process, world_id: UUID) -> Live:
+    shared = (process.database, process.background, world_id, process.tasks, process.notifications)
+    return Live(LiveServices(*shared, process.settings.poll_interval))

@@ -5,6 +5,7 @@ from livingworld.ai_models.tables import ai_model_roles, ai_models, training_sam
 from livingworld.characters.tables import character_names, characters
 from livingworld.cycles.tables import cycle_runs, cycles
 from livingworld.database.idempotency import request_keys
+from livingworld.database.live_events import live_events, live_streams
 from livingworld.database.metadata import metadata
 from livingworld.database.revisions import revisions
 from livingworld.documents.tables import document_versions, documents
@@ -40,6 +41,8 @@ __all__ = [
     "interactions",
     "lanes",
     "leases",
+    "live_events",
+    "live_streams",
     "lore_entries",
     "memories",
     "memory_embedders",

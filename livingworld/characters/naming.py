@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from livingworld.characters.name_key import name_key
 from livingworld.characters.records import Character
 from livingworld.characters.tables import character_names, characters
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.locks import LockKind, lock_names
 from livingworld.database.transaction import Transaction
 from livingworld.observability import events
@@ -83,6 +84,8 @@ async def _insert(tx: Transaction, character: Mapping[str, UUID], key: str, name
     await tx.execute(insert(characters).values(**character, name=name, card=card))
     if await claim_name(tx, character, key, name):
         tx.tell_later(events.CHARACTER_CREATED, **character)
+        world_id, character_id = character["world_id"], character["character_id"]
+        tx.publish_later(world_id, world_id, LiveKind.CHARACTER_CREATED, character_id=character_id)
         return True
     await tx.execute(
         delete(characters).where(

@@ -14,6 +14,7 @@ from livingworld.characters.naming import claim_name, find_by_keys, make_charact
 from livingworld.characters.records import Character
 from livingworld.characters.tables import character_names, characters
 from livingworld.database.keyset import Page, check_limit, newest_first, page_of
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.locks import LockKind, lock_names, lock_row
 from livingworld.database.revisions import Revision, keep_revision, read_revisions
 from livingworld.database.transaction import Transaction, UnitOfWork
@@ -207,22 +208,24 @@ async def _update(
         .where(characters.c.world_id == world_id, characters.c.character_id == character_id)
         .values(**changes, version=characters.c.version + 1, updated_at=func.now())
     )
+    tx.publish_later(world_id, world_id, LiveKind.CHARACTER_CHANGED, character_id=character_id)
     return await _read(world_id, character_id, tx)
 
 
 async def _add_alias(world_id: UUID, character_id: UUID, name: str, tx: Transaction) -> Character:
-    await _claim(world_id, character_id, name, tx)
+    if await _claim(world_id, character_id, name, tx):
+        tx.publish_later(world_id, world_id, LiveKind.CHARACTER_CHANGED, character_id=character_id)
     return await _read(world_id, character_id, tx)
 
 
-async def _claim(world_id: UUID, character_id: UUID, name: str, tx: Transaction) -> None:
-    """Give the character the name, or raise NameTaken; the character must exist."""
+async def _claim(world_id: UUID, character_id: UUID, name: str, tx: Transaction) -> bool:
+    """Give the character the name and return whether it is new to it, or raise NameTaken; the character must exist."""
     key = name_key(name)
     await lock_names(tx, LockKind.CHARACTER, world_id, [key])
     await _read(world_id, character_id, tx)
     character = {"world_id": world_id, "character_id": character_id}
     if await claim_name(tx, character, key, name):
-        return
+        return True
     owner = await tx.scalar(
         select(character_names.c.character_id).where(
             character_names.c.world_id == world_id, character_names.c.name_key == key
@@ -230,3 +233,4 @@ async def _claim(world_id: UUID, character_id: UUID, name: str, tx: Transaction)
     )
     if owner is None or owner.int != character_id.int:
         raise NameTaken(character_id=owner)
+    return False

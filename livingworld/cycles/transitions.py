@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_keep
 
 from livingworld.cycles.records import CycleRun, make_run
 from livingworld.cycles.tables import cycle_runs, cycles
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.locks import LockKind, lock_row
 from livingworld.database.transaction import Transaction
 from livingworld.errors import AlreadyRunning, Fenced
@@ -103,6 +104,8 @@ async def end(tx: Transaction, holding: Holding, run: CycleRun, state: str, erro
     await prove(tx, holding)
     ended = await _change_run(tx, holding, run, state=state, error=error, finished_at=func.now())
     await _change(tx, holding, **_FREE)
+    told = {"name": holding.name, "run_number": run.number, "state": state}
+    tx.publish_later(holding.world_id, holding.world_id, LiveKind.CYCLE_ENDED, **told)
     return ended
 
 

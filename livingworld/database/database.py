@@ -31,14 +31,14 @@ from livingworld.settings import Settings
 class Database:
     """A pool of connections to one database; as a UnitOfWork each unit is a transaction of its own, with retries."""
 
-    def __init__(self, engine: AsyncEngine, settings: Settings, notify: Notify = lambda _: None) -> None:
-        """`notify` is told the topics of each unit after its commit."""
+    def __init__(self, engine: AsyncEngine, settings: Settings) -> None:
         self._engine = engine
-        self._notify = notify
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._settings = settings
         self._limits = transaction_limits(settings) if settings.behind_pooler else {}
         self._closed = False
+        #: Tells a topic to whoever hears it; called after each commit.
+        self.notify: Notify = lambda _: None
 
     async def close(self) -> None:
         """Close every connection, those at work as soon as their unit ends; no other unit begins."""
@@ -109,6 +109,7 @@ class Database:
                 phase = _Phase.CHECKING
                 await tx.refuse_if_poisoned()
                 tx.refuse_if_lost()
+                await tx.publish()
                 phase = _Phase.COMMITTING
                 await connection.commit()
                 phase = _Phase.COMMITTED
@@ -120,7 +121,7 @@ class Database:
             _raise(failure, ambiguous=phase is _Phase.COMMITTING and not failure.answered, repeatable=repeatable)
         if tx is not None:
             events.emit(events.COMMITTED, statements=tx.statements, attempt=attempt)
-            tx.tell(self._notify)
+            tx.tell(self.notify)
 
     async def _statement(self, work: Work[T], *, repeatable: bool) -> T:
         """Run a single statement that is its own transaction: no BEGIN, no COMMIT, one round trip."""
@@ -130,7 +131,7 @@ class Database:
         failure: Failure | None = None
         try:
             async with self._single.connect() as connection:
-                tx = Transaction(connection, limits={})
+                tx = Transaction(connection, limits={}, is_single=True)
                 phase = _Phase.COMMITTING
                 result = await work(tx)
                 phase = _Phase.COMMITTED
@@ -140,6 +141,9 @@ class Database:
                 raise
         if failure is not None:
             _raise(failure, ambiguous=phase is _Phase.COMMITTING and not failure.answered, repeatable=repeatable)
+        if tx is not None:
+            tx.refuse_unpublished()
+            tx.tell(self.notify)
         return result
 
     def _refuse_if_closed(self) -> None:

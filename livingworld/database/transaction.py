@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
 from sqlalchemy import CursorResult, Executable, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, Failure, name_failure
+from livingworld.database.live_events import PUBLISH, Unpublished, live_topic, publishing
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.lock_order import LockOrder
 from livingworld.errors import LivingWorldError, TransactionPoisoned, UnsafeIsolation
 from livingworld.observability.events import Event, emit
@@ -36,13 +39,18 @@ class UnitOfWork(Protocol):
 class Transaction:
     """One transaction that is open on a connection; as a UnitOfWork it is joined, never committed."""
 
-    def __init__(self, connection: AsyncConnection, *, limits: Mapping[str, timedelta]) -> None:
+    def __init__(
+        self, connection: AsyncConnection, *, limits: Mapping[str, timedelta], is_single: bool = False
+    ) -> None:
         self._connection = connection
         #: Time limits to set in this transaction because the session has none: name of the setting, limit.
         self._limits = limits
+        #: One statement is all of it: it commits itself, and publishes itself.
+        self.is_single = is_single
         self._suspect = False
         self._untold: list[tuple[Event, dict[str, object]]] = []
         self._unnotified: list[str] = []
+        self._unpublished: list[Unpublished] = []
         #: The last thing the driver reported; the runner asks it whether the unit may run again.
         self.failure: Failure | None = None
         self.lock_order = LockOrder()
@@ -110,22 +118,53 @@ class Transaction:
         self._untold.clear()
         self._unnotified.clear()
 
+    def publish_later(self, world_id: UUID, stream_id: UUID, kind: LiveKind, /, **details: object) -> None:
+        """Tell those who follow a story, a session or the world, as the last thing of this transaction.
+
+        Of no use in a `single_statement`, which has no end of its own: there the statement itself publishes.
+        """
+        self._unpublished.append(Unpublished(world_id, stream_id, kind, details))
+
+    async def publish(self) -> None:
+        """Store, numbered, what was kept for later, in one statement; locks the streams until the transaction ends."""
+        events, self._unpublished = self._unpublished, []
+        for parameters in publishing(events):
+            for row in await self.execute_text(PUBLISH, parameters):
+                self.note_published(row[0])
+
+    def note_published(self, stream_id: UUID) -> None:
+        """Remember that a stream has new events when this transaction is committed."""
+        self.notify_later(live_topic(stream_id))
+
+    def refuse_unpublished(self) -> None:
+        """Raise AssertionError when something was to be published and can not be any more: it would be lost."""
+        if self._unpublished:
+            raise AssertionError("a single statement has no end at which events are published")
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what the block wrote and locked, and only that, when it raises."""
         await self.execute(text("SAVEPOINT livingworld"))
-        held, told, notified = self.lock_order.copy(), len(self._untold), len(self._unnotified)
+        held, kept = self.lock_order.copy(), self._kept()
         try:
             yield
         except Exception:
             failure = self.failure
-            del self._untold[told:]
-            del self._unnotified[notified:]
+            self._forget_after(kept)
             with suppress(LivingWorldError):  # a rollback that fails must not hide why it was needed
                 await self.execute(text("ROLLBACK TO SAVEPOINT livingworld"))
             self.failure, self.lock_order = failure, held
             raise
         await self.execute(text("RELEASE SAVEPOINT livingworld"))
+
+    def _kept(self) -> tuple[int, int, int]:
+        """Return how much is kept for later."""
+        return len(self._untold), len(self._unnotified), len(self._unpublished)
+
+    def _forget_after(self, kept: tuple[int, int, int]) -> None:
+        """Forget what was kept for later since then."""
+        told, notified, published = kept
+        del self._untold[told:], self._unnotified[notified:], self._unpublished[published:]
 
     async def refuse_if_poisoned(self) -> None:
         """Raise TransactionPoisoned when a statement failed and was not undone by a savepoint.

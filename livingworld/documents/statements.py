@@ -23,9 +23,10 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB, Insert
+from sqlalchemy.dialects.postgresql import JSONB, Insert, array
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from livingworld.database.live_kinds import LiveKind
 from livingworld.documents.tables import document_versions, documents
 
 _STORED: Final = ("world_id", "key", "version", "value")
@@ -104,6 +105,20 @@ def increment_field(world_id: UUID, key: str, field: str, by: float) -> Select[A
     countable = case((and_(_is_object(), kind == "number"), total.between(_LOWEST, _HIGHEST)), else_=false())
     new = documents.c.value.op("||")(func.jsonb_build_object(cast(field, Text), total))
     return _keeping(_or_change(_new(world_id, key, {field: by}), new, countable))
+
+
+def publishing(statement: Select[Any], world_id: UUID) -> Select[Any]:
+    """Return the writing statement as one that also publishes what it wrote; `followed` says that somebody follows.
+
+    The function looks with a snapshot of its own, after the document is locked.
+    """
+    columns = statement.selected_columns
+    details = cast(func.jsonb_build_object("key", columns.key, "version", columns.version), Text)
+    published = func.livingworld.publish_events_v1(
+        world_id, array([world_id]), array([LiveKind.DOCUMENT_CHANGED.value]), array([details])
+    )
+    followed = select(func.count()).select_from(published.table_valued("stream_id")).scalar_subquery() > 0
+    return statement.add_columns(followed.label("followed"))
 
 
 def _new(world_id: UUID, key: str, value: object) -> Insert:

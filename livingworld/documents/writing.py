@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, Select
 
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.locks import LockKind, lock_names, lock_row, row_order_key
 from livingworld.database.transaction import Transaction
 from livingworld.documents import statements
@@ -35,7 +36,8 @@ async def write(tx: Transaction, world_id: UUID, key: str, statement: Select[Any
     row, refused = None, False
     try:
         async with tx.lock_timeout(_AT_ONCE if late else None):
-            row = (await tx.execute(statement)).one_or_none()
+            changing = statements.publishing(statement, world_id) if tx.is_single else statement
+            row = (await tx.execute(changing)).one_or_none()
     except LockTimeout:
         if not late:
             raise
@@ -43,7 +45,13 @@ async def write(tx: Transaction, world_id: UUID, key: str, statement: Select[Any
     if refused:
         raise LockOrderViolation(kind=LockKind.DOCUMENT.name)
     tx.lock_order.hold(LockKind.DOCUMENT, order_key)
-    return None if row is None else make_document(row)
+    if row is None:
+        return None
+    if not tx.is_single:
+        tx.publish_later(world_id, world_id, LiveKind.DOCUMENT_CHANGED, key=key, version=row.version)
+    elif row.followed:
+        tx.note_published(world_id)
+    return make_document(row)
 
 
 async def find(tx: Transaction, statement: Select[Any]) -> Document | None:

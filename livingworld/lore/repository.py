@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, Select, func, insert, select, tuple_, update
 
 from livingworld.database.keyset import Page, check_limit
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.locks import LockKind, lock_row
 from livingworld.database.revisions import Revision, keep_revision, read_revisions
 from livingworld.database.transaction import Transaction, UnitOfWork
@@ -48,9 +49,11 @@ class LoreRepository:
         async def work(tx: Transaction) -> tuple[LoreEntry, ...]:
             stored = await tx.execute(insert(lore_entries).values(rows).returning(lore_entries))
             by_id = {entry.id: entry for entry in map(_entry, stored)}
+            for row in rows:
+                self._publish(tx, UUID(int=row["lore_id"].int))
             return tuple(by_id[UUID(int=row["lore_id"].int)] for row in rows)
 
-        return await self._unit.run(work, single_statement=True) if rows else ()
+        return await self._unit.run(work) if rows else ()
 
     async def get(self, lore_id: UUID) -> LoreEntry:
         """Return an entry; raises LoreEntryNotFound, also when it was removed."""
@@ -190,9 +193,13 @@ class LoreRepository:
                 .values(**new, version=lore_entries.c.version + 1, updated_at=func.now())
                 .returning(lore_entries)
             )
+            self._publish(tx, key)
             return _entry((await tx.execute(statement)).one())
 
         return await self._unit.run(work)
+
+    def _publish(self, tx: Transaction, lore_id: UUID) -> None:
+        tx.publish_later(self._world_id, self._world_id, LiveKind.LORE_CHANGED, lore_id=lore_id)
 
     def _own(self) -> tuple[Any, ...]:
         return (lore_entries.c.world_id == self._world_id, lore_entries.c.removed_at.is_(None))

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, insert, select, update
 
 from livingworld.database.keyset import check_limit
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import InteractionNotFound, InvalidInput, VersionConflict
 from livingworld.inputs import MAX_CONTENT_CHARACTERS, check_integer, check_json_object, check_text, check_uuid
@@ -47,6 +48,7 @@ class InteractionRepository:
             old = await lock_open_session(tx, self._world_id, key, epoch)
             raised = {"last_interaction_number": sessions.c.last_interaction_number + 1, "heartbeat_at": func.now()}
             number = (await change_session(tx, old, raised)).last_interaction_number
+            tx.publish_later(self._world_id, key, LiveKind.INTERACTION_ADDED, interaction_number=number)
             statement = insert(interactions).values(
                 world_id=self._world_id, session_id=key, interaction_number=number, **values
             )
@@ -82,7 +84,10 @@ class InteractionRepository:
         async def work(tx: Transaction) -> Interaction:
             await lock_open_session(tx, self._world_id, key, epoch)
             await self._refuse_another_version(tx, key, number, expected_version)
-            return await self._change(tx, key, number, values)
+            changed = await self._change(tx, key, number, values)
+            told = {"interaction_number": number, "version": changed.version}
+            tx.publish_later(self._world_id, key, LiveKind.INTERACTION_CHANGED, **told)
+            return changed
 
         return await self._unit.run(work)
 
@@ -109,7 +114,10 @@ class InteractionRepository:
     async def _clear(self, session_id: UUID, epoch: int | None, tx: Transaction) -> int:
         await lock_open_session(tx, self._world_id, session_id, epoch)
         of_session = (interactions.c.world_id == self._world_id, interactions.c.session_id == session_id)
-        return (await tx.execute(delete(interactions).where(*of_session))).rowcount
+        removed = (await tx.execute(delete(interactions).where(*of_session))).rowcount
+        if removed:
+            tx.publish_later(self._world_id, session_id, LiveKind.INTERACTIONS_CLEARED)
+        return removed
 
     async def _change(self, tx: Transaction, session_id: UUID, number: int, values: Mapping[str, Any]) -> Interaction:
         statement = update(interactions).where(

@@ -12,6 +12,8 @@ from sqlalchemy import Row, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from livingworld.database.keyset import check_limit
+from livingworld.database.live_events import remove_streams
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.locks import LockKind, lock_row
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import InvalidJson, SessionNotFound, VersionConflict
@@ -112,6 +114,7 @@ class SessionRepository:
             row = await change_session(tx, old, {**_context({}), "epoch": sessions.c.epoch + 1})
             ids = {"world_id": self._world_id, "session_id": key}
             tx.tell_later(events.SESSION_CLEARED, **ids, epoch=row.epoch, tasks=ended)
+            tx.publish_later(self._world_id, key, LiveKind.SESSION_CLEARED, epoch=row.epoch)
             return make_session(row)
 
         return await self._unit.run(work)
@@ -125,6 +128,7 @@ class SessionRepository:
             if old.closed_at is not None:
                 return make_session(old)
             await cancel_all(tx, self._world_id, key, "the session was closed")
+            tx.publish_later(self._world_id, key, LiveKind.SESSION_CLOSED)
             return make_session(await change_session(tx, old, {"closed_at": func.now()}))
 
         return await self._unit.run(work, repeatable=True)
@@ -153,7 +157,11 @@ class SessionRepository:
 
         async def work(tx: Transaction) -> Session:
             old = await lock_open_session(tx, self._world_id, key, epoch)
-            return make_session(await change_session(tx, old, change(old)))
+            session = make_session(await change_session(tx, old, change(old)))
+            if session.context_version != old.context_version:
+                told = {"context_version": session.context_version}
+                tx.publish_later(self._world_id, key, LiveKind.CONTEXT_CHANGED, **told)
+            return session
 
         return await self._unit.run(work, repeatable=repeatable)
 
@@ -182,5 +190,6 @@ async def _expire(world_id: UUID, age: timedelta, limit: int, tx: Transaction) -
     gone = delete(sessions).where(own, sessions.c.session_id.in_(found), stale).returning(sessions.c.session_id)
     expired = [UUID(int=row.session_id.int) for row in await tx.execute(gone)]
     if expired:
+        await tx.execute(remove_streams(world_id, expired))
         tx.tell_later(events.SESSIONS_EXPIRED, world_id=world_id, sessions=len(expired))
     return expired

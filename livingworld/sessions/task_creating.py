@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.transaction import Transaction
 from livingworld.errors import AlreadyRunning, SerializationFailure
 from livingworld.sessions.locking import lock_open_session
@@ -33,6 +34,8 @@ async def create_task(
         statement = insert(tasks).values(world_id=world_id, session_id=session_id, epoch=session.epoch, **values)
         row = (await tx.execute(statement.on_conflict_do_nothing().returning(tasks))).one_or_none()
         if row is not None:
+            told = {"task_id": values["task_id"], "task_kind": values["kind"]}
+            tx.publish_later(world_id, session_id, LiveKind.TASK_STARTED, **told)
             return make_task(row)
         row = await _running(tx, world_id, session_id, values)
         if row is None:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, and_, func, select, update
 
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.transaction import Transaction
 from livingworld.errors import AlreadyCancelling, SessionNotFound, TaskEnded, TaskNotFound, TaskSuperseded
 from livingworld.observability import events
@@ -45,6 +46,7 @@ async def write_as_owner(tx: Transaction, world_id: UUID, task: Task, values: Ma
     if (row := await _write(tx, world_id, task.id, values, tasks.c.token == task.token)) is not None:
         if row.state != "running":
             tx.notify_later(task_topic(task.id))
+        _publish_own(tx, world_id, task, values)
         return make_task(row)
     owns = (tasks.c.world_id == world_id, tasks.c.task_id == task.id, tasks.c.token == task.token)
     ended = (await tx.execute(select(tasks).where(*owns, tasks.c.state == values.get("state")))).one_or_none()
@@ -67,6 +69,7 @@ async def request_cancel(tx: Transaction, world_id: UUID, task_id: UUID, reason:
         raise AlreadyCancelling(task_id=task_id) if known.state == "running" else TaskEnded(state=known.state)
     tx.tell_later(events.TASK_CANCEL_REQUESTED, world_id=world_id, task_id=task_id)
     tx.notify_later(task_topic(task_id))
+    tx.publish_later(world_id, known.session_id, LiveKind.TASK_CANCEL_REQUESTED, task_id=task_id)
     return make_task(row)
 
 
@@ -87,6 +90,7 @@ async def take_over(tx: Transaction, world_id: UUID, task: Task) -> Task | None:
         return None
     tx.tell_later(events.TASK_TAKEN_OVER, world_id=world_id, task_id=task.id, token=row.token)
     tx.notify_later(task_topic(task.id))
+    tx.publish_later(world_id, task.session_id, LiveKind.TASK_TAKEN_OVER, task_id=task.id)
     return make_task(row)
 
 
@@ -98,6 +102,7 @@ async def fail_dead(tx: Transaction, world_id: UUID, task: Task) -> Task | None:
         return None
     tx.tell_later(events.TASK_OWNER_DEAD, world_id=world_id, task_id=task.id)
     tx.notify_later(task_topic(task.id))
+    tx.publish_later(world_id, task.session_id, LiveKind.TASK_ENDED, task_id=task.id, state=row.state)
     return make_task(row)
 
 
@@ -116,6 +121,7 @@ async def cancel_all(tx: Transaction, world_id: UUID, session_id: UUID, reason: 
     ids = [UUID(int=row.task_id.int) for row in ended]
     for task_id in ids:
         tx.notify_later(task_topic(task_id))
+        tx.publish_later(world_id, session_id, LiveKind.TASK_ENDED, task_id=task_id, state="cancelled")
     return len(ids)
 
 
@@ -127,6 +133,14 @@ async def dead_tasks(tx: Transaction, world_id: UUID, policy: str, kind: str | N
     statement = select(tasks).where(*wanted).order_by(tasks.c.heartbeat_at).limit(limit)
     found = [make_task(row) for row in await tx.execute(statement)]
     return sorted(found, key=lambda task: (task.session_id, task.id))
+
+
+def _publish_own(tx: Transaction, world_id: UUID, task: Task, values: Mapping[str, Any]) -> None:
+    """Publish what an owner wrote; that it lives is nothing to tell."""
+    if "state" in values:
+        tx.publish_later(world_id, task.session_id, LiveKind.TASK_ENDED, task_id=task.id, state=values["state"])
+    elif "progress" in values:
+        tx.publish_later(world_id, task.session_id, LiveKind.TASK_PROGRESSED, task_id=task.id)
 
 
 async def _write(

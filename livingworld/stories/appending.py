@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from livingworld.database.idempotency import request_hash
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.locks import LockKind, row_order_key
 from livingworld.database.transaction import Transaction
 from livingworld.errors import (
@@ -29,7 +30,10 @@ from livingworld.stories.new_scene import NewScene
 from livingworld.stories.records import CastMember
 
 #: As asyncpg takes it; the driver knows the types from the function.
-_APPEND: Final = f"SELECT * FROM livingworld.append_scenes_v1({', '.join(f'${number}' for number in range(1, 16))})"  # noqa: S608
+_PARAMETERS: Final = ", ".join(f"${number}" for number in range(1, 16))
+#: For a transaction that goes on and publishes at its end.
+_APPEND: Final = f"SELECT *, false AS followed FROM livingworld.append_scenes_v1({_PARAMETERS})"  # noqa: S608
+_APPEND_AND_PUBLISH: Final = f"SELECT * FROM livingworld.append_scenes_v2({_PARAMETERS})"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +122,23 @@ class AppendResult:
 async def append_together(
     tx: Transaction, world_id: UUID, requests: Sequence[AppendRequest], *, wait: bool
 ) -> list[AppendResult]:
-    """Append scenes by one statement and return one result for each, in order; see append_scenes_v1.sql."""
+    """Append scenes by one statement, publish them, and return one result for each; see append_scenes_v2.sql."""
+    rows = await _append(tx, _APPEND_AND_PUBLISH, world_id, requests, wait=wait)
+    for story_id in {request.story_id for request, row in zip(requests, rows, strict=True) if row.followed}:
+        tx.note_published(story_id)
+    return [_result(row) for row in rows]
+
+
+async def _append(
+    tx: Transaction, sql: str, world_id: UUID, requests: Sequence[AppendRequest], *, wait: bool
+) -> Sequence[Row[Any]]:
     columns = zip(*(request.values() for request in requests), strict=True)
     arrays = (column if any(value is not None for value in column) else None for column in columns)
-    rows = (await tx.execute_text(_APPEND, (world_id, wait, *arrays))).all()
+    rows = (await tx.execute_text(sql, (world_id, wait, *arrays))).all()
     if len(rows) != len(requests):
-        message = f"append_scenes_v1 answered {len(rows)} of {len(requests)} requests"
+        message = f"append_scenes answered {len(rows)} of {len(requests)} requests"
         raise AssertionError(message)
-    return [_result(row) for row in rows]
+    return rows
 
 
 async def append_joined(tx: Transaction, world_id: UUID, request: AppendRequest) -> AppendResult:
@@ -133,10 +146,14 @@ async def append_joined(tx: Transaction, world_id: UUID, request: AppendRequest)
     tx.lock_order.enter(LockKind.STORY)
     key = row_order_key({"world_id": world_id, "story_id": request.story_id})
     wait = not tx.lock_order.is_late(LockKind.STORY, key)
-    (result,) = await append_together(tx, world_id, [request], wait=wait)
+    (row,) = await _append(tx, _APPEND, world_id, [request], wait=wait)
+    result = _result(row)
     if result.must_go_alone:
         raise LockOrderViolation(kind=LockKind.STORY.name)
     tx.lock_order.hold(LockKind.STORY, key)
+    if result.status == "appended":
+        place = {"scene_number": result.scene_number, "branch_number": result.branch_number}
+        tx.publish_later(world_id, request.story_id, LiveKind.SCENE_APPENDED, **place)
     return result
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, and_, delete, func, insert, select, update
 
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.transaction import Transaction
 from livingworld.errors import (
     Archived,
@@ -81,6 +82,7 @@ class BranchMoves:
         values = {**self._ids, "branch_number": counted, "name": name, **place.columns("head")}
         row = (await self._tx.execute(insert(branches).values(**values).returning(branches))).one()
         self._tell(events.BRANCH_FORKED, row)
+        self._publish(LiveKind.BRANCH_FORKED, row, scene_number=row.head_scene_number or 0)
         return make_branch(row)
 
     async def rewind(self, to: int, number: int | None, expected_head: int | None) -> Branch:
@@ -114,6 +116,8 @@ class BranchMoves:
             raise BranchChanged(expected=expected_branch, actual=current)
         row = await self.branch(number)
         await self._tx.execute(update(stories).where(*self._in(stories)).values(current_branch=number))
+        if number != current:
+            self._publish(LiveKind.BRANCH_SWITCHED, row)
         return make_branch(row)
 
     async def rename(self, number: int, name: str) -> Branch:
@@ -121,6 +125,7 @@ class BranchMoves:
         row = await self.branch(number)
         if row.name != name:
             await self._refuse_taken(name)
+            self._publish(LiveKind.BRANCH_RENAMED, row)
         return make_branch(await self._update(row, name=name))
 
     async def delete(self, number: int, expected_head: int | None) -> None:
@@ -130,6 +135,7 @@ class BranchMoves:
             raise BranchInUse(story_id=self._story.story_id, branch_number=number)
         await self._tx.execute(delete(branches).where(*self._in(branches), branches.c.branch_number == number))
         self._tell(events.BRANCH_DELETED, row)
+        self._publish(LiveKind.BRANCH_DELETED, row)
 
     async def _go_back(self, old: Row[Any], place: Place) -> Branch:
         """Move the head back and remember the farthest place that was left."""
@@ -145,6 +151,7 @@ class BranchMoves:
         left = _NO_REDO if redo is None else {**redo.columns("redo"), "redo_version": version}
         row = await self._update(old, version=version, **place.columns("head"), **left)
         self._tell(events.HEAD_MOVED, row)
+        self._publish(LiveKind.HEAD_MOVED, row, scene_number=row.head_scene_number or 0)
         return make_branch(row)
 
     async def _update(self, row: Row[Any], **values: Any) -> Row[Any]:  # noqa: ANN401 - column values
@@ -211,6 +218,10 @@ class BranchMoves:
     def _tell(self, event: events.Event, row: Row[Any]) -> None:
         head = row.head_scene_number or 0
         self._tx.tell_later(event, **self._ids, branch_number=row.branch_number, scene_number=head)
+
+    def _publish(self, kind: LiveKind, row: Row[Any], **details: int) -> None:
+        world_id, story_id = self._ids.values()
+        self._tx.publish_later(world_id, story_id, kind, branch_number=row.branch_number, **details)
 
 
 async def open_branches(tx: Transaction, world_id: UUID, story_id: UUID) -> BranchMoves:

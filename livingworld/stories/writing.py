@@ -10,6 +10,8 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from livingworld.database.idempotency import request_keys
+from livingworld.database.live_events import remove_streams
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.locks import LockKind, lock_row
 from livingworld.database.revisions import keep_revision, revisions
 from livingworld.database.transaction import Transaction
@@ -35,6 +37,7 @@ async def create_story(tx: Transaction, world_id: UUID, story_id: UUID, values: 
         return make_story((await tx.execute(select(stories).where(*_is(stories, key)))).one())
     await tx.execute(insert(timelines).values(**key, timeline_number=FIRST_TIMELINE))
     await tx.execute(insert(branches).values(**key, **MAIN_BRANCH))
+    tx.publish_later(world_id, world_id, LiveKind.STORY_CREATED, story_id=story_id)
     return make_story(row)
 
 
@@ -89,6 +92,8 @@ async def edit_scene(
     )
     new = {**changes, "version": scenes.c.version + 1, "updated_at": func.now()}
     await tx.execute(update(scenes).where(*_is(scenes, key)).values(**new))
+    told = {"scene_number": scene_number, "version": old.version + 1}
+    tx.publish_later(world_id, story_id, LiveKind.SCENE_CHANGED, **told)
     return await read_scene(tx, world_id, story_id, scene_number)
 
 
@@ -101,6 +106,8 @@ async def purge_story(tx: Transaction, world_id: UUID, story_id: UUID) -> None:
     )
     for table in (branches, scene_cast, scenes, timelines, stories):
         await tx.execute(delete(table).where(table.c.world_id == world_id, table.c.story_id == story_id))
+    await tx.execute(remove_streams(world_id, [story_id]))
+    tx.publish_later(world_id, world_id, LiveKind.STORY_PURGED, story_id=story_id)
 
 
 async def lock_stories(tx: Transaction, world_id: UUID, *, wait: bool) -> None:
@@ -122,7 +129,9 @@ async def _change(tx: Transaction, old: Row[Any], **changes: Any) -> Story:  # n
         .values(**changes, version=stories.c.version + 1, updated_at=func.now())
         .returning(stories)
     )
-    return make_story((await tx.execute(statement)).one())
+    story = make_story((await tx.execute(statement)).one())
+    tx.publish_later(old.world_id, old.story_id, LiveKind.STORY_CHANGED, version=story.version)
+    return story
 
 
 def _refuse_archived(story: Row[Any]) -> None:

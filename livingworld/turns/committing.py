@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import Row
+
 from livingworld.database.transaction import Transaction
 from livingworld.errors import (
     Archived,
@@ -23,10 +25,10 @@ from livingworld.errors import (
 from livingworld.inputs import canonical_json
 
 #: As asyncpg takes it; the driver knows the types from the function.
-_COMMIT: Final = f"SELECT * FROM livingworld.commit_turns_v1({', '.join(f'${number}' for number in range(1, 16))})"  # noqa: S608
+_COMMIT: Final = f"SELECT * FROM livingworld.commit_turns_v2({', '.join(f'${number}' for number in range(1, 16))})"  # noqa: S608
 
 _COMMIT_WITH_STATE: Final = (
-    f"SELECT * FROM livingworld.commit_turn_with_state_v1({', '.join(f'${number}' for number in range(1, 17))})"  # noqa: S608
+    f"SELECT * FROM livingworld.commit_turn_with_state_v2({', '.join(f'${number}' for number in range(1, 17))})"  # noqa: S608
 )
 
 
@@ -95,7 +97,7 @@ class CommitRequest:
 
 @dataclass(frozen=True, slots=True)
 class CommitResult:
-    """What became of one request; the fields are those of commit_turns_v1.sql."""
+    """What became of one request; the fields are those of commit_turns_v2.sql."""
 
     status: str
     scene_number: int | None
@@ -106,6 +108,8 @@ class CommitResult:
     created_at: datetime
     awaited: bool
     cast_members: str | None
+    #: Streams that have new events.
+    followed: list[UUID] | None = None
 
     @property
     def must_go_alone(self) -> bool:
@@ -121,20 +125,27 @@ class CommitResult:
 async def commit_together(
     tx: Transaction, world_id: UUID, requests: Sequence[CommitRequest], *, wait: bool
 ) -> list[CommitResult]:
-    """Commit turns by one statement and return one result for each, in order; see commit_turns_v1.sql."""
+    """Commit turns by one statement and return one result for each, in order; see commit_turns_v2.sql."""
     columns = zip(*(request.values() for request in requests), strict=True)
     rows = (await tx.execute_text(_COMMIT, (world_id, wait, *map(list, columns)))).all()
     if len(rows) != len(requests):
-        message = f"commit_turns_v1 answered {len(rows)} of {len(requests)} requests"
+        message = f"commit_turns_v2 answered {len(rows)} of {len(requests)} requests"
         raise AssertionError(message)
-    return [CommitResult(*tuple(row)) for row in rows]
+    return [_result(tx, row) for row in rows]
 
 
 async def commit_with_state(tx: Transaction, world_id: UUID, request: CommitRequest, state: str) -> CommitResult:
-    """Commit one turn, and with it what becomes true in its scene; see commit_turn_with_state_v1.sql."""
+    """Commit one turn, and with it what becomes true in its scene; see commit_turn_with_state_v2.sql."""
     columns = ([value] for value in request.values())
     row = (await tx.execute_text(_COMMIT_WITH_STATE, (world_id, True, *columns, state))).one()
-    return CommitResult(*tuple(row))
+    return _result(tx, row)
+
+
+def _result(tx: Transaction, row: Row[Any]) -> CommitResult:
+    result = CommitResult(*tuple(row))
+    for stream_id in result.followed or ():
+        tx.note_published(stream_id)
+    return result
 
 
 def refusal(result: CommitResult, holding: Holding) -> LivingWorldError | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from livingworld import inputs
+from livingworld.database.live_kinds import LiveKind
 from livingworld.database.transaction import Transaction
 from livingworld.identifiers import new_id
 from livingworld.observability import events
@@ -57,11 +58,10 @@ class Generations(GenerationRepository):
 
     async def _choose(self, tx: Transaction, request: ChooseRequest) -> ChooseResult:
         result = await choose(tx, self._services.world_id, request)
-        tx.tell_later(
-            events.GENERATION_CHOSEN,
-            world_id=self._services.world_id,
-            story_id=request.story_id,
-            scene_number=result.scene_number,
-            branch_number=result.branch_number,
-        )
+        world_id, story_id = self._services.world_id, request.story_id
+        place = {"scene_number": result.scene_number, "branch_number": result.branch_number}
+        tx.tell_later(events.GENERATION_CHOSEN, world_id=world_id, story_id=story_id, **place)
+        if result.status == "chosen":
+            told = {**place, "generation_id": request.generation_id}
+            tx.publish_later(world_id, story_id, LiveKind.GENERATION_CHOSEN, **told)
         return result

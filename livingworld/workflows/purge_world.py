@@ -9,6 +9,7 @@ from livingworld.actions.purging import lock_lanes
 from livingworld.ai_models.purging import lock_models, purge_models
 from livingworld.characters.purging import lock_characters, purge_characters
 from livingworld.cycles.purging import lock_cycles
+from livingworld.database.live_events import lock_streams
 from livingworld.database.transaction import Transaction
 from livingworld.documents.purging import lock_documents, purge_documents
 from livingworld.locks.purging import lock_leases
@@ -45,6 +46,7 @@ async def purge_world(tx: Transaction, world_id: UUID) -> None:
     await lock_for_purge(tx, world_id)
     for lock in _PARTS:
         await lock(tx, world_id, wait=True)
+    await tx.execute(lock_streams(world_id))  # publishing comes last of all in a transaction
     await close_world(tx, world_id)
     for lock in (lock_leases, *_PARTS):
         await lock(tx, world_id, wait=False)

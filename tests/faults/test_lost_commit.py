@@ -15,7 +15,7 @@ from livingworld.transaction_scope import TransactionScope
 from tests.faults.aftermath import assert_nothing_left, count, scene_contents
 
 both_moments = pytest.mark.parametrize("moment", Moment)
-APPEND = "append_scenes_v1"
+APPEND = "append_scenes_v2"
 COMMIT = "COMMIT;"
 
 

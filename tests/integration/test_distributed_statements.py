@@ -25,6 +25,7 @@ from tests.distribution_rules import broken_rules
 from tests.integration.distributed_actions import use_actions
 from tests.integration.distributed_ai_models import use_ai_models
 from tests.integration.distributed_coordination import use_cycles, use_locks_and_leases, use_sessions
+from tests.integration.distributed_live import use_live
 from tests.integration.distributed_scripts import use_scripts
 
 
@@ -222,6 +223,7 @@ async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: Li
     await use_sessions(world)
     await use_actions(world)
     await use_ai_models(world)
+    await use_live(world)
     await use_characters_and_transactions(livingworld, world)
 
     ours = {statement for statement in sent if "livingworld." in statement}

@@ -52,7 +52,7 @@ async def test_a_commit_is_logged_at_info(heard: HeardEvents, world: World) -> N
     await world.stories.create("The Causeway")
 
     assert events.COMMITTED.level == logging.INFO
-    assert heard.of(events.COMMITTED)[-1] == {"statements": 3, "attempt": 1}
+    assert heard.of(events.COMMITTED)[-1] == {"statements": 4, "attempt": 1}
 
 
 async def test_a_new_scene_is_logged_at_debug(heard: HeardEvents, world: World, story: Story) -> None:

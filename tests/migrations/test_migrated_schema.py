@@ -43,6 +43,11 @@ FUNCTIONS = (
     "actions/enqueue_actions_v1.sql",
     "actions/claim_actions_v1.sql",
     "actions/complete_action_v1.sql",
+    "database/publish_events_v1.sql",
+    "stories/append_scenes_v2.sql",
+    "turns/publish_turn_v1.sql",
+    "turns/commit_turns_v2.sql",
+    "workflows/commit_turn_with_state_v2.sql",
 )
 
 

@@ -63,4 +63,4 @@ async def test_the_count_sees_a_transaction(database_url: str) -> None:
         proxy.statements.clear()
         await world.stories.archive(story.id)
 
-    assert len(proxy.statements) == 4, proxy.statements
+    assert len(proxy.statements) == 5, proxy.statements

@@ -67,6 +67,11 @@ FUNCTIONS = {
     "workflows/commit_turn_with_state_v1.sql": 5,
     "workflows/shelve_state_v1.sql": 4,
     "workflows/unshelve_state_v1.sql": 6,
+    "database/publish_events_v1.sql": 3,
+    "stories/append_scenes_v2.sql": 3,
+    "turns/publish_turn_v1.sql": 3,
+    "turns/commit_turns_v2.sql": 2,
+    "workflows/commit_turn_with_state_v2.sql": 2,
 }
 
 

@@ -150,10 +150,8 @@ def add_changing(app: FastAPI) -> None:
         return branch_page(await world(app).branches.switch(story_id, to.branch))
 
     @app.post("/api/stories/{story_id}/choose")
-    async def choose(story_id: UUID, choice: Choose) -> dict[str, Any]:
-        told = await world(app).generations.choose(choice.generation, expected_head=choice.expected_head)
-        app.state.live.tell(story_id, {"type": "reload"})  # the head stays where it is: only the text is another one
-        return scene_page(told)
+    async def choose(story_id: UUID, choice: Choose) -> dict[str, Any]:  # noqa: ARG001 - a generation knows its story
+        return scene_page(await world(app).generations.choose(choice.generation, expected_head=choice.expected_head))
 
 
 def add_socket(app: FastAPI) -> None:
@@ -161,8 +159,8 @@ def add_socket(app: FastAPI) -> None:
 
     @app.websocket("/api/stories/{story_id}/live")
     async def live(socket: WebSocket, story_id: UUID) -> None:
-        await socket.accept()
-        with app.state.live.watching(story_id) as watcher:
+        async with app.state.live.watching(story_id) as watcher:
+            await socket.accept()  # the page that is loaded now is followed without a gap
             sending = asyncio.create_task(send(socket, watcher))
             try:
                 while True:

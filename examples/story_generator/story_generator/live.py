@@ -1,21 +1,21 @@
-"""Who watches which story: each socket has a bounded queue, so a slow one holds nobody up."""
+"""Who watches which story: what any server writes comes by world.live, what this one's model says comes at once."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
 from livingworld import World
-from livingworld.errors import LivingWorldError
+from livingworld.errors import LivingWorldError, NotFound
 
 #: Messages that wait for a slow reader; then it is told to load the story again.
 _WAITING: Final = 500
-#: How often a watched story is looked at for what other servers have written.
-_POLL_SECONDS: Final = 0.3
+#: When the database is away, it is asked again after so many seconds.
+_AGAIN_SECONDS: Final = 1.0
 
 Message = dict[str, Any]
 
@@ -40,48 +40,71 @@ class Watcher:
         return await self._queue.get()
 
 
+@dataclass
+class Follow:
+    """A story that is followed for whoever watches it here."""
+
+    task: asyncio.Task[None]
+    began: asyncio.Event
+    watchers: set[Watcher] = field(default_factory=set)
+
+
 class Live:
-    """Every watcher of this process; stories that somebody watches are polled for what other processes write."""
+    """Every watcher of this process."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._watchers: dict[UUID, set[Watcher]] = defaultdict(set)
-        self._polls: dict[UUID, asyncio.Task[None]] = {}
+        self._follows: dict[UUID, Follow] = {}
 
-    @contextmanager
-    def watching(self, story_id: UUID) -> Iterator[Watcher]:
-        """Watch a story while the block runs."""
+    @asynccontextmanager
+    async def watching(self, story_id: UUID) -> AsyncIterator[Watcher]:
+        """Watch a story while the block runs; whatever is committed after its beginning is told."""
         watcher = Watcher()
-        self._watchers[story_id].add(watcher)
-        if story_id not in self._polls:
-            self._polls[story_id] = asyncio.create_task(self._poll(story_id))
+        follow = self._follows.get(story_id) or self._start(story_id)
+        follow.watchers.add(watcher)
         try:
+            await follow.began.wait()
             yield watcher
         finally:
-            self._watchers[story_id].discard(watcher)
-            if not self._watchers[story_id]:
-                del self._watchers[story_id]
-                self._polls.pop(story_id).cancel()
+            follow.watchers.discard(watcher)
+            if not follow.watchers:
+                del self._follows[story_id]
+                follow.task.cancel()
 
     def tell(self, story_id: UUID, message: Message) -> None:
         """Tell everybody who watches a story."""
-        for watcher in list(self._watchers.get(story_id, ())):
-            watcher.tell(message)
+        if story_id in self._follows:
+            for watcher in self._follows[story_id].watchers:
+                watcher.tell(message)
 
     async def close(self) -> None:
-        """Stop polling."""
-        polls = list(self._polls.values())
-        for poll in polls:
-            poll.cancel()
-        await asyncio.gather(*polls, return_exceptions=True)
+        """Stop following."""
+        tasks = [follow.task for follow in self._follows.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _poll(self, story_id: UUID) -> None:
-        seen: object = None
+    def _start(self, story_id: UUID) -> Follow:
+        began = asyncio.Event()
+        follow = Follow(asyncio.create_task(self._follow(story_id, began)), began)
+        self._follows[story_id] = follow
+        return follow
+
+    async def _follow(self, story_id: UUID, began: asyncio.Event) -> None:
+        """Tell what changes; when the database was away, go on after what was told last."""
+        position: int | None = None
         while True:
-            with suppress(LivingWorldError):  # the server may be away; the next look tells
-                head = await self._world.stories.head(story_id)
-                found = (head.branch, head.scene.version if head.scene else 0)
-                if seen not in {None, found}:
-                    self.tell(story_id, {"type": "changed", "head": head.branch.head, "branch": head.branch.number})
-                seen = found
-            await asyncio.sleep(_POLL_SECONDS)
+            try:
+                async with self._world.live.subscribe(story=story_id, after=position) as events:
+                    began.set()
+                    async for _ in events:  # whatever it is, and also when some were missed
+                        head = await self._world.stories.head(story_id)
+                        place = {"head": head.branch.head, "branch": head.branch.number}
+                        self.tell(story_id, {"type": "changed", **place})
+                        position = events.position
+            except NotFound:
+                return
+            except LivingWorldError:
+                await asyncio.sleep(_AGAIN_SECONDS)
+            finally:
+                began.set()

@@ -1,0 +1,48 @@
+-- Publish events: number and store what is followed, in the order given, and return the streams that were. Never changed
+-- once released: new behaviour is publish_events_v2.
+--
+-- It is the last statement of its transaction: the rows of the streams are locked from here to the commit, in sorted
+-- order, so the order of numbers is the order of commits. Who begins to follow a story or a session holds that row,
+-- which is locked here already. The world has many writers at a time, so for its stream they share an advisory lock,
+-- which who begins to follow the world takes alone. Either way the look below sees a follow that was begun in time.
+CREATE FUNCTION livingworld.publish_events_v1(
+    in_world_id uuid,
+    in_stream_ids uuid[],           -- of each event: id of a story, a session or the world
+    in_kinds text[],
+    in_details text[]               -- a JSON object each
+) RETURNS SETOF uuid
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+-- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $function$
+#variable_conflict use_column
+DECLARE
+    stream record;
+    told bigint;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'publish_events_v1 needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+    IF in_world_id = ANY (in_stream_ids) THEN
+        PERFORM pg_advisory_xact_lock_shared(hashtextextended('livingworld live ' || in_world_id, 0));
+    END IF;
+    FOR stream IN
+        SELECT s.stream_id, s.last_number FROM livingworld.live_streams s
+        WHERE s.world_id = in_world_id AND s.stream_id = ANY (in_stream_ids) AND s.followed_until > now()
+        ORDER BY s.stream_id FOR NO KEY UPDATE
+    LOOP
+        INSERT INTO livingworld.live_events (world_id, stream_id, event_number, kind, details)
+        SELECT in_world_id, stream.stream_id, stream.last_number + row_number() OVER (ORDER BY g.ordinal), g.kind,
+               g.details::jsonb
+        FROM unnest(in_stream_ids, in_kinds, in_details) WITH ORDINALITY AS g (stream_id, kind, details, ordinal)
+        WHERE g.stream_id = stream.stream_id;
+        GET DIAGNOSTICS told = ROW_COUNT;
+        UPDATE livingworld.live_streams s SET last_number = stream.last_number + told
+        WHERE s.world_id = in_world_id AND s.stream_id = stream.stream_id;
+        RETURN NEXT stream.stream_id;
+    END LOOP;
+END
+$function$

@@ -1,0 +1,48 @@
+"""What comes out of a subscription."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from livingworld.database.live_kinds import LiveKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveEvent:
+    """Something small that was committed: ids and numbers, never texts."""
+
+    #: Id of the story, the session or the world.
+    stream_id: UUID
+    #: Numbers of a stream rise in the order of commits; what a reconnect names as `after`.
+    number: int
+    #: A LiveKind; a newer release may write kinds that this one does not know.
+    kind: LiveKind | str
+    #: What LiveKind says of the kind; ids are texts.
+    details: Mapping[str, Any]
+    #: When its transaction began, by the database's clock.
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """Events that will not come: read the present state again, then go on."""
+
+    stream_id: UUID
+    #: How many they are; None: nobody has counted them, since nobody followed.
+    count: int | None
+    #: Number of the last one that will not come; the next item has a greater one.
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvents:
+    """A page of a stream, read in one moment."""
+
+    events: tuple[LiveEvent, ...]
+    last_number: int
+    #: Every event with a greater number is stored.
+    kept_after: int

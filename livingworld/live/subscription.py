@@ -1,0 +1,137 @@
+"""One subscriber: a bounded buffer, and where it stands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from livingworld.live.records import LiveEvent, Missed, StoredEvents
+
+
+class Source(Protocol):
+    """Where a subscription gets its events: the tail of its stream."""
+
+    stream_id: UUID
+
+    @property
+    def seen(self) -> int:
+        """Number of the last event that was handed to the subscriptions, or passed over."""
+        ...
+
+    async def read(self, after: int) -> StoredEvents:
+        """Return a page of stored events."""
+        ...
+
+
+class Subscription:
+    """An async iterator of events in the order of commits, and of Missed where some will not come.
+
+    It holds no connection while it waits, and keeps nobody waiting: when its buffer is full, what is in it is dropped
+    for one Missed, and events go on after that. Ends when it is closed, by any task at any time. Raises Closed when the
+    LivingWorld is closed, and StoryNotFound, SessionNotFound or WorldNotFound when what is followed was removed.
+    """
+
+    def __init__(self, source: Source, after: int | None, size: int, leave: Callable[[Subscription], None]) -> None:
+        self._source = source
+        self._leave = leave
+        self._size = size
+        self._buffer: deque[LiveEvent | Missed] = deque()
+        self._news = asyncio.Event()
+        self._reading = asyncio.Lock()
+        self._error: Exception | None = None
+        self._closed = False
+        #: Whether stored events are read, which others were handed already.
+        self._behind = after is not None
+        #: Number of the last event that was taken into the buffer, or passed over.
+        self._taken = source.seen if after is None else after
+        #: Everything with a greater number will come: read the present state once after this was known.
+        self.started_at = self._taken
+        #: Number of the last item that was given out: what a reconnect names as `after`.
+        self.position = self._taken
+
+    def __aiter__(self) -> Subscription:
+        """Return the iterator, itself."""
+        return self
+
+    async def __anext__(self) -> LiveEvent | Missed:
+        """Wait for the next item; cancelled, nothing is lost."""
+        while not self._closed:
+            if self._buffer:
+                item = self._buffer.popleft()
+                self.position = item.number
+                return item
+            if self._error is not None:
+                raise self._error
+            await self._wait()
+        raise StopAsyncIteration
+
+    def close(self) -> None:
+        """End the iteration, wherever it waits; again does nothing."""
+        self._closed = True
+        self._buffer.clear()
+        self._news.set()
+        self._leave(self)
+
+    def tell(self, events: Sequence[LiveEvent | Missed]) -> None:
+        """Take new events into the buffer; called by the tail, never waits."""
+        if self._closed or self._behind:
+            return
+        for event in events:
+            self._take(event)
+        self._news.set()
+
+    def end(self, error: Exception) -> None:
+        """Raise an error after what is in the buffer."""
+        self._error = error
+        self._news.set()
+
+    def _take(self, item: LiveEvent | Missed) -> None:
+        if item.number <= self._taken:  # it was read from the store already
+            return
+        self._taken = item.number
+        if len(self._buffer) >= self._size:
+            self._drop()
+        self._buffer.append(item)
+
+    def _drop(self) -> None:
+        """Drop all that waits for one Missed that counts it."""
+        count: int | None = 0
+        for item in self._buffer:
+            missed = item.count if isinstance(item, Missed) else 1
+            count = None if count is None or missed is None else count + missed
+        last = self._buffer[-1].number
+        self._buffer.clear()
+        self._buffer.append(Missed(stream_id=self._source.stream_id, count=count, number=last))
+
+    async def _wait(self) -> None:
+        if self._behind:
+            await self._catch_up()
+        else:
+            self._news.clear()
+            await self._news.wait()
+
+    async def _catch_up(self) -> None:
+        """Read a page of what is stored; whoever has reached the tail goes on with it, in the same step."""
+        async with self._reading:
+            if not self._behind or self._buffer:
+                return
+            page = await self._source.read(self._taken)
+            if page.kept_after > self._taken or page.last_number < self._taken:
+                self._pass_over(page)
+            for event in page.events:
+                self._take_stored(event)
+            self._behind = self._taken < self._source.seen
+
+    def _take_stored(self, event: LiveEvent) -> None:
+        self._taken = event.number
+        self._buffer.append(event)
+
+    def _pass_over(self, page: StoredEvents) -> None:
+        """Say that events are not kept; a number that was never given out tells of another past, and counts nothing."""
+        known = page.kept_after > self._taken
+        number = page.kept_after if known else page.last_number
+        self._buffer.append(Missed(stream_id=self._source.stream_id, count=None, number=number))
+        self._taken = number
