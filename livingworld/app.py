@@ -50,23 +50,23 @@ class World(WorldRepositories):
     tasks: SucceededTasks
     #: Queued commands, one at a time in each lane.
     actions: Actions
+    #: Registered, served and swapped while others use them.
+    ai_models: AIModels
+    #: Versioned state of the whole world, which can be watched.
+    documents: WatchedDocuments
 
     def __init__(self, database: Database, record: WorldRecord, writers: WorldWriters) -> None:
         super().__init__(database, record.id, writers.appends)
-        self.sessions = SweptSessions(database, record.id)
-        self.tasks = SucceededTasks(database, record.id, writers.services)
-        self.actions = Actions(database, record.id, writers.services)
-        #: Registered, served and swapped while others use them.
-        self.ai_models: AIModels = AIModels(database, record.id, writers.services)
         self._database = database
         self._writers = writers
         #: The world as it was when this object was made.
         self.record = record
-        shared = writers.turns
-        #: Versioned state of the whole world, which can be watched.
-        self.documents: WatchedDocuments = WatchedDocuments(
-            database, record.id, shared.notifications, shared.poll_interval
-        )
+        services = writers.services
+        self.sessions = SweptSessions(database, record.id)
+        self.tasks = SucceededTasks(database, record.id, services)
+        self.actions = Actions(database, record.id, services)
+        self.ai_models = AIModels(database, record.id, services)
+        self.documents = WatchedDocuments(database, record.id, services.notifications, services.poll_interval)
         #: One generation at a time on each branch.
         self.turns = Turns(writers.turns)
         #: What models have answered.

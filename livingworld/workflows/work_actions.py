@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from livingworld.actions.claiming import ActionClaims
-from livingworld.actions.conflict_policy import ConflictPolicy
-from livingworld.actions.records import Action, Decision
+from livingworld.actions.records import Action
 from livingworld.actions.repository import ActionRepository
 from livingworld.actions.telling import actions_topic
 from livingworld.database.notifications import Hearing
 from livingworld.database.transaction import UnitOfWork
-from livingworld.errors import InvalidInput, InvalidType, LivingWorldError, QueueFull
+from livingworld.errors import InvalidInput, InvalidType, LivingWorldError
 from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_integer, check_text
 from livingworld.observability import events
 from livingworld.services import Services
@@ -35,18 +34,11 @@ def longer_each_time(action: Action) -> timedelta:
 
 
 class Actions(ActionRepository):
-    """The actions of one world, where each call is a whole transaction, told to its workers after the commit."""
+    """The actions of one world, and what works them off."""
 
     def __init__(self, unit: UnitOfWork, world_id: UUID, process: Services) -> None:
         super().__init__(unit, world_id)
         self._process = process
-
-    async def _store(
-        self, rows: Sequence[dict[str, Any]], conflict: Decision | ConflictPolicy
-    ) -> tuple[Action | QueueFull, ...]:
-        results = await super()._store(rows, conflict)
-        self._process.notifications.tell(actions_topic(self._world_id))  # a single statement tells nobody by itself
-        return results
 
     def worker(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +12,7 @@ from uuid import UUID
 from livingworld import (
     COMMANDS,
     Cycle,
+    LiveEvent,
     LivingWorld,
     NewAction,
     NewLoreEntry,
@@ -163,6 +165,16 @@ async def several(stage: Stage) -> None:
     await stage.world.run(unit)
 
 
+async def follow(stage: Stage) -> None:
+    story = stage.story()
+    async with stage.world.live.subscribe(story=story) as events:
+        scene = await stage.world.stories.append_scene(story, NewScene("Somebody looks.", ["Wait"]))
+        async with asyncio.timeout(10):
+            async for event in events:
+                if isinstance(event, LiveEvent) and event.details.get("scene_number") == scene.number:
+                    return
+
+
 async def care(stage: Stage) -> None:
     await stage.world.tasks.fail_dead()
     await stage.world.sessions.expire(timedelta(hours=1))
@@ -190,6 +202,7 @@ DEEDS: tuple[Callable[[Stage], Awaitable[None]], ...] = (
     cycle,
     lock,
     several,
+    follow,
     care,
     another_world,
 )

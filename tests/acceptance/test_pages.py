@@ -23,6 +23,7 @@ class Narrator:
 #: What an example leaves to the reader.
 READERS: Final = {"ai-models.md": NARRATOR}
 PRINTED: Final = {
+    "live.md": ("1 scene appended {'scene_number': 1, 'branch_number': 1}", "goes on after 1"),
     "ai-models.md": ("The lamplighter. answered by version 1 {'narrator': {1: 1}}\n",),
     "scripts.md": ("refused in line 1", "v1: plan Mara / v1: tell Mara\nv2: plan Tom / v2: tell Tom\n"),
     "actions.md": ("Mara walks to the lighthouse.",),
