@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 from livingworld import LaneSize, NewAction, World
 from livingworld.testing.staged_races import connected
 from tests.concurrency.action_checks import broken_lanes
-from tests.concurrency.turn_players import PlayerProcess
+from tests.concurrency.programs import PlayerProcess, started
 
 PROGRAM: Final = Path(__file__).with_name("action_program.py")
 LANES: Final = 25
@@ -33,11 +31,12 @@ async def test_ten_thousand_actions_take_effect_once_each_and_in_order_while_wor
     stories = [(await world.stories.create(f"lane {number}")).id for number in range(LANES)]
     await give(world, stories)
 
-    async with workers(database_url, world) as processes:
+    arguments = (database_url, world.id, WORKERS_EACH, 1)
+    async with workers(*arguments) as processes:
         for number in range(KILLS):
             await asyncio.sleep(1)  # the rhythm that is asked for; nothing is decided by it
             await processes[number % 2].kill()
-            processes[number % 2] = await started(database_url, world)
+            processes[number % 2] = await started(PROGRAM, *arguments)
         async with asyncio.timeout(PATIENCE_SECONDS):
             while await world.actions.size() != LaneSize(waiting=0, running=0):  # noqa: ASYNC110 - no event tells it
                 await asyncio.sleep(0.2)
@@ -60,7 +59,7 @@ async def give(world: World, stories: list[UUID]) -> None:
 
 
 @asynccontextmanager
-async def workers(url: str, world: World) -> AsyncIterator[list[PlayerProcess]]:
+async def workers(*arguments: object) -> AsyncIterator[list[PlayerProcess]]:
     """Run two processes of workers, and end whatever runs in their places at the end."""
     async with AsyncExitStack() as stack:
         processes: list[PlayerProcess] = []
@@ -69,23 +68,8 @@ async def workers(url: str, world: World) -> AsyncIterator[list[PlayerProcess]]:
             await asyncio.gather(*(process.kill() for process in processes))
 
         stack.push_async_callback(end)
-        processes += [await started(url, world), await started(url, world)]
+        processes += [await started(PROGRAM, *arguments) for _ in range(2)]
         yield processes
-
-
-async def started(url: str, world: World) -> PlayerProcess:
-    """Start a process of workers."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(PROGRAM),
-        *(url, str(world.id), str(WORKERS_EACH), "1"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    player = PlayerProcess(process)
-    assert await player.hear() == "ready"
-    return player
 
 
 async def contents(url: str, story: UUID) -> list[str]:

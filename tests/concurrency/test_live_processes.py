@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
 from livingworld import LiveEvent, LivingWorld, Settings, Story, World
 from tests.concurrency.live_checks import append, nothing_more, numbers, take
+from tests.concurrency.programs import PlayerProcess, running
 from tests.concurrency.turn_checks import rows, until_found
-from tests.concurrency.turn_players import PlayerProcess
 
 PROGRAM: Final = Path(__file__).with_name("live_program.py")
 IT_LISTENS: Final = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
@@ -23,24 +20,8 @@ IN_ORDER_OF_COMMITS: Final = """
 """
 
 
-@asynccontextmanager
-async def follower(url: str, world: World, story: Story) -> AsyncIterator[PlayerProcess]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(PROGRAM),
-        url,
-        str(world.id),
-        str(story.id),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    started = PlayerProcess(process)
-    try:
-        assert await started.hear() == "ready"
-        yield started
-    finally:
-        await started.kill()
+def follower(url: str, world: World, story: Story) -> AbstractAsyncContextManager[PlayerProcess]:
+    return running(PROGRAM, url, world.id, story.id)
 
 
 async def test_eight_writers_in_two_processes_are_heard_by_both_once_and_in_the_order_of_commits(

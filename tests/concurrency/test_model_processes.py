@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
@@ -14,31 +11,18 @@ import pytest
 
 from livingworld import World
 from tests.concurrency.model_staging import promoted
+from tests.concurrency.programs import PlayerProcess, running
 from tests.concurrency.turn_checks import until_found
-from tests.concurrency.turn_players import PlayerProcess
 
 PROGRAM: Final = Path(__file__).with_name("model_program.py")
 IT_LISTENS: Final = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
 PLENTY_SECONDS: Final = 60.0
 
 
-@asynccontextmanager
-async def server(url: str, world: World, *, poll: float = 0.1, listens: bool = True) -> AsyncIterator[PlayerProcess]:
-    arguments = [url, str(world.id), str(poll), "listens" if listens else "deaf"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(PROGRAM),
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    started = PlayerProcess(process)
-    try:
-        assert await started.hear() == "ready"
-        yield started
-    finally:
-        await started.kill()
+def server(
+    url: str, world: World, *, poll: float = 0.1, listens: bool = True
+) -> AbstractAsyncContextManager[PlayerProcess]:
+    return running(PROGRAM, url, world.id, poll, "listens" if listens else "deaf")
 
 
 @pytest.mark.parametrize("listens", [True, False], ids=["told", "polling"])

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -17,9 +13,9 @@ import pytest_asyncio
 from livingworld import World
 from livingworld.errors import StillRunning
 from livingworld.testing.staged_races import holding
+from tests.concurrency.programs import PlayerProcess, running
 from tests.concurrency.test_script_races import THE_SCRIPT, VERSIONS
 from tests.concurrency.turn_checks import rows, until_found
-from tests.concurrency.turn_players import PlayerProcess
 
 PROGRAM: Final = Path(__file__).with_name("script_program.py")
 IT_LISTENS: Final = "SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
@@ -33,25 +29,10 @@ async def narrator(world: World) -> World:
     return world
 
 
-@asynccontextmanager
-async def user(
+def user(
     url: str, world: World, *, lease: float = 30, poll: float = 0.1, deaf: bool = False
-) -> AsyncIterator[PlayerProcess]:
-    arguments = [url, str(world.id), str(lease), str(poll), "deaf" if deaf else "hearing"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(PROGRAM),
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    started = PlayerProcess(process)
-    try:
-        assert await started.hear() == "ready"
-        yield started
-    finally:
-        await started.kill()
+) -> AbstractAsyncContextManager[PlayerProcess]:
+    return running(PROGRAM, url, world.id, lease, poll, "deaf" if deaf else "hearing")
 
 
 async def test_a_publication_is_in_service_in_another_process_within_a_second_without_polling(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +12,9 @@ import pytest_asyncio
 
 from livingworld import Session, World
 from livingworld.testing.staged_races import holding
+from tests.concurrency.programs import PlayerProcess, running
 from tests.concurrency.session_staging import THE_SESSION
 from tests.concurrency.turn_checks import until_found
-from tests.concurrency.turn_players import PlayerProcess
 
 PROGRAM: Final = Path(__file__).with_name("task_program.py")
 IS_DEAD: Final = "SELECT FROM livingworld.tasks WHERE heartbeat_at + dead_after < clock_timestamp()"
@@ -30,25 +27,10 @@ async def session(world: World) -> Session:
     return await world.sessions.open()
 
 
-@asynccontextmanager
-async def owner(
+def owner(
     url: str, world: World, session: Session, *, dead_after: float = 30, poll: float = 0.1
-) -> AsyncIterator[PlayerProcess]:
-    arguments = [url, str(world.id), str(session.id), str(dead_after), str(poll)]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(PROGRAM),
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    started = PlayerProcess(process)
-    try:
-        assert await started.hear() == "ready"
-        yield started
-    finally:
-        await started.kill()
+) -> AbstractAsyncContextManager[PlayerProcess]:
+    return running(PROGRAM, url, world.id, session.id, dead_after, poll)
 
 
 async def test_of_two_starts_in_each_of_two_processes_one_runs(

@@ -1,76 +1,19 @@
-"""Players in processes of their own, and how a test talks with them."""
+"""Players in processes of their own."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
 from livingworld import Story, World
+from tests.concurrency.programs import PlayerProcess, running
 
 _PROGRAM: Final = Path(__file__).with_name("turn_program.py")
-_PATIENCE_SECONDS: Final = 20
 
 
-class PlayerProcess:
-    """One run of turn_program.py."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def hear(self) -> str:
-        """Return the line that it prints next."""
-        assert self._process.stdout
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            return (await self._process.stdout.readline()).decode().strip()
-
-    def say(self, line: str) -> None:
-        """Tell it to do something, without waiting for it."""
-        assert self._process.stdin
-        self._process.stdin.write(f"{line}\n".encode())
-
-    async def do(self, line: str) -> str:
-        """Tell it to do something and return what it answers."""
-        self.say(line)
-        return await self.hear()
-
-    def pause(self) -> None:
-        """Stop it where it is."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        self._process.send_signal(signal.SIGCONT)
-
-    async def kill(self) -> None:
-        """End it with SIGKILL."""
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
-
-
-@asynccontextmanager
-async def player(
+def player(
     url: str, world: World, story: Story, *, lease: float = 30, clock_offset: float = 0
-) -> AsyncIterator[PlayerProcess]:
+) -> AbstractAsyncContextManager[PlayerProcess]:
     """Start a player, and end it with the block, whatever it does."""
-    arguments = [url, str(world.id), str(story.id), str(lease), str(clock_offset)]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(_PROGRAM),
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    started = PlayerProcess(process)
-    try:
-        assert await started.hear() == "ready"
-        yield started
-    finally:
-        await started.kill()
+    return running(_PROGRAM, url, world.id, story.id, lease, clock_offset)
