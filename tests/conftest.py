@@ -1,1 +1,7 @@
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = ["livingworld.testing.fixtures"]
+
+# A machine that has other things to do is no failure.
+settings.register_profile("livingworld", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("livingworld")

@@ -43,18 +43,17 @@ def emit(event: Event, **fields: object) -> None:
         _standard_logger.log(event.level, "%s %s", event.name, said)
 
 
-def emit_failure(event: Event, error: BaseException) -> None:
-    """Log the event of a failed unit with the error's class and the frames it came through.
+def failure_fields(error: BaseException) -> dict[str, object]:
+    """Return the error's class and the frames it came through.
 
     The message is left out unless it is ours: another exception's text may quote a story.
     """
-    emit(
-        event,
-        error=type(error).__name__,
-        sqlstate=getattr(error, "sqlstate", None),
-        constraint=getattr(error, "constraint", None),
-        frames="".join(traceback.format_tb(error.__traceback__)),
-    )
+    return {
+        "error": type(error).__name__,
+        "sqlstate": getattr(error, "sqlstate", None),
+        "constraint": getattr(error, "constraint", None),
+        "frames": "".join(traceback.format_tb(error.__traceback__)),
+    }
 
 
 def _readable(fields: dict[str, object]) -> dict[str, Any]:

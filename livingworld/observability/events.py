@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from livingworld.observability import event_log
-from livingworld.observability.event_log import Event, emit
+from livingworld.observability.event_log import Event, emit, failure_fields
 from livingworld.observability.event_log import declare as _event
 
 __all__ = ["ALL", "Event", "emit", "emit_failure"]
@@ -271,4 +270,4 @@ ALL: Final = tuple(value for value in list(vars().values()) if isinstance(value,
 
 def emit_failure(error: BaseException) -> None:
     """Log FAILED with the error's class and the frames it came through."""
-    event_log.emit_failure(FAILED, error)
+    emit(FAILED, **failure_fields(error))

@@ -8,7 +8,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from livingworld import LivingWorld, Settings, World
+from sqlalchemy import text
+
+from livingworld import LivingWorld, Settings, TransactionScope, World
 from livingworld.testing.staged_races import connected, holding
 
 T = TypeVar("T")
@@ -68,6 +70,12 @@ async def same_world(url: str, world_id: UUID, *, pools: int, **settings: object
 def kinds(results: Iterable[object]) -> list[str]:
     """Return the class names of results, sorted: who won and what the others were told."""
     return sorted(type(result).__name__ for result in results)
+
+
+async def backend_of(tx: TransactionScope) -> int:
+    """Return the PostgreSQL process that a transaction runs in."""
+    pid: int = await tx._transaction.scalar(text("SELECT pg_backend_pid()"))
+    return pid
 
 
 async def deadlocks(url: str) -> int:

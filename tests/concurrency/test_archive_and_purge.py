@@ -10,7 +10,7 @@ import pytest
 from livingworld import LivingWorld, NewScene, Story, World
 from livingworld.errors import Archived, StoryNotFound, WorldNotFound
 from livingworld.testing.staged_races import connected, until_blocked
-from tests.concurrency.staging import THE_STORY, deadlocks, kinds, race, same_world
+from tests.concurrency.staging import THE_STORY, backend_of, deadlocks, kinds, race, same_world
 from tests.concurrency.story_checks import broken_promises
 
 TABLES = (
@@ -126,9 +126,7 @@ async def test_a_world_is_purged_behind_a_transaction_that_wrote_a_scene_and_mak
     """The writer has the story and comes to need the world's row; the purge comes from the other side."""
     async with connected(database_url) as observer, world.transaction() as tx:
         await tx.stories.append_scene(story.id, NewScene("first"))
-        writer = await observer.fetchval(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
-        )
+        writer = await backend_of(tx)
         purge = asyncio.create_task(livingworld.worlds.purge(world.id))
         await until_blocked(observer, by=writer)
         await tx.characters.get_or_create("Mara")

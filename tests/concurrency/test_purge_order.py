@@ -8,19 +8,15 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Final, TypeAlias
 
 import pytest
-from sqlalchemy import text
 
 from livingworld import Cycle, LivingWorld, NewLoreEntry, TransactionScope, World
 from livingworld.errors import Fenced, VersionConflict, WorldNotFound
 from livingworld.testing.staged_races import connected, until_blocked
-from tests.concurrency.staging import deadlocks
+from tests.concurrency.staging import backend_of, deadlocks
 from tests.concurrency.turn_checks import rows
 
 Having: TypeAlias = Callable[[World], AbstractAsyncContextManager[TransactionScope]]
 
-IDLE: Final = """
-    SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'
-"""
 LEFT: Final = """
     SELECT name FROM livingworld.leases UNION ALL SELECT name FROM livingworld.cycles
     UNION ALL SELECT title FROM livingworld.lore_entries UNION ALL SELECT embedder FROM livingworld.memory_embedders
@@ -90,7 +86,7 @@ async def test_a_purge_waits_for_who_has_a_row_while_the_worlds_row_is_free_to_t
 ) -> None:
     async with connected(database_url) as observer:
         async with having(world) as tx:
-            writer = await observer.fetchval(IDLE)
+            writer = await backend_of(tx)
             purge = asyncio.create_task(livingworld.worlds.purge(world.id))
             await until_blocked(observer, by=writer)
             await tx.lore.add(NewLoreEntry("It is under water."))
@@ -106,13 +102,13 @@ async def test_a_lease_that_came_while_a_purge_waited_is_waited_for_too(
     database_url: str, livingworld: LivingWorld, world: World
 ) -> None:
     async with connected(database_url) as observer, AsyncExitStack() as stack:
-        async with having_a_lore_entry(world):
+        async with having_a_lore_entry(world) as former:
             purge = asyncio.create_task(livingworld.worlds.purge(world.id))
-            await until_blocked(observer, by=await observer.fetchval(IDLE))
+            await until_blocked(observer, by=await backend_of(former))
             lease = await stack.enter_async_context(world.leases.hold("new"))
             tx = await stack.enter_async_context(world.transaction())
             await tx.prove(lease)
-            writer = await tx._transaction.scalar(text("SELECT pg_backend_pid()"))
+            writer = await backend_of(tx)
         await until_blocked(observer, by=writer)
         await tx.lore.add(NewLoreEntry("It is under water."))
     await purge

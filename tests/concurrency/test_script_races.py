@@ -14,7 +14,7 @@ import pytest_asyncio
 from livingworld import LivingWorld, NewLoreEntry, World
 from livingworld.errors import ScriptActive, ScriptInvalid, ScriptNotFound, ScriptRetired, StillRunning, VersionConflict
 from livingworld.testing.staged_races import connected, holding, until_blocked
-from tests.concurrency.staging import deadlocks, kinds, race, same_world, stop
+from tests.concurrency.staging import backend_of, deadlocks, kinds, race, same_world, stop
 from tests.concurrency.turn_checks import rows
 
 THE_SCRIPT: Final = "SELECT FROM livingworld.scripts WHERE world_id = $1 AND name = 'narrator' FOR UPDATE"
@@ -232,9 +232,7 @@ async def test_a_world_is_purged_behind_a_transaction_that_published_and_comes_t
 ) -> None:
     async with connected(database_url) as observer, narrator.transaction() as tx:
         await tx.scripts.publish(narrator.scripts.check("narrator", "v3"))
-        writer = await observer.fetchval(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
-        )
+        writer = await backend_of(tx)
         purge = asyncio.create_task(livingworld.worlds.purge(narrator.id))
         await until_blocked(observer, by=writer)
         await tx.lore.add(NewLoreEntry("The lamp.", ["lamp"]))

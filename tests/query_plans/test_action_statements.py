@@ -47,8 +47,8 @@ async def test_a_call_is_one_statement_and_no_transaction_around_it(database_url
     untold: list[str] = []
     async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
-        notifications: Any = livingworld.worlds._process.notifications
-        notifications.tell = untold.append  # they are sent later, by another connection
+        database: Any = livingworld.worlds._process.database
+        database.notify = untold.append  # they are sent later, by another connection
         await world.actions.enqueue_many([NewAction("a", "walk"), NewAction("b", "walk")])
         await claim_and_complete(world)
         proxy.statements.clear()
