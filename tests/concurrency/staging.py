@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -76,6 +77,14 @@ async def backend_of(tx: TransactionScope) -> int:
     """Return the PostgreSQL process that a transaction runs in."""
     pid: int = await tx._transaction.scalar(text("SELECT pg_backend_pid()"))
     return pid
+
+
+async def until_past(world: World, moment: datetime) -> None:
+    """Wait until a moment is over by the database's clock."""
+    is_past = text("SELECT clock_timestamp() > :moment").bindparams(moment=moment)
+    async with world.transaction() as tx, asyncio.timeout(_PATIENCE_SECONDS):
+        while not await tx._transaction.scalar(is_past):  # noqa: ASYNC110 - only the database knows
+            await asyncio.sleep(0.01)
 
 
 async def deadlocks(url: str) -> int:

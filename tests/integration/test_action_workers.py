@@ -6,13 +6,13 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
 
 from livingworld import Action, LaneSize, LivingWorld, NewAction, RunningAction, Settings, TransactionScope, World
 from livingworld.errors import ActionExpired, ActionSuperseded
+from tests.concurrency.staging import until_past
 
 HOUR = timedelta(hours=1)
-BRIEF = timedelta(milliseconds=600)
+BRIEF = timedelta(seconds=1.5)
 
 
 async def test_what_a_handler_returns_is_the_result(world: World) -> None:
@@ -47,7 +47,7 @@ async def test_an_effect_past_the_deadline_is_rolled_back_and_the_action_expires
         async def effect(tx: TransactionScope) -> None:
             await tx.characters.get_or_create("Mara")
             assert running.action.deadline is not None
-            await until(tx, running.action.deadline.isoformat())
+            await until_past(world, running.action.deadline)
 
         await running.complete(effect)
 
@@ -236,19 +236,12 @@ async def test_whoever_lost_an_action_writes_nothing_with_it(world: World) -> No
     assert await world.characters.find("Mara") is None
 
 
-async def until(tx: TransactionScope, moment: str) -> None:
-    """Wait in a transaction until a moment is over by the database's clock."""
-    while not await tx._transaction.scalar(text(f"SELECT clock_timestamp() > '{moment}'")):  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-
-
 async def past_the_claim(world: World, running: RunningAction) -> None:
     """Wait until the first claim would have ended, by the database's clock."""
     assert running.action.claimed_until is not None
     while (await world.actions.get(running.action.id)).claimed_until == running.action.claimed_until:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
-    async with world.transaction() as tx:
-        await until(tx, running.action.claimed_until.isoformat())
+    await until_past(world, running.action.claimed_until)
 
 
 async def until_empty(world: World) -> None:
