@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # More arguments for the command that a target runs: make test ARGS='-k races'
 ARGS ?=
+# How many tests run at once; 0: one after the other, in this process.
+WORKERS ?= 2
 
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin/python -m
@@ -18,7 +20,7 @@ demo: $(READY) ## Watch many players write one world at once, into an embedded P
 	$(VENV)/bin/livingworld demo $(ARGS)
 
 test: $(READY) ## Run the tests, on an embedded PostgreSQL or the one that LIVINGWORLD_PG_BIN names
-	$(RUN) pytest $(ARGS)
+	$(RUN) pytest -n $(WORKERS) $(ARGS)
 
 check: check-format check-lint check-types check-imports check-docker check-migrations ## Check format, lint, types, imports, docker files and migrations
 
