@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, func, insert, select, update
 
 from livingworld.actions.conflict_policy import ConflictPolicy, Verdict
-from livingworld.actions.locking import enter_lanes, lock_lane
+from livingworld.actions.locking import enter_lanes, lock_lane, refuse_vanished
 from livingworld.actions.records import Action, Decision, make_action
 from livingworld.actions.tables import actions
 from livingworld.actions.telling import action_topic, actions_topic
@@ -37,12 +37,18 @@ class _Present:
 
 
 async def enqueue(tx: Transaction, world_id: UUID, rows: Sequence[dict[str, Any]]) -> list[Action | QueueFull]:
-    """Put commands behind what waits in their lanes; return each as it is stored, or why it is not. One statement."""
+    """Put commands behind what waits in their lanes; return each as it is stored, or why it is not.
+
+    One statement, and a second where one is not stored.
+    """
     await enter_lanes(tx, world_id, {row["lane"] for row in rows})
     stored = await tx.execute_text(_ENQUEUE, (world_id, canonical_json(rows)))
     tx.notify_later(actions_topic(world_id))
     found = {UUID(int=row.action_id.int): row for row in stored}
-    return [_result(found[UUID(row["action_id"])], row["lane"]) for row in rows]
+    results = [_result(found[UUID(row["action_id"])], row["lane"]) for row in rows]
+    if full := next((row["lane"] for row in rows if found[UUID(row["action_id"])].lane is None), None):
+        await refuse_vanished(tx, world_id, full)
+    return results
 
 
 async def enqueue_decided(tx: Transaction, world_id: UUID, row: dict[str, Any], policy: ConflictPolicy) -> Action:

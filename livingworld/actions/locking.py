@@ -13,15 +13,25 @@ from livingworld.actions.records import Action, make_action
 from livingworld.actions.tables import actions, lanes
 from livingworld.database.locks import LockKind, lock_row, row_order_key
 from livingworld.database.transaction import Transaction
-from livingworld.errors import ActionNotFound
+from livingworld.errors import ActionNotFound, WorldNotFound
 
 
 async def lock_lane(tx: Transaction, world_id: UUID, lane: str) -> Row[Any]:
-    """Lock a lane until the transaction ends and return it; it is made when nothing was ever given to it."""
+    """Lock a lane until the transaction ends and return it; it is made when nothing was ever given to it.
+
+    Raises WorldNotFound.
+    """
     await tx.execute(insert(lanes).values(world_id=world_id, lane=lane).on_conflict_do_nothing())
     row = await lock_row(tx, LockKind.LANE, lanes, lane_key(world_id, lane))
-    assert row is not None  # noqa: S101 - lanes are never removed but with their world
+    if row is None:  # lanes are only removed with their world
+        raise WorldNotFound(world_id=world_id)
     return row
+
+
+async def refuse_vanished(tx: Transaction, world_id: UUID, lane: str) -> None:
+    """Raise WorldNotFound if a lane is gone with its world: whoever waited for that sees it as full."""
+    if await tx.scalar(select(lanes.c.lane).where(lanes.c.world_id == world_id, lanes.c.lane == lane)) is None:
+        raise WorldNotFound(world_id=world_id)
 
 
 async def enter_lanes(tx: Transaction, world_id: UUID, names: Iterable[str]) -> None:

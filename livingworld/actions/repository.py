@@ -71,7 +71,7 @@ class ActionRepository(ActionClaims):
         """Give commands to their lanes, each after those before it, and return what became of each, in their order.
 
         One whose lane is full comes back as QueueFull and leaves the others alone. One that cannot be stored raises
-        InvalidInput with its place, and nothing is stored. One round trip for `conflict="queue"`.
+        InvalidInput with its place, and nothing is stored. One round trip for `conflict="queue"` unless a lane is full.
         """
         return await self._store(check_actions(given), conflict)
 

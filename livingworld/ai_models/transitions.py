@@ -47,7 +47,10 @@ async def register(tx: Transaction, world_id: UUID, model_id: UUID, values: Mapp
 
 async def promote(tx: Transaction, world_id: UUID, model_id: UUID, expected: int | None) -> Row[Any]:
     """Make a model that is staged the active one of its role, and retire the former; one that is active stays so."""
-    role = await _lock(tx, world_id, (await find_model(tx, world_id, model_id)).role)
+    role_name = (await find_model(tx, world_id, model_id)).role
+    role = await _lock(tx, world_id, role_name)
+    if role is None:
+        raise ModelNotFound(model_id=model_id)
     model = await find_model(tx, world_id, model_id)
     if model.state == "active":
         return model
@@ -67,6 +70,8 @@ async def promote(tx: Transaction, world_id: UUID, model_id: UUID, expected: int
 async def roll_back(tx: Transaction, world_id: UUID, role_name: str, expected: int | None) -> Row[Any]:
     """Make the model active again that the active one replaced, and retire that; raises NothingToRollBack."""
     role = await _lock(tx, world_id, role_name)
+    if role is None:
+        raise NothingToRollBack(activations=0)
     _check_activations(role, expected)
     given_up = (await tx.execute(select(ai_models).where(*_active(world_id, role_name)))).one_or_none()
     if given_up is None or given_up.replaced_model_id is None:
@@ -79,11 +84,8 @@ async def roll_back(tx: Transaction, world_id: UUID, role_name: str, expected: i
     return former
 
 
-async def _lock(tx: Transaction, world_id: UUID, role_name: str) -> Row[Any]:
-    row = await lock_row(tx, LockKind.MODEL, ai_model_roles, {"world_id": world_id, "role": role_name})
-    if row is None:
-        raise NothingToRollBack(activations=0)
-    return row
+async def _lock(tx: Transaction, world_id: UUID, role_name: str) -> Row[Any] | None:
+    return await lock_row(tx, LockKind.MODEL, ai_model_roles, {"world_id": world_id, "role": role_name})
 
 
 def _check_activations(role: Row[Any], expected: int | None) -> None:

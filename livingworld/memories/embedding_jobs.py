@@ -17,6 +17,7 @@ from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from livingworld.database.transaction import Transaction
+from livingworld.errors import WorldNotFound
 from livingworld.memories.tables import memory_embedders, memory_embedding_jobs
 
 _MISSING: Final = """
@@ -77,10 +78,15 @@ class EmbeddingJob:
 
 
 async def begin(tx: Transaction, world_id: UUID, embedder: str, dimensions: int) -> None:
-    """Make an embedder the world's, at once when it is the first, else when every memory has a vector of it."""
+    """Make an embedder the world's, at once when it is the first, else when every memory has a vector of it.
+
+    Raises WorldNotFound.
+    """
     await tx.execute(insert(memory_embedders).values(world_id=world_id).on_conflict_do_nothing())
     own = memory_embedders.c.world_id == world_id
-    row = (await tx.execute(select(memory_embedders).where(own).with_for_update(key_share=True))).one()
+    row = (await tx.execute(select(memory_embedders).where(own).with_for_update(key_share=True))).one_or_none()
+    if row is None:  # it was there when the insert looked, and is only removed with its world
+        raise WorldNotFound(world_id=world_id)
     values: dict[str, object] = {"next_embedder": None, "next_dimensions": None}
     if row.embedder is None:
         values |= {"embedder": embedder, "dimensions": dimensions}

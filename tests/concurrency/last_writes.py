@@ -1,0 +1,194 @@
+"""A world with something of every part in it, and a write to each: what a purge of the world has to deal with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, TypeAlias
+
+from livingworld import (
+    Action,
+    AIModel,
+    Character,
+    LivingWorld,
+    LoreEntry,
+    Memory,
+    NewAction,
+    NewLoreEntry,
+    NewMemory,
+    NewSample,
+    NewScene,
+    NewState,
+    Session,
+    Story,
+    Task,
+    World,
+)
+
+
+@dataclass
+class Furnished:
+    """A world, and one thing of each part."""
+
+    livingworld: LivingWorld
+    world: World
+    story: Story
+    mara: Character
+    tom: Character
+    memory: Memory
+    entry: LoreEntry
+    session: Session
+    task: Task
+    waiting: Action
+    claimed: Action
+    staged: AIModel
+
+
+async def furnish(livingworld: LivingWorld) -> Furnished:
+    """Make a world with something in every table that a write can be about."""
+    world = await livingworld.worlds.create("Doomed")
+    story = await world.stories.create("The end")
+    await world.stories.append_scene(story.id, NewScene("One.", ["On"], cast=["Mara", "Tom"]))
+    await world.stories.append_scene(story.id, NewScene("Two.", chosen_choice=1))
+    await world.branches.fork(story.id, "aside", at=1)
+    (mara, _), (tom, _) = await world.characters.get_or_create_many(["Mara", "Tom"])
+    await world.facts.set(story.id, "Mara", "mood", "calm")
+    ((memory, _),) = await world.memories.add(story.id, [NewMemory("It rained.", mara.id)])
+    await world.documents.compare_and_set("flags", {"on": 1}, expected_version=0)
+    entry = await world.lore.add(NewLoreEntry("It turns."))
+    session = await world.sessions.open(context={"at": "home"})
+    await world.interactions.add(session.id, "Hello")
+    task = await world.tasks.create_unless_running(session.id, "tell")
+    for body in ("Hello", "Good day"):
+        await world.scripts.publish("greeting", body, kind="plain")
+    waiting, claimed = await _actions(world)
+    staged = await _models(world)
+    return Furnished(livingworld, world, story, mara, tom, memory, entry, session, task, waiting, claimed, staged)
+
+
+async def _actions(world: World) -> tuple[Action, Action]:
+    """Return an action that waits and one that runs."""
+    await world.actions.enqueue("claimed", "walk")
+    (claimed,) = await world.actions.claim(ttl=timedelta(minutes=5))
+    return await world.actions.enqueue("waiting", "walk"), claimed
+
+
+async def _models(world: World) -> AIModel:
+    """Let two models have been in service, and return a third one that could be."""
+    models = [await world.ai_models.register("narrator", provider="local", name=name) for name in "abc"]
+    for model in models:
+        await world.ai_models.mark_validated(model.id)
+    for model in models[:2]:
+        await world.ai_models.promote(model.id)
+    return models[2]
+
+
+async def take_a_turn(there: Furnished) -> object:
+    async with there.world.turns.take(there.story.id, request_key="last") as turn:
+        return await turn.commit(NewScene("Three.", cast=["Ada"]), NewState(facts={("Mara", "mood"): "glad"}))
+
+
+async def hold_a_lease(there: Furnished) -> None:
+    async with there.world.leases.hold("tide"):
+        pass
+
+
+async def run_a_cycle(there: Furnished) -> None:
+    async def phase(_: object) -> None: ...
+
+    await there.world.cycles.run("tide", {"plan": phase})
+
+
+async def run_a_script(there: Furnished) -> None:
+    async with there.world.scripts.use("greeting"):
+        pass
+
+
+Write: TypeAlias = Callable[[Furnished], Awaitable[object]]
+
+#: By the name that a failure tells.
+WRITES: Final[dict[str, Write]] = {
+    "worlds.update": lambda at: at.livingworld.worlds.update(at.world.id, expected_version=1, name="Saved"),
+    "worlds.archive": lambda at: at.livingworld.worlds.archive(at.world.id),
+    "worlds.purge": lambda at: at.livingworld.worlds.purge(at.world.id),
+    "stories.create": lambda at: at.world.stories.create("Too late"),
+    "stories.update": lambda at: at.world.stories.update(at.story.id, expected_version=1, title="x"),
+    "stories.archive": lambda at: at.world.stories.archive(at.story.id),
+    "stories.purge": lambda at: at.world.stories.purge(at.story.id),
+    "stories.append_scene": lambda at: at.world.stories.append_scene(at.story.id, NewScene("Three.", cast=["Ada"])),
+    "stories.append_scene, key": lambda at: at.world.stories.append_scene(at.story.id, NewScene("3"), request_key="k"),
+    "stories.edit_scene": lambda at: at.world.stories.edit_scene(at.story.id, 1, expected_version=1, content="x"),
+    "branches.fork": lambda at: at.world.branches.fork(at.story.id, "new", at=1),
+    "branches.undo": lambda at: at.world.branches.undo(at.story.id),
+    "branches.switch": lambda at: at.world.branches.switch(at.story.id, 2),
+    "branches.rename": lambda at: at.world.branches.rename(at.story.id, 2, "new"),
+    "branches.delete": lambda at: at.world.branches.delete(at.story.id, 2),
+    "turns.take": take_a_turn,
+    "characters.get_or_create": lambda at: at.world.characters.get_or_create("Ada"),
+    "characters.update": lambda at: at.world.characters.update(at.mara.id, expected_version=1, name="Maria"),
+    "characters.add_alias": lambda at: at.world.characters.add_alias(at.mara.id, "The lamplighter"),
+    "facts.set": lambda at: at.world.facts.set(at.story.id, "Mara", "mood", "glad"),
+    "facts.retract": lambda at: at.world.facts.retract(at.story.id, "Mara", "mood"),
+    "relationships.adjust": lambda at: at.world.relationships.adjust(at.story.id, at.mara.id, at.tom.id, trust=0.1),
+    "memories.add": lambda at: at.world.memories.add(at.story.id, [NewMemory("It snowed.", at.mara.id)]),
+    "memories.consolidate": lambda at: at.world.memories.consolidate(
+        at.story.id, [at.memory.id], NewMemory("Weather.", at.mara.id)
+    ),
+    "memories.forget": lambda at: at.world.memories.forget([at.memory.id]),
+    "memories.use_embedder": lambda at: at.world.memories.use_embedder("hash", 8),
+    "documents.compare_and_set": lambda at: at.world.documents.compare_and_set("flags", 2, expected_version=1),
+    "documents.compare_and_set, new": lambda at: at.world.documents.compare_and_set("new", 2, expected_version=0),
+    "documents.update": lambda at: at.world.documents.update("flags", lambda _: {"on": 0}),
+    "documents.increment": lambda at: at.world.documents.increment("flags", field="on"),
+    "documents.increment, new": lambda at: at.world.documents.increment("counter"),
+    "documents.set_if": lambda at: at.world.documents.set_if("flags", {"on": 3}, expected={"on": 1}),
+    "lore.add": lambda at: at.world.lore.add(NewLoreEntry("Too late.")),
+    "lore.update": lambda at: at.world.lore.update(at.entry.id, expected_version=1, content="x"),
+    "lore.remove": lambda at: at.world.lore.remove(at.entry.id, expected_version=1),
+    "sessions.open": lambda at: at.world.sessions.open(),
+    "sessions.heartbeat": lambda at: at.world.sessions.heartbeat(at.session.id),
+    "sessions.set_context": lambda at: at.world.sessions.set_context(at.session.id, {}, expected_version=1),
+    "sessions.merge_context": lambda at: at.world.sessions.merge_context(at.session.id, {"at": "sea"}),
+    "sessions.clear": lambda at: at.world.sessions.clear(at.session.id),
+    "sessions.close": lambda at: at.world.sessions.close(at.session.id),
+    "sessions.expire": lambda at: at.world.sessions.expire(timedelta(0)),
+    "interactions.add": lambda at: at.world.interactions.add(at.session.id, "Hello?"),
+    "interactions.update": lambda at: at.world.interactions.update(at.session.id, 1, expected_version=1, response="x"),
+    "interactions.clear": lambda at: at.world.interactions.clear(at.session.id),
+    "tasks.create_unless_running": lambda at: at.world.tasks.create_unless_running(at.session.id, "draw"),
+    "tasks.cancel": lambda at: at.world.tasks.cancel(at.task.id),
+    "tasks.heartbeat": lambda at: at.world.tasks.heartbeat(at.task),
+    "tasks.finish": lambda at: at.world.tasks.finish(at.task),
+    "tasks.take_over": lambda at: at.world.tasks.take_over(at.task.id),
+    "tasks.fail_dead": lambda at: at.world.tasks.fail_dead(),
+    "actions.enqueue": lambda at: at.world.actions.enqueue("waiting", "walk"),
+    "actions.enqueue, new lane": lambda at: at.world.actions.enqueue("new", "walk"),
+    "actions.enqueue, policy": lambda at: at.world.actions.enqueue("waiting", "walk", conflict="replace"),
+    "actions.enqueue, policy, new lane": lambda at: at.world.actions.enqueue("new", "walk", conflict="replace"),
+    "actions.enqueue_many": lambda at: at.world.actions.enqueue_many([NewAction("a", "x"), NewAction("waiting", "x")]),
+    "actions.claim": lambda at: at.world.actions.claim(),
+    "actions.complete": lambda at: at.world.actions.complete(at.claimed),
+    "actions.fail": lambda at: at.world.actions.fail(at.claimed, "no"),
+    "actions.release": lambda at: at.world.actions.release(at.claimed),
+    "actions.extend": lambda at: at.world.actions.extend(at.claimed),
+    "actions.cancel": lambda at: at.world.actions.cancel(at.waiting.id),
+    "actions.limit_lane": lambda at: at.world.actions.limit_lane("waiting", 3),
+    "actions.forget": lambda at: at.world.actions.forget("waiting", ended_for=timedelta(0)),
+    "scripts.publish": lambda at: at.world.scripts.publish("greeting", "Good evening", kind="plain"),
+    "scripts.publish, new": lambda at: at.world.scripts.publish("farewell", "Bye", kind="plain"),
+    "scripts.activate": lambda at: at.world.scripts.activate("greeting", 1),
+    "scripts.rollback": lambda at: at.world.scripts.rollback("greeting"),
+    "scripts.retire": lambda at: at.world.scripts.retire("greeting", 1),
+    "scripts.use": run_a_script,
+    "ai_models.register": lambda at: at.world.ai_models.register("narrator", provider="local", name="late"),
+    "ai_models.register, new role": lambda at: at.world.ai_models.register("judge", provider="local", name="late"),
+    "ai_models.promote": lambda at: at.world.ai_models.promote(at.staged.id),
+    "ai_models.rollback": lambda at: at.world.ai_models.rollback("narrator"),
+    "ai_models.samples.add_many": lambda at: at.world.ai_models.samples.add_many(
+        [NewSample(role="narrator", input="in", output="out")]
+    ),
+    "leases.hold": hold_a_lease,
+    "cycles.run": run_a_cycle,
+    "cycles.request_stop": lambda at: at.world.cycles.request_stop("tide"),
+}
