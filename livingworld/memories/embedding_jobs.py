@@ -46,11 +46,18 @@ _CLAIM: Final = """
     WHERE j.world_id = $1 AND j.embedder = $2 AND j.memory_id = free.memory_id
     RETURNING j.memory_id, j.attempts, memory.content
 """
-_FINISH: Final = """
-    WITH done AS (
-        DELETE FROM livingworld.memory_embedding_jobs AS j
-        USING unnest($3::uuid[], $4::integer[]) AS given (memory_id, attempts)
-        WHERE j.world_id = $1 AND j.embedder = $2 AND j.memory_id = given.memory_id AND j.attempts = given.attempts
+# What somebody is removing is left to him: he waits for none of our rows, and we for none of his.
+_KEPT: Final = """
+    WITH kept AS MATERIALIZED (
+        SELECT m.memory_id, given.attempts FROM unnest($3::uuid[], $4::integer[]) AS given (memory_id, attempts)
+        JOIN livingworld.memories AS m ON m.world_id = $1 AND m.memory_id = given.memory_id
+        FOR KEY SHARE OF m SKIP LOCKED
+    )
+"""
+_FINISH: Final = f"""
+    {_KEPT}, done AS (
+        DELETE FROM livingworld.memory_embedding_jobs AS j USING kept
+        WHERE j.world_id = $1 AND j.embedder = $2 AND j.memory_id = kept.memory_id AND j.attempts = kept.attempts
         RETURNING j.memory_id
     )
     INSERT INTO livingworld.memory_vectors (world_id, memory_id, embedder, vector)
@@ -58,13 +65,14 @@ _FINISH: Final = """
         SELECT number::real FROM json_array_elements_text($5::json -> done.memory_id::text) AS number
     ) FROM done
     ON CONFLICT ON CONSTRAINT pk_memory_vectors DO NOTHING
-"""
-_FAIL: Final = """
+"""  # noqa: S608 - our own words
+_FAIL: Final = f"""
+    {_KEPT}
     UPDATE livingworld.memory_embedding_jobs AS j
     SET error = left($5, 500), claimed_until = now() + $6::interval * least(j.attempts, 10)
-    FROM unnest($3::uuid[], $4::integer[]) AS given (memory_id, attempts)
-    WHERE j.world_id = $1 AND j.embedder = $2 AND j.memory_id = given.memory_id AND j.attempts = given.attempts
-"""
+    FROM kept
+    WHERE j.world_id = $1 AND j.embedder = $2 AND j.memory_id = kept.memory_id AND j.attempts = kept.attempts
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,16 @@ _BEGIN: Final = """
     ON CONFLICT ON CONSTRAINT pk_script_executions DO UPDATE SET expires_at = excluded.expires_at
     RETURNING true
 """
-# What has expired stays so: it may have been counted out.
+# What has expired stays so: it may have been counted out. What somebody has in hand is being removed.
 _RENEW: Final = """
+    WITH own AS MATERIALIZED (
+        SELECT o.name, o.version, o.execution_id FROM livingworld.script_executions AS o
+        WHERE o.world_id = $1 AND o.process_id = $2 AND o.expires_at > now()
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
     UPDATE livingworld.script_executions AS e SET expires_at = now() + $3::interval
-    FROM livingworld.script_versions AS v
-    WHERE e.world_id = $1 AND e.process_id = $2 AND e.expires_at > now()
-        AND v.world_id = $1 AND v.name = e.name AND v.version = e.version
+    FROM own JOIN livingworld.script_versions AS v ON v.world_id = $1 AND v.name = own.name AND v.version = own.version
+    WHERE e.world_id = $1 AND e.name = own.name AND e.version = own.version AND e.execution_id = own.execution_id
     RETURNING e.execution_id, v.state
 """
 _END: Final = """

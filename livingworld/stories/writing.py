@@ -13,6 +13,7 @@ from livingworld.database.idempotency import request_keys
 from livingworld.database.live_events import remove_streams
 from livingworld.database.live_kinds import LiveKind
 from livingworld.database.locks import LockKind, lock_row
+from livingworld.database.metadata import metadata
 from livingworld.database.revisions import keep_revision, revisions
 from livingworld.database.transaction import Transaction
 from livingworld.errors import Archived, SceneNotFound, StoryNotFound, VersionConflict
@@ -100,6 +101,9 @@ async def edit_scene(
 async def purge_story(tx: Transaction, world_id: UUID, story_id: UUID) -> None:
     """Remove a story and everything in it for ever; raises StoryNotFound."""
     await lock_story(tx, world_id, story_id)
+    # Who gives the world another embedder writes a row for each memory: after us, or before.
+    embedders = metadata.tables["livingworld.memory_embedders"]
+    await tx.execute(select(embedders.c.world_id).where(embedders.c.world_id == world_id).with_for_update(read=True))
     await tx.execute(delete(revisions).where(revisions.c.world_id == world_id, revisions.c.entity_id == story_id))
     await tx.execute(
         delete(request_keys).where(request_keys.c.world_id == world_id, request_keys.c.scope_id == story_id)
