@@ -192,3 +192,19 @@ WRITES: Final[dict[str, Write]] = {
     "cycles.run": run_a_cycle,
     "cycles.request_stop": lambda at: at.world.cycles.request_stop("tide"),
 }
+#: These are transactions of their own.
+ALONE: Final[frozenset[str]] = frozenset(
+    {
+        "worlds.update",
+        "worlds.archive",
+        "worlds.purge",
+        "turns.take",
+        "scripts.publish",
+        "scripts.publish, new",
+        "scripts.retire",
+        "scripts.use",
+        "leases.hold",
+        "cycles.run",
+        "cycles.request_stop",
+    }
+)

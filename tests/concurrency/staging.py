@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from livingworld import LivingWorld, Settings, TransactionScope, World
-from livingworld.testing.staged_races import connected, holding
+from livingworld.testing.staged_races import connected, holding, until_blocked
 
 T = TypeVar("T")
 
@@ -77,6 +77,14 @@ async def backend_of(tx: TransactionScope) -> int:
     """Return the PostgreSQL process that a transaction runs in."""
     pid: int = await tx._transaction.scalar(text("SELECT pg_backend_pid()"))
     return pid
+
+
+async def done_or_behind(task: asyncio.Task[Any], url: str, pid: int) -> None:
+    """Wait until a task is done, or a session waits for the one of this process."""
+    async with connected(url) as observer:
+        waiting = asyncio.create_task(until_blocked(observer, by=pid))
+        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+        await stop([waiting])
 
 
 async def until_past(world: World, moment: datetime) -> None:

@@ -12,8 +12,8 @@ import pytest
 from livingworld import LivingWorld, NewMemory, NewScene, Settings, Story, World
 from livingworld.errors import OutOfMemory
 from livingworld.testing.hashing_embedder import HashingEmbedder
-from livingworld.testing.staged_races import connected, holding, until_blocked
-from tests.concurrency.staging import deadlocks, stop
+from livingworld.testing.staged_races import connected, holding
+from tests.concurrency.staging import deadlocks, done_or_behind, stop
 from tests.concurrency.turn_checks import rows
 
 # Nobody may remove such a row, and everybody may update it or refer to it.
@@ -54,14 +54,6 @@ async def half_purged(url: str, purge: Coroutine[Any, Any, None], last: str) -> 
             await stop([purging])
             raise
     await purging
-
-
-async def done_or_behind(task: asyncio.Task[Any], url: str, pid: int) -> None:
-    """Wait until a task is done, or a session waits for the one of this process."""
-    async with connected(url) as observer:
-        waiting = asyncio.create_task(until_blocked(observer, by=pid))
-        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
-        await stop([waiting])
 
 
 async def until_renewed(url: str) -> None:

@@ -13,8 +13,8 @@ from livingworld import LivingWorld
 from livingworld.errors import Fenced, NotFound, NothingToRollBack, VersionConflict
 from livingworld.schema import metadata
 from livingworld.testing.staged_races import connected, holding, until_blocked
-from tests.concurrency.last_writes import WRITES, Write, furnish
-from tests.concurrency.staging import backend_of, deadlocks, stop
+from tests.concurrency.last_writes import ALONE, WRITES, Write, furnish
+from tests.concurrency.staging import backend_of, deadlocks, done_or_behind, stop
 
 #: Makes a purge wait, at one of its statements, for whoever holds the lock.
 GATE: Final = """
@@ -43,32 +43,16 @@ TOLD: Final[dict[str, type | UnionType]] = {
     "ai_models.rollback": NothingToRollBack,
     "cycles.request_stop": bool,
 }
-#: These are transactions of their own.
-WHOLE: Final = {
-    "worlds.update",
-    "worlds.archive",
-    "worlds.purge",
-    "turns.take",
-    "scripts.publish",
-    "scripts.publish, new",
-    "scripts.retire",
-    "scripts.use",
-    "leases.hold",
-    "cycles.run",
-    "cycles.request_stop",
-}
 
 
 async def end_of(write: Write, database_url: str, livingworld: LivingWorld) -> object:
     """Return what becomes of a write that begins while a purge waits at the gate: a result, or an error."""
     there = await furnish(livingworld)
-    async with connected(database_url) as observer, holding(database_url, THE_GATE) as gate:
+    async with holding(database_url, THE_GATE) as gate:
         purge = asyncio.create_task(livingworld.worlds.purge(there.world.id))
         (purging,) = await gate.until_blocked()
         writing = asyncio.ensure_future(write(there))
-        waiting = asyncio.create_task(until_blocked(observer, by=purging))
-        await asyncio.wait([writing, waiting], return_when=asyncio.FIRST_COMPLETED)
-        await stop([waiting])
+        await done_or_behind(writing, database_url, purging)
     await purge
     (result,) = await asyncio.gather(writing, return_exceptions=True)
     return result
@@ -126,7 +110,7 @@ async def test_a_purge_behind_every_write_removes_it(
     database_url: str, livingworld: LivingWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name, write in WRITES.items():
-        if name not in WHOLE:
+        if name not in ALONE:
             await write_before_a_purge(write, database_url, livingworld, caplog)
 
     assert await tables_in_use(database_url) == []
