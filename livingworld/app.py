@@ -20,7 +20,7 @@ from livingworld.database.transaction import Transaction
 from livingworld.embeddings.embedder import Embedder
 from livingworld.embeddings.pipeline import EmbeddingPipeline
 from livingworld.errors import InvalidType
-from livingworld.inputs import check_json, check_json_object, check_text, check_uuid
+from livingworld.inputs import check_function, check_json, check_json_object, check_text, check_uuid
 from livingworld.observability import events
 from livingworld.process import Process, WorldWriters
 from livingworld.sessions.sweeping import SweptSessions
@@ -121,6 +121,7 @@ class World(WorldRepositories):
         With a `request_key` it takes effect once: a repetition with equal `arguments` returns the stored result, which
         must be JSON, and other arguments are RequestKeyReused. Without one a lost COMMIT is CommitUnknown.
         """
+        check_function("work", work)
         if request_key is None:
             return await self._database.run(lambda tx: work(TransactionScope(tx, self.id)))
         key = check_text("request_key", request_key, empty=False)

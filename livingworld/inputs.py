@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -106,6 +106,26 @@ def check_sequence(field: str, value: object, *, limit: int) -> Sequence[Any]:
     if len(value) > limit:
         raise InvalidNumber(field, f"has {len(value)} items; the limit is {limit}")
     return value
+
+
+def check_iterable(field: str, value: object, *, limit: int) -> list[Any]:
+    """Return the items of `value`, at most `limit`; a text, bytes and a mapping are one thing, not several."""
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
+        raise InvalidType(field, f"must be several, not one {type(value).__name__}")
+    return list(check_sequence(field, list(value), limit=limit))
+
+
+def check_boolean(field: str, value: object) -> bool:
+    """Return `value` unchanged if it is True or False."""
+    if not isinstance(value, bool):
+        raise InvalidType(field, f"must be True or False, not {type(value).__name__}")
+    return value
+
+
+def check_function(field: str, value: object) -> None:
+    """Refuse what cannot be called."""
+    if not callable(value):
+        raise InvalidType(field, f"must be a function, not {type(value).__name__}")
 
 
 def check_json_object(field: str, value: object) -> dict[str, Any]:

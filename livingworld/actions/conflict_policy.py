@@ -9,9 +9,12 @@ from uuid import UUID
 
 from livingworld.actions.records import Decision
 from livingworld.errors import InvalidInput, InvalidType
+from livingworld.inputs import check_sequence
 
 #: Stands for every kind and category in a rule.
 ANY: Final = "*"
+
+_MAX_RULES: Final = 10_000
 
 #: Makes one payload of that of the command that waits and that of the new one.
 Merge = Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]]
@@ -78,7 +81,7 @@ class ConflictPolicy:
     merge: Merge = merge_objects
 
     def __post_init__(self) -> None:
-        for number, rule in enumerate(self.rules):
+        for number, rule in enumerate(check_sequence("rules", self.rules, limit=_MAX_RULES)):
             if not isinstance(rule, Rule):
                 raise InvalidType(f"rules[{number}]", f"must be a Rule, not {type(rule).__name__}")
             _check_decision(f"rules[{number}].decision", rule.decision)

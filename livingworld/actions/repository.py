@@ -66,14 +66,14 @@ class ActionRepository(ActionClaims):
         return result
 
     async def enqueue_many(
-        self, given: Sequence[NewAction], *, conflict: Decision | ConflictPolicy = "queue"
+        self, actions: Sequence[NewAction], *, conflict: Decision | ConflictPolicy = "queue"
     ) -> tuple[Action | QueueFull, ...]:
         """Give commands to their lanes, each after those before it, and return what became of each, in their order.
 
         One whose lane is full comes back as QueueFull and leaves the others alone. One that cannot be stored raises
         InvalidInput with its place, and nothing is stored. One round trip for `conflict="queue"` unless a lane is full.
         """
-        return await self._store(check_actions(given), conflict)
+        return await self._store(check_actions(actions), conflict)
 
     async def _store(
         self, rows: Sequence[dict[str, Any]], conflict: Decision | ConflictPolicy

@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 from livingworld.ai_models.loaded_model import Close, Closing, LoadedModel
-from livingworld.ai_models.new_model import check_role
 from livingworld.ai_models.records import AIModel
 from livingworld.errors import InvalidNumber, InvalidType, LivingWorldError, ModelLoadFailed, ModelProbeFailed
+from livingworld.inputs import check_function, check_text
 from livingworld.observability import events
 
 #: Brings what answers as this model.
@@ -74,15 +74,9 @@ def check_loaders(loaders: object) -> Mapping[str, Loader]:
     if not isinstance(loaders, Mapping) or not loaders:
         raise InvalidType("loaders", "must be a mapping of roles to async functions of an AIModel")
     for role, loader in loaders.items():
-        check_role(role)
+        check_text("loaders", role, empty=False)
         check_function(f"loaders[{role}]", loader)
     return dict(loaders)
-
-
-def check_function(field: str, function: object) -> None:
-    """Refuse what cannot be called."""
-    if not callable(function):
-        raise InvalidType(field, f"must be a function, not {type(function).__name__}")
 
 
 def check_close(close: Close | None) -> Close | None:

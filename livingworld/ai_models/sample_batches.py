@@ -9,14 +9,20 @@ from uuid import UUID
 
 from livingworld.ai_models.new_sample import PreparedSample
 from livingworld.ai_models.records import SampleResult
-from livingworld.database.transaction import Transaction
+from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import DatabaseFailure, ModelNotFound
 
 _STORE: Final = files(__package__).joinpath("store_samples.sql").read_text()
 
 
-async def store(tx: Transaction, world_id: UUID, samples: Sequence[PreparedSample]) -> tuple[SampleResult, ...]:
+async def store(unit: UnitOfWork, world_id: UUID, samples: Sequence[PreparedSample]) -> tuple[SampleResult, ...]:
     """Store samples and return one result for each, in order; what was stored before is stored."""
+    if not samples:
+        return ()
+    return await unit.run(lambda tx: _store(tx, world_id, samples), repeatable=True, single_statement=True)
+
+
+async def _store(tx: Transaction, world_id: UUID, samples: Sequence[PreparedSample]) -> tuple[SampleResult, ...]:
     rows = (await tx.execute_text(_STORE, (world_id, f"[{','.join(sample.text for sample in samples)}]"))).all()
     if [row.sample_id.int for row in rows] != [sample.id.int for sample in samples]:
         raise DatabaseFailure(sqlstate=None, constraint=None)

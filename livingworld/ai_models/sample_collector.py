@@ -14,7 +14,8 @@ from uuid import UUID
 
 from livingworld.ai_models.new_sample import PreparedSample, prepare
 from livingworld.ai_models.records import AIModel, NewSample, SampleResult
-from livingworld.ai_models.sample_repository import TrainingSampleRepository
+from livingworld.ai_models.sample_batches import store
+from livingworld.database.transaction import UnitOfWork
 from livingworld.errors import (
     Closed,
     LivingWorldError,
@@ -39,7 +40,7 @@ class SampleCollector:
 
     def __init__(
         self,
-        samples: TrainingSampleRepository,
+        unit: UnitOfWork,
         world_id: UUID,
         *,
         max_buffered: int,
@@ -47,7 +48,7 @@ class SampleCollector:
         flush_size: int,
         flush_every: timedelta,
     ) -> None:
-        self._samples = samples
+        self._unit = unit
         self._world_id = world_id
         self._max_buffered = max_buffered
         self._max_characters = max_characters
@@ -159,7 +160,7 @@ class SampleCollector:
     async def _store(self, batch: Sequence[PreparedSample]) -> None:
         """Store the first samples of the buffer, and let go of them only then; a bad one fails alone."""
         try:
-            results = await self._samples.store(batch)
+            results = await store(self._unit, self._world_id, batch)
         except _PASSING:
             raise
         except LivingWorldError as error:

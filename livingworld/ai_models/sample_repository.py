@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from livingworld.ai_models.new_sample import PreparedSample, prepare
+from livingworld.ai_models.new_sample import prepare
 from livingworld.ai_models.records import NewSample, SampleResult, TrainingSample, make_sample
 from livingworld.ai_models.sample_batches import store
 from livingworld.ai_models.tables import training_samples
@@ -36,15 +36,7 @@ class TrainingSampleRepository:
             prepare(f"samples[{place}]", sample)
             for place, sample in enumerate(check_sequence("samples", samples, limit=MAX_PAGE_SIZE))
         ]
-        return await self.store(prepared)
-
-    async def store(self, samples: Sequence[PreparedSample]) -> tuple[SampleResult, ...]:
-        """Store what was checked before, as `add_many` does."""
-        if not samples:
-            return ()
-        return await self._unit.run(
-            lambda tx: store(tx, self._world_id, samples), repeatable=True, single_statement=True
-        )
+        return await store(self._unit, self._world_id, prepared)
 
     async def list(
         self, role: str, *, model_version: int | None = None, after: str | None = None, limit: int = 50

@@ -15,17 +15,15 @@ from livingworld.ai_models.loading import (
     Loading,
     Probe,
     check_close,
-    check_function,
     check_limit_of_time,
     check_loaders,
 )
 from livingworld.ai_models.repository import AIModelRepository
 from livingworld.ai_models.sample_collector import SampleCollector
-from livingworld.ai_models.sample_repository import TrainingSampleRepository
 from livingworld.ai_models.transitions import models_topic
 from livingworld.database.keyset import MAX_PAGE_SIZE
 from livingworld.database.transaction import UnitOfWork
-from livingworld.inputs import check_integer
+from livingworld.inputs import check_function, check_integer
 from livingworld.services import Services
 
 
@@ -89,7 +87,7 @@ class AIModels(AIModelRepository):
         most = check_integer("max_buffered", max_buffered, minimum=1)
         together = check_integer("flush_size", flush_size, minimum=1, maximum=MAX_PAGE_SIZE)
         collector = SampleCollector(
-            TrainingSampleRepository(self._unit, self._world_id),
+            self._unit,
             self._world_id,
             max_buffered=most,
             max_characters=check_integer("max_characters", max_characters, minimum=1),

@@ -18,9 +18,9 @@ from livingworld.database.live_kinds import LiveKind
 from livingworld.database.locks import LockKind, lock_names, lock_row
 from livingworld.database.revisions import Revision, keep_revision, read_revisions
 from livingworld.database.transaction import Transaction, UnitOfWork
-from livingworld.errors import CharacterNotFound, NameTaken, SerializationFailure, VersionConflict
+from livingworld.errors import CharacterNotFound, InvalidType, NameTaken, SerializationFailure, VersionConflict
 from livingworld.identifiers import new_id
-from livingworld.inputs import check_integer, check_json_object, check_sequence, check_uuid
+from livingworld.inputs import check_integer, check_iterable, check_json_object, check_uuid
 from livingworld.observability import events
 
 #: Most names of one call.
@@ -42,7 +42,8 @@ class CharacterRepository:
         One round trip without a lock when the name is known, whatever `card` says. Else locks the name until the
         transaction ends. Raises InvalidName, WorldNotFound.
         """
-        cards = None if card is None else {name: card}
+        check_name("name", name)
+        cards = None if card is None else {name: check_json_object("card", card)}
         (answer,) = await self.get_or_create_many([name], cards=cards)
         return answer
 
@@ -56,11 +57,11 @@ class CharacterRepository:
         """
         written = [
             check_name(f"names[{index}]", name)
-            for index, name in enumerate(check_sequence("names", list(names), limit=MAX_NAMES))
+            for index, name in enumerate(check_iterable("names", names, limit=MAX_NAMES))
         ]
         checked = {
             name_key(check_name(f"cards[{index}]", name)): check_json_object(f"cards[{index}]", card)
-            for index, (name, card) in enumerate((cards or {}).items())
+            for index, (name, card) in enumerate(_cards(cards).items())
         }
         keys = [name_key(name) for name in written]
         found, created = await self._ensure(dict(zip(reversed(keys), reversed(written), strict=True)), checked)
@@ -234,3 +235,11 @@ async def _claim(world_id: UUID, character_id: UUID, name: str, tx: Transaction)
     if owner is None or owner.int != character_id.int:
         raise NameTaken(character_id=owner)
     return False
+
+
+def _cards(cards: Mapping[str, Mapping[str, Any]] | None) -> Mapping[str, Mapping[str, Any]]:
+    if cards is None:
+        return {}
+    if not isinstance(cards, Mapping):
+        raise InvalidType("cards", f"must be a mapping of names to cards, not {type(cards).__name__}")
+    return cards

@@ -23,7 +23,7 @@ from livingworld.database.leases import Lease
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import Fenced, InvalidInput, InvalidType, LivingWorldError
 from livingworld.identifiers import new_id
-from livingworld.inputs import MIN_TTL, check_duration, check_json, check_text
+from livingworld.inputs import MIN_TTL, check_duration, check_function, check_json, check_text
 from livingworld.observability import events
 from livingworld.services import Services
 
@@ -191,6 +191,5 @@ def _check_phases(phases: object) -> Mapping[str, Phase]:
         raise InvalidType("phases", f"must be a mapping of 1 to {_MOST_PHASES} names to functions")
     for name, phase in phases.items():
         check_text("phases", name, empty=False)
-        if not callable(phase):
-            raise InvalidType(f"phases[{name}]", "must be an async function of a Cycle")
+        check_function(f"phases[{name}]", phase)
     return phases

@@ -30,9 +30,9 @@ class Page(Generic[T]):
     next: str | None
 
 
-def check_limit(limit: object) -> int:
+def check_limit(limit: object, field: str = "limit") -> int:
     """Return the page size if it is from 1 to MAX_PAGE_SIZE."""
-    return check_integer("limit", limit, minimum=1, maximum=MAX_PAGE_SIZE)
+    return check_integer(field, limit, minimum=1, maximum=MAX_PAGE_SIZE)
 
 
 def newest_first(

@@ -14,8 +14,8 @@ from livingworld.database.transaction import T, Transaction, UnitOfWork, Work
 from livingworld.documents import reading, statements, writing
 from livingworld.documents.merge import Strategies, check_changes, check_strategies
 from livingworld.documents.records import ABSENT, Absent, Document, MergeResult
-from livingworld.errors import DocumentNotFound, InvalidType, NotCountable, VersionConflict
-from livingworld.inputs import check_integer, check_json, check_number, check_text
+from livingworld.errors import DocumentNotFound, NotCountable, VersionConflict
+from livingworld.inputs import check_function, check_integer, check_json, check_number, check_text
 
 _LONGEST = 2**63
 
@@ -96,8 +96,7 @@ class DocumentRepository:
         document nor default, InvalidInput when the result is no JSON.
         """
         name = check_key(key)
-        if not callable(function):
-            raise InvalidType("function", f"must be callable, not {type(function).__name__}")
+        check_function("function", function)
         if default is not ABSENT:
             check_json("default", default)
         return await self._change(name, partial(self._update, name, function, default))

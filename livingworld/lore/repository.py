@@ -15,7 +15,14 @@ from livingworld.database.revisions import Revision, keep_revision, read_revisio
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import InvalidType, LoreEntryNotFound, VersionConflict
 from livingworld.identifiers import new_id
-from livingworld.inputs import MAX_CONTENT_CHARACTERS, check_integer, check_sequence, check_text, check_uuid
+from livingworld.inputs import (
+    MAX_CONTENT_CHARACTERS,
+    check_boolean,
+    check_integer,
+    check_sequence,
+    check_text,
+    check_uuid,
+)
 from livingworld.lore.matching import SearchedText, order_of_match
 from livingworld.lore.pages import after_cursor, cursor_of
 from livingworld.lore.records import EDITABLE, LoreEntry, LoreMatch, NewLoreEntry, check_fields
@@ -34,15 +41,14 @@ class LoreRepository:
 
     async def add(self, entry: NewLoreEntry) -> LoreEntry:
         """Store an entry and return it; raises WorldNotFound."""
-        (made,) = await self.add_many([entry])
+        (made,) = await self.add_many([_check_entry("entry", entry)])
         return made
 
     async def add_many(self, entries: Sequence[NewLoreEntry]) -> tuple[LoreEntry, ...]:
         """Store entries by one statement, all or none, and return them in the order given; raises WorldNotFound."""
         rows = []
-        for index, entry in enumerate(check_sequence("entries", entries, limit=MAX_ENTRIES)):
-            if not isinstance(entry, NewLoreEntry):
-                raise InvalidType(f"entries[{index}]", f"must be a NewLoreEntry, not {type(entry).__name__}")
+        for index, given in enumerate(check_sequence("entries", entries, limit=MAX_ENTRIES)):
+            entry = _check_entry(f"entries[{index}]", given)
             fields = {name: getattr(entry, name) for name in EDITABLE} | {"keys": list(entry.keys), "raw": entry.raw}
             rows.append({"world_id": self._world_id, "lore_id": new_id(), **fields})
 
@@ -80,7 +86,7 @@ class LoreRepository:
         statement = self._present().order_by(*order).limit(check_limit(limit) + 1)
         if book is not None:
             statement = statement.where(lore_entries.c.book == check_text("book", book, empty=False))
-        if not include_disabled:
+        if not check_boolean("include_disabled", include_disabled):
             statement = statement.where(lore_entries.c.enabled)
         if after is not None:
             statement = statement.where(tuple_(*order) > after_cursor(after))
@@ -151,7 +157,11 @@ class LoreRepository:
         )
         keys = keys.where(*self._own(), columns.enabled)
         if books is not None:
-            keys = keys.where(columns.book.in_([check_text("books", book) for book in books]))
+            keys = keys.where(
+                columns.book.in_(
+                    [check_text("books", book) for book in check_sequence("books", books, limit=MAX_ENTRIES)]
+                )
+            )
 
         async def work(tx: Transaction) -> tuple[LoreMatch, ...]:
             called = [
@@ -223,3 +233,9 @@ def _entry(row: Row[Any]) -> LoreEntry:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _check_entry(field: str, entry: object) -> NewLoreEntry:
+    if not isinstance(entry, NewLoreEntry):
+        raise InvalidType(field, f"must be a NewLoreEntry, not {type(entry).__name__}")
+    return entry

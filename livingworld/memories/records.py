@@ -50,7 +50,8 @@ class NewMemory:
         inputs.check_number("importance", self.importance, minimum=0, maximum=1)
         inputs.check_number("valence", self.valence, minimum=-1, maximum=1)
         if (self.vector is None) != (self.embedder is None):
-            raise InvalidInput("embedder", "and the vector it made come together")
+            missing = "vector" if self.vector is None else "embedder"
+            raise InvalidInput(missing, "is missing: a vector and the embedder that made it come together")
         if self.vector is not None:
             object.__setattr__(self, "vector", normalized(check_vector("vector", self.vector)))
             inputs.check_text("embedder", self.embedder, empty=False)

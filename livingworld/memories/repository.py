@@ -101,7 +101,9 @@ class MemoryRepository:
             check_text("query" if isinstance(query, str) else "text", words, limit=_QUERY_CHARACTERS)
         if embedder is not None:
             check_text("embedder", embedder, empty=False)
-        weighed = weights or RecallWeights()
+        weighed = RecallWeights() if weights is None else weights
+        if not isinstance(weighed, RecallWeights):
+            raise InvalidType("weights", f"must be RecallWeights, not {type(weighed).__name__}")
         asked = (vector, embedder, words, weighed.similarity, weighed.importance, weighed.recency, weighed.half_life)
         rows = await self._look(_RECALL, Viewpoint(story_id, branch, as_of), character, kinds, (*asked, _count(k)))
         return tuple(_recalled(row, vector) for row in rows)

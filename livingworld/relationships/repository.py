@@ -72,6 +72,8 @@ class RelationshipRepository:
 
         Sums are clamped: sentiment and trust to -1..1, familiarity to 0..1. Raises CharacterNotFound.
         """
+        check_uuid("source", source)
+        check_uuid("target", target)
         change = RelationshipChange(source, target, sentiment, trust, familiarity, kind, reason)
         (felt,) = await self.adjust_many(story_id, [change], branch=branch, expected_head=expected_head)
         return felt

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 from uuid import UUID
 
 from livingworld.database.keyset import Page, check_limit, number_cursor
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import InvalidType
-from livingworld.inputs import MAX_INTEGER, check_integer, check_text
+from livingworld.inputs import MAX_INTEGER, check_boolean, check_integer, check_iterable, check_text
 from livingworld.scripts import activating, reading
 from livingworld.scripts.kinds import CheckedScript, check_name
 from livingworld.scripts.records import ScriptHead, ScriptUsage, ScriptVersion
+
+#: Most texts of one call.
+MAX_SCRIPTS: Final = 10_000
 
 
 class ScriptRepository:
@@ -29,18 +33,21 @@ class ScriptRepository:
         The first one makes the script. A text equal to the newest version's is that version, unless it is retired.
         `expected_version` is the number of the newest version, 0 for no script yet; raises VersionConflict.
         """
-        (version,) = await self.publish_all([script], expected_versions=[expected_version], activate=activate)
+        given = [_check_script(script, "script")]
+        (version,) = await self.publish_all(given, expected_versions=[expected_version], activate=activate)
         return version
 
     async def publish_all(
         self,
-        checked: Iterable[CheckedScript],
+        scripts: Iterable[CheckedScript],
         *,
         expected_versions: Iterable[int | None] | None = None,
         activate: bool = True,
     ) -> tuple[ScriptVersion, ...]:
         """Do as `publish` with several scripts at once: others see all of the new versions, or none."""
-        new = [_check_script(script) for script in checked]
+        given = check_iterable("scripts", scripts, limit=MAX_SCRIPTS)
+        new = [_check_script(script, f"scripts[{index}]") for index, script in enumerate(given)]
+        check_boolean("activate", activate)
         expected = [None] * len(new) if expected_versions is None else [_optional(each) for each in expected_versions]
         if len(expected) != len(new):
             raise InvalidType("expected_versions", "must have one for each script")
@@ -117,9 +124,9 @@ class ScriptRepository:
         )
 
 
-def _check_script(script: object) -> CheckedScript:
+def _check_script(script: object, field: str) -> CheckedScript:
     if not isinstance(script, CheckedScript):
-        raise InvalidType("script", "must have been checked: world.scripts.check(name, body)")
+        raise InvalidType(field, "must have been checked: world.scripts.check(name, body)")
     return script
 
 

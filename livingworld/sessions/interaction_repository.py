@@ -41,6 +41,7 @@ class InteractionRepository:
     ) -> Interaction:
         """Store an exchange under the session's next number and return it; numbers have no gap and no duplicate."""
         key = check_uuid("session_id", session_id)
+        check_text("request", request, limit=MAX_CONTENT_CHARACTERS)
         values = _checked(request, response, {} if metadata is None else metadata)
         check_epoch(epoch)
 

@@ -18,7 +18,7 @@ from livingworld.observability import events
 from livingworld.services import Services
 from livingworld.sessions.locking import task_topic
 from livingworld.sessions.records import Task, WhenOwnerDies
-from livingworld.sessions.task_repository import DEAD_AFTER, TaskRepository
+from livingworld.sessions.task_repository import DEAD_AFTER, TaskRepository, check_task
 
 T = TypeVar("T")
 
@@ -180,7 +180,7 @@ class Tasks(TaskRepository):
         That is when it was asked to, when the task is over, or when another owner has it. Heard by notification, and
         found within the polling interval without one. Raises TaskNotFound when its session is gone.
         """
-        with self._services.notifications.hearing(task_topic(task.id)) as hearing:
+        with self._services.notifications.hearing(task_topic(check_task(task).id)) as hearing:
             while True:
                 now = await self._background.get(task.id)
                 if now.state != "running" or now.token != task.token or now.cancel_requested_at is not None:

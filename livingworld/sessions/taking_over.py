@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, Final
 
 from livingworld.background.periodic_service import running
-from livingworld.errors import InvalidType, LivingWorldError, TaskCancelled
-from livingworld.inputs import check_duration, check_integer, check_text
+from livingworld.errors import LivingWorldError, TaskCancelled
+from livingworld.inputs import check_duration, check_function, check_integer, check_text
 from livingworld.observability import events
 from livingworld.sessions.records import Task
 from livingworld.sessions.running import RunningTask, Tasks
@@ -39,8 +39,7 @@ class SucceededTasks(Tasks):
         to be stopped is ended without it. When the block ends first, the handler is cancelled and the task is at once
         anybody's who takes over. Several processes may do it at once, and each runs `at_once` tasks at most.
         """
-        if not callable(handler):
-            raise InvalidType("handler", "must be an async function of a RunningTask")
+        check_function("handler", handler)
         wanted = None if kind is None else check_text("kind", kind, empty=False)
         check_duration("every", every, minimum=timedelta.resolution)
         count = check_integer("at_once", at_once, minimum=1, maximum=MAX_AT_ONCE)

@@ -145,7 +145,7 @@ class TaskRepository:
         Looks at no more than `looks` of them, the silent ones longest first.
         """
         wanted = None if kind is None else check_text("kind", kind, empty=False)
-        limit = check_limit(looks)
+        limit = check_limit(looks, "looks")
 
         async def work(tx: Transaction) -> Task | None:
             for dead in await task_endings.dead_tasks(tx, self._world_id, "take_over", wanted, limit):
@@ -171,10 +171,9 @@ class TaskRepository:
         return await self._own(task, {**values, "state": state, "ended_at": func.now()})
 
     async def _own(self, task: Task, values: Mapping[str, Any]) -> Task:
-        if not isinstance(task, Task):
-            raise InvalidType("task", f"must be a Task, not {type(task).__name__}")
+        own = check_task(task)
         return await self._unit.run(
-            lambda tx: task_endings.write_as_owner(tx, self._world_id, task, values), repeatable=True
+            lambda tx: task_endings.write_as_owner(tx, self._world_id, own, values), repeatable=True
         )
 
 
@@ -182,3 +181,10 @@ def _check_policy(policy: WhenOwnerDies) -> WhenOwnerDies:
     if policy not in get_args(WhenOwnerDies):
         raise InvalidInput("when_owner_dies", f"must be one of {', '.join(get_args(WhenOwnerDies))}")
     return policy
+
+
+def check_task(task: object) -> Task:
+    """Return `task` unchanged if it is one."""
+    if not isinstance(task, Task):
+        raise InvalidType("task", f"must be a Task, not {type(task).__name__}")
+    return task

@@ -52,7 +52,7 @@ class StoryRepository:
         """Return a page of stories with their scene counts, newest first; empty when there is none."""
         check_limit(limit)
         statement = select(stories).where(stories.c.world_id == self._world_id)
-        if not include_archived:
+        if not inputs.check_boolean("include_archived", include_archived):
             statement = statement.where(stories.c.archived_at.is_(None))
         statement = newest_first(statement, stories.c.created_at, stories.c.story_id, after=after, limit=limit)
 
@@ -170,6 +170,7 @@ class StoryRepository:
         Costs the same at every place of the path. Raises StoryNotFound, BranchNotFound.
         """
         check_limit(limit)
+        inputs.check_boolean("newest_first", newest_first)
         position = None if after is None else number_cursor(after)
         found = await self._path(story_id, branch, position, limit + 1, newest_first=newest_first)
         shown = tuple(found[:limit])

@@ -17,7 +17,7 @@ from sqlalchemy import Row
 from livingworld.database.keyset import Page, check_limit
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import InvalidCursor, InvalidInput
-from livingworld.inputs import check_text, check_uuid
+from livingworld.inputs import check_sequence, check_text, check_uuid
 
 Kind = Literal["scene", "memory", "lore"]
 KINDS: Final[tuple[Kind, ...]] = ("scene", "memory", "lore")
@@ -71,8 +71,8 @@ class Search:
         """
         words = check_text("query", query, limit=_QUERY_CHARACTERS, empty=False)
         of = None if story_id is None else check_uuid("story_id", story_id)
-        if unknown := set(kinds) - set(KINDS):
-            raise InvalidInput("kinds", f"may hold {', '.join(KINDS)}, not {sorted(unknown)!r}")
+        if unknown := [kind for kind in check_sequence("kinds", kinds, limit=100) if kind not in KINDS]:
+            raise InvalidInput("kinds", f"may hold {', '.join(KINDS)}, not {unknown!r}")
         place = (None, None) if after is None else _after(after)
         asked = (self._world_id, words, of, list(kinds), *place, check_limit(limit) + 1, _options(marks))
 
@@ -86,6 +86,8 @@ class Search:
 
 def _options(marks: tuple[str, str]) -> str:
     quoted = []
+    if len(check_sequence("marks", marks, limit=2)) != 2:  # noqa: PLR2004 - what comes before and after
+        raise InvalidInput("marks", "must be two texts")
     for name, mark in zip(("StartSel", "StopSel"), marks, strict=True):
         text = check_text("marks", mark, limit=_MARK_CHARACTERS, empty=False)
         if '"' in text or "\\" in text:

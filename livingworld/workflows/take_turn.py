@@ -140,6 +140,7 @@ class Turns:
         `write` may return what becomes true with the scene too, as a second item. It is not called when the request was
         carried out before, and is cancelled when the turn is lost.
         """
+        inputs.check_function("write", write)
         async with self.take(story_id, **options) as turn:
             if turn.scene is not None:
                 return turn.scene

@@ -16,7 +16,7 @@ from livingworld.actions.telling import actions_topic
 from livingworld.database.notifications import Hearing
 from livingworld.database.transaction import UnitOfWork
 from livingworld.errors import InvalidInput, InvalidType, LivingWorldError
-from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_integer, check_text
+from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_function, check_integer, check_text
 from livingworld.observability import events
 from livingworld.services import Services
 from livingworld.workflows.run_action import ActionServices, RunningAction
@@ -53,10 +53,12 @@ class Actions(ActionRepository):
         An action that is failed waits for `retry_in`, and has failed for good where that is None. A kind without a
         handler fails as an attempt does. No transaction is open while a handler works. Other options as `claim`.
         """
+        if not isinstance(handlers, Mapping):
+            raise InvalidType("handlers", f"must be a mapping of kinds to functions, not {type(handlers).__name__}")
         for kind, handler in handlers.items():
             check_text("handlers", kind, empty=False)
-            if not callable(handler):
-                raise InvalidType(f"handlers[{kind}]", "must be an async function of a RunningAction")
+            check_function(f"handlers[{kind}]", handler)
+        check_function("retry_in", retry_in)
         check_integer("concurrency", concurrency, minimum=1, maximum=MAX_CONCURRENCY)
         length = check_duration("ttl", ttl, minimum=MIN_TTL, maximum=MAX_TTL)
         services = ActionServices(

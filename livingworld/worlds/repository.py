@@ -14,7 +14,14 @@ from livingworld.database.keyset import Page, check_limit, newest_first, page_of
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import VersionConflict, WorldNotFound
 from livingworld.identifiers import new_id
-from livingworld.inputs import check_integer, check_json_object, check_optional_text, check_text, check_uuid
+from livingworld.inputs import (
+    check_boolean,
+    check_integer,
+    check_json_object,
+    check_optional_text,
+    check_text,
+    check_uuid,
+)
 from livingworld.worlds.records import WorldRecord
 from livingworld.worlds.tables import worlds
 
@@ -59,7 +66,7 @@ class WorldRepository:
         statement = select(worlds)
         if check_optional_text("tenant", tenant) is not None:
             statement = statement.where(worlds.c.tenant == tenant)
-        if not include_archived:
+        if not check_boolean("include_archived", include_archived):
             statement = statement.where(worlds.c.archived_at.is_(None))
         statement = newest_first(statement, worlds.c.created_at, worlds.c.world_id, after=after, limit=limit)
 

@@ -1,0 +1,157 @@
+"""Whatever is given for any argument of any call: it is done, refused by a named error, or not there. Nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import math
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final, cast
+
+import pytest
+
+from livingworld import LivingWorld, World
+from livingworld.errors import Conflict, InvalidInput, NotFound
+from livingworld.identifiers import new_id
+from tests.concurrency.last_writes import Furnished, furnish
+from tests.integration.every_call import CALLS, OBJECTS
+
+BAD: Final[tuple[Any, ...]] = (
+    *("", "  ", "before\x00after", "lone \ud800 surrogate", "x" * 40_000, "garbage", b"bytes"),
+    *(0, -1, True, 2**31, 2**63, 1.5, math.nan, math.inf),
+    *([], [None], [{}], ["\x00"], {}, {1: 2}, {"a": math.nan}, {"a": object()}, {"\x00": 1}),
+    *(timedelta(-1), timedelta.max, datetime.max, new_id(), object(), None),  # noqa: DTZ901 - a time without its zone
+)
+PARTS: Final = 4
+#: Or with those of SQLAlchemy, or with several of a kind.
+WITHOUT_ARGUMENTS: Final = {"transaction", "join", "memory_embeddings"}
+
+
+class Recorder:
+    """Stands for a part of a world, and remembers the calls of its methods instead of making them."""
+
+    def __init__(self, part: object, calls: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]) -> None:
+        self._part = part
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the part has
+        value = getattr(self._part, name)
+        if callable(value):
+            return lambda *args, **options: self._calls.append((value, args, options))
+        is_part = type(value).__module__.startswith("livingworld") and not is_dataclass(value)
+        return Recorder(value, self._calls) if is_part else value
+
+
+def recorded(call: Callable[[Furnished], Any], there: Furnished) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return the method that a call is about, and its arguments by name."""
+    calls: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
+    call(
+        replace(
+            there,
+            world=cast("Any", Recorder(there.world, calls)),
+            livingworld=cast("Any", Recorder(there.livingworld, calls)),
+        )
+    )
+    ((method, args, options),) = calls
+    bound = inspect.signature(method).bind(*args, **options)
+    return method, {**dict(zip(bound.signature.parameters, bound.args, strict=False)), **bound.kwargs}
+
+
+def temptations(call: Callable[[Furnished], Any], there: Furnished) -> Iterator[tuple[str, object]]:
+    """Give every argument that a call takes, each with everything that is bad."""
+    method, _ = recorded(call, there)
+    for name, parameter in inspect.signature(method).parameters.items():
+        if parameter.kind is not parameter.VAR_KEYWORD:
+            yield from ((name, bad) for bad in BAD)
+
+
+async def carry_out(call: Callable[[Furnished], Any], change: Mapping[str, object], there: Furnished) -> None:
+    """Make a call with an argument changed, and enter and leave what it gives."""
+    method, arguments = recorded(call, there)
+    async with asyncio.timeout(30):
+        given = method(**{**arguments, **change})
+        if hasattr(given, "__aenter__"):
+            async with given:
+                pass
+        elif inspect.isawaitable(given):
+            await given
+
+
+async def failure(call: Callable[[Furnished], Awaitable[object]], name: str, away: Furnished, here: Furnished) -> str:
+    """Return what is wrong with the answer to a call in which what has this name is bad; empty when nothing is.
+
+    It is refused by its name without a database, or else goes through with one, or finds that something is not there.
+    """
+    try:
+        await call(away)
+    except InvalidInput as error:
+        return "" if re.search(rf"\b{name}\b", error.field) else f"blames {error.field}"
+    except Exception:  # noqa: BLE001, S110 - then it is good enough to be tried
+        pass
+    try:
+        await call(here)
+    except (NotFound, Conflict):
+        return ""
+    except Exception as error:  # noqa: BLE001 - that is the question
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+async def test_a_bad_argument_is_refused_by_its_name(
+    livingworld: LivingWorld, unreachable: tuple[LivingWorld, World], part: int
+) -> None:
+    failures = {}
+    for path in sorted(CALLS)[part::PARTS]:
+        here = await furnish(livingworld)
+        away = replace(here, livingworld=unreachable[0], world=unreachable[1])
+        for name, bad in temptations(CALLS[path], here):
+            call = partial(carry_out, CALLS[path], {name: bad})
+            if wrong := await failure(call, name, away, here):
+                failures[f"{path}({name}={bad!r:.40})"] = wrong
+
+    assert failures == {}
+
+
+@pytest.mark.parametrize("kind", OBJECTS)
+async def test_a_bad_field_is_refused_by_its_name(
+    livingworld: LivingWorld, unreachable: tuple[LivingWorld, World], kind: str
+) -> None:
+    make, use = OBJECTS[kind]
+    here = await furnish(livingworld)
+    away = replace(here, livingworld=unreachable[0], world=unreachable[1])
+
+    async def use_changed(change: dict[str, Any], there: Furnished) -> None:
+        await use(there, replace(make(there), **change))
+
+    failures = {
+        f"{field.name}={bad!r:.40}": wrong
+        for field in fields(make(here))
+        for bad in BAD
+        if (wrong := await failure(partial(use_changed, {field.name: bad}), field.name, away, here))
+    }
+
+    assert failures == {}
+
+
+async def test_nothing_that_a_world_offers_is_left_out(livingworld: LivingWorld) -> None:
+    world = await livingworld.worlds.create("w")
+    offered = set(offers(world)) | {f"worlds.{name}" for name in offers(livingworld.worlds)}
+
+    print("MISSING", sorted(offered - {path.split(",")[0] for path in CALLS}))
+    assert offered - {path.split(",")[0] for path in CALLS} == WITHOUT_ARGUMENTS
+
+
+def offers(part: object) -> Iterator[str]:
+    """Give the paths of all public methods of a part and of its parts."""
+    for name, value in inspect.getmembers(part):
+        if name.startswith("_"):
+            continue
+        if inspect.isroutine(value):
+            yield name
+        elif type(value).__module__.startswith("livingworld") and not is_dataclass(value):
+            yield from (f"{name}.{each}" for each in offers(value))
