@@ -1,0 +1,62 @@
+"""No call through another world reads or changes anything of this one, whatever ids it is given."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from dataclasses import replace
+from uuid import UUID
+
+from livingworld import LivingWorld
+from livingworld.errors import Conflict, NotFound
+from livingworld.schema import metadata
+from livingworld.testing.staged_races import connected
+from tests.concurrency.last_writes import Furnished, furnish
+from tests.integration.every_call import CALLS
+from tests.integration.test_every_argument import recorded
+
+
+async def rows_of(url: str, world_id: UUID) -> dict[str, list[str]]:
+    """Return every row of a world, by table."""
+    async with connected(url) as connection:
+        return {
+            table.name: sorted(
+                map(repr, await connection.fetch(f"SELECT * FROM {table.fullname} WHERE world_id = $1", world_id))  # noqa: S608
+            )
+            for table in metadata.tables.values()
+            if "world_id" in table.c
+        }
+
+
+async def answer(path: str, there: Furnished) -> object:
+    """Return what a call says, or yields first; None when it refuses, or yields nothing."""
+    method, arguments = recorded(CALLS[path], there)
+    given = method(**arguments)
+    try:
+        if hasattr(given, "__aenter__"):
+            async with given as entered:
+                return entered
+        if hasattr(given, "__anext__"):
+            async with asyncio.timeout(0.2):
+                return await anext(given)
+        return await given if inspect.isawaitable(given) else given
+    except (NotFound, Conflict, TimeoutError, StopAsyncIteration):
+        return None
+
+
+async def test_no_call_through_another_world_reads_or_changes_anything(
+    database_url: str, livingworld: LivingWorld
+) -> None:
+    ours = await furnish(livingworld)
+    before = await rows_of(database_url, ours.world.id)
+
+    answers = {
+        path: repr(await answer(path, replace(ours, world=await livingworld.worlds.create("another"))))
+        for path in CALLS
+        if not path.startswith("worlds.")
+    }
+
+    assert await rows_of(database_url, ours.world.id) == before
+    told = ["'One.'", "'Two.'", "It rained", "It turns.'", "Good day", str(ours.story.id), str(ours.session.id)]
+    assert {path: text for path, text in answers.items() if any(each in text for each in told)} == {}
+    assert not any("'Mara'" in text for path, text in answers.items() if "get_or_create" not in path)
