@@ -30,6 +30,9 @@ class BackgroundTasks:
             task.cancel()
         while left := self._finishing | self._watching:
             await asyncio.gather(*left, return_exceptions=True)
+            # Since Python 3.12 gather does not wait for what is done, nor for its callbacks.
+            self._finishing -= left
+            self._watching -= left
 
 
 def _start(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]) -> asyncio.Task[T]:

@@ -121,7 +121,8 @@ class GroupCommit(Generic[Q, R]):
         self._closed = True
         while self._tasks or self._waiting:
             self._start_statements()
-            await asyncio.gather(*self._tasks)
+            await asyncio.gather(*(left := tuple(self._tasks)))
+            self._tasks.difference_update(left)  # as in BackgroundTasks.close
 
     def _schedule(self) -> None:
         """Start once the tasks that are ready now have brought their requests too."""
