@@ -10,12 +10,13 @@ from typing import Final
 
 import pytest
 
-from livingworld import LivingWorld, Settings, World
+from livingworld import LivingWorld, Settings
 from livingworld.errors import Conflict, NotFound, Timeout
 from tests.acceptance.soak_deeds import DEEDS, Stage, work
 from tests.concurrency.action_checks import broken_lanes
 from tests.concurrency.staging import deadlocks
 from tests.concurrency.turn_checks import broken_turns, rows
+from tests.faults.pooler import PGBOUNCER, pooled
 
 SECONDS: Final = float(os.environ.get("LIVINGWORLD_SOAK_SECONDS", "15"))
 PLAYERS: Final = 12
@@ -44,29 +45,42 @@ class Soak:
                 self.done[deed.__name__] += 1
 
 
-@pytest.mark.slow
-async def test_everything_at_once_ends_without_a_deadlock(
-    database_url: str, livingworld: LivingWorld, world: World
-) -> None:
+async def soak(database_url: str, first: LivingWorld, second: LivingWorld, seconds: float) -> None:
+    """Play in one world from two pools for so long, and look for deadlocks and broken promises."""
+    world = await first.worlds.create("Soaked")
     stories = [(await world.stories.create(f"story {number}")).id for number in range(3)]
     sessions = [(await world.sessions.open()).id for _ in range(3)]
     soak = Soak()
-    async with LivingWorld.open(Settings.load(database_url=database_url)) as second:
-        until = asyncio.get_running_loop().time() + SECONDS
-        processes = [(livingworld, world), (second, await second.worlds.get(world.id))]
-        stages = [Stage(*processes[seed % 2], stories, sessions, Random(seed)) for seed in range(PLAYERS)]
-        handlers = dict.fromkeys(("walk", "heal", "rest"), work)
-        async with (
-            processes[0][1].actions.worker(handlers, concurrency=4).running(),
-            processes[1][1].actions.worker(handlers, concurrency=4).running(),
-            processes[1][1].scripts.following(),
-            asyncio.TaskGroup() as players,
-        ):
-            for stage in stages:
-                players.create_task(soak.play(stage, until))
+    until = asyncio.get_running_loop().time() + seconds
+    processes = [(first, world), (second, await second.worlds.get(world.id))]
+    stages = [Stage(*processes[seed % 2], stories, sessions, Random(seed)) for seed in range(PLAYERS)]
+    handlers = dict.fromkeys(("walk", "heal", "rest"), work)
+    async with (
+        processes[0][1].actions.worker(handlers, concurrency=4).running(),
+        processes[1][1].actions.worker(handlers, concurrency=4).running(),
+        processes[1][1].scripts.following(),
+        asyncio.TaskGroup() as players,
+    ):
+        for stage in stages:
+            players.create_task(soak.play(stage, until))
 
     assert soak.done.keys() == {deed.__name__ for deed in DEEDS}, soak.refused
     assert await deadlocks(database_url) == 0
     assert [await broken_turns(database_url, story) for story in stories] == [[], [], []]
     assert await broken_lanes(database_url, world.id) == []
     assert await rows(database_url, GAPS) == []
+
+
+@pytest.mark.slow
+async def test_everything_at_once_ends_without_a_deadlock(database_url: str, livingworld: LivingWorld) -> None:
+    async with LivingWorld.open(Settings.load(database_url=database_url)) as second:
+        await soak(database_url, livingworld, second, SECONDS)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer (Debian's package, which .ci/run installs)")
+async def test_the_same_through_a_pooler(database_url: str) -> None:
+    with pooled(database_url, sessions=8) as url:
+        settings = Settings.load(database_url=url, direct_database_url=database_url, behind_pooler=True)
+        async with LivingWorld.open(settings) as first, LivingWorld.open(settings) as second:
+            await soak(database_url, first, second, SECONDS / 3)

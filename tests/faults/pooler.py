@@ -1,0 +1,65 @@
+"""PgBouncer in front of a test database, in transaction mode and with fewer sessions than clients."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import make_url
+
+from livingworld.testing.staged_races import connection_arguments
+
+PGBOUNCER: Final = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+_PATIENCE_SECONDS: Final = 20
+_CONFIGURATION: Final = """
+[databases]
+* = host={host} port={port} user={user}
+[pgbouncer]
+listen_addr =
+unix_socket_dir = {folder}
+listen_port = 6432
+auth_type = any
+pool_mode = transaction
+default_pool_size = {sessions}
+max_client_conn = 200
+logfile = {folder}/log
+"""
+
+
+@contextmanager
+def pooled(url: str, *, sessions: int) -> Iterator[str]:
+    """Give the URL of the same database through a pooler that ends with the block and leaves nothing."""
+    assert PGBOUNCER is not None
+    server = connection_arguments(url)
+    with tempfile.TemporaryDirectory(prefix="livingworld-pooler-") as name:
+        folder = Path(name)
+        configuration = folder / "pgbouncer.ini"
+        configuration.write_text(_CONFIGURATION.format(folder=folder, sessions=sessions, **server))
+        command = [PGBOUNCER, "-q", str(configuration)]
+        if os.geteuid() == 0:  # which PgBouncer refuses to be
+            owner = pwd.getpwuid(Path(server["host"]).stat().st_uid)  # whoever may reach the server's socket
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+            command += ["-u", owner.pw_name]
+        with subprocess.Popen(command) as pooler:
+            try:
+                _until_ready(folder / ".s.PGSQL.6432", pooler)
+                through = make_url(url).set(query={"host": str(folder), "port": "6432"})
+                yield through.render_as_string(hide_password=False)
+            finally:
+                pooler.terminate()
+
+
+def _until_ready(socket: Path, pooler: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while not socket.exists():
+        assert pooler.poll() is None, "the pooler has ended"
+        assert time.monotonic() < end, "the pooler does not listen"
+        time.sleep(0.02)
