@@ -1,7 +1,7 @@
 """A proxy in front of PostgreSQL that lets something happen exactly before, or exactly after, one statement.
 
     async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
-        proxy.at(Moment.AFTER, "COMMIT", cut)  # committed, and nobody will ever be told
+        proxy.at(Moment.AFTER, "COMMIT;", cut)  # committed, and nobody will ever be told
         ...
 
 "After" means that the server has carried the statement out and its answer has not been passed on.
