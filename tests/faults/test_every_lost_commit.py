@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Final
-from uuid import UUID
+from typing import Final
 
 import pytest
 
 from livingworld import LivingWorld
 from livingworld.errors import CommitUnknown
-from livingworld.schema import metadata
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, cut, protocol_proxy
-from livingworld.testing.staged_races import connected
 from tests.concurrency.last_writes import furnish
+from tests.concurrency.stored_rows import rows_of
 from tests.integration.every_call import CALLS
 from tests.integration.test_every_argument import carry_out
 
@@ -55,28 +52,6 @@ async def carried_out(stage: Stage, path: str, *, losing: bool) -> tuple[BaseExc
     (end,) = await asyncio.gather(carry_out(CALLS[path], {}, used), return_exceptions=True)
     stage.proxy.forget()
     return end, await rows_of(stage.url, there.world.id)
-
-
-async def rows_of(url: str, world_id: UUID) -> dict[str, list[str]]:
-    """Return the rows of a world, without what is another one in every world."""
-    async with connected(url) as connection:
-        return {
-            table.name: sorted(
-                repr({name: value for name, value in row.items() if not _is_new_each_time(name, value)})
-                for row in await connection.fetch(f"SELECT * FROM {table.fullname} WHERE world_id = $1", world_id)  # noqa: S608
-            )
-            for table in metadata.tables.values()
-            if "world_id" in table.c
-        }
-
-
-def _is_new_each_time(name: str, value: Any) -> bool:  # noqa: ANN401 - a column's value
-    new = isinstance(value, UUID | datetime | timedelta) or (isinstance(value, list) and any(map(_is_id, value)))
-    return new or name in ("result", "request_hash")
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, UUID)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
