@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from livingworld.schema import metadata
 from livingworld.testing.staged_races import connected
+
+#: What holds times and ids inside, or is made from them.
+_TIMED: Final = {"result", "results", "request_hash", "duration_ms"}
 
 
 async def rows_of(url: str, world_id: UUID) -> dict[str, list[str]]:
@@ -25,7 +28,7 @@ async def rows_of(url: str, world_id: UUID) -> dict[str, list[str]]:
 
 def _is_new_each_time(name: str, value: Any) -> bool:  # noqa: ANN401 - a column's value
     new = isinstance(value, UUID | datetime | timedelta) or (isinstance(value, list) and any(map(_is_id, value)))
-    return new or name in ("result", "results", "request_hash")
+    return new or name in _TIMED
 
 
 def _is_id(value: object) -> bool:
