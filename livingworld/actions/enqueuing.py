@@ -46,8 +46,8 @@ async def enqueue(tx: Transaction, world_id: UUID, rows: Sequence[dict[str, Any]
     tx.notify_later(actions_topic(world_id))
     found = {UUID(int=row.action_id.int): row for row in stored}
     results = [_result(found[UUID(row["action_id"])], row["lane"]) for row in rows]
-    if full := next((row["lane"] for row in rows if found[UUID(row["action_id"])].lane is None), None):
-        await refuse_vanished(tx, world_id, full)
+    if full := [row["lane"] for row, result in zip(rows, results, strict=True) if isinstance(result, QueueFull)]:
+        await refuse_vanished(tx, world_id, full[0])
     return results
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Callable, Coroutine, Hashable
 from functools import partial
 from typing import Any, TypeVar, cast
 
 from livingworld.errors import Closed
+from livingworld.errors.base import own_copy
 
 T = TypeVar("T")
 
@@ -27,9 +27,7 @@ class Flights:
         if task.cancelled():
             raise Closed
         if (error := task.exception()) is not None:
-            own = copy.copy(error)  # one exception raised in two tasks would mix their tracebacks
-            own.__cause__, own.__suppress_context__ = error.__cause__, True
-            raise own
+            raise own_copy(error)
         return cast("T", task.result())
 
     def launch(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Any]]) -> asyncio.Task[Any]:

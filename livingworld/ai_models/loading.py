@@ -11,7 +11,7 @@ from typing import Any
 
 from livingworld.ai_models.loaded_model import Close, Closing, LoadedModel
 from livingworld.ai_models.records import AIModel
-from livingworld.errors import InvalidNumber, InvalidType, LivingWorldError, ModelLoadFailed, ModelProbeFailed
+from livingworld.errors import InvalidType, LivingWorldError, ModelLoadFailed, ModelProbeFailed
 from livingworld.inputs import check_function, check_text
 from livingworld.observability import events
 
@@ -84,12 +84,3 @@ def check_close(close: Close | None) -> Close | None:
     if close is not None:
         check_function("close", close)
     return close
-
-
-def check_limit_of_time(field: str, value: object) -> timedelta:
-    """Return a length of time unchanged if somebody can wait for it."""
-    if not isinstance(value, timedelta):
-        raise InvalidType(field, f"must be a timedelta, not {type(value).__name__}")
-    if not timedelta(0) < value <= timedelta(days=1):
-        raise InvalidNumber(field, "must be more than nothing and at most a day")
-    return value

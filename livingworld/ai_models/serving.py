@@ -15,7 +15,6 @@ from livingworld.ai_models.loading import (
     Loading,
     Probe,
     check_close,
-    check_limit_of_time,
     check_loaders,
 )
 from livingworld.ai_models.repository import AIModelRepository
@@ -23,7 +22,7 @@ from livingworld.ai_models.sample_collector import SampleCollector
 from livingworld.ai_models.transitions import models_topic
 from livingworld.database.keyset import MAX_PAGE_SIZE
 from livingworld.database.transaction import UnitOfWork
-from livingworld.inputs import check_function, check_integer
+from livingworld.inputs import MAX_TTL, check_duration, check_function, check_integer
 from livingworld.services import Services
 
 
@@ -56,10 +55,10 @@ class AIModels(AIModelRepository):
         closing = Closing(
             world_id=self._world_id,
             close=check_close(close),
-            within=check_limit_of_time("close_within", close_within),
+            within=_check_time("close_within", close_within),
             start=self._services.tasks.finish,
         )
-        within = check_limit_of_time("load_within", load_within)
+        within = _check_time("load_within", load_within)
         loading = Loading(loaders=check_loaders(loaders), probe=probe, within=within, closing=closing)
         host = self._host(loading)
         try:
@@ -92,9 +91,9 @@ class AIModels(AIModelRepository):
             max_buffered=most,
             max_characters=check_integer("max_characters", max_characters, minimum=1),
             flush_size=min(together, most),
-            flush_every=check_limit_of_time("flush_every", flush_every),
+            flush_every=_check_time("flush_every", flush_every),
         )
-        within = check_limit_of_time("stop_within", stop_within)
+        within = _check_time("stop_within", stop_within)
         tasks = self._services.tasks
         running = tasks.watch(collector.run())
         try:
@@ -114,3 +113,8 @@ class AIModels(AIModelRepository):
             lambda: services.notifications.hearing(topic),
             services.poll_interval,
         )
+
+
+def _check_time(field: str, value: timedelta) -> timedelta:
+    """Return a time that somebody can wait for: more than nothing."""
+    return check_duration(field, value, minimum=timedelta.resolution, maximum=MAX_TTL)

@@ -42,9 +42,9 @@ class CharacterRepository:
         One round trip without a lock when the name is known, whatever `card` says. Else locks the name until the
         transaction ends. Raises InvalidName, WorldNotFound.
         """
-        check_name("name", name)
-        cards = None if card is None else {name: check_json_object("card", card)}
-        (answer,) = await self.get_or_create_many([name], cards=cards)
+        shown = check_name("name", name)
+        cards = {} if card is None else {name_key(shown): check_json_object("card", card)}
+        (answer,) = await self._get_or_create([shown], cards)
         return answer
 
     async def get_or_create_many(
@@ -63,8 +63,14 @@ class CharacterRepository:
             name_key(check_name(f"cards[{index}]", name)): check_json_object(f"cards[{index}]", card)
             for index, (name, card) in enumerate(_cards(cards).items())
         }
+        return await self._get_or_create(written, checked)
+
+    async def _get_or_create(
+        self, written: Sequence[str], cards: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[tuple[Character, bool], ...]:
+        """Do so with names that were checked, and cards by their keys."""
         keys = [name_key(name) for name in written]
-        found, created = await self._ensure(dict(zip(reversed(keys), reversed(written), strict=True)), checked)
+        found, created = await self._ensure(dict(zip(reversed(keys), reversed(written), strict=True)), cards)
         answers = []
         for key in keys:
             answers.append((found[key], key in created))

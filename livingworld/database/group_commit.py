@@ -8,7 +8,6 @@ that another transaction holds is taken out of the group and waited for alone.
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +16,7 @@ from uuid import UUID
 
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import Closed, CommitUnknown, Conflict, DatabaseFailure, NotFound
+from livingworld.errors.base import own_copy
 
 #: Most statements under way at once, not counting those that wait for one story.
 _STATEMENTS: Final = 4
@@ -242,10 +242,7 @@ def _answer_each(group: list[_Waiter[Q, R]], results: list[R]) -> list[_Waiter[Q
 
 def _answer_all(group: Iterable[_Waiter[Q, R]], error: Exception) -> None:
     for waiter in group:
-        own = copy.copy(error)  # one exception raised in two tasks would mix their tracebacks
-        own.__cause__ = error.__cause__
-        own.__suppress_context__ = True
-        waiter.answer(own)
+        waiter.answer(own_copy(error))
 
 
 def _by_story(group: Iterable[_Waiter[Q, R]]) -> dict[UUID, list[_Waiter[Q, R]]]:

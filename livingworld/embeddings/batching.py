@@ -8,8 +8,9 @@ from itertools import count
 from typing import TypeAlias
 
 from livingworld.embeddings.embedder import Embedder
-from livingworld.embeddings.failures import named_failure, own_copy
+from livingworld.embeddings.failures import named_failure
 from livingworld.errors import BatchSizeMismatch, EmbedderTimeout, EmbedderUnavailable, LivingWorldError, OutOfMemory
+from livingworld.errors.base import own_copy
 from livingworld.observability import events
 from livingworld.vectors import Vector, check_vector, normalized
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 from livingworld.errors import BatchSizeMismatch, EmbeddingFailed, LivingWorldError, OutOfMemory
 
 
@@ -18,11 +16,3 @@ def named_failure(error: BaseException, *, batch: int | None = None) -> LivingWo
     )
     named.__cause__ = error
     return named
-
-
-def own_copy(error: LivingWorldError) -> LivingWorldError:
-    """Return an equal error: one exception raised in two tasks would mix their tracebacks."""
-    own = copy.copy(error)
-    own.__cause__ = error.__cause__
-    own.__suppress_context__ = True
-    return own

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from livingworld.embeddings.failures import named_failure, own_copy
+from livingworld.embeddings.failures import named_failure
 from livingworld.errors import Closed, EmbeddingFailed, LivingWorldError
+from livingworld.errors.base import own_copy
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+from typing import TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 
 class LivingWorldError(Exception):
@@ -17,3 +21,10 @@ class LivingWorldError(Exception):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+def own_copy(error: E) -> E:
+    """Return an equal error: one exception raised in two tasks would mix their tracebacks."""
+    own = copy.copy(error)
+    own.__cause__, own.__suppress_context__ = error.__cause__, True
+    return own

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,7 @@ from livingworld.database.live_events import live_topic
 from livingworld.database.notifications import Hearing, Notifications
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import Closed, LivingWorldError, NotFound
+from livingworld.errors.base import own_copy
 from livingworld.live.following import begin, read_events, renew
 from livingworld.live.records import LiveEvent, Missed, StoredEvents
 from livingworld.live.subscription import Subscription
@@ -71,7 +71,7 @@ class Tail:
         """Return a new subscription once the stream is followed; raises what kept it from that."""
         await self._ready.wait()
         if self._error is not None:
-            raise copy.copy(self._error)
+            raise own_copy(self._error)
         # No await from here: what is handed out next is handed to this one too.
         subscription = Subscription(self, after, size, self._subscriptions.discard)
         self._subscriptions.add(subscription)
@@ -160,4 +160,4 @@ class Tail:
         self._ready.set()
         self._ended(self)
         for subscription in tuple(self._subscriptions):
-            subscription.end(copy.copy(error))
+            subscription.end(own_copy(error))

@@ -80,10 +80,8 @@ class Leases:
         database's clock. A holder that may have lost it hears so by `lost`, and one that was paused and thawed is
         Fenced by `check`.
         """
-        checked, length = (
-            check_text("name", name, empty=False),
-            check_duration("ttl", ttl, minimum=MIN_TTL, maximum=MAX_TTL),
-        )
+        checked = check_text("name", name, empty=False)
+        length = check_duration("ttl", ttl, minimum=MIN_TTL, maximum=MAX_TTL)
         owner, asked_at = UUID(int=new_id().int), asyncio.get_running_loop().time()
         renewing: Lease | None = None
         try:

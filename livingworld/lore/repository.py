@@ -157,11 +157,8 @@ class LoreRepository:
         )
         keys = keys.where(*self._own(), columns.enabled)
         if books is not None:
-            keys = keys.where(
-                columns.book.in_(
-                    [check_text("books", book) for book in check_sequence("books", books, limit=MAX_ENTRIES)]
-                )
-            )
+            named = [check_text("books", book) for book in check_sequence("books", books, limit=MAX_ENTRIES)]
+            keys = keys.where(columns.book.in_(named))
 
         async def work(tx: Transaction) -> tuple[LoreMatch, ...]:
             called = [

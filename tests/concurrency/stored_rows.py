@@ -1,7 +1,8 @@
-"""What is stored of a world, to be compared with another world to which the same was done."""
+"""What is stored of a world, to be compared with what was there, or with another world to which the same was done."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -14,11 +15,20 @@ _TIMED: Final = {"result", "results", "request_hash", "duration_ms"}
 
 
 async def rows_of(url: str, world_id: UUID) -> dict[str, list[str]]:
+    """Return every row of a world, by table."""
+    return await _rows(url, world_id, lambda _name, _value: True)
+
+
+async def comparable_rows_of(url: str, world_id: UUID) -> dict[str, list[str]]:
     """Return the rows of a world, without what is another one in every world."""
+    return await _rows(url, world_id, lambda name, value: not _is_new_each_time(name, value))
+
+
+async def _rows(url: str, world_id: UUID, tells: Callable[[str, Any], bool]) -> dict[str, list[str]]:
     async with connected(url) as connection:
         return {
             table.name: sorted(
-                repr({name: value for name, value in row.items() if not _is_new_each_time(name, value)})
+                repr({name: value for name, value in row.items() if tells(name, value)})
                 for row in await connection.fetch(f"SELECT * FROM {table.fullname} WHERE world_id = $1", world_id)  # noqa: S608
             )
             for table in metadata.tables.values()

@@ -18,9 +18,9 @@ from tests.concurrency.turn_checks import rows
 
 # Nobody may remove such a row, and everybody may update it or refer to it.
 ONE_MEMORY: Final = "SELECT FROM livingworld.memories WHERE content = 'It snowed.' FOR KEY SHARE"
-ITS_JOB: Final = f"""
-    SELECT FROM livingworld.memory_embedding_jobs
-    WHERE memory_id = ({ONE_MEMORY.replace("SELECT", "SELECT memory_id").replace(" FOR KEY SHARE", "")}) FOR KEY SHARE
+ITS_JOB: Final = """
+    SELECT FROM livingworld.memory_embedding_jobs AS j JOIN livingworld.memories AS m USING (world_id, memory_id)
+    WHERE m.content = 'It snowed.' FOR KEY SHARE OF j
 """
 ONE_EXECUTION: Final = "SELECT FROM livingworld.script_executions WHERE name = 'tide' FOR KEY SHARE"
 
@@ -58,7 +58,7 @@ async def half_purged(url: str, purge: Coroutine[Any, Any, None], last: str) -> 
 
 async def until_renewed(url: str) -> None:
     """Wait until the held execution's row is renewed."""
-    expires = ONE_EXECUTION.replace("SELECT", "SELECT expires_at").replace(" FOR KEY SHARE", "")
+    expires = "SELECT expires_at FROM livingworld.script_executions WHERE name = 'tide'"
     async with connected(url) as connection:
         before = await connection.fetchval(expires)
         while await connection.fetchval(expires) == before:  # noqa: ASYNC110 - only the database knows

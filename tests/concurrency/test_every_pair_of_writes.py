@@ -13,9 +13,9 @@ import pytest
 from livingworld import LivingWorld
 from livingworld.errors import Conflict, NotFound, SerializationFailure
 from tests.concurrency.action_checks import broken_lanes
-from tests.concurrency.last_writes import ALONE, WRITES, Write, furnish
+from tests.concurrency.every_write import ALONE, WRITES, Write, furnish
 from tests.concurrency.staging import backend_of, deadlocks, done_or_behind
-from tests.concurrency.stored_rows import rows_of
+from tests.concurrency.stored_rows import comparable_rows_of
 
 #: `make soak` tries them all; a test run every so many.
 STEP: Final = int(os.environ.get("LIVINGWORLD_PAIR_STEP", "29"))
@@ -46,7 +46,7 @@ class Pair:
             await done_or_behind(writing, self.url, await backend_of(tx))
         told = await _end_of(writing)
         assert await broken_lanes(self.url, there.world.id) == []
-        return told, await rows_of(self.url, there.world.id)
+        return told, await comparable_rows_of(self.url, there.world.id)
 
     async def one_after_the_other(self, *, backwards: bool) -> Left:
         """Carry out both, each by itself."""
@@ -54,7 +54,7 @@ class Pair:
         told = await _end_of(self.second(there)) if backwards else None
         await _end_of(self.first(there))
         told = told or await _end_of(self.second(there))
-        return told, await rows_of(self.url, there.world.id)
+        return told, await comparable_rows_of(self.url, there.world.id)
 
 
 async def _end_of(write: Awaitable[object]) -> str:

@@ -9,10 +9,9 @@ from typing import Final
 import pytest
 
 from livingworld import LivingWorld, Settings
-from tests.concurrency.last_writes import furnish
+from tests.concurrency.every_write import furnish
 from tests.faults.pooler import PGBOUNCER, pooled
-from tests.integration.every_call import CALLS
-from tests.integration.test_every_argument import carry_out
+from tests.integration.every_call import CALLS, carry_out
 
 PARTS: Final = 2
 #: Waits for what nobody does here.

@@ -12,10 +12,9 @@ import pytest
 from livingworld import LivingWorld
 from livingworld.errors import CommitUnknown
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, cut, protocol_proxy
-from tests.concurrency.last_writes import furnish
-from tests.concurrency.stored_rows import rows_of
-from tests.integration.every_call import CALLS
-from tests.integration.test_every_argument import carry_out
+from tests.concurrency.every_write import furnish
+from tests.concurrency.stored_rows import comparable_rows_of
+from tests.integration.every_call import CALLS, carry_out
 
 COMMIT: Final = "COMMIT;"
 PARTS: Final = 2
@@ -51,7 +50,7 @@ async def carried_out(stage: Stage, path: str, *, losing: bool) -> tuple[BaseExc
         stage.proxy.at(Moment.AFTER, COMMIT, cut)
     (end,) = await asyncio.gather(carry_out(CALLS[path], {}, used), return_exceptions=True)
     stage.proxy.forget()
-    return end, await rows_of(stage.url, there.world.id)
+    return end, await comparable_rows_of(stage.url, there.world.id)
 
 
 @pytest.mark.parametrize("part", range(PARTS))

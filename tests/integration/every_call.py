@@ -1,10 +1,13 @@
-"""A call of everything that a world offers and that changes nothing, or that `last_writes` leaves out."""
+"""A call of everything that a world offers, to be made with other arguments, through other pools and with faults."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import is_dataclass, replace
 from datetime import timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from livingworld import (
     CastMember,
@@ -21,7 +24,7 @@ from livingworld import (
 )
 from livingworld.identifiers import new_id
 from livingworld.testing.hashing_embedder import HashingEmbedder
-from tests.concurrency.last_writes import WRITES, Furnished
+from tests.concurrency.every_write import WRITES, Furnished
 
 
 async def do_nothing(*_: object) -> Any:  # noqa: ANN401 - whatever is asked of it
@@ -188,3 +191,45 @@ OBJECTS: Final[dict[str, Made]] = {
         lambda at, x: at.world.ai_models.samples.add_many([x]),
     ),
 }
+
+
+class Recorder:
+    """Stands for a part of a world, and remembers the calls of its methods instead of making them."""
+
+    def __init__(self, part: object, calls: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]) -> None:
+        self._part = part
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the part has
+        value = getattr(self._part, name)
+        if callable(value):
+            return lambda *args, **options: self._calls.append((value, args, options))
+        is_part = type(value).__module__.startswith("livingworld") and not is_dataclass(value)
+        return Recorder(value, self._calls) if is_part else value
+
+
+def recorded(call: Callable[[Furnished], Any], there: Furnished) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return the method that a call is about, and its arguments by name."""
+    calls: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
+    call(
+        replace(
+            there,
+            world=cast("Any", Recorder(there.world, calls)),
+            livingworld=cast("Any", Recorder(there.livingworld, calls)),
+        )
+    )
+    ((method, args, options),) = calls
+    bound = inspect.signature(method).bind(*args, **options)
+    return method, {**dict(zip(bound.signature.parameters, bound.args, strict=False)), **bound.kwargs}
+
+
+async def carry_out(call: Callable[[Furnished], Any], change: Mapping[str, object], there: Furnished) -> None:
+    """Make a call with an argument changed, and enter and leave what it gives."""
+    method, arguments = recorded(call, there)
+    async with asyncio.timeout(30):
+        given = method(**{**arguments, **change})
+        if hasattr(given, "__aenter__"):
+            async with given:
+                pass
+        elif inspect.isawaitable(given):
+            await given

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import math
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pytest
 
 from livingworld import LivingWorld, World
 from livingworld.errors import Conflict, InvalidInput, NotFound
 from livingworld.identifiers import new_id
-from tests.concurrency.last_writes import Furnished, furnish
-from tests.integration.every_call import CALLS, OBJECTS
+from tests.concurrency.every_write import Furnished, furnish
+from tests.integration.every_call import CALLS, OBJECTS, carry_out, recorded
 
 BAD: Final[tuple[Any, ...]] = (
     *("", "  ", "before\x00after", "lone \ud800 surrogate", "x" * 40_000, "garbage", b"bytes"),
@@ -31,54 +30,12 @@ PARTS: Final = 4
 WITHOUT_ARGUMENTS: Final = {"transaction", "join", "memory_embeddings"}
 
 
-class Recorder:
-    """Stands for a part of a world, and remembers the calls of its methods instead of making them."""
-
-    def __init__(self, part: object, calls: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]) -> None:
-        self._part = part
-        self._calls = calls
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the part has
-        value = getattr(self._part, name)
-        if callable(value):
-            return lambda *args, **options: self._calls.append((value, args, options))
-        is_part = type(value).__module__.startswith("livingworld") and not is_dataclass(value)
-        return Recorder(value, self._calls) if is_part else value
-
-
-def recorded(call: Callable[[Furnished], Any], there: Furnished) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """Return the method that a call is about, and its arguments by name."""
-    calls: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
-    call(
-        replace(
-            there,
-            world=cast("Any", Recorder(there.world, calls)),
-            livingworld=cast("Any", Recorder(there.livingworld, calls)),
-        )
-    )
-    ((method, args, options),) = calls
-    bound = inspect.signature(method).bind(*args, **options)
-    return method, {**dict(zip(bound.signature.parameters, bound.args, strict=False)), **bound.kwargs}
-
-
 def temptations(call: Callable[[Furnished], Any], there: Furnished) -> Iterator[tuple[str, object]]:
     """Give every argument that a call takes, each with everything that is bad."""
     method, _ = recorded(call, there)
     for name, parameter in inspect.signature(method).parameters.items():
         if parameter.kind is not parameter.VAR_KEYWORD:
             yield from ((name, bad) for bad in BAD)
-
-
-async def carry_out(call: Callable[[Furnished], Any], change: Mapping[str, object], there: Furnished) -> None:
-    """Make a call with an argument changed, and enter and leave what it gives."""
-    method, arguments = recorded(call, there)
-    async with asyncio.timeout(30):
-        given = method(**{**arguments, **change})
-        if hasattr(given, "__aenter__"):
-            async with given:
-                pass
-        elif inspect.isawaitable(given):
-            await given
 
 
 async def failure(call: Callable[[Furnished], Awaitable[object]], name: str, away: Furnished, here: Furnished) -> str:

@@ -5,27 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 from dataclasses import replace
-from uuid import UUID
 
 from livingworld import LivingWorld
 from livingworld.errors import Conflict, NotFound
-from livingworld.schema import metadata
-from livingworld.testing.staged_races import connected
-from tests.concurrency.last_writes import Furnished, furnish
-from tests.integration.every_call import CALLS
-from tests.integration.test_every_argument import recorded
-
-
-async def rows_of(url: str, world_id: UUID) -> dict[str, list[str]]:
-    """Return every row of a world, by table."""
-    async with connected(url) as connection:
-        return {
-            table.name: sorted(
-                map(repr, await connection.fetch(f"SELECT * FROM {table.fullname} WHERE world_id = $1", world_id))  # noqa: S608
-            )
-            for table in metadata.tables.values()
-            if "world_id" in table.c
-        }
+from tests.concurrency.every_write import Furnished, furnish
+from tests.concurrency.stored_rows import rows_of
+from tests.integration.every_call import CALLS, recorded
 
 
 async def answer(path: str, there: Furnished) -> object:

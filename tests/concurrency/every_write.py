@@ -1,4 +1,4 @@
-"""A world with something of every part in it, and a write to each: what a purge of the world has to deal with."""
+"""A world with something of every part in it, and every write to it."""
 
 from __future__ import annotations
 
