@@ -6,6 +6,7 @@ start NUMBER   start so many tasks of one kind at once, and hold what was had: "
 lend           start one that may be taken over when this process is dead: "Running" or the error's class name
 succeed        from now on run tasks of the dead: "ready"; each that is taken adds an interaction
 end            leave the block of the one that is held: "finished", or the error's class name
+talk NUMBER    add so many interactions at once: "talked"
 cancel         ask for the stop of what runs in the session: "asked"
 stopped        wait until the one that is held has to stop: the error's class name
 """
@@ -31,7 +32,7 @@ class Owner:
         self.stack = AsyncExitStack()
         self.held: RunningTask | None = None
 
-    async def obey(self, line: str) -> str:
+    async def obey(self, line: str) -> str:  # noqa: PLR0911 - one answer for each command
         match line.split():
             case ["start", number]:
                 return " ".join(sorted(await asyncio.gather(*(self.start() for _ in range(int(number))))))
@@ -45,6 +46,10 @@ class Owner:
             case ["end"]:
                 await self.stack.aclose()
                 return "finished"
+            case ["talk", number]:
+                adds = (self.world.interactions.add(self.session_id, "from a process") for _ in range(int(number)))
+                await asyncio.gather(*adds)
+                return "talked"
             case ["cancel"]:
                 for task in await self.world.tasks.of_session(self.session_id):
                     if task.state == "running":

@@ -1,4 +1,4 @@
-"""Tasks of one session in two real processes: one owner, who hears of a stop, and is refused after a pause."""
+"""One session in two real processes: a task has one owner, who hears of a stop, and what is said is numbered."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
-from livingworld import Session, World
+from livingworld import LivingWorld, Session, World
 from livingworld.testing.staged_races import holding
 from tests.concurrency.programs import PlayerProcess, running
 from tests.concurrency.session_staging import THE_SESSION
@@ -47,6 +48,33 @@ async def test_of_two_starts_in_each_of_two_processes_one_runs(
         await (one if "Running" in told[0].split() else other).do("end")
 
     assert [task.state for task in await world.tasks.of_session(session.id)] == ["finished"]
+
+
+async def talk(url: str, world_id: UUID, session_id: UUID) -> None:
+    """Add two interactions at once; for a thread with a loop of its own."""
+    async with LivingWorld.open(database_url=url) as livingworld:
+        world = await livingworld.worlds.get(world_id)
+        await asyncio.gather(*(world.interactions.add(session_id, "from a thread") for _ in range(2)))
+
+
+async def test_interactions_of_tasks_threads_and_processes_are_numbered_without_a_gap(
+    database_url: str, world: World, session: Session
+) -> None:
+    async with owner(database_url, world, session) as one, owner(database_url, world, session) as other:
+        async with holding(database_url, THE_SESSION, [world.id, session.id]) as holder:
+            one.say("talk 3")
+            other.say("talk 3")
+            threads = [
+                asyncio.create_task(asyncio.to_thread(asyncio.run, talk(database_url, world.id, session.id)))
+                for _ in range(2)
+            ]
+            await holder.until_blocked(count=10)
+        assert [await one.hear(), await other.hear()] == ["talked", "talked"]
+        await asyncio.gather(*threads)
+
+    told = await world.interactions.recent(session.id)
+    assert [interaction.number for interaction in told] == list(range(1, 11))
+    assert sorted({interaction.request for interaction in told}) == ["from a process", "from a thread"]
 
 
 async def test_a_stop_is_heard_in_another_process_in_under_a_second_without_polling(
