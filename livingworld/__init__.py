@@ -14,6 +14,7 @@ from livingworld.cycles.running import Cycle
 from livingworld.database.keyset import Page
 from livingworld.database.live_kinds import LiveKind
 from livingworld.database.revisions import Revision
+from livingworld.deadlines import deadline
 from livingworld.documents.merge import Strategies, Strategy
 from livingworld.documents.records import ABSENT, Absent, Document, MergeConflict, MergeResult
 from livingworld.embeddings.dispatch import DispatchPolicy
@@ -131,6 +132,7 @@ __all__ = [
     "Verdict",
     "World",
     "WorldRecord",
+    "deadline",
     "packaged_minilm",
     "replay",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from sqlalchemy import URL
+from sqlalchemy import URL, func, select
 
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.characters.cast_names import WorldCastNames
@@ -15,8 +16,10 @@ from livingworld.cycles.running import Cycles
 from livingworld.database.database import Database
 from livingworld.database.engine import Revive, create_engine, listening_connection
 from livingworld.database.group_commit import GroupCommit
+from livingworld.database.group_requests import GroupLimits
 from livingworld.database.notifications import Notifications
 from livingworld.embeddings.pipeline import EmbeddingServices
+from livingworld.errors import LivingWorldError
 from livingworld.identifiers import new_id
 from livingworld.live.tail import LiveServices
 from livingworld.locks.leases import Leases
@@ -40,13 +43,15 @@ class Process:
     def __init__(self, settings: Settings, url: URL, *, revive_server: Revive | None = None) -> None:
         self.settings = settings
         few = settings.model_copy(update={"pool_size": settings.background_connections})
-        self.background = Database(create_engine(few, url, revive_server=revive_server), settings)
+        self.background = Database(create_engine(few, url, revive_server=revive_server), few)
         direct = settings.listening_url() or (None if settings.behind_pooler else url)
         connect = None if direct is None else listening_connection(settings, direct)
         self.notifications = Notifications(connect, self.background)
         engine = create_engine(settings, url, revive_server=revive_server)
         self.database = Database(engine, settings)
         self.database.notify = self.background.notify = self.notifications.tell
+        if not settings.behind_pooler:  # there the process id is the pooler's
+            self.database.cancel_session = self._cancel_session
         self.tasks = BackgroundTasks()
         #: Under which others hear of what runs here.
         self.id = UUID(int=new_id().int)
@@ -85,6 +90,12 @@ class Process:
     def _gate(self, embedder: str) -> asyncio.Semaphore:
         return self._gates.setdefault(embedder, asyncio.Semaphore(self.settings.embedding_concurrency))
 
+    async def _cancel_session(self, pid: int) -> None:
+        with suppress(LivingWorldError):  # then the statement ends by its own time limit
+            await self.background.run(
+                lambda tx: tx.execute(select(func.pg_cancel_backend(pid))), repeatable=True, single_statement=True
+            )
+
     async def close(self) -> None:
         """Finish what was begun, and leave no task and no connection behind."""
         try:
@@ -102,9 +113,10 @@ class WorldWriters:
     def __init__(self, process: Process, world_id: UUID) -> None:
         patience = process.settings.poll_interval * _MISSED_LOOKS
         take = TakeTogether(lease=process.settings.turn_lease, patience=patience)
-        self.appends = GroupCommit(process.database, world_id, append_together)
-        takes = GroupCommit(process.database, world_id, take)
-        commits = GroupCommit(process.database, world_id, commit_together)
+        limits = GroupLimits(process.settings.call_timeout, process.settings.lock_timeout, process.database.backlog)
+        self.appends = GroupCommit(process.database, world_id, append_together, limits)
+        takes = GroupCommit(process.database, world_id, take, limits)
+        commits = GroupCommit(process.database, world_id, commit_together, limits)
         self._all = (self.appends, takes, commits)
         self.embeddings = process.embeddings(world_id)
         self.services = process.services()

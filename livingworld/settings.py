@@ -42,12 +42,23 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=10, ge=1, le=1000)
     #: Longest wait for a free connection. Default: 10 s.
     pool_timeout: Duration = timedelta(seconds=10)
+    #: A call ends after this, all its waits and tries together; `livingworld.deadline` gives one call its own. Time in
+    #: a queue counts; the block of `world.transaction()` is the application's and does not. Default: 30 s.
+    call_timeout: Duration = timedelta(seconds=30)
     #: Longest wait for a new connection to be set up. Default: 10 s.
     connect_timeout: Duration = timedelta(seconds=10)
     #: The server cancels a statement after this. Default: 30 s.
     statement_timeout: Duration = timedelta(seconds=30)
-    #: The server gives up waiting for a lock after this; shorter than `statement_timeout`. Default: 5 s.
+    #: A call waits for rows and names that others hold for this long in all; shorter than `statement_timeout`.
+    #: Default: 5 s.
     lock_timeout: Duration = timedelta(seconds=5)
+    #: So long a call waits for a lock on a connection that others need too; then it waits in the process, and of all
+    #: that wait a few connections at most wait in PostgreSQL. Default: 0.025 s.
+    prompt_lock_timeout: Duration = timedelta(milliseconds=25)
+    #: Most calls of this process that may wait for an answer; further ones are Overloaded. Default: 10,000.
+    queue_limit: int = Field(default=10_000, ge=1, le=10_000_000)
+    #: Most characters of text in those calls. Default: 64,000,000.
+    queue_characters: int = Field(default=64_000_000, ge=1)
     #: The server ends a transaction that does nothing for this long. Default: 60 s.
     idle_in_transaction_timeout: Duration = timedelta(seconds=60)
     #: The client gives up after this, even without a network; longer than `statement_timeout`. Default: 35 s.
@@ -56,8 +67,6 @@ class Settings(BaseSettings):
     conflict_retries: int = Field(default=20, ge=0, le=1000)
     #: Further tries of a unit while the server is away. Default: 5, slow.
     outage_retries: int = Field(default=5, ge=0, le=1000)
-    #: No further try is begun after this. Default: 30 s.
-    retry_time_limit: Duration = timedelta(seconds=30)
     #: Longest wait for another process that migrates. Default: 60 s.
     migration_lock_timeout: Duration = timedelta(seconds=60)
     #: A turn whose process is gone can be taken over after this; living ones renew it. Default: 30 s.

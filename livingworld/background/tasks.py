@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from livingworld.deadlines import without_deadline
+
 T = TypeVar("T")
 
 
@@ -36,7 +38,7 @@ class BackgroundTasks:
 
 
 def _start(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]) -> asyncio.Task[T]:
-    task = asyncio.create_task(work)
+    task = asyncio.create_task(work, context=without_deadline())
     tasks.add(task)
     task.add_done_callback(tasks.discard)
     return task

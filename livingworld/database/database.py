@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
-from typing import NoReturn
+from functools import partial
+from typing import Any, Generic, NoReturn
 
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from livingworld.database.backlog import Backlog
+from livingworld.database.connection_places import ConnectionPlaces
 from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, Failure, RetryKind, name_failure
 from livingworld.database.engine import transaction_limits
+from livingworld.database.lock_waits import LockWaits
+from livingworld.database.overdue import CancelSession, cancelled_when_overdue
 from livingworld.database.retry import RolledBack, run_within_budgets
-from livingworld.database.transaction import Notify, T, Transaction, Work
+from livingworld.database.transaction import LockedRow, Notify, T, Transaction, Work
+from livingworld.deadlines import call_end
 from livingworld.errors import (
+    CallTimeout,
     Closed,
     CommitUnknown,
     Conflict,
@@ -23,6 +33,7 @@ from livingworld.errors import (
     LivingWorldError,
     NotFound,
     SerializationFailure,
+    StatementTimeout,
 )
 from livingworld.observability import events
 from livingworld.settings import Settings
@@ -31,12 +42,18 @@ from livingworld.settings import Settings
 class Database:
     """A pool of connections to one database; as a UnitOfWork each unit is a transaction of its own, with retries."""
 
-    def __init__(self, engine: AsyncEngine, settings: Settings) -> None:
+    def __init__(self, engine: AsyncEngine, settings: Settings, backlog: Backlog | None = None) -> None:
         self._engine = engine
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._settings = settings
         self._limits = transaction_limits(settings) if settings.behind_pooler else {}
+        self._places = ConnectionPlaces(settings)
+        self._lock_waits = LockWaits(self._places.lock_waits)
         self._closed = False
+        #: The calls of this process that have no answer yet.
+        self.backlog = backlog or Backlog(settings.queue_limit, settings.queue_characters)
+        #: Cancels what a session does; None where that is not possible.
+        self.cancel_session: CancelSession | None = None
         #: Tells a topic to whoever hears it; called after each commit.
         self.notify: Notify = lambda _: None
 
@@ -46,32 +63,72 @@ class Database:
         event.listen(self._engine.sync_engine, "checkin", _close_connection)
         await self._engine.dispose()
 
-    async def run(self, work: Work[T], *, repeatable: bool = False, single_statement: bool = False) -> T:
+    async def run(
+        self,
+        work: Work[T],
+        *,
+        repeatable: bool = False,
+        single_statement: bool = False,
+        lock_timeout: timedelta | None = None,
+        overdue: timedelta | None = None,
+    ) -> T:
         """Run `work` as one transaction and return its result; see UnitOfWork.
 
-        Runs it again when PostgreSQL said that it rolled it back, within both budgets. Raises CommitUnknown when the
-        connection was lost in COMMIT and the work is not repeatable.
+        Runs it again when PostgreSQL said that it rolled it back, within both budgets, and when it met a row that
+        others hold, for `lock_timeout` (default: the setting; 0: never). A single statement that is `overdue` is
+        cancelled, as StatementTimeout. Raises CommitUnknown when the connection was lost, or the call's time was over,
+        in COMMIT and the work is not repeatable; CallTimeout when the call's time was over before.
         """
-        attempt = 0
-
-        async def unit() -> T:
-            nonlocal attempt
-            attempt += 1
-            if single_statement and not self._limits:
-                return await self._statement(work, repeatable=repeatable)
-            async with self._unit(attempt, repeatable=repeatable) as tx:
-                return await work(tx)
-
+        unit = _Unit(work, repeatable=repeatable, single_statement=single_statement, overdue=overdue)
+        patience = self._settings.lock_timeout if lock_timeout is None else lock_timeout
         lost: RolledBack | None = None
         try:
-            return await run_within_budgets(unit, self._settings)
+            with self.backlog.place():
+                return await self._until_deadline(unit, patience)
         except RolledBack as signal:
             lost = signal
         except Exception as error:
-            _report(error)
+            if overdue is None or not isinstance(error, StatementTimeout):  # it is tried again in parts
+                _report(error)
             raise
-        _report(lost.told())
+        if patience:
+            _report(lost.told())
         raise lost.error from lost.cause
+
+    async def _until_deadline(self, unit: _Unit[T], lock_timeout: timedelta) -> T:
+        end = call_end(self._settings.call_timeout)
+        timer = asyncio.timeout_at(end)
+        try:
+            async with timer:
+                return await run_within_budgets(lambda: self._try(unit, lock_timeout, end), self._settings, end)
+        except TimeoutError:
+            if not timer.expired():
+                raise
+        if unit.phase is _Phase.COMMITTING and not unit.repeatable:
+            raise CommitUnknown
+        raise CallTimeout
+
+    async def _try(self, unit: _Unit[T], lock_timeout: timedelta, end: float) -> T:
+        """Run a unit; when it meets a row that others hold, again when the row may be free."""
+        began = asyncio.get_running_loop().time()
+        try:
+            return await self._attempt(unit, None, None)
+        except RolledBack as signal:
+            if signal.kind is not RetryKind.LOCK:
+                raise
+            met = signal
+        milliseconds = round((asyncio.get_running_loop().time() - began) * 1000)
+        if lock_timeout:
+            events.emit(events.LOCK_AWAITED, milliseconds=milliseconds)
+        until = min(end, began + lock_timeout.total_seconds())
+        return await self._lock_waits.get_through(met, partial(self._attempt, unit), until)
+
+    async def _attempt(self, unit: _Unit[T], may_wait: timedelta | None, row: LockedRow | None) -> T:
+        unit.attempts += 1
+        if unit.single_statement and not self._limits and may_wait is None:
+            return await self._statement(unit, row)
+        async with self._unit(unit, may_wait, row) as tx:
+            return await unit.work(tx)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -82,7 +139,7 @@ class Database:
         """
         lost: RolledBack | None = None
         try:
-            async with self._unit(1, repeatable=False) as tx:
+            async with self._places.block(), self._unit(_Unit(_nothing), self._settings.lock_timeout, None) as tx:
                 yield tx
         except RolledBack as signal:
             lost = signal
@@ -94,57 +151,83 @@ class Database:
             raise lost.error from lost.cause
 
     @asynccontextmanager
-    async def _unit(self, attempt: int, *, repeatable: bool) -> AsyncIterator[Transaction]:
-        """Open, hand out, commit; leave with RolledBack where the whole unit may run again."""
+    async def _unit(
+        self, unit: _Unit[Any], may_wait: timedelta | None, row: LockedRow | None
+    ) -> AsyncIterator[Transaction]:
+        """Open, hand out, commit; leave with RolledBack where the whole unit may run again.
+
+        It may wait for locks in PostgreSQL for `may_wait`; `row` is the one whose turn this unit has.
+        """
         self._refuse_if_closed()
-        phase = _Phase.OPENING
+        unit.phase = _Phase.OPENING
         tx: Transaction | None = None
         failure: Failure | None = None
         try:
             async with self._engine.connect() as connection:
-                tx = Transaction(connection, limits=self._limits)
+                tx = self._opened(connection, unit, may_wait, row)
                 await tx.begin()
-                phase = _Phase.WORKING
+                unit.phase = _Phase.WORKING
                 yield tx
-                phase = _Phase.CHECKING
+                unit.phase = _Phase.CHECKING
+                tx.refuse_if_it_met_a_lock()
                 await tx.refuse_if_poisoned()
                 tx.refuse_if_lost()
                 await tx.publish()
-                phase = _Phase.COMMITTING
+                unit.phase = _Phase.COMMITTING
                 await connection.commit()
-                phase = _Phase.COMMITTED
+                unit.phase = _Phase.COMMITTED
         except (LivingWorldError, *DRIVER_EXCEPTIONS) as exception:
-            failure = _failure(exception, tx, phase)
-            if failure is None and phase is not _Phase.COMMITTED:
+            failure = _failure(exception, tx, unit.phase)
+            if failure is None and unit.phase is not _Phase.COMMITTED:
                 raise
         if failure is not None:
-            _raise(failure, ambiguous=phase is _Phase.COMMITTING and not failure.answered, repeatable=repeatable)
+            _raise(failure, unit, tx)
         if tx is not None:
-            events.emit(events.COMMITTED, statements=tx.statements, attempt=attempt)
+            events.emit(events.COMMITTED, statements=tx.statements, attempt=unit.attempts)
             tx.tell(self.notify)
 
-    async def _statement(self, work: Work[T], *, repeatable: bool) -> T:
+    async def _statement(self, unit: _Unit[T], row: LockedRow | None) -> T:
         """Run a single statement that is its own transaction: no BEGIN, no COMMIT, one round trip."""
         self._refuse_if_closed()
-        phase = _Phase.OPENING
+        unit.phase = _Phase.OPENING
         tx: Transaction | None = None
         failure: Failure | None = None
         try:
             async with self._single.connect() as connection:
-                tx = Transaction(connection, limits={}, is_single=True)
-                phase = _Phase.COMMITTING
-                result = await work(tx)
-                phase = _Phase.COMMITTED
+                tx = Transaction(
+                    connection, limits={}, is_single=True, may_wait=False, is_held=self._held_by_others(row)
+                )
+                unit.phase = _Phase.COMMITTING
+                async with cancelled_when_overdue(connection, unit.overdue, self.cancel_session):
+                    result = await unit.work(tx)
+                unit.phase = _Phase.COMMITTED
         except (LivingWorldError, *DRIVER_EXCEPTIONS) as exception:
-            failure = _failure(exception, tx, phase)
-            if failure is None and phase is not _Phase.COMMITTED:
+            failure = _failure(exception, tx, unit.phase)
+            if failure is None and unit.phase is not _Phase.COMMITTED:
                 raise
         if failure is not None:
-            _raise(failure, ambiguous=phase is _Phase.COMMITTING and not failure.answered, repeatable=repeatable)
+            _raise(failure, unit, tx)
         if tx is not None:
             tx.refuse_unpublished()
             tx.tell(self.notify)
         return result
+
+    def _opened(
+        self, connection: AsyncConnection, unit: _Unit[Any], may_wait: timedelta | None, row: LockedRow | None
+    ) -> Transaction:
+        limits = self._time_limits(unit, may_wait)
+        is_held = self._held_by_others(row)
+        return Transaction(connection, limits=limits, may_wait=may_wait is not None, is_held=is_held)
+
+    def _time_limits(self, unit: _Unit[Any], may_wait: timedelta | None) -> dict[str, timedelta]:
+        """Return the limits to set in a transaction because its session has others, or none."""
+        own = {"lock_timeout": may_wait} if may_wait is not None else {}
+        if unit.overdue is not None:
+            own |= {"statement_timeout": unit.overdue}
+        return self._limits | own
+
+    def _held_by_others(self, own: LockedRow | None) -> Callable[[LockedRow], bool]:
+        return lambda row: row != own and self._lock_waits.is_held(row)
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -159,6 +242,22 @@ class _Phase(Enum):
     CHECKING = "checking"
     COMMITTING = "committing"
     COMMITTED = "committed"
+
+
+@dataclass(slots=True)
+class _Unit(Generic[T]):
+    """Work to run as one transaction, and how far its latest attempt has come."""
+
+    work: Work[T]
+    repeatable: bool = False
+    single_statement: bool = False
+    overdue: timedelta | None = None
+    attempts: int = 0
+    phase: _Phase = _Phase.OPENING
+
+
+async def _nothing(_: Transaction) -> None:
+    """Do nothing: the work of the transaction is a block of the caller's."""
 
 
 def _close_connection(_: object, entry: ConnectionPoolEntry) -> None:
@@ -176,11 +275,14 @@ def _failure(exception: Exception, tx: Transaction | None, phase: _Phase) -> Fai
     return None if phase is _Phase.WORKING else name_failure(exception)
 
 
-def _raise(failure: Failure, *, ambiguous: bool, repeatable: bool) -> NoReturn:
-    if ambiguous and not repeatable:
+def _raise(failure: Failure, unit: _Unit[Any], tx: Transaction | None) -> NoReturn:
+    ambiguous = unit.phase is _Phase.COMMITTING and not failure.answered
+    if ambiguous and not unit.repeatable:
         raise CommitUnknown from failure.cause
     if ambiguous or failure.retry is not None:
-        raise RolledBack(failure.error, failure.cause, failure.retry or RetryKind.OUTAGE)
+        unit.phase = _Phase.OPENING
+        row = None if tx is None else tx.row
+        raise RolledBack(failure.error, failure.cause, failure.retry or RetryKind.OUTAGE, row)
     raise failure.error from failure.cause
 
 

@@ -25,6 +25,8 @@ class RetryKind(Enum):
     CONFLICT = "conflict"
     #: The server was away: few slow tries.
     OUTAGE = "outage"
+    #: Another session holds a row: it is waited for within the lock timeout, see lock_waits.
+    LOCK = "lock"
 
 
 class DriverError(Exception):
@@ -55,7 +57,7 @@ DRIVER_EXCEPTIONS: Final = (
 _BY_SQLSTATE: Final[dict[str, tuple[type[LivingWorldError], RetryKind | None]]] = {
     "40001": (errors.SerializationFailure, RetryKind.CONFLICT),
     "40P01": (errors.SerializationFailure, RetryKind.CONFLICT),
-    "55P03": (errors.LockTimeout, RetryKind.CONFLICT),
+    "55P03": (errors.LockTimeout, RetryKind.LOCK),
     "57014": (errors.StatementTimeout, None),
     "25P02": (errors.TransactionPoisoned, None),
     "25P03": (errors.Unavailable, None),  # idle in transaction for too long: the session was ended

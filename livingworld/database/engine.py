@@ -12,6 +12,7 @@ from sqlalchemy import URL, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from livingworld.database.time_limits import in_milliseconds
 from livingworld.inputs import canonical_json
 from livingworld.observability import events
 from livingworld.settings import Settings
@@ -58,10 +59,10 @@ def listening_connection(settings: Settings, url: URL) -> Callable[[], Awaitable
 
 
 def transaction_limits(settings: Settings) -> dict[str, timedelta]:
-    """Return the server's time limits by the name of the PostgreSQL setting."""
+    """Return the server's time limits by the name of the PostgreSQL setting; of locks the prompt one."""
     return {
         "statement_timeout": settings.statement_timeout,
-        "lock_timeout": settings.lock_timeout,
+        "lock_timeout": min(settings.prompt_lock_timeout, settings.lock_timeout),
         "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout,
     }
 
@@ -75,9 +76,7 @@ def _connect_arguments(settings: Settings, revive_server: Revive | None) -> dict
     if settings.behind_pooler:  # it refuses other startup parameters, and its server connections change under us
         arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
     else:
-        limits = {
-            name: f"{limit // timedelta(milliseconds=1)}ms" for name, limit in transaction_limits(settings).items()
-        }
+        limits = {name: in_milliseconds(limit) for name, limit in transaction_limits(settings).items()}
         pinned = {"default_transaction_isolation": ISOLATION_LEVEL.lower(), "jit": "off"}
         arguments["server_settings"] |= limits | pinned
     if (tls := settings.tls_context()) is not None:

@@ -1,119 +1,103 @@
 """Group commit: what waits to be written at the same moment in one process is written by one statement.
 
 Nothing is delayed to make a group: what arrives while statements are under way goes with the next one. A story has at
-most one statement under way, so its requests are carried out in the order in which they were asked for, and a story
-that another transaction holds is taken out of the group and waited for alone.
+most one statement under way, so its requests are carried out in the order in which they were asked for.
+
+Whoever cannot be written with the others harms nobody else. A story that another transaction holds is taken out of the
+group and waited for alone. A group that fails is divided: by stories when it met a lock or took too long, which costs
+the others one try, and into halves when an input was refused. No part of it ever waits for another one's story.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
-from typing import Any, Final, Generic, Protocol, TypeVar
+from functools import partial
+from itertools import chain
+from typing import Any, Final, Generic
 from uuid import UUID
 
-from livingworld.database.transaction import Transaction, UnitOfWork
-from livingworld.errors import Closed, CommitUnknown, Conflict, DatabaseFailure, NotFound
-from livingworld.errors.base import own_copy
+from livingworld.database.group_requests import (
+    MARGIN_SECONDS,
+    GroupLimits,
+    Q,
+    R,
+    Runner,
+    Send,
+    Waiter,
+    answer_all,
+    answer_each,
+    by_story,
+    cancel_all,
+    divided,
+    is_nobodys_fault,
+)
+from livingworld.database.locks import LockKind
+from livingworld.database.transaction import Transaction
+from livingworld.deadlines import call_end, without_deadline
+from livingworld.errors import (
+    Closed,
+    LockTimeout,
+)
 
-#: Most statements under way at once, not counting those that wait for one story.
+#: Most statements under way at once, not counting those of one story alone.
 _STATEMENTS: Final = 4
 #: So long the next statement waits for the one before it.
 _PROMPT: Final = timedelta(milliseconds=20)
-#: Most statements that may at once wait for a story which another transaction holds.
-_WAITING_STATEMENTS: Final = 4
+#: A group is divided when it takes so long, and so many times longer than groups do.
+_OVERDUE: Final = timedelta(milliseconds=50)
+_OVERDUE_TIMES: Final = 5
 #: Most requests of one statement.
 _GROUP: Final = 64
 #: Most characters of text of one statement, beyond its first request.
 _GROUP_CHARACTERS: Final = 4_000_000
 
 
-class Request(Protocol):
-    """Something to write in one story."""
-
-    @property
-    def story_id(self) -> UUID:
-        """The story it is written in."""
-        ...
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether carrying it out twice has the effect of carrying it out once."""
-        ...
-
-    @property
-    def characters(self) -> int:
-        """About how many characters of text it brings."""
-        ...
-
-
-class Result(Protocol):
-    """What became of a request."""
-
-    @property
-    def must_go_alone(self) -> bool:
-        """Whether nothing was tried, because the story is held by others or another request stands before it."""
-        ...
-
-
-Q = TypeVar("Q", bound=Request)
-R = TypeVar("R", bound=Result)
-Q_contra = TypeVar("Q_contra", bound=Request, contravariant=True)
-
-
-class Send(Protocol[Q_contra, R]):
-    """The one statement that carries out a group."""
-
-    async def __call__(self, tx: Transaction, world_id: UUID, requests: Sequence[Q_contra], *, wait: bool) -> list[R]:
-        """Return one result for each request, in order; `wait` for stories that others hold."""
-        ...
-
-
-@dataclass(slots=True)
-class _Waiter(Generic[Q, R]):
-    request: Q
-    result: asyncio.Future[R]
-
-    def answer(self, outcome: R | Exception) -> None:
-        if self.result.done():  # the caller was cancelled
-            return
-        if isinstance(outcome, Exception):
-            self.result.set_exception(outcome)
-        else:
-            self.result.set_result(outcome)
-
-
 class GroupCommit(Generic[Q, R]):
     """The requests of one kind and one world in this process."""
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID, send: Send[Q, R]) -> None:
+    def __init__(self, unit: Runner, world_id: UUID, send: Send[Q, R], limits: GroupLimits | None = None) -> None:
         self._unit = unit
         self._world_id = world_id
         self._send = send
-        self._waiting: dict[UUID, list[_Waiter[Q, R]]] = {}
+        self._limits = limits or GroupLimits()
+        #: What was not sent yet, by story and in the order of arrival.
+        self._waiting: dict[UUID, OrderedDict[asyncio.Future[R], Waiter[Q, R]]] = {}
+        #: Its stories that are not under way, in the order in which they get their turn.
+        self._ready: OrderedDict[UUID, None] = OrderedDict()
         self._busy: set[UUID] = set()
         self._statements = 0
         #: The statements under way that nobody need overtake yet.
         self._prompt: set[object] = set()
+        #: For the parts of divided groups: more at once would open cold connections and crowd out everybody else.
+        self._parts = asyncio.Semaphore(_STATEMENTS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._closed = False
-        self._lock_waits = asyncio.Semaphore(_WAITING_STATEMENTS)
+        self._usual_seconds = 0.0
 
     def submit(self, request: Q) -> asyncio.Future[R]:
-        """Have one request carried out; cancelled before it was sent, it is not sent. Raises Closed."""
+        """Have one request carried out; cancelled before it was sent, it is not sent. Raises Closed and Overloaded."""
         if self._closed:
             raise Closed
-        waiter = _Waiter[Q, R](request, asyncio.get_running_loop().create_future())
-        self._waiting.setdefault(request.story_id, []).append(waiter)
+        end = call_end(self._limits.call_timeout)
+        if self._limits.backlog is not None:
+            self._limits.backlog.enter(request.characters)
+        loop = asyncio.get_running_loop()
+        waiter = Waiter[Q, R](request, loop.create_future(), loop.time(), end)
+        timer = loop.call_at(end, waiter.time_is_over)
+        waiter.result.add_done_callback(partial(self._forget, waiter, timer))
+        self._waiting.setdefault(request.story_id, OrderedDict())[waiter.result] = waiter
+        if request.story_id not in self._busy:
+            self._ready[request.story_id] = None
         self._schedule()
         return waiter.result
 
     def recall(self, request: Q, result: asyncio.Future[R]) -> None:
         """Cancel a request that was not sent yet; one that is under way is left to its answer."""
-        if any(waiter.result is result for waiter in self._waiting.get(request.story_id, ())):
+        if result in self._waiting.get(request.story_id, ()):
             result.cancel()
 
     async def close(self) -> None:
@@ -123,6 +107,18 @@ class GroupCommit(Generic[Q, R]):
             self._start_statements()
             await asyncio.gather(*(left := tuple(self._tasks)))
             self._tasks.difference_update(left)  # as in BackgroundTasks.close
+
+    def _forget(self, waiter: Waiter[Q, R], timer: asyncio.TimerHandle, result: asyncio.Future[R]) -> None:
+        """Leave the queue: the request has its answer, or nobody wants it any more."""
+        timer.cancel()
+        if self._limits.backlog is not None:
+            self._limits.backlog.leave(waiter.request.characters)
+        if not waiter.sent:
+            story_id = waiter.request.story_id
+            del self._waiting[story_id][result]
+            if not self._waiting[story_id]:
+                del self._waiting[story_id]
+                self._ready.pop(story_id, None)
 
     def _schedule(self) -> None:
         """Start once the tasks that are ready now have brought their requests too."""
@@ -140,39 +136,48 @@ class GroupCommit(Generic[Q, R]):
             self._start(self._write_group(group, statement))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(work, context=without_deadline())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _next_group(self) -> list[_Waiter[Q, R]]:
+    def _next_group(self) -> list[Waiter[Q, R]]:
         """Take what waits for stories that are not under way, up to the limits of one statement."""
-        group: list[_Waiter[Q, R]] = []
+        group: list[Waiter[Q, R]] = []
         characters = 0
-        for story_id in [story_id for story_id in self._waiting if story_id not in self._busy]:
-            waiters = [waiter for waiter in self._waiting.pop(story_id) if not waiter.result.done()]
-            while waiters and len(group) < _GROUP and (not group or characters < _GROUP_CHARACTERS):
-                waiter = waiters.pop(0)
-                characters += waiter.request.characters
-                group.append(waiter)
-                self._busy.add(story_id)
-            if waiters:
-                self._waiting[story_id] = waiters
+        while self._ready and len(group) < _GROUP and characters < _GROUP_CHARACTERS:
+            story_id, _ = self._ready.popitem(last=False)
+            self._busy.add(story_id)
+            characters = self._take(story_id, group, characters)
         return group
 
-    async def _write_group(self, group: list[_Waiter[Q, R]], statement: object) -> None:
-        """Write a group, and hand what could not be written at once to statements of their own."""
-        left: list[_Waiter[Q, R]] = []
+    def _take(self, story_id: UUID, group: list[Waiter[Q, R]], characters: int = 0) -> int:
+        """Move what waits for a story into a group that has so many characters, and return how many it has then."""
+        queue = self._waiting.get(story_id, OrderedDict())
+        while queue and len(group) < _GROUP and characters < _GROUP_CHARACTERS:
+            _, waiter = queue.popitem(last=False)
+            waiter.sent = True
+            characters += waiter.request.characters
+            group.append(waiter)
+        if not queue:
+            self._waiting.pop(story_id, None)
+        return characters
+
+    def _release(self, story_id: UUID) -> None:
+        """Let others of the story be sent."""
+        self._busy.discard(story_id)
+        if story_id in self._waiting:
+            self._ready[story_id] = None
+        self._schedule()
+
+    async def _write_group(self, group: list[Waiter[Q, R]], statement: object) -> None:
+        """Write a group, and hand what could not be written with it to statements of their own."""
         too_slow = asyncio.get_running_loop().call_later(_PROMPT.total_seconds(), self._no_longer_prompt, statement)
         try:
-            left = await self._write(group, wait=False)
+            await self._write_stories(group)
         finally:
             too_slow.cancel()
             self._prompt.discard(statement)
             self._statements -= 1
-            alone = _by_story(left)
-            self._busy -= _by_story(group).keys() - alone.keys()
-            for waiters in alone.values():
-                self._start(self._write_when_free(waiters))
             self._schedule()
 
     def _no_longer_prompt(self, statement: object) -> None:
@@ -180,73 +185,101 @@ class GroupCommit(Generic[Q, R]):
         self._prompt.discard(statement)
         self._start_statements()
 
-    async def _write_when_free(self, waiters: list[_Waiter[Q, R]]) -> None:
-        """Carry out requests of one story that another transaction holds, or that follow from each other."""
-        story_id = waiters[0].request.story_id
+    async def _write_stories(self, group: list[Waiter[Q, R]]) -> None:
+        """Write a group by one statement that waits for nobody, and start statements for the parts that it left."""
+        parts: list[list[Waiter[Q, R]]] = []
         try:
-            async with self._lock_waits:
-                # The first is always answered; whoever was cancelled meanwhile is not sent.
-                while waiters := [waiter for waiter in waiters if not waiter.result.done()]:
-                    waiters = await self._write(waiters, wait=True)
+            parts = await self._write(group)
         finally:
-            self._busy.discard(story_id)
-            self._schedule()
+            for story_id in by_story(group).keys() - by_story(chain(*parts)).keys():
+                self._release(story_id)
+        for part in parts:
+            self._start(self._write_story(part) if part == group else self._write_part(part))
 
-    async def _write(self, group: list[_Waiter[Q, R]], *, wait: bool) -> list[_Waiter[Q, R]]:
-        """Write a group, answer its waiters, and return those who must go alone."""
+    async def _write_part(self, part: list[Waiter[Q, R]]) -> None:
+        """Write a part of a divided group; one that takes long is overtaken by the next."""
+        await self._parts.acquire()
+        overtaken = asyncio.get_running_loop().call_later(_PROMPT.total_seconds(), self._parts.release)
         try:
-            results = await self._carry_out(group, wait=wait)
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-            alone = _may_go_alone(group, error)
-            _answer_all([waiter for waiter in group if waiter not in alone], error)
-        except asyncio.CancelledError:
-            for waiter in group:
-                waiter.result.cancel()
-            raise
-        else:
-            return _answer_each(group, results)
-        for waiter in alone:
-            await self._write([waiter], wait=True)
-        return []
+            await self._write_stories(part)
+        finally:
+            if overtaken.when() > asyncio.get_running_loop().time():
+                overtaken.cancel()
+                self._parts.release()
 
-    async def _carry_out(self, group: list[_Waiter[Q, R]], *, wait: bool) -> list[R]:
+    async def _write(self, group: list[Waiter[Q, R]]) -> list[list[Waiter[Q, R]]]:
+        """Write a group, answer its waiters, and return the parts that have to be tried by themselves."""
+        began = asyncio.get_running_loop().time()
+        try:
+            results = await self._carry_out(group, timedelta(0))
+        except asyncio.CancelledError:
+            cancel_all(group)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            parts = divided(group, error)
+            answer_all(set(group).difference(*parts), error)
+            return parts
+        finally:
+            if len(group) > 1:
+                self._usual_seconds += (asyncio.get_running_loop().time() - began - self._usual_seconds) / 8
+        return list(by_story(answer_each(group, results)).values())
+
+    async def _write_story(self, waiters: list[Waiter[Q, R]]) -> None:
+        """Carry out requests of one story by themselves, in their order; it may be held."""
+        held_since = asyncio.get_running_loop().time()
+        parts = deque([waiters])
+        try:
+            while parts:
+                part = [waiter for waiter in parts.popleft() if not waiter.result.done()]
+                parts.extendleft(reversed(await self._write_in_order(part, held_since) if part else []))
+        finally:
+            self._release(waiters[0].request.story_id)
+
+    async def _write_in_order(self, part: list[Waiter[Q, R]], held_since: float) -> list[list[Waiter[Q, R]]]:
+        """Write requests of one story, wait where it is held, and return what is still to be written, in parts."""
+        now = asyncio.get_running_loop().time
+        ends = [self._lock_wait_end(waiter, held_since) for waiter in part]
+        try:
+            results = await self._carry_out(part, timedelta(seconds=max(min(ends) - now(), 0)), alone=True)
+        except asyncio.CancelledError:
+            cancel_all(part)
+            raise
+        except LockTimeout as error:
+            over = [waiter for waiter, end in zip(part, ends, strict=True) if end <= max(now(), min(ends))]
+            answer_all(over, error)
+            left = [waiter for waiter in part if waiter not in over]
+            self._take(over[0].request.story_id, left)  # whoever came meanwhile has waited for the same row
+            return [left] if left else []
+        except Exception as error:  # noqa: BLE001 - as in _write
+            if len(part) > 1 and not is_nobodys_fault(error):
+                return [part[: len(part) // 2], part[len(part) // 2 :]]
+            answer_all(part, error)
+            return []
+        left = answer_each(part, results)
+        return [left] if left else []
+
+    def _lock_wait_end(self, waiter: Waiter[Q, R], held_since: float) -> float:
+        """Return when a request has waited for its story long enough: before the call is over, so that it is told."""
+        limit = self._limits.lock_timeout.total_seconds()
+        return min(max(waiter.asked, held_since) + limit, waiter.end - MARGIN_SECONDS)
+
+    async def _carry_out(self, group: list[Waiter[Q, R]], lock_timeout: timedelta, *, alone: bool = False) -> list[R]:
         requests = [waiter.request for waiter in group]
+        usual = timedelta(seconds=self._usual_seconds)
         return await self._unit.run(
-            lambda tx: self._send(tx, self._world_id, requests, wait=wait),
+            partial(self._send_story if alone else self._send_group, requests),
             repeatable=all(request.repeatable for request in requests),
             single_statement=True,
+            lock_timeout=lock_timeout,
+            overdue=max(_OVERDUE, usual * _OVERDUE_TIMES) if len(group) > 1 else None,
         )
 
+    async def _send_group(self, requests: Sequence[Q], tx: Transaction) -> list[R]:
+        return await self._send(tx, self._world_id, requests, wait=False)
 
-def _may_go_alone(group: list[_Waiter[Q, R]], error: Exception) -> list[_Waiter[Q, R]]:
-    """Return those of a failed group that may be tried alone, so that one bad request fails by itself.
-
-    After a lost answer only one that may be repeated can tell what happened; without that it stays unknown.
-    """
-    if len(group) == 1:
-        return []
-    if isinstance(error, CommitUnknown):
-        return [waiter for waiter in group if waiter.request.repeatable]
-    return group if isinstance(error, DatabaseFailure | NotFound | Conflict) else []
-
-
-def _answer_each(group: list[_Waiter[Q, R]], results: list[R]) -> list[_Waiter[Q, R]]:
-    locked = []
-    for waiter, result in zip(group, results, strict=True):
-        if result.must_go_alone:
-            locked.append(waiter)
-        else:
-            waiter.answer(result)
-    return locked
-
-
-def _answer_all(group: Iterable[_Waiter[Q, R]], error: Exception) -> None:
-    for waiter in group:
-        waiter.answer(own_copy(error))
-
-
-def _by_story(group: Iterable[_Waiter[Q, R]]) -> dict[UUID, list[_Waiter[Q, R]]]:
-    stories: dict[UUID, list[_Waiter[Q, R]]] = {}
-    for waiter in group:
-        stories.setdefault(waiter.request.story_id, []).append(waiter)
-    return stories
+    async def _send_story(self, requests: Sequence[Q], tx: Transaction) -> list[R]:
+        tx.locks(LockKind.STORY, self._world_id, requests[0].story_id)
+        results = await self._send(tx, self._world_id, requests, wait=tx.may_wait)
+        if results[0].must_go_alone and not tx.may_wait:
+            tx.refuse_to_wait()
+        return results

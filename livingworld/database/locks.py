@@ -78,6 +78,7 @@ async def lock_row(
     )
     try:
         async with tx.lock_timeout(timeout):
+            tx.locks(kind, *key.values())
             row = (await tx.execute(statement)).one_or_none()
     except LockTimeout:
         if not late:
@@ -112,6 +113,7 @@ async def lock_names(
 
 async def _lock_key(tx: Transaction, kind: LockKind, key: int) -> None:
     order_key = (_NAMES, key)
+    tx.locks(kind, key)
     if not tx.lock_order.is_late(kind, order_key):
         await tx.execute(select(func.pg_advisory_xact_lock(key)))
     elif not await tx.scalar(select(func.pg_try_advisory_xact_lock(key))):

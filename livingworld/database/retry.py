@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -25,23 +25,29 @@ _LONGEST_WAIT_SECONDS = {RetryKind.CONFLICT: 0.25, RetryKind.OUTAGE: 5.0}
 class RolledBack(Exception):  # noqa: N818 - a signal to the retry loop, never seen by callers
     """The unit certainly left nothing behind, and may run again."""
 
-    def __init__(self, error: LivingWorldError, cause: DriverError, kind: RetryKind) -> None:
+    def __init__(
+        self, error: LivingWorldError, cause: DriverError, kind: RetryKind, row: tuple[object, ...] | None = None
+    ) -> None:
         super().__init__()
         self.error = error
         self.cause = cause
         self.kind = kind
+        #: Which row it could not lock, when that is known.
+        self.row = row
 
     def told(self) -> LivingWorldError:
         """Return the error for the caller, with the frames that led to it also when nothing has raised it yet."""
         return self.error.with_traceback(self.error.__traceback__ or self.__traceback__)
 
 
-async def run_within_budgets(unit: Callable[[], Awaitable[T]], settings: Settings) -> T:
+async def run_within_budgets(unit: Callable[[], Awaitable[T]], settings: Settings, end: float) -> T:
     """Run a unit until it succeeds, fails for good, or a budget or the time is used up; then raise its last error.
+
+    No try is begun that could not start before `end`, in seconds of the event loop's clock.
 
     The loop is entered with the first failure in hand: most units never need it, and it costs half a statement.
     """
-    budgets = Budgets(settings)
+    budgets = Budgets(settings, end)
     failed: RolledBack | None = None
     try:
         return await unit()
@@ -63,9 +69,9 @@ class Budgets:
     """How often one unit has been repeated, by kind; one object for each unit."""
 
     settings: Settings
+    #: When the call has to be over, in seconds of the event loop's clock.
+    end: float
     spent: Counter[RetryKind] = field(default_factory=Counter)
-    #: When the first try began, in seconds of the monotonic clock.
-    began: float = field(default_factory=time.monotonic)
 
     def retrying(self) -> AsyncRetrying:
         """Return the tenacity loop that runs a unit within these budgets and re-raises its last error."""
@@ -82,10 +88,10 @@ class Budgets:
             RetryKind.OUTAGE: self.settings.outage_retries,
         }
         self.spent[signal.kind] += 1
-        return self.spent[signal.kind] <= allowed[signal.kind]
+        return self.spent[signal.kind] <= allowed.get(signal.kind, 0)
 
     def _time_is_up(self, state: RetryCallState) -> bool:
-        return time.monotonic() - self.began + state.upcoming_sleep > self.settings.retry_time_limit.total_seconds()
+        return asyncio.get_running_loop().time() + state.upcoming_sleep > self.end
 
     def _wait(self, state: RetryCallState) -> float:
         """Full jitter over an exponentially growing bound, so that the losers of one conflict do not meet again."""

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import CursorResult, Executable, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, Failure, name_failure
+from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind, name_failure
 from livingworld.database.live_events import PUBLISH, Unpublished, live_topic, publishing
 from livingworld.database.live_kinds import LiveKind
 from livingworld.database.lock_order import LockOrder
-from livingworld.errors import LivingWorldError, TransactionPoisoned, UnsafeIsolation
+from livingworld.database.time_limits import in_milliseconds
+from livingworld.errors import LivingWorldError, LockTimeout, TransactionPoisoned, UnsafeIsolation
 from livingworld.observability.events import Event, emit
 
 T = TypeVar("T")
 Work = Callable[["Transaction"], Awaitable[T]]
 #: Wakes who waits for a topic, in this process and others; never blocks or raises.
 Notify = Callable[[str], None]
+#: What is locked: its kind and the parts of its key.
+LockedRow = tuple[object, ...]
 
 
 class UnitOfWork(Protocol):
@@ -39,10 +43,27 @@ class UnitOfWork(Protocol):
 class Transaction:
     """One transaction that is open on a connection; as a UnitOfWork it is joined, never committed."""
 
+    #: The row that was asked for last.
+    row: LockedRow | None = None
+    #: What it met while it did not wait.
+    _met: Failure | None = None
+    #: Whether a lock with a limit of its own is asked for.
+    _has_own_limit = False
+
     def __init__(
-        self, connection: AsyncConnection, *, limits: Mapping[str, timedelta], is_single: bool = False
+        self,
+        connection: AsyncConnection,
+        *,
+        limits: Mapping[str, timedelta],
+        is_single: bool = False,
+        may_wait: bool = True,
+        is_held: Callable[[LockedRow], bool] = lambda _: False,
     ) -> None:
         self._connection = connection
+        #: Whether it may wait for locks in PostgreSQL; otherwise it gives up after a moment and is run again.
+        self.may_wait = may_wait
+        #: Whether others of this process wait for a row already.
+        self._is_held = is_held
         #: Time limits to set in this transaction because the session has none: name of the setting, limit.
         self._limits = limits
         #: One statement is all of it: it commits itself, and publishes itself.
@@ -73,22 +94,49 @@ class Transaction:
         try:
             return await execution
         except DRIVER_EXCEPTIONS as exception:
-            failure = name_failure(exception)
+            failure = self._noted(name_failure(exception))
         except BaseException:
             self._suspect = True  # cancelled half way: nobody knows whether the server still runs it
             raise
         self._suspect = True
-        self.failure = failure
         raise failure.error from failure.cause  # outside `except`: the driver's text is not chained as context
 
     async def scalar(self, statement: Executable, parameters: Any = None) -> Any:  # noqa: ANN401
         """Run one statement and return the first column of its first row, or None."""
         return (await self.execute(statement, parameters)).scalar()
 
+    def locks(self, *row: object) -> None:
+        """Say which row is locked next; raises LockTimeout when a unit that must not wait would have to."""
+        self.row = row
+        if not self.may_wait and not self._has_own_limit and self._is_held(row):
+            self.refuse_to_wait()
+
+    def refuse_to_wait(self) -> NoReturn:
+        """Raise LockTimeout for a row that is held: the runner waits for it, without a connection, and tries again."""
+        held = self._noted(Failure(LockTimeout(), DriverError("the row is held"), RetryKind.LOCK, answered=True))
+        raise held.error from held.cause
+
+    def _noted(self, failure: Failure) -> Failure:
+        """Remember what failed, for the runner; a lock that was asked for with a limit of its own is not waited for."""
+        if failure.retry is RetryKind.LOCK and self._has_own_limit:
+            failure = replace(failure, retry=None)
+        elif failure.retry is RetryKind.LOCK and not self.may_wait:
+            self._met = failure
+        self.failure = failure
+        return failure
+
+    def refuse_if_it_met_a_lock(self) -> None:
+        """Raise the LockTimeout of a unit that did not wait, also when it was caught inside: it may wait yet."""
+        if self._met is not None:
+            self.failure = self._met
+            raise self._met.error from self._met.cause
+
     async def begin(self) -> None:
         """Set the time limits that the session lacks."""
         if self._limits:
-            await self.execute(text(_SET_LIMITS), {name: _postgres(limit) for name, limit in self._limits.items()})
+            settings = ", ".join(f"set_config('{name}', :{name}, true)" for name in self._limits)
+            limits = {name: in_milliseconds(limit) for name, limit in self._limits.items()}
+            await self.execute(text(f"SELECT {settings}"), limits)
 
     @asynccontextmanager
     async def lock_timeout(self, timeout: timedelta | None) -> AsyncIterator[None]:
@@ -97,8 +145,12 @@ class Transaction:
             yield
             return
         former = await self.scalar(text("SELECT current_setting('lock_timeout')"))
-        await self.execute(_SET_LOCK_TIMEOUT, {"limit": _postgres(timeout)})
-        yield  # after an error the transaction is over, and with it the setting
+        await self.execute(_SET_LOCK_TIMEOUT, {"limit": in_milliseconds(timeout)})
+        self._has_own_limit = True
+        try:
+            yield  # after an error the transaction is over, and with it the setting
+        finally:
+            self._has_own_limit = False
         await self.execute(_SET_LOCK_TIMEOUT, {"limit": former})
 
     def tell_later(self, event: Event, **fields: object) -> None:
@@ -195,13 +247,4 @@ class Transaction:
             raise UnsafeIsolation(level=level)
 
 
-_SET_LIMITS = """
-    SELECT set_config('statement_timeout', :statement_timeout, true),
-           set_config('lock_timeout', :lock_timeout, true),
-           set_config('idle_in_transaction_session_timeout', :idle_in_transaction_session_timeout, true)
-"""
 _SET_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :limit, true)")
-
-
-def _postgres(limit: timedelta) -> str:
-    return f"{max(1, round(limit.total_seconds() * 1000))}ms"

@@ -86,6 +86,7 @@ from livingworld.errors.not_found import (
     WorldNotFound,
 )
 from livingworld.errors.waits import (
+    CallTimeout,
     CircuitOpen,
     CommitUnknown,
     EmbeddedServerFailed,
@@ -93,6 +94,7 @@ from livingworld.errors.waits import (
     EmbedderUnavailable,
     LockTimeout,
     MigrationTimeout,
+    Overloaded,
     PoolTimeout,
     StatementTimeout,
     StillRunning,
@@ -131,6 +133,7 @@ __all__ = [
     "BranchNameTaken",
     "BranchNotFound",
     "Busy",
+    "CallTimeout",
     "CharacterNotFound",
     "ChoiceNotFound",
     "CircuitOpen",
@@ -180,6 +183,7 @@ __all__ = [
     "NothingToRollBack",
     "NothingToUndo",
     "OutOfMemory",
+    "Overloaded",
     "PoolTimeout",
     "QueueFull",
     "RequestKeyReused",

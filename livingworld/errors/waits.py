@@ -23,6 +23,19 @@ class PoolTimeout(Timeout):
     """No connection became free within the pool timeout."""
 
 
+class CallTimeout(Timeout):
+    """The deadline of the call is over; a read, or a write that was not sent or can be repeated by its request key."""
+
+
+class Overloaded(Timeout):
+    """So many calls of this process wait for an answer that no other one is taken; nothing was written."""
+
+    #: The setting that holds the limit.
+    setting: str
+    #: The limit.
+    limit: int
+
+
 class TurnTimeout(Timeout):
     """The branch did not become free within the time limit of the turn."""
 

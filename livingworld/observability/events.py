@@ -17,6 +17,9 @@ COMMITTED: Final = _event("transaction committed", logging.INFO, "statements att
 RETRIED: Final = _event(
     "unit retried", logging.WARNING, "error attempt kind", "PostgreSQL rolled a unit back or was away; it runs again."
 )
+LOCK_AWAITED: Final = _event(
+    "lock awaited", logging.DEBUG, "milliseconds", "A call met a row that others hold; it queues in the process."
+)
 FAILED: Final = _event(
     "unit failed",
     logging.ERROR,

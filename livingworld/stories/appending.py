@@ -146,6 +146,7 @@ async def append_joined(tx: Transaction, world_id: UUID, request: AppendRequest)
     tx.lock_order.enter(LockKind.STORY)
     key = row_order_key({"world_id": world_id, "story_id": request.story_id})
     wait = not tx.lock_order.is_late(LockKind.STORY, key)
+    tx.locks(LockKind.STORY, world_id, request.story_id)
     (row,) = await _append(tx, _APPEND, world_id, [request], wait=wait)
     result = _result(row)
     if result.must_go_alone:

@@ -48,6 +48,7 @@ class ChooseResult:
 async def choose(tx: Transaction, world_id: UUID, request: ChooseRequest) -> ChooseResult:
     """Make a generation the scene at its place; raises what refuses it. Locks the story."""
     tx.lock_order.enter(LockKind.STORY)
+    tx.locks(LockKind.STORY, world_id, request.story_id)
     values = (
         request.story_id,
         request.generation_id,

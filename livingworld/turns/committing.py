@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from livingworld.database.locks import LockKind
 from livingworld.database.transaction import Transaction
 from livingworld.errors import (
     Archived,
@@ -137,6 +138,7 @@ async def commit_together(
 async def commit_with_state(tx: Transaction, world_id: UUID, request: CommitRequest, state: str) -> CommitResult:
     """Commit one turn, and with it what becomes true in its scene; see commit_turn_with_state_v2.sql."""
     columns = ([value] for value in request.values())
+    tx.locks(LockKind.STORY, world_id, request.story_id)
     row = (await tx.execute_text(_COMMIT_WITH_STATE, (world_id, True, *columns, state))).one()
     return _result(tx, row)
 

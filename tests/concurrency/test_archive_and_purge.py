@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from uuid import UUID
 
 import pytest
@@ -139,10 +140,11 @@ async def test_a_world_is_purged_behind_a_transaction_that_wrote_a_scene_and_mak
 async def test_a_world_is_purged_behind_a_transaction_that_made_a_story_and_writes_to_another(
     database_url: str, livingworld: LivingWorld, world: World, story: Story, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     async with world.transaction() as tx:
         await tx.stories.create("New")
         purge = asyncio.create_task(livingworld.worlds.purge(world.id))
-        while "unit retried" not in caplog.text:
+        while "lock awaited" not in caplog.text:
             assert not purge.done()
             await asyncio.sleep(0)
         await tx.stories.append_scene(story.id, NewScene("written although a purge is on its way"))

@@ -105,17 +105,22 @@ async def test_a_branch_is_deleted_before_an_append_or_after_it(
     await tell(world, story, 1)
     fork = await world.branches.fork(story.id, "fork")
 
-    async def delete() -> None:
-        await world.branches.delete(story.id, fork.number)
-
-    append = world.stories.append_scene(story.id, NewScene("on the fork"), branch=fork.number)
-    order = [delete(), append] if delete_first else [append, delete()]
     tasks: list[asyncio.Task[Scene | None]] = []
-    async with holding(database_url, THE_STORY, [world.id, story.id]) as holder:
+    async with (
+        same_world(database_url, world.id, pools=1) as (elsewhere,),
+        holding(database_url, THE_STORY, [world.id, story.id]) as holder,
+    ):
+
+        async def delete() -> None:
+            await elsewhere.branches.delete(story.id, fork.number)
+
+        append = world.stories.append_scene(story.id, NewScene("on the fork"), branch=fork.number)
+        order = [delete(), append] if delete_first else [append, delete()]
         for contender in order:
             tasks.append(asyncio.create_task(contender))
             await holder.until_blocked(count=len(tasks))
-    first, second = await asyncio.gather(*tasks, return_exceptions=True)
+        await holder.connection.execute("ROLLBACK")
+        first, second = await asyncio.gather(*tasks, return_exceptions=True)
 
     if delete_first:
         assert isinstance(second, BranchNotFound)

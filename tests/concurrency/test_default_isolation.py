@@ -48,7 +48,7 @@ async def role(database_url: str) -> AsyncIterator[Role]:
 @pytest.fixture(params=[False, True], ids=["own startup parameters", "behind a pooler"])
 async def pinned_world(request: pytest.FixtureRequest, role: Role, world: World) -> AsyncIterator[World]:
     """Give the world as this role, in a pool of twelve."""
-    settings = Settings.load(database_url=role.url, pool_size=12, behind_pooler=request.param)
+    settings = Settings.load(database_url=role.url, pool_size=20, behind_pooler=request.param)
     async with LivingWorld.open(settings) as livingworld:
         yield await livingworld.worlds.get(world.id)
 

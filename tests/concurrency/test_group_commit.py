@@ -50,7 +50,7 @@ async def test_five_held_stories_do_not_hold_up_a_sixth(database_url: str, world
         waiting = []
         for other in others:  # one after the other, so that none is in a group with the next
             waiting.append(asyncio.create_task(world.stories.append_scene(other.id, NewScene("waits"))))
-            await holder.until_blocked(count=min(len(waiting), 4))
+            await holder.until_blocked(count=min(len(waiting), 3))
         stored = await asyncio.wait_for(world.stories.append_scene(story.id, NewScene("at once")), SOON_SECONDS)
         assert not any(task.done() for task in waiting)
 

@@ -20,7 +20,7 @@ NINE_OF_TWELVE = ["GaveUp"] * 3 + ["NoneType"] * 9
 @pytest.fixture
 async def wide_world(database_url: str, world: World) -> AsyncIterator[World]:
     """Give a pool in which twelve transactions wait at once."""
-    async with same_world(database_url, world.id, pools=1, pool_size=12) as (opened,):
+    async with same_world(database_url, world.id, pools=1, pool_size=20) as (opened,):
         yield opened
 
 

@@ -78,7 +78,7 @@ async def write_before_a_purge(
 
 async def until_retried(caplog: pytest.LogCaptureFixture) -> None:
     """Wait until a unit has met a row that it does not wait for, and runs again."""
-    while "unit retried" not in caplog.text:  # noqa: ASYNC110 - a log has no event
+    while "lock awaited" not in caplog.text:  # noqa: ASYNC110 - a log has no event
         await asyncio.sleep(0.005)
 
 

@@ -90,7 +90,7 @@ async def test_a_call_ends_soon_after_its_limit(
 
 async def test_with_retries_the_time_limit_ends_them(proxy: ProtocolProxy) -> None:
     limit = timedelta(seconds=1)
-    async with behind(proxy, outage_retries=1000, retry_time_limit=limit) as (_, world, story):
+    async with behind(proxy, outage_retries=1000, call_timeout=limit) as (_, world, story):
         proxy.flowing.clear()
 
         assert await time_of(world.stories.head(story.id)) < limit + _LIMIT + _GIVING_UP

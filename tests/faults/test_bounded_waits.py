@@ -96,13 +96,12 @@ async def test_a_name_that_somebody_keeps_locked_is_a_lock_timeout(
         await assert_nothing_left(livingworld, observer)
 
 
-async def test_the_lock_timeout_bounds_each_try_and_the_time_limit_all_of_them(database_url: str) -> None:
-    limit = timedelta(seconds=1)
-    async with quick(database_url, conflict_retries=1000, retry_time_limit=limit) as livingworld:
+async def test_the_lock_timeout_bounds_all_tries_together(database_url: str) -> None:
+    async with quick(database_url, conflict_retries=1000) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
         key = lock_key(LockKind.CHARACTER, world.id, "mara")
         async with holding(database_url, "SELECT pg_advisory_xact_lock($1)", [key]):
-            with within(limit), pytest.raises(LockTimeout):
+            with within(_QUICK["lock_timeout"]), pytest.raises(LockTimeout):
                 await world.characters.get_or_create("Mara")
 
 

@@ -14,7 +14,6 @@ from livingworld.database.locks import LockKind, lock_key
 from livingworld.database.transaction import Transaction
 from livingworld.errors import (
     DatabaseFailure,
-    LockTimeout,
     SceneNumberConflict,
     StaleHead,
     Unavailable,
@@ -25,6 +24,7 @@ from livingworld.settings import Settings
 from livingworld.testing.heard_events import HeardEvents, hearing_events
 from livingworld.testing.staged_races import connected, holding
 
+_CONFLICT = "DO $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '40001'; END $$"
 INSERT_SCENE = """
     INSERT INTO livingworld.scenes (world_id, story_id, scene_number, timeline_number, position, content)
     VALUES ($1, $2, 1, 1, 1, 'From elsewhere.')
@@ -131,17 +131,19 @@ async def test_an_answer_that_the_caller_must_expect_is_no_failure(
 
 
 async def test_a_unit_that_runs_again_is_a_warning(heard: HeardEvents, database_url: str) -> None:
-    settings = Settings.load(database_url=database_url, lock_timeout="0.05", conflict_retries=2)
-    async with LivingWorld.open(settings) as livingworld:
-        world = await livingworld.worlds.create("Saltmarsh")
-        lock = [lock_key(LockKind.CHARACTER, world.id, "mara")]
-        async with holding(database_url, "SELECT pg_advisory_xact_lock($1)", lock):
-            with pytest.raises(LockTimeout):
-                await world.characters.get_or_create("Mara")
+    runs: list[int] = []
+
+    async def work(tx: TransactionScope) -> None:
+        runs.append(1)
+        if len(runs) < 3:
+            await tx._transaction.execute(text(_CONFLICT))
+
+    async with LivingWorld.open(database_url=database_url) as livingworld:
+        await (await livingworld.worlds.create("Saltmarsh")).run(work)
 
     assert events.RETRIED.level == logging.WARNING
     assert heard.of(events.RETRIED) == [
-        {"error": "LockTimeout", "attempt": attempt, "kind": "conflict"} for attempt in (1, 2)
+        {"error": "SerializationFailure", "attempt": attempt, "kind": "conflict"} for attempt in (1, 2)
     ]
 
 

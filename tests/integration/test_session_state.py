@@ -41,7 +41,7 @@ async def opened(request: pytest.FixtureRequest, database_url: str) -> AsyncIter
     settings = Settings.load(
         database_url=database_url,
         pool_size=POOL,
-        lock_timeout=timedelta(milliseconds=300),
+        lock_timeout=timedelta(seconds=2),
         conflict_retries=0,
         behind_pooler=request.param,
     )

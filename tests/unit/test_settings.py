@@ -64,7 +64,7 @@ def test_every_limit_is_a_startup_parameter_except_behind_a_pooler() -> None:
     assert direct["server_settings"] == {
         "application_name": "livingworld",
         "statement_timeout": "30000ms",
-        "lock_timeout": "5000ms",
+        "lock_timeout": "25ms",
         "idle_in_transaction_session_timeout": "60000ms",
         "default_transaction_isolation": "read committed",
         "jit": "off",

@@ -1,0 +1,41 @@
+"""A statement that takes long is cancelled by the server, whose answer says for certain what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from livingworld.deadlines import without_deadline
+
+#: Cancels what a session of PostgreSQL does, by its process id; never raises.
+CancelSession = Callable[[int], Awaitable[None]]
+
+
+@asynccontextmanager
+async def cancelled_when_overdue(
+    connection: AsyncConnection, overdue: timedelta | None, cancel_session: CancelSession | None
+) -> AsyncIterator[None]:
+    """Have the statement in the block cancelled after `overdue`; where nobody can, it goes on."""
+    if overdue is None or cancel_session is None:
+        yield
+        return
+    pid = (await connection.get_raw_connection()).driver_connection.get_server_pid()  # type: ignore[union-attr]
+    cancelling: list[asyncio.Task[None]] = []
+
+    async def cancel() -> None:
+        await cancel_session(pid)
+
+    def begin() -> None:
+        cancelling.append(asyncio.create_task(cancel(), context=without_deadline()))
+
+    timer = asyncio.get_running_loop().call_later(overdue.total_seconds(), begin)
+    try:
+        yield
+    finally:
+        timer.cancel()
+        # The connection is not given back while the signal may still come: it would hit another statement.
+        await asyncio.gather(*cancelling)

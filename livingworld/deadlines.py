@@ -1,0 +1,49 @@
+"""By when a call has to be over: a moment of the event loop's clock that travels with the caller's context."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
+from datetime import timedelta
+from typing import Final
+
+from livingworld.errors import CallTimeout
+from livingworld.inputs import check_duration
+
+_end: Final[ContextVar[float | None]] = ContextVar("livingworld_deadline", default=None)
+
+
+@contextmanager
+def deadline(limit: timedelta) -> Iterator[None]:
+    """Bound every call inside the block: what is not answered when `limit` is over raises CallTimeout.
+
+    Counts from here, and instead of `Settings.call_timeout`, which it may exceed. Inside another one the earlier end
+    counts. A write that was under way and cannot be looked up by a request key is CommitUnknown.
+    """
+    end = asyncio.get_running_loop().time() + check_duration("limit", limit).total_seconds()
+    outer = _end.get()
+    token = _end.set(end if outer is None else min(outer, end))
+    try:
+        yield
+    finally:
+        _end.reset(token)
+
+
+def call_end(limit: timedelta) -> float:
+    """Return when a call that begins now has to be over; raises CallTimeout when that is past."""
+    now = asyncio.get_running_loop().time()
+    end = _end.get()
+    if end is None:
+        return now + limit.total_seconds()
+    if end <= now:
+        raise CallTimeout
+    return end
+
+
+def without_deadline() -> Context:
+    """Return the context for a task that outlives the call which starts it."""
+    context = copy_context()
+    context.run(_end.set, None)
+    return context
