@@ -30,9 +30,14 @@ BEGIN
         PERFORM pg_advisory_xact_lock_shared(hashtextextended('livingworld live ' || in_world_id, 0));
     END IF;
     FOR stream IN
-        SELECT s.stream_id, s.last_number FROM livingworld.live_streams s
-        WHERE s.world_id = in_world_id AND s.stream_id = ANY (in_stream_ids) AND s.followed_until > now()
-        ORDER BY s.stream_id FOR NO KEY UPDATE
+        -- One by one in their order; see append_scenes_v1.
+        SELECT held.stream_id, held.last_number
+        FROM (SELECT DISTINCT g.stream_id FROM unnest(in_stream_ids) AS g (stream_id) ORDER BY g.stream_id OFFSET 0) given
+        CROSS JOIN LATERAL (
+            SELECT s.stream_id, s.last_number FROM livingworld.live_streams s
+            WHERE s.world_id = in_world_id AND s.stream_id = given.stream_id AND s.followed_until > now()
+            FOR NO KEY UPDATE
+        ) held
     LOOP
         INSERT INTO livingworld.live_events (world_id, stream_id, event_number, kind, details)
         SELECT in_world_id, stream.stream_id, stream.last_number + row_number() OVER (ORDER BY g.ordinal), g.kind,

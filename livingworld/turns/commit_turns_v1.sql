@@ -72,17 +72,20 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'commit_turns_v1 needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
     END IF;
+    -- One by one in their order: before PostgreSQL 17 ANY and ORDER BY of one index read all stories of the world.
     IF in_wait THEN
-        SELECT array_agg(held.story_id) INTO locked FROM (
+        SELECT array_agg(held.story_id) INTO locked
+        FROM (SELECT DISTINCT g.story_id FROM unnest(in_story_ids) AS g (story_id) ORDER BY g.story_id OFFSET 0) given
+        CROSS JOIN LATERAL (
             SELECT s.story_id FROM livingworld.stories s
-            WHERE s.world_id = in_world_id AND s.story_id = ANY (in_story_ids)
-            ORDER BY s.story_id FOR NO KEY UPDATE
+            WHERE s.world_id = in_world_id AND s.story_id = given.story_id FOR NO KEY UPDATE
         ) held;
     ELSE
-        SELECT array_agg(held.story_id) INTO locked FROM (
+        SELECT array_agg(held.story_id) INTO locked
+        FROM (SELECT DISTINCT g.story_id FROM unnest(in_story_ids) AS g (story_id) ORDER BY g.story_id OFFSET 0) given
+        CROSS JOIN LATERAL (
             SELECT s.story_id FROM livingworld.stories s
-            WHERE s.world_id = in_world_id AND s.story_id = ANY (in_story_ids)
-            ORDER BY s.story_id FOR NO KEY UPDATE SKIP LOCKED
+            WHERE s.world_id = in_world_id AND s.story_id = given.story_id FOR NO KEY UPDATE SKIP LOCKED
         ) held;
     END IF;
 
