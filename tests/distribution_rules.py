@@ -21,7 +21,7 @@ def broken_rules(sql: str) -> list[str]:
     """Return what of a statement would not run, or not stay on one shard, where tables are distributed by world_id."""
     broken = []
     for raw in pglast.parse_sql(sql):
-        for node in _walk(raw.stmt):
+        for node in walk(raw.stmt):
             if isinstance(node, ast.MergeStmt | ast.CreateTrigStmt):
                 broken.append(f"{type(node).__name__} is not supported")
             if isinstance(node, ast.UpdateStmt | ast.OnConflictClause):
@@ -89,10 +89,11 @@ def _of_this_level(level: Any) -> Iterator[Any]:  # noqa: ANN401
             yield from _of_this_level(child)
 
 
-def _walk(node: Any) -> Iterator[Any]:  # noqa: ANN401
+def walk(node: Any) -> Iterator[Any]:  # noqa: ANN401
+    """Yield a node of a parse tree and all below it."""
     yield node
     for child in _children(node):
-        yield from _walk(child)
+        yield from walk(child)
 
 
 def _children(node: Any) -> Iterator[Any]:  # noqa: ANN401
@@ -110,5 +111,5 @@ def _children(node: Any) -> Iterator[Any]:  # noqa: ANN401
 
 
 def _functions(node: Any) -> list[str]:  # noqa: ANN401
-    calls: list[Any] = [call for call in _walk(node) if isinstance(call, ast.FuncCall)]
+    calls: list[Any] = [call for call in walk(node) if isinstance(call, ast.FuncCall)]
     return [call.funcname[-1].sval for call in calls]

@@ -120,7 +120,7 @@ def create_memories() -> None:
     op.create_index(
         "ix_memories_coordinate",
         "memories",
-        ["world_id", "timeline_number", "story_id", "position"],
+        ["world_id", "timeline_number", "story_id", "position", "memory_id"],
         unique=False,
         schema=SCHEMA,
     )

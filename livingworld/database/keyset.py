@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 #: Most items of one page.
 MAX_PAGE_SIZE = 1000
+#: After all that is there.
+_NEWEST = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,12 @@ def check_limit(limit: object, field: str = "limit") -> int:
 def newest_first(
     statement: Select[Any], created_at: Column[Any], row_id: Column[Any], *, after: str | None, limit: int
 ) -> Select[Any]:
-    """Order a list by creation, newest first, and cut the slice after a cursor, one row longer than the page."""
-    if after is not None:
-        statement = statement.where(tuple_(created_at, row_id) < _decode(after))
+    """Order a list by creation, newest first, and cut the slice after a cursor, one row longer than the page.
+
+    The first slice is cut too: comparing rows names the index that has them in this order, so that a plan which was
+    made while nothing was there does not read and sort all rows of a world later.
+    """
+    statement = statement.where(tuple_(created_at, row_id) < (_NEWEST if after is None else _decode(after)))
     return statement.order_by(created_at.desc(), row_id.desc()).limit(limit + 1)
 
 

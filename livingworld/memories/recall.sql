@@ -16,7 +16,7 @@ FROM (
         )) AS embedder, replace(plainto_tsquery('simple', $9::text)::text, '&', '|')::tsquery AS words OFFSET 0
     ) AS asked
     CROSS JOIN LATERAL livingworld.visible_memories_v1(
-        $1, $2, place.timeline_number, place.position, $5::uuid, $6::text[], 0
+        $1, $2, place.timeline_number, place.position, $5::uuid, $6::text[], 0, NULL
     ) AS seen
     LEFT JOIN LATERAL (
         SELECT v.vector, cardinality(v.vector) AS dimensions FROM livingworld.memory_vectors AS v

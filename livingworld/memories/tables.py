@@ -90,13 +90,14 @@ Index(
     postgresql_nulls_not_distinct=True,
     postgresql_where=memories.c.shelved_in.is_(None),
 )
-# What hangs on a scene, and the path.
+# What hangs on a scene, and the path, in the order of their age.
 Index(
     "ix_memories_coordinate",
     memories.c.world_id,
     memories.c.timeline_number,
     memories.c.story_id,
     memories.c.position,
+    memories.c.memory_id,
 )
 Index(
     "ix_memories_shelved_in",

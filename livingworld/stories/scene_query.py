@@ -126,13 +126,8 @@ def select_path(*, of_named_branch: bool, from_head: bool) -> Select[Any]:
         first = last - length + 1
     else:
         first, last = after + 1, after + length
-    # Comparing rows names the one range of the one index that begins with a timeline; see the decision on indexes.
-    coordinate = tuple_(scenes.c.timeline_number, scenes.c.story_id, scenes.c.position)
     start, end = func.greatest(piece.c.from_position, first), func.least(piece.c.to_position, last)
-    in_piece = _looked_up(
-        coordinate >= tuple_(piece.c.timeline_number, _STORY_ID, start),
-        coordinate <= tuple_(piece.c.timeline_number, _STORY_ID, end),
-    )
+    in_piece = _stretch(piece.c.timeline_number, start, end)
     return (
         select(*in_piece.c)
         .select_from(head.join(piece, true()).join(in_piece, true()))
@@ -146,10 +141,26 @@ def _looked_up(*conditions: ColumnElement[bool]) -> LateralFromClause:
     OFFSET 0 keeps the planner from joining: without statistics it takes any two ways for equally cheap, and one of
     them reads the whole story.
     """
+    found = select(*SCENE_COLUMNS).where(scenes.c.world_id == _WORLD_ID, *conditions)
+    return found.offset(literal_column("0")).lateral("scene")
+
+
+def _stretch(timeline: ColumnElement[int], start: ColumnElement[int], end: ColumnElement[int]) -> LateralFromClause:
+    """Return the scenes of the story at these positions of a timeline, which stand there without a gap.
+
+    Comparing rows names the one index that begins with a timeline, see the decision on indexes, and the place in it
+    where the scan begins. Before PostgreSQL 18 it does not end the scan: the number of scenes does.
+    """
+    coordinate = (scenes.c.timeline_number, scenes.c.story_id, scenes.c.position)
     return (
         select(*SCENE_COLUMNS)
-        .where(scenes.c.world_id == _WORLD_ID, *conditions)
-        .offset(literal_column("0"))
+        .where(
+            scenes.c.world_id == _WORLD_ID,
+            tuple_(*coordinate) >= tuple_(timeline, _STORY_ID, start),
+            tuple_(*coordinate) <= tuple_(timeline, _STORY_ID, end),
+        )
+        .order_by(*coordinate)
+        .limit(func.greatest(end - start + 1, literal_column("0")))
         .lateral("scene")
     )
 

@@ -71,7 +71,7 @@ BEGIN
                 )
                 FROM livingworld.visible_memories_v1(
                     in_world_id, given.story_id, place.timeline_number, place.position, NULL, NULL,
-                    place.position - given.recent + 1
+                    place.position - given.recent + 1, NULL
                 ) seen
                 CROSS JOIN LATERAL (
                     SELECT * FROM livingworld.memories m
@@ -119,23 +119,26 @@ BEGIN
                 ) ORDER BY s.position
             ) AS scenes
             FROM (
-                SELECT t.timeline_number, t.fork_position + 1 AS from_position, base.position AS to_position
+                SELECT t.timeline_number, greatest(t.fork_position, base.position - given.recent) + 1 AS from_position,
+                       base.position AS to_position
                 UNION ALL
-                SELECT l.owner_timeline, l.from_position, least(l.to_position, base.position)
+                SELECT l.owner_timeline, greatest(l.from_position, base.position - given.recent + 1),
+                       least(l.to_position, base.position)
                 FROM livingworld.timeline_lineage l
                 WHERE l.world_id = in_world_id AND l.story_id = given.story_id AND l.timeline_number = t.timeline_number
                     AND l.to_position > base.position - given.recent
             ) piece
             CROSS JOIN LATERAL (
+                -- Before PostgreSQL 18 such a comparison does not end the scan, the number of scenes does: no position is
+                -- free. It names the one index that has them in this order, see the decision on indexes.
                 SELECT * FROM livingworld.scenes s
                 WHERE s.world_id = in_world_id
-                    AND (s.timeline_number, s.story_id, s.position) >= (
-                        piece.timeline_number, given.story_id,
-                        greatest(piece.from_position, base.position - given.recent + 1)
-                    )
+                    AND (s.timeline_number, s.story_id, s.position)
+                        >= (piece.timeline_number, given.story_id, piece.from_position)
                     AND (s.timeline_number, s.story_id, s.position)
                         <= (piece.timeline_number, given.story_id, piece.to_position)
-                OFFSET 0
+                ORDER BY s.timeline_number, s.story_id, s.position
+                LIMIT greatest(piece.to_position - piece.from_position + 1, 0)
             ) s
         ) told
         ORDER BY given.ordinal;

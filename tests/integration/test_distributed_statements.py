@@ -27,6 +27,7 @@ from tests.integration.distributed_ai_models import use_ai_models
 from tests.integration.distributed_coordination import use_cycles, use_locks_and_leases, use_sessions
 from tests.integration.distributed_live import use_live
 from tests.integration.distributed_scripts import use_scripts
+from tests.row_comparisons import unbounded_comparisons
 
 
 async def use_worlds_and_stories(livingworld: LivingWorld, world: World) -> None:
@@ -204,7 +205,8 @@ async def use_characters_and_transactions(livingworld: LivingWorld, world: World
     await livingworld.worlds.purge(world.id)
 
 
-async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: LivingWorld, world: World) -> None:
+async def statements_of_every_call(livingworld: LivingWorld, world: World) -> set[str]:
+    """Return the statements on our tables that all calls send."""
     sent: list[str] = []
     engine = livingworld.worlds._database._engine.sync_engine
     event.listen(engine, "before_cursor_execute", lambda *call: sent.append(call[2]))
@@ -226,7 +228,13 @@ async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: Li
     await use_live(world)
     await use_characters_and_transactions(livingworld, world)
 
-    ours = {statement for statement in sent if "livingworld." in statement}
+    return {statement for statement in sent if "livingworld." in statement}
+
+
+async def test_every_statement_stays_on_its_shard_and_reads_no_further_than_its_answer(
+    livingworld: LivingWorld, world: World
+) -> None:
+    ours = await statements_of_every_call(livingworld, world)
     assert len(ours) > 70
     broken = {statement: rules for statement in ours if (rules := broken_rules(statement))}
     listing = [
@@ -234,3 +242,5 @@ async def test_every_statement_of_the_library_stays_on_its_shard(livingworld: Li
     ]
     assert {statement: broken[statement] for statement in broken if statement not in listing} == {}
     assert len(listing) == 1
+    assert len([statement for statement in ours if ") < (" in statement or ") >= (" in statement]) > 3
+    assert {statement: found for statement in ours if (found := unbounded_comparisons(statement))} == {}

@@ -1,4 +1,4 @@
-"""A world as it is after years: one long story, thousands of others, and as many characters; loaded by plain SQL."""
+"""A world after years: a long story, thousands of others with scenes, as many characters; loaded by plain SQL."""
 
 from __future__ import annotations
 
@@ -24,6 +24,29 @@ _OTHERS = (
     """
     INSERT INTO livingworld.turn_leases (world_id, story_id, branch_number, token)
     SELECT world_id, story_id, 1, 1 FROM livingworld.stories WHERE world_id = $1 AND title LIKE 'story %' AND $2 > 0
+    """,
+    """
+    INSERT INTO livingworld.scenes
+        (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content)
+    SELECT world_id, story_id, n, nullif(n - 1, 0), 1, n, 'Low tide.'
+    FROM livingworld.stories CROSS JOIN generate_series(1, 10) n
+    WHERE world_id = $1 AND title LIKE 'story %' AND $2 > 0
+    """,
+    """
+    INSERT INTO livingworld.facts
+        (world_id, story_id, subject, attribute, timeline_number, position, version, scene_number, value)
+    SELECT world_id, story_id, 'subject 7', 'mood', 1, n, n, n, '"calm"'
+    FROM livingworld.stories CROSS JOIN generate_series(1, 2) n
+    WHERE world_id = $1 AND title LIKE 'story %' AND $2 > 0
+    """,
+    """
+    INSERT INTO livingworld.memories
+        (world_id, memory_id, story_id, timeline_number, position, scene_number, kind, content, digest, private,
+         importance, valence)
+    SELECT world_id, gen_random_uuid(), story_id, 1, n, n, 'event', 'low tide ' || n,
+           sha256(convert_to('low tide ' || n, 'UTF8')), false, 0.5, 0
+    FROM livingworld.stories CROSS JOIN generate_series(1, 5) n
+    WHERE world_id = $1 AND title LIKE 'story %' AND $2 > 0
     """,
     """
     WITH made AS (
@@ -85,7 +108,7 @@ _SCENES = (
     INSERT INTO livingworld.relationships (world_id, story_id, source_id, target_id, last_version)
     SELECT $1, $2, a.character_id, b.character_id, $3::integer
     FROM livingworld.character_names a CROSS JOIN livingworld.character_names b
-    WHERE a.world_id = $1 AND a.name_key = 'person 77' AND b.world_id = $1 AND b.name_key = 'person 78'
+    WHERE a.world_id = $1 AND a.name_key = 'person 7' AND b.world_id = $1 AND b.name_key = 'person 8'
     """,
     """
     INSERT INTO livingworld.relationship_changes
@@ -116,7 +139,7 @@ _SCENES = (
 
 
 async def fill_world(url: str, world_id: UUID, count: int) -> None:
-    """Add so many stories without scenes, and so many characters called `person 1`, `person 2`, ..."""
+    """Add so many stories of ten scenes, and so many characters called `person 1`, `person 2`, ..."""
     async with connected(url) as connection:
         await connection.execute(_QUICKLY)
         for statement in _OTHERS:

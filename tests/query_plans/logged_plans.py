@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import event, make_url
 
@@ -36,9 +37,8 @@ class LoggedPlans:
             self.plans.append(json.loads(plan))
 
     def buffers(self) -> int:
-        """Return the pages that the outermost statement, which is logged last, has read."""
-        plan = self.plans[-1]["Plan"]
-        return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
+        """Return the pages that were read by the statement that read most, with those inside it."""
+        return max(int(each["Plan"]["Shared Hit Blocks"] + each["Plan"]["Shared Read Blocks"]) for each in self.plans)
 
     def nodes(self) -> Iterator[dict[str, Any]]:
         """Yield each node of each plan that was run."""
@@ -59,8 +59,15 @@ def _walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def planned(url: str, world_id: Any) -> AsyncIterator[tuple[World, LoggedPlans]]:  # noqa: ANN401 - a UUID
+async def planned(url: str, world_id: UUID) -> AsyncIterator[tuple[World, LoggedPlans]]:
     """Open a world on one connection whose plans are heard."""
+    async with planned_worlds(url, world_id) as ((world,), logged):
+        yield world, logged
+
+
+@asynccontextmanager
+async def planned_worlds(url: str, *world_ids: UUID) -> AsyncIterator[tuple[list[World], LoggedPlans]]:
+    """Open worlds on one connection whose plans are heard."""
     async with connected(url) as connection:
         for name, value in _LOGGING.items():
             await connection.execute(f"ALTER DATABASE {make_url(url).database} SET {name} = '{value}'")
@@ -68,4 +75,4 @@ async def planned(url: str, world_id: Any) -> AsyncIterator[tuple[World, LoggedP
     async with LivingWorld.open(Settings.load(database_url=url, pool_size=1)) as livingworld:
         engine = livingworld.worlds._database._engine.sync_engine
         event.listen(engine, "connect", lambda raw, _: raw.driver_connection.add_log_listener(logged.hear))
-        yield await livingworld.worlds.get(world_id), logged
+        yield [await livingworld.worlds.get(world_id) for world_id in world_ids], logged
