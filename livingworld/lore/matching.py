@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Final
+
+_WORD: Final = re.compile(r"\w+")
 
 
 class SearchedText:
-    """A text in the two spellings that keys are looked for in."""
+    """A text in the two spellings that keys are looked for in, and the words of each.
+
+    Making one and asking it take time that grows with the text and the keys: not for the thread of an event loop.
+    """
 
     def __init__(self, text: str) -> None:
         self._exact = _composed(text)
         self._folded = _folded(text)
+        self._words = {word.group() for spelling in (self._exact, self._folded) for word in _WORD.finditer(spelling)}
 
     def longest_key(self, keys: Iterable[str], *, case_sensitive: bool) -> str | None:
         """Return the longest of the keys that occurs as whole words, the first of equally long ones, or None."""
@@ -19,9 +27,11 @@ class SearchedText:
         return max(found, key=len, default=None)
 
     def _has(self, key: str, *, case_sensitive: bool) -> bool:
-        if case_sensitive:
-            return _occurs(_composed(key).strip(), self._exact)
-        return _occurs(_folded(key).strip(), self._folded)
+        spelled = (_composed(key) if case_sensitive else _folded(key)).strip()
+        word = _WORD.search(spelled)
+        if word and word.group() not in self._words:
+            return False  # what stands as whole words has each of its words whole: no need to look through the text
+        return _occurs(spelled, self._exact if case_sensitive else self._folded)
 
 
 def order_of_match(key: str, book: str, position: int, lore_id: object) -> tuple[object, ...]:
@@ -49,9 +59,13 @@ def _is_of_a_word(character: str) -> bool:
 
 
 def _composed(text: str) -> str:
+    if text.isascii():
+        return text
     return unicodedata.normalize("NFC", text)
 
 
 def _folded(text: str) -> str:
     """Spell a text so that case makes no difference; twice, since folding can take a letter apart."""
+    if text.isascii():
+        return text.lower()
     return _composed(_composed(text).casefold())

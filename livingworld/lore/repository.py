@@ -23,7 +23,7 @@ from livingworld.inputs import (
     check_text,
     check_uuid,
 )
-from livingworld.lore.matching import SearchedText, order_of_match
+from livingworld.lore.calling_up import call_up
 from livingworld.lore.pages import after_cursor, cursor_of
 from livingworld.lore.records import EDITABLE, LoreEntry, LoreMatch, NewLoreEntry, check_fields
 from livingworld.lore.tables import lore_entries
@@ -148,28 +148,19 @@ class LoreRepository:
 
         A key matches where it stands as whole words; case makes no difference unless the entry says so, nor does the
         way an accent is written. Of several keys of an entry the longest counts; an entry without keys is never called.
+        The keys of all entries are read, a slice at a time, and looked for in a thread: the event loop goes on.
         """
-        searched = SearchedText(check_text("text", text, limit=MAX_CONTENT_CHARACTERS))
+        check_text("text", text, limit=MAX_CONTENT_CHARACTERS)
         check_limit(limit)
-        columns = lore_entries.c
-        keys = select(
-            columns.lore_id, columns.book, columns.position, columns["keys"].label("called_by"), columns.case_sensitive
-        )
-        keys = keys.where(*self._own(), columns.enabled)
+        named = None
         if books is not None:
             named = [check_text("books", book) for book in check_sequence("books", books, limit=MAX_ENTRIES)]
-            keys = keys.where(columns.book.in_(named))
 
         async def work(tx: Transaction) -> tuple[LoreMatch, ...]:
-            called = [
-                (order_of_match(key, row.book, row.position, row.lore_id), row.lore_id, key)
-                for row in await tx.execute(keys)
-                if (key := searched.longest_key(row.called_by, case_sensitive=row.case_sensitive))
-            ]
-            chosen = {lore_id: key for _, lore_id, key in sorted(called, key=lambda each: each[0])[:limit]}
-            whole = await tx.execute(self._present().where(columns.lore_id.in_(list(chosen))))
+            called = await call_up(tx, self._world_id, text, named, limit)
+            whole = await tx.execute(self._present().where(lore_entries.c.lore_id.in_(list(called))))
             entries = {row.lore_id: _entry(row) for row in whole}
-            return tuple(LoreMatch(entry=entries[each], key=key) for each, key in chosen.items() if each in entries)
+            return tuple(LoreMatch(entry=entries[each], key=key) for each, key in called.items() if each in entries)
 
         return await self._unit.run(work, repeatable=True)
 
