@@ -31,7 +31,7 @@ from livingworld.live.records import LiveEvent, Missed
 from livingworld.live.subscription import Subscription
 from livingworld.locks.leases import HeldLease
 from livingworld.lore.records import LoreEntry, LoreMatch, NewLoreEntry
-from livingworld.memories.records import Memory, NewMemory, Recalled, RecallWeights
+from livingworld.memories.records import Memory, NewMemory, Recalled, RecallWeights, Recollection
 from livingworld.relationships.records import LedgerEntry, Relationship, RelationshipChange
 from livingworld.scripts.kinds import CheckedScript
 from livingworld.scripts.records import Script, ScriptExecution, ScriptHead, ScriptUsage, ScriptVersion
@@ -44,7 +44,7 @@ from livingworld.transaction_scope import TransactionScope
 from livingworld.turns.records import Generation, TurnInput
 from livingworld.workflows.new_state import NewState
 from livingworld.workflows.run_action import RunningAction
-from livingworld.workflows.search import SearchHit
+from livingworld.workflows.search import SearchHit, SearchPage
 from livingworld.workflows.turn import Turn
 from livingworld.workflows.turn_context import TurnContext
 from livingworld.workflows.work_actions import ActionWorker
@@ -99,6 +99,7 @@ __all__ = [
     "PinnedModel",
     "RecallWeights",
     "Recalled",
+    "Recollection",
     "Relationship",
     "RelationshipChange",
     "Revision",
@@ -114,6 +115,7 @@ __all__ = [
     "ScriptUsage",
     "ScriptVersion",
     "SearchHit",
+    "SearchPage",
     "SentenceTransformersEmbedder",
     "Session",
     "Settings",

@@ -1,22 +1,29 @@
 -- The memories that come first at a viewpoint ($1 to $4: world, story, branch, scene), for character $5, of the kinds $6, by
--- the vector $7 of the embedder $8 (NULL: the world's) and the text $9; weights $10 to $13, number $14.
+-- the vector $7 of the embedder $8 (NULL: the world's) and the text $9; weights $10 to $13, number $14. Of
+-- more than $15 memories those are compared that importance and recency put first, and the newest of equal ones.
 --
 -- The path is looked up first, then each memory's vector by its key: cost grows with the path and not with the world. A
--- memory without a vector is compared by its words.
+-- memory without a vector is compared by its words. What is older than a hundred half-lives counts as that old: 0.5 to the
+-- power of more is too small a number for PostgreSQL.
 SELECT m.memory_id, m.story_id, m.content, m.character_id, m.kind, m.private, m.importance, m.valence, m.scene_number,
-       m.consolidated_into, m.forgotten_at, m.created_at, best.score, best.similarity, best.dimensions
+       m.consolidated_into, m.forgotten_at, m.created_at, best.score, best.similarity, best.dimensions, best.is_cut
 FROM (
-    SELECT seen.memory_id, near.similarity, known.dimensions,
-           $10::float8 * near.similarity + $11::float8 * seen.importance
-               + $12::float8 * 0.5 ^ ((place.position - seen.position) / $13::float8) AS score
+    SELECT seen.memory_id, near.similarity, known.dimensions, $10::float8 * near.similarity + seen.weight AS score,
+           seen.is_cut
     FROM livingworld.story_place_v1($1::uuid, $2::uuid, $3::integer, $4::integer) AS place
     CROSS JOIN LATERAL (
         SELECT coalesce($8::text, (
             SELECT e.embedder FROM livingworld.memory_embedders AS e WHERE e.world_id = $1
         )) AS embedder, replace(plainto_tsquery('simple', $9::text)::text, '&', '|')::tsquery AS words OFFSET 0
     ) AS asked
-    CROSS JOIN LATERAL livingworld.visible_memories_v1(
-        $1, $2, place.timeline_number, place.position, $5::uuid, $6::text[], 0, NULL
+    CROSS JOIN LATERAL (
+        SELECT v.memory_id, $11::float8 * v.importance
+               + $12::float8 * 0.5 ^ least((place.position - v.position) / $13::float8, 100) AS weight,
+               count(*) OVER () > $15::integer AS is_cut
+        FROM livingworld.visible_memories_v1(
+            $1, $2, place.timeline_number, place.position, $5::uuid, $6::text[], 0, NULL
+        ) AS v
+        ORDER BY weight DESC, v.position DESC, v.memory_id DESC LIMIT $15::integer
     ) AS seen
     LEFT JOIN LATERAL (
         SELECT v.vector, cardinality(v.vector) AS dimensions FROM livingworld.memory_vectors AS v

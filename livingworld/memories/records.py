@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import UUID
 
 from livingworld import inputs
@@ -102,6 +102,19 @@ class Recalled:
     score: float
     #: The cosine of the vectors; without a vector, how well the words fit, from 0 to 1.
     similarity: float
+
+
+class Recollection(tuple[Recalled, ...]):  # noqa: SLOT001 - a tuple has no room for slots
+    """What came back, best first."""
+
+    #: Whether there were more memories than were compared, so that one of them might have come before these.
+    is_cut: bool
+
+    def __new__(cls, recalled: Iterable[Recalled], *, is_cut: bool) -> Self:
+        """Make it of what came back."""
+        made = super().__new__(cls, recalled)
+        made.is_cut = is_cut
+        return made
 
 
 @dataclass(frozen=True, slots=True)

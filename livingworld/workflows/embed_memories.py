@@ -17,7 +17,7 @@ from livingworld.errors import Timeout, Unavailable
 from livingworld.inputs import canonical_json, check_integer
 from livingworld.memories import embedding_jobs
 from livingworld.memories.embedding_jobs import EmbeddingJob
-from livingworld.memories.records import Recalled
+from livingworld.memories.records import Recollection
 from livingworld.memories.repository import MemoryRepository
 from livingworld.observability import events
 
@@ -77,7 +77,7 @@ class MemoryEmbeddings:
         """Embed in the background while the block runs, looking for work about so often."""
         return running("memory embeddings", self.run_once, every=every)
 
-    async def recall(self, story_id: UUID, query: str, **options: Any) -> tuple[Recalled, ...]:  # noqa: ANN401
+    async def recall(self, story_id: UUID, query: str, **options: Any) -> Recollection:  # noqa: ANN401
         """Return the memories that come first for a text; options and errors as MemoryRepository.recall.
 
         The text is embedded by the world's embedder of the moment; where none of the pipelines is that one, it goes by

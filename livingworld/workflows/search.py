@@ -23,6 +23,8 @@ Kind = Literal["scene", "memory", "lore"]
 KINDS: Final[tuple[Kind, ...]] = ("scene", "memory", "lore")
 _FIND: Final = files(__package__).joinpath("search.sql").read_text()
 _QUERY_CHARACTERS: Final = 1000
+#: Most texts of each kind that one search looks at.
+MAX_LOOKED_AT: Final = 1000
 _MARK_CHARACTERS: Final = 20
 
 
@@ -45,6 +47,14 @@ class SearchHit:
     rank: float
 
 
+@dataclass(frozen=True, slots=True)
+class SearchPage(Page[SearchHit]):
+    """One slice of what was found."""
+
+    #: Whether MAX_LOOKED_AT texts of a kind were looked at, so that there may be more, and better ones.
+    is_cut: bool
+
+
 class Search:
     """The texts of one world."""
 
@@ -61,25 +71,29 @@ class Search:
         marks: tuple[str, str] = ("[", "]"),
         after: str | None = None,
         limit: int = 20,
-    ) -> Page[SearchHit]:
+    ) -> SearchPage:
         """Return a page of hits, the best first; empty when nothing fits. One round trip.
 
         The query is words; "quotes" make a phrase, OR joins, a minus excludes, and nothing is bad syntax. Words are
         compared as they are written, without case, in any language. Of a scene the first 100,000 characters count.
         Private, forgotten and replaced memories, and lore that is disabled, are never found. With `story_id` only what
         stands in that story. On texts that do not change pages neither repeat nor skip.
+
+        A query must name a word that is to be there: one that only excludes finds nothing. Of each kind at most
+        MAX_LOOKED_AT texts that have the words are ranked, the oldest as a rule; `is_cut` says that there may be more.
         """
         words = check_text("query", query, limit=_QUERY_CHARACTERS, empty=False)
         of = None if story_id is None else check_uuid("story_id", story_id)
         if unknown := [kind for kind in check_sequence("kinds", kinds, limit=100) if kind not in KINDS]:
             raise InvalidInput("kinds", f"may hold {', '.join(KINDS)}, not {unknown!r}")
         place = (None, None) if after is None else _after(after)
-        asked = (self._world_id, words, of, list(kinds), *place, check_limit(limit) + 1, _options(marks))
+        asked = (self._world_id, words, of, list(kinds), *place, check_limit(limit) + 1, _options(marks), MAX_LOOKED_AT)
 
-        async def work(tx: Transaction) -> Page[SearchHit]:
+        async def work(tx: Transaction) -> SearchPage:
             rows = (await tx.execute_text(_FIND, asked)).all()
-            shown = rows[:limit]
-            return Page(tuple(map(_hit, shown)), _cursor(shown[-1]) if len(rows) > limit else None)
+            found = [row for row in rows if row.kind is not None]
+            rest = _cursor(found[limit - 1]) if len(found) > limit else None
+            return SearchPage(tuple(map(_hit, found[:limit])), rest, is_cut=rows[0].is_cut)
 
         return await self._unit.run(work, repeatable=True, single_statement=True)
 

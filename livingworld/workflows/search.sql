@@ -1,49 +1,79 @@
 -- One page of what is found in world $1 by the words $2, in story $3 (NULL: all, and lore), of the kinds $4, after rank $5 and
 -- place $6 (NULL: from the first), $7 hits, marked by $8 (options of ts_headline). The texts of the page only are read again.
+--
+-- Of each kind at most $9 texts are looked at: those that have the words, in any order, as the index tells it without reading
+-- them. What has them in the order of a phrase and without those that are excluded is told by the text, which costs more. Nor
+-- is what may be shown asked for there: without statistics the planner would take an index of that for the better one.
 WITH asked AS (
     SELECT websearch_to_tsquery('simple', $2::text) AS words
 ),
-hits AS (
-    SELECT 'scene' AS kind, s.story_id, s.scene_number, NULL::uuid AS id,
-           ts_rank_cd(to_tsvector('simple', left(s.content, 100000)), asked.words)::double precision AS rank
-    FROM livingworld.scenes AS s CROSS JOIN asked
-    WHERE s.world_id = $1::uuid AND 'scene' = ANY ($4::text[]) AND ($3::uuid IS NULL OR s.story_id = $3)
-        AND to_tsvector('simple', left(s.content, 100000)) @@ asked.words
+indexed AS (
+    SELECT CASE WHEN numnode(asked.words) > 0 THEN nullif(querytree(asked.words), 'T') END AS tree FROM asked
+),
+-- One row, or none where no word must be there.
+wanted AS (
+    SELECT regexp_replace(indexed.tree, '<(-|\d+)>', '&', 'g')::tsquery AS words FROM indexed WHERE indexed.tree <> ''
+),
+having_them AS (
+    SELECT * FROM (
+        SELECT 'scene' AS kind, s.story_id, s.scene_number, NULL::uuid AS id, s.content, true AS is_shown
+        FROM livingworld.scenes AS s
+        WHERE s.world_id = $1::uuid AND 'scene' = ANY ($4::text[]) AND ($3::uuid IS NULL OR s.story_id = $3)
+            AND to_tsvector('simple', left(s.content, 100000)) @@ (SELECT wanted.words FROM wanted)
+        LIMIT $9::integer
+    ) AS scene
     UNION ALL
-    SELECT 'memory', m.story_id, m.scene_number, m.memory_id,
-           ts_rank_cd(to_tsvector('simple', m.content), asked.words)::double precision
-    FROM livingworld.memories AS m CROSS JOIN asked
-    WHERE m.world_id = $1::uuid AND 'memory' = ANY ($4::text[]) AND ($3::uuid IS NULL OR m.story_id = $3)
-        AND to_tsvector('simple', m.content) @@ asked.words
-        AND NOT m.private AND m.forgotten_at IS NULL AND m.shelved_in IS NULL
+    SELECT * FROM (
+        SELECT 'memory', m.story_id, m.scene_number, m.memory_id, m.content,
+               NOT m.private AND m.forgotten_at IS NULL AND m.shelved_in IS NULL
+        FROM livingworld.memories AS m
+        WHERE m.world_id = $1::uuid AND 'memory' = ANY ($4::text[]) AND ($3::uuid IS NULL OR m.story_id = $3)
+            AND to_tsvector('simple', m.content) @@ (SELECT wanted.words FROM wanted)
+        LIMIT $9::integer
+    ) AS memory
     UNION ALL
-    SELECT 'lore', NULL, NULL, l.lore_id, ts_rank_cd(to_tsvector('simple', l.content), asked.words)::double precision
-    FROM livingworld.lore_entries AS l CROSS JOIN asked
-    WHERE l.world_id = $1::uuid AND 'lore' = ANY ($4::text[]) AND $3::uuid IS NULL
-        AND to_tsvector('simple', l.content) @@ asked.words AND l.enabled AND l.removed_at IS NULL
+    SELECT * FROM (
+        SELECT 'lore', NULL::uuid, NULL::integer, l.lore_id, l.content, l.enabled AND l.removed_at IS NULL
+        FROM livingworld.lore_entries AS l
+        WHERE l.world_id = $1::uuid AND 'lore' = ANY ($4::text[]) AND $3::uuid IS NULL
+            AND to_tsvector('simple', l.content) @@ (SELECT wanted.words FROM wanted)
+        LIMIT $9::integer
+    ) AS lore
+),
+cut AS (
+    SELECT coalesce(bool_or(each.texts >= $9::integer), false) AS is_cut
+    FROM (SELECT count(*) AS texts FROM having_them AS h GROUP BY h.kind) AS each
 ),
 page AS (
-    SELECT h.*, h.kind || ' ' || coalesce(h.id::text, h.story_id || ' ' || lpad(h.scene_number::text, 10, '0')) AS place
-    FROM hits AS h
+    SELECT h.kind, h.story_id, h.scene_number, h.id, read.rank,
+           h.kind || ' ' || coalesce(h.id::text, h.story_id || ' ' || lpad(h.scene_number::text, 10, '0')) AS place
+    FROM having_them AS h
+    CROSS JOIN asked
+    CROSS JOIN LATERAL (SELECT to_tsvector('simple', left(h.content, 100000)) AS words OFFSET 0) AS told
+    CROSS JOIN LATERAL (SELECT ts_rank_cd(told.words, asked.words)::double precision AS rank) AS read
+    WHERE h.is_shown AND told.words @@ asked.words
+),
+found AS (
+    SELECT p.kind, p.story_id, p.scene_number, p.id, p.rank, p.place, text.title,
+           ts_headline('simple', text.content, asked.words, $8::text) AS excerpt
+    FROM (
+        SELECT * FROM page
+        WHERE $5::double precision IS NULL OR page.rank < $5 OR (page.rank = $5 AND page.place > $6::text)
+        ORDER BY page.rank DESC, page.place LIMIT $7::integer
+    ) AS p
+    CROSS JOIN asked
+    CROSS JOIN LATERAL (
+        SELECT t.title, left(s.content, 100000) AS content
+        FROM livingworld.scenes AS s
+        JOIN livingworld.stories AS t ON t.world_id = s.world_id AND t.story_id = s.story_id
+        WHERE p.kind = 'scene' AND s.world_id = $1 AND s.story_id = p.story_id AND s.scene_number = p.scene_number
+        UNION ALL
+        SELECT NULL, m.content FROM livingworld.memories AS m
+        WHERE p.kind = 'memory' AND m.world_id = $1 AND m.memory_id = p.id
+        UNION ALL
+        SELECT l.title, l.content FROM livingworld.lore_entries AS l
+        WHERE p.kind = 'lore' AND l.world_id = $1 AND l.lore_id = p.id
+    ) AS text
 )
-SELECT p.kind, p.story_id, p.scene_number, p.id, p.rank, p.place, found.title,
-       ts_headline('simple', found.content, asked.words, $8::text) AS excerpt
-FROM (
-    SELECT * FROM page
-    WHERE $5::double precision IS NULL OR page.rank < $5 OR (page.rank = $5 AND page.place > $6::text)
-    ORDER BY page.rank DESC, page.place LIMIT $7::integer
-) AS p
-CROSS JOIN asked
-CROSS JOIN LATERAL (
-    SELECT t.title, left(s.content, 100000) AS content
-    FROM livingworld.scenes AS s
-    JOIN livingworld.stories AS t ON t.world_id = s.world_id AND t.story_id = s.story_id
-    WHERE p.kind = 'scene' AND s.world_id = $1 AND s.story_id = p.story_id AND s.scene_number = p.scene_number
-    UNION ALL
-    SELECT NULL, m.content FROM livingworld.memories AS m
-    WHERE p.kind = 'memory' AND m.world_id = $1 AND m.memory_id = p.id
-    UNION ALL
-    SELECT l.title, l.content FROM livingworld.lore_entries AS l
-    WHERE p.kind = 'lore' AND l.world_id = $1 AND l.lore_id = p.id
-) AS found
-ORDER BY p.rank DESC, p.place
+-- One row at least, so that what was cut is told also where nothing is found.
+SELECT cut.is_cut, found.* FROM cut LEFT JOIN found ON true ORDER BY found.rank DESC, found.place

@@ -98,6 +98,36 @@ async def test_importance_and_recency_weigh_as_documented(world: World, story: S
     assert [each.score for each in found] == pytest.approx([1 + 2 * 0.25 + 3, 1 + 2 * 0.5 + 3 * 0.5**2])
 
 
+async def test_of_more_than_the_candidates_those_count_that_importance_and_recency_put_first(
+    world: World, story: Story
+) -> None:
+    await remember(
+        world,
+        story,
+        NewMemory("lamp", importance=0.9, vector=[0.6, 0.8], embedder="e"),
+        NewMemory("lamp, the nearest", importance=0.1, vector=[1.0, 0.0], embedder="e"),
+        NewMemory("lamp, far", importance=0.5, vector=[0.0, 1.0], embedder="e"),
+    )
+    whole = await world.memories.recall(story.id, [1.0, 0.0], embedder="e", candidates=3)
+    cut = await world.memories.recall(story.id, [1.0, 0.0], embedder="e", candidates=1)
+
+    assert (whole[0].memory.content, whole.is_cut) == ("lamp, the nearest", False)
+    assert (texts(tuple(each.memory for each in cut)), cut.is_cut) == (["lamp"], True)
+    assert not (await world.memories.recall(story.id, "x", kinds=["none"])).is_cut
+    for candidates in (0, 1_000_001):
+        with pytest.raises(InvalidInput):
+            await world.memories.recall(story.id, "x", candidates=candidates)
+
+
+async def test_what_is_ancient_is_recalled(world: World, story: Story) -> None:
+    await remember(world, story, NewMemory("the lamp"))
+    for _ in range(3):
+        await world.stories.append_scene(story.id, NewScene("x"))
+    recalled = await world.memories.recall(story.id, "lamp", weights=RecallWeights(1, 0, 1, half_life=1e-6))
+
+    assert texts(tuple(each.memory for each in recalled)) == ["the lamp"]
+
+
 async def test_words_find_what_has_no_vector(world: World, story: Story) -> None:
     await remember(world, story, NewMemory("Nobody lit the lamp"), NewMemory("The tide came in over the causeway"))
     found = await world.memories.recall(story.id, "who lit the lamp?", weights=ONLY_SIMILARITY)

@@ -6,6 +6,7 @@ import pytest
 
 from livingworld import LivingWorld, NewLoreEntry, NewMemory, NewScene, SearchHit, Story, World
 from livingworld.errors import InvalidCursor, InvalidInput
+from livingworld.workflows import search
 
 
 async def fill(world: World, story: Story) -> None:
@@ -120,3 +121,29 @@ async def test_bad_input_is_named(world: World) -> None:
     for cursor in ("", "x", "WzFd", "W05hTiwgIngiXQ=="):
         with pytest.raises(InvalidCursor):
             await find(world, "x", after=cursor)
+
+
+async def test_of_a_word_that_is_everywhere_some_texts_are_ranked_and_the_page_says_so(
+    monkeypatch: pytest.MonkeyPatch, world: World, story: Story
+) -> None:
+    monkeypatch.setattr(search, "MAX_LOOKED_AT", 5)
+    for number in range(7):
+        await world.stories.append_scene(story.id, NewScene(f"The lamp, the tide. {'seven' if number == 6 else ''}"))
+    cut = await world.search.find("lamp", limit=2)
+    pages = [cut]
+    while pages[-1].next is not None:
+        pages.append(await world.search.find("lamp", limit=2, after=pages[-1].next))
+
+    assert cut.is_cut
+    assert len({hit.scene_number for page in pages for hit in page.items}) == 5
+    assert not (await world.search.find("lamp seven")).is_cut
+    nothing = await world.search.find('"tide lamp"')
+    assert (nothing.items, nothing.next, nothing.is_cut) == ((), None, True)
+
+
+async def test_a_query_names_what_is_to_be_there(world: World, story: Story) -> None:
+    await fill(world, story)
+
+    for excluding in ("-lamp", "lamp OR -cold", '-"lamp cold"'):
+        assert await find(world, excluding) == []
+    assert {hit.kind for hit in await find(world, 'lamp -"was cold"')} == {"scene", "lore"}

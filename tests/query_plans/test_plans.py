@@ -179,5 +179,23 @@ async def test_recall_reads_the_path_and_nothing_else(database_url: str, statist
         read = [(node["Node Type"], node.get("Index Name"), rows_read(node)) for node in logged.nodes()]
 
     assert len(found) == 20
-    assert [node for node in read if node[2] > 60 or node[0] == "Seq Scan"] == []
+    assert [node for node in read if node[2] > (0 if node[0] == "Seq Scan" else 60)] == []
     assert ("Index Scan", "pk_memory_vectors", 50) in read
+
+
+async def test_recall_compares_no_more_than_its_candidates(database_url: str) -> None:
+    async with LivingWorld.open(database_url=database_url) as livingworld:
+        world = await livingworld.worlds.create("large")
+        story = await world.stories.create("long")
+    await fill_story(database_url, world.id, story.id, SCENES)
+    async with connected(database_url) as connection:
+        await connection.execute(_REMEMBER, world.id)
+
+    async with planned(database_url, world.id) as (opened, logged):
+        for query in ([1.0, 0.0], "memory 77"):
+            logged.plans.clear()
+            found = await opened.memories.recall(story.id, query, embedder="e", k=20, candidates=300)
+            compared = [rows_read(node) for node in logged.nodes() if node.get("Index Name") == "pk_memory_vectors"]
+
+            assert (len(found), found.is_cut) == (20, True)
+            assert max(compared, default=0) <= 300
