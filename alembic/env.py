@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from alembic import context
-from sqlalchemy import URL, Connection, NullPool, inspect
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import URL, Connection, inspect
 
 from livingworld.database.embedded import EmbeddedServer
+from livingworld.database.engine import unpooled_engine
 from livingworld.database.metadata import SCHEMA
 from livingworld.database.migrations import comparison_options, take_turn
 from livingworld.database.vectors import provision_vectors
@@ -28,10 +28,7 @@ def migrate(connection: Connection) -> None:
 
 
 async def migrate_database(url: URL | str) -> None:
-    arguments = {} if (tls := settings.tls_context()) is None else {"ssl": tls}
-    engine = create_async_engine(
-        url, poolclass=NullPool, isolation_level="READ COMMITTED", hide_parameters=True, connect_args=arguments
-    )
+    engine = unpooled_engine(url, settings)
     async with engine.connect() as connection:
         await connection.run_sync(migrate)
         await connection.commit()

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from sqlalchemy import URL
 
+from livingworld.database_url import connection_target, parse_url
+from livingworld.environment import PREFIX, refuse_unknown_variables
 from livingworld.errors import InvalidSettings
 
 
@@ -33,21 +34,23 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="LIVINGWORLD_", frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+        env_prefix=PREFIX, frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
     )
 
-    #: `postgresql://user:password@host:port/database`. Default: None, the embedded server.
+    #: `postgresql://user:password@host:port/database?sslmode=...`, with libpq's parameters. Default: None, the embedded
+    #: server.
     database_url: SecretStr | None = None
-    #: Most connections of this process. Default: 10.
+    #: Most connections that one open LivingWorld works with; a few more renew leases and listen. Default: 10.
     pool_size: int = Field(default=10, ge=1, le=1000)
-    #: Longest wait for a free connection. Default: 10 s.
+    #: Longest wait of one unit of work for a free connection of the pool. Default: 10 s.
     pool_timeout: Duration = timedelta(seconds=10)
     #: A call ends after this, all its waits and tries together; `livingworld.deadline` gives one call its own. Time in
     #: a queue counts; the block of `world.transaction()` is the application's and does not. Default: 30 s.
     call_timeout: Duration = timedelta(seconds=30)
-    #: Longest wait for a new connection to be set up. Default: 10 s.
+    #: Longest wait for one host of the URL to set up one new connection; `connect_timeout` in the URL goes before it.
+    #: Default: 10 s.
     connect_timeout: Duration = timedelta(seconds=10)
-    #: The server cancels a statement after this. Default: 30 s.
+    #: The server cancels one statement after this, its waits for locks included. Default: 30 s.
     statement_timeout: Duration = timedelta(seconds=30)
     #: A call waits for rows and names that others hold for this long in all; shorter than `statement_timeout`.
     #: Default: 5 s.
@@ -59,21 +62,23 @@ class Settings(BaseSettings):
     queue_limit: int = Field(default=10_000, ge=1, le=10_000_000)
     #: Most characters of text in those calls. Default: 64,000,000.
     queue_characters: int = Field(default=64_000_000, ge=1)
-    #: The server ends a transaction that does nothing for this long. Default: 60 s.
+    #: The server ends a session whose open transaction waits this long for its next statement. Default: 60 s.
     idle_in_transaction_timeout: Duration = timedelta(seconds=60)
-    #: The client gives up after this, even without a network; longer than `statement_timeout`. Default: 35 s.
+    #: The client gives one statement up after this, even without a network; longer than `statement_timeout`.
+    #: Default: 35 s.
     command_timeout: Duration = timedelta(seconds=35)
     #: Further tries of a unit that PostgreSQL rolled back for another one. Default: 20, quick.
     conflict_retries: int = Field(default=20, ge=0, le=1000)
     #: Further tries of a unit while the server is away. Default: 5, slow.
     outage_retries: int = Field(default=5, ge=0, le=1000)
-    #: Longest wait for another process that migrates. Default: 60 s.
+    #: Longest wait of `livingworld db upgrade` and `downgrade` for another process that migrates. Default: 60 s.
     migration_lock_timeout: Duration = timedelta(seconds=60)
     #: A turn whose process is gone can be taken over after this; living ones renew it. Default: 30 s.
     turn_lease: Duration = timedelta(seconds=30)
     #: What a process ran of scripts counts no more after this; living ones renew it. Default: 30 s.
     script_lease: Duration = timedelta(seconds=30)
-    #: Whoever waits for a turn looks so often, also where no notification can arrive. Default: 0.25 s.
+    #: Whoever waits for a turn looks so often, also where no notification can arrive; at most a quarter of
+    #: `turn_lease`. Default: 0.25 s.
     poll_interval: Duration = timedelta(seconds=0.25)
     #: Connections beside the pool, for renewing leases and for notifications. Default: 2.
     background_connections: int = Field(default=2, ge=1, le=100)
@@ -88,20 +93,26 @@ class Settings(BaseSettings):
     #: True behind PgBouncer in transaction mode: limits are set in each transaction, no statement is kept prepared.
     #: Default: False.
     behind_pooler: bool = False
-    #: TLS for TCP connections, for example `ssl.create_default_context()`. Default: None, what the URL says.
+    #: TLS for TCP connections, for example `ssl.create_default_context()`; goes before the URL. Default: None, what the
+    #: URL says.
     tls: ssl.SSLContext | None = None
-    #: File of the certificate authority; sets `tls` to a context that verifies the server against it. Default: None.
+    #: File of the certificate authority; sets `tls` to a context that verifies server and host name. Default: None.
     tls_ca_file: Path | None = None
 
     @classmethod
     def load(cls, **overrides: object) -> Self:
-        """Return the settings of the environment with overrides, or raise InvalidSettings naming the field."""
+        """Return the settings of the environment with overrides, or raise InvalidSettings naming the field.
+
+        A variable that begins with LIVINGWORLD_ and that nobody reads is refused too.
+        """
+        refuse_unknown_variables(cls.model_fields)
         try:
             return cls(**overrides)  # type: ignore[arg-type]  # pydantic checks them
         except ValidationError as error:
-            problem = error.errors(include_input=False, include_url=False)[0]
-        field = ".".join(str(part) for part in problem["loc"]) or "settings"
-        raise InvalidSettings(field, problem["msg"])
+            field, reason = _first_problem(error)
+        except SettingsError as error:  # a variable that cannot be read at all
+            field, reason = "settings", str(error)
+        raise InvalidSettings(field, reason)
 
     @model_validator(mode="after")
     def _waits_nest(self) -> Self:
@@ -111,32 +122,40 @@ class Settings(BaseSettings):
         if self.poll_interval * 4 > self.turn_lease:
             message = "turn_lease must be at least four times poll_interval"
             raise ValueError(message)
-        for url in (self.database_url, self.direct_database_url):
-            if url is not None:
-                _parse_url(url.get_secret_value())
+        return self
+
+    @model_validator(mode="after")
+    def _urls_can_be_kept(self) -> Self:
+        tls = self.tls_context()
+        for field in ("database_url", "direct_database_url"):
+            if (url := getattr(self, field)) is not None:
+                connection_target(url.get_secret_value(), tls=tls, field=field)
         return self
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """Return the TLS context to connect with, or None for what the URL says."""
-        if self.tls is None and self.tls_ca_file is not None:
+        """Return the TLS context to connect with, or None for what the URL says; raises InvalidSettings."""
+        if self.tls is not None or self.tls_ca_file is None:
+            return self.tls
+        reason = None
+        try:
             return ssl.create_default_context(cafile=str(self.tls_ca_file))
-        return self.tls
+        except OSError as error:  # ssl.SSLError is one
+            reason = error.strerror
+        field = "tls_ca_file"
+        raise InvalidSettings(field, f"its file cannot be used: {reason}")
 
     def url(self) -> URL | None:
         """Return the database's URL for asyncpg, or None when the embedded server is meant."""
-        return None if self.database_url is None else _parse_url(self.database_url.get_secret_value())
+        return None if self.database_url is None else parse_url(self.database_url.get_secret_value())
 
     def listening_url(self) -> URL | None:
         """Return the URL of a direct connection when one is named, or None."""
-        return None if self.direct_database_url is None else _parse_url(self.direct_database_url.get_secret_value())
+        return None if self.direct_database_url is None else parse_url(self.direct_database_url.get_secret_value())
 
 
-def _parse_url(text: str) -> URL:
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        url = None
-    if url is None or url.get_backend_name() not in {"postgresql", "postgres"}:
-        message = "database_url must look like postgresql://user:password@host:port/database"
-        raise ValueError(message)
-    return url.set(drivername="postgresql+asyncpg")
+def _first_problem(error: ValidationError) -> tuple[str, str]:
+    problem = error.errors(include_input=False, include_url=False)[0]
+    told = problem.get("ctx", {}).get("error")
+    if isinstance(told, InvalidSettings):
+        return told.field, told.reason
+    return ".".join(str(part) for part in problem["loc"]) or "settings", problem["msg"]

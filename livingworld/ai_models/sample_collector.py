@@ -18,6 +18,7 @@ from livingworld.ai_models.sample_batches import store
 from livingworld.database.transaction import UnitOfWork
 from livingworld.errors import (
     Closed,
+    ConnectionRejected,
     LivingWorldError,
     SamplesNotStored,
     SerializationFailure,
@@ -30,7 +31,7 @@ from livingworld.observability import events
 #: Most characters of one statement, beyond its first sample.
 _BATCH_CHARACTERS: Final = 4_000_000
 #: What passes: the samples wait for it in the buffer.
-_PASSING: Final = (Timeout, Unavailable, SerializationFailure, Closed)
+_PASSING: Final = (Timeout, Unavailable, ConnectionRejected, SerializationFailure, Closed)
 #: Between two tries at the end.
 _PAUSE_SECONDS: Final = 0.1
 

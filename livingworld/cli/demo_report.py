@@ -9,12 +9,12 @@ from importlib.resources import files
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import URL, NullPool, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import URL, text
 
 from livingworld.cli.demo_plan import Plan, spellings
 from livingworld.cli.demo_players import Ledger
 from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, name_failure
+from livingworld.database.engine import unpooled_engine
 
 #: Counts of demo_report.sql that must be 0, and what each one would mean.
 COUNTED_PROMISES: Final = {
@@ -117,7 +117,7 @@ def _parameters(world_id: UUID, people: Sequence[str], ledger: Ledger) -> dict[s
 async def _count(url: str | URL, parameters: dict[str, Any]) -> dict[str, int]:
     statement = text(files("livingworld.cli").joinpath("demo_report.sql").read_text(encoding="utf-8"))
     # A connection of its own: the library being judged has no part in the verdict.
-    engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
+    engine = unpooled_engine(url)
     try:
         async with engine.connect() as connection:
             row = (await connection.execute(statement, parameters)).one()

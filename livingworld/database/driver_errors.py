@@ -44,8 +44,17 @@ class Failure:
     answered: bool
 
 
+class ConnectFailed(Exception):  # noqa: N818 - a signal to whoever wanted the connection
+    """No connection was made; what that means is known already."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure.error))
+        self.failure = failure
+
+
 #: Everything a driver, the pool or the network may raise out of a call.
 DRIVER_EXCEPTIONS: Final = (
+    ConnectFailed,
     DBAPIError,
     PoolTimeoutError,
     InvalidRequestError,
@@ -121,6 +130,8 @@ _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
 
 def name_failure(exception: BaseException) -> Failure:
     """Return the failure that `exception` means; every exception of DRIVER_EXCEPTIONS has one."""
+    if isinstance(exception, ConnectFailed):
+        return exception.failure
     if isinstance(exception, PoolTimeoutError):
         return Failure(errors.PoolTimeout(), _scrub(exception, None, None), None, answered=False)
     sqlstate = next((state for link in _chain(exception) if (state := _attribute(link, "sqlstate"))), None)

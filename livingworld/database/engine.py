@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL, event
+from sqlalchemy import URL, NullPool, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from livingworld.database.connecting import Open, connect
+from livingworld.database_url import ConnectionTarget, connection_target
 from livingworld.database.time_limits import in_milliseconds
 from livingworld.inputs import canonical_json
 from livingworld.observability import events
@@ -27,8 +29,9 @@ def create_engine(settings: Settings, url: URL, *, revive_server: Revive | None 
 
     `revive_server` is awaited, once for each connection that is refused, before the connection is tried again.
     """
+    target = connection_target(url, tls=settings.tls_context())
     engine = create_async_engine(
-        url,
+        target.label(),
         isolation_level=ISOLATION_LEVEL,
         pool_size=settings.pool_size,
         max_overflow=0,
@@ -36,7 +39,7 @@ def create_engine(settings: Settings, url: URL, *, revive_server: Revive | None 
         pool_timeout=settings.pool_timeout.total_seconds(),
         hide_parameters=True,
         json_serializer=canonical_json,
-        connect_args=_connect_arguments(settings, revive_server),
+        connect_args=_connect_arguments(settings, target, revive_server),
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed_connection)
     events.emit(
@@ -49,13 +52,24 @@ def create_engine(settings: Settings, url: URL, *, revive_server: Revive | None 
     return engine
 
 
+def unpooled_engine(url: URL | str, settings: Settings | None = None) -> AsyncEngine:
+    """Return an engine for work that is done once, without the library's time limits; settings load themselves."""
+    settings = settings or Settings.load()
+    target = connection_target(url, tls=settings.tls_context())
+    return create_async_engine(
+        target.label(),
+        poolclass=NullPool,
+        isolation_level=ISOLATION_LEVEL,
+        hide_parameters=True,
+        connect_args={"async_creator_fn": _creator(target, timeout=settings.connect_timeout)},
+    )
+
+
 def listening_connection(settings: Settings, url: URL) -> Callable[[], Awaitable[Any]]:
     """Return what opens a connection that listens for notifications: asyncpg's own, outside the pool."""
-    arguments = _connect_arguments(settings.model_copy(update={"behind_pooler": False}), None)
-    sqlalchemy_options = {"statement_cache_size", "prepared_statement_cache_size"}
-    options = {name: value for name, value in arguments.items() if name not in sqlalchemy_options}
-    address = url.translate_connect_args(username="user") | dict(url.query)
-    return partial(asyncpg.connect, **address, **options)
+    direct = settings.model_copy(update={"behind_pooler": False})
+    target = connection_target(url, tls=settings.tls_context(), field="direct_database_url")
+    return partial(connect, target, timeout=settings.connect_timeout, **_session_options(direct, target))
 
 
 def transaction_limits(settings: Settings) -> dict[str, timedelta]:
@@ -67,34 +81,45 @@ def transaction_limits(settings: Settings) -> dict[str, timedelta]:
     }
 
 
-def _connect_arguments(settings: Settings, revive_server: Revive | None) -> dict[str, Any]:
-    arguments: dict[str, Any] = {
-        "timeout": settings.connect_timeout.total_seconds(),
-        "command_timeout": settings.command_timeout.total_seconds(),
-        "server_settings": {"application_name": "livingworld"},
-    }
-    if settings.behind_pooler:  # it refuses other startup parameters, and its server connections change under us
-        arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
-    else:
-        limits = {name: in_milliseconds(limit) for name, limit in transaction_limits(settings).items()}
-        pinned = {"default_transaction_isolation": ISOLATION_LEVEL.lower(), "jit": "off"}
-        arguments["server_settings"] |= limits | pinned
-    if (tls := settings.tls_context()) is not None:
-        arguments["ssl"] = tls
-    if revive_server is not None:
-        arguments["async_creator_fn"] = _reviving(revive_server)
+def _connect_arguments(settings: Settings, target: ConnectionTarget, revive_server: Revive | None) -> dict[str, Any]:
+    open_connection = asyncpg.connect if revive_server is None else _reviving(revive_server)
+    options = _session_options(settings, target) | {"open_connection": open_connection}
+    creator = _creator(target, timeout=settings.connect_timeout, **options)
+    arguments: dict[str, Any] = {"async_creator_fn": creator}
+    if settings.behind_pooler:  # its server connections change under us
+        arguments["prepared_statement_cache_size"] = 0
     return arguments
 
 
-def _reviving(revive_server: Revive) -> Callable[..., Awaitable[Any]]:
-    async def connect(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncpg.connect's own signature
+def _session_options(settings: Settings, target: ConnectionTarget) -> dict[str, Any]:
+    told = {"application_name": "livingworld", **target.server_settings}
+    options: dict[str, Any] = {"command_timeout": settings.command_timeout.total_seconds(), "server_settings": told}
+    if settings.behind_pooler:  # it refuses other startup parameters
+        return options | {"statement_cache_size": 0}
+    for name, limit in transaction_limits(settings).items():
+        told[name] = in_milliseconds(limit)
+    told |= {"default_transaction_isolation": ISOLATION_LEVEL.lower(), "jit": "off"}
+    return options
+
+
+def _creator(target: ConnectionTarget, **options: Any) -> Callable[..., Awaitable[Any]]:  # noqa: ANN401 - of connect
+    """Return what SQLAlchemy calls for a connection; the parts of the engine's URL that it passes are a label only."""
+
+    async def create(**_: object) -> Any:  # noqa: ANN401 - asyncpg's connection
+        return await connect(target, **options)
+
+    return create
+
+
+def _reviving(revive_server: Revive) -> Open:
+    async def open_connection(**arguments: Any) -> Any:  # noqa: ANN401 - asyncpg.connect's own signature
         try:
-            return await asyncpg.connect(*args, **options)
+            return await asyncpg.connect(**arguments)
         except (ConnectionError, FileNotFoundError, asyncpg.CannotConnectNowError):
             await revive_server()
-        return await asyncpg.connect(*args, **options)
+        return await asyncpg.connect(**arguments)
 
-    return connect
+    return open_connection
 
 
 def _refuse_closed_connection(dbapi_connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401

@@ -15,10 +15,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, MetaData, NullPool, make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import URL, Connection, MetaData, text
 
 from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, name_failure
+from livingworld.database.engine import unpooled_engine
 from livingworld.database.metadata import SCHEMA
 from livingworld.errors import LivingWorldError, LockTimeout, MigrationTimeout
 from livingworld.observability import events
@@ -105,7 +105,7 @@ async def _run(task: Callable[..., object], url: str | URL, revision: str, lock_
     config = Config()
     config.set_main_option("script_location", str(script_location()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    config.attributes["url"] = make_url(url)
+    config.attributes["url"] = url
     config.attributes["lock_timeout"] = lock_timeout
     error: LivingWorldError | None = None
 
@@ -125,7 +125,7 @@ async def _run(task: Callable[..., object], url: str | URL, revision: str, lock_
 
 
 async def _inspect(url: str | URL, look: Callable[[Connection], T]) -> T:
-    engine = create_async_engine(make_url(url), poolclass=NullPool, isolation_level="READ COMMITTED")
+    engine = unpooled_engine(url)
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(look)

@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from sqlalchemy import make_url
-
+from livingworld.database_url import parse_url
 from livingworld.testing.frontend_statements import FrontendStatements, Message, read_message, read_startup
 from livingworld.testing.staged_races import connection_arguments
 
@@ -185,7 +184,7 @@ class ProtocolProxy:
         """Take clients on a port of 127.0.0.1."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
-        reached = make_url(self.url).set(host="127.0.0.1", port=port, query={})
+        reached = parse_url(self.url).set(host="127.0.0.1", port=port, query={})
         self.url = reached.render_as_string(hide_password=False)
 
     async def close(self) -> None:

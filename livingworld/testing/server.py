@@ -6,17 +6,18 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import pytest
 from pytest_postgresql.config import get_config
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 
 from livingworld.database.embedded import EmbeddedServer
 from livingworld.database.embedded.layout import PORT
+from livingworld.database_url import connection_target, parse_url
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
 _MEMORY_NEEDED: Final = 1 << 30
@@ -43,6 +44,9 @@ class ServerAddress:
     #: Where to connect to create and drop databases.
     maintenance_dbname: str = "postgres"
     template_dbname: str | None = None
+    #: What else the server's URL says, `sslmode` for example: for livingworld's connections. Those of pytest-postgresql
+    #: follow libpq's environment variables.
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def url(self, database: str) -> str:
         """Return the URL of a database on this server for SQLAlchemy and asyncpg."""
@@ -50,6 +54,7 @@ class ServerAddress:
             host, port, query = None, None, {"host": self.host, "port": str(self.port)}
         else:
             host, port, query = self.host, self.port, {}
+        query |= self.parameters
         url = URL.create("postgresql+asyncpg", self.user, self.password, host, port, database, query)
         return url.render_as_string(hide_password=False)
 
@@ -79,14 +84,15 @@ def _named_by_options(request: pytest.FixtureRequest) -> ServerAddress:
 
 
 def _named_by_dsn(dsn: str) -> ServerAddress:
-    url = make_url(dsn)
-    query = {name: value if isinstance(value, str) else value[0] for name, value in url.query.items()}
+    url, first = parse_url(dsn), connection_target(dsn).addresses[0]
+    places = {"host", "hostaddr", "port"}
     return ServerAddress(
-        host=url.host or query.get("host", "localhost"),
-        port=url.port or int(query.get("port", PORT)),
+        host=first.host or "localhost",
+        port=first.port,
         user=url.username or "postgres",
         password=url.password,
         maintenance_dbname=url.database or "postgres",
+        parameters={name: str(value) for name, value in url.query.items() if name not in places},
     )
 
 

@@ -20,12 +20,15 @@ from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
 import asyncpg
-from sqlalchemy import make_url
+
+from livingworld.database.connecting import connect
+from livingworld.database_url import connection_target
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 _POLL: Final = timedelta(milliseconds=5)
 _PATIENCE: Final = timedelta(seconds=5)
+_CONNECT_TIMEOUT: Final = timedelta(seconds=10)
 _SESSIONS: Final = """
     SELECT pid, state, wait_event_type, wait_event, pg_blocking_pids(pid) AS blockers, left(query, 120) AS query
     FROM pg_stat_activity
@@ -105,8 +108,8 @@ def waiting_behind(blockers: Mapping[int, Sequence[int]], holder: int) -> frozen
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Connection]:
-    """Give a plain asyncpg connection to the database of an SQLAlchemy URL, and close it."""
-    connection = await asyncpg.connect(**connection_arguments(url))
+    """Give a plain asyncpg connection to the database of a URL, and close it."""
+    connection = await connect(connection_target(url), timeout=_CONNECT_TIMEOUT)
     try:
         yield connection
     finally:
@@ -114,15 +117,9 @@ async def connected(url: str) -> AsyncIterator[Connection]:
 
 
 def connection_arguments(url: str) -> dict[str, Any]:
-    """Return what asyncpg.connect takes to reach the database of an SQLAlchemy URL."""
-    parsed = make_url(url)
-    return {
-        "user": parsed.username,
-        "password": parsed.password,
-        "database": parsed.database,
-        "host": parsed.host or parsed.query.get("host"),
-        "port": parsed.port or int(str(parsed.query.get("port", 5432))),
-    }
+    """Return what asyncpg.connect takes to reach the first host of a database URL."""
+    target = connection_target(url)
+    return target.arguments(target.addresses[0])
 
 
 def _picture(sessions: Sequence[asyncpg.Record]) -> str:

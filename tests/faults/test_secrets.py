@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from livingworld import LivingWorld, NewScene
 from livingworld.database.embedded import EmbeddedServer
-from livingworld.errors import Unavailable
+from livingworld.errors import WrongPassword
 from livingworld.settings import Settings
 from livingworld.testing.heard_events import hearing_events
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy
@@ -104,7 +104,7 @@ async def test_a_wrong_password_is_not_repeated(own_server: EmbeddedServer, logs
         await administrator.execute("SELECT pg_reload_conf()")
     url = own_server.url().replace("postgres@", f"writer:not-{PASSWORD}@")
 
-    with pytest.raises(Unavailable) as raised:
+    with pytest.raises(WrongPassword) as raised:
         async with LivingWorld.open(database_url=url) as livingworld:
             await livingworld.worlds.create(NAME)
 

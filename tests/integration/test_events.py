@@ -108,7 +108,7 @@ async def test_a_server_that_is_away_is_an_error_with_its_traceback_too(heard: H
             await livingworld.worlds.create("Saltmarsh")
 
     (fields,) = heard.of(events.FAILED)
-    assert fields["error"] == "Unavailable"
+    assert fields["error"] == "ServerNotRunning"
     assert "in _unit" in fields["frames"]
 
 

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
-import ssl
+import re
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from livingworld import Settings
-from livingworld.database.engine import _connect_arguments
+from livingworld.database.engine import _session_options
+from livingworld.database_url import connection_target
+from livingworld.environment import OTHER_VARIABLES
 from livingworld.errors import InvalidSettings
 
+ROOT = Path(__file__).parents[2]
 SECRET = "correct-horse"
 
 
@@ -58,8 +62,9 @@ def test_settings_do_not_change() -> None:
 
 
 def test_every_limit_is_a_startup_parameter_except_behind_a_pooler() -> None:
-    direct = _connect_arguments(Settings.load(), None)
-    pooled = _connect_arguments(Settings.load(behind_pooler=True), None)
+    target = connection_target("postgresql://a@b/c")
+    direct = _session_options(Settings.load(), target)
+    pooled = _session_options(Settings.load(behind_pooler=True), target)
 
     assert direct["server_settings"] == {
         "application_name": "livingworld",
@@ -73,9 +78,64 @@ def test_every_limit_is_a_startup_parameter_except_behind_a_pooler() -> None:
     assert pooled["statement_cache_size"] == 0
 
 
-def test_a_tls_context_reaches_the_driver() -> None:
-    context = ssl.create_default_context()
+def test_a_file_of_the_certificate_authority_that_is_not_there_is_refused_by_name() -> None:
+    with pytest.raises(InvalidSettings, match=r"tls_ca_file: .*No such file"):
+        Settings.load(tls_ca_file=Path("no-such-file.pem"))
 
-    assert _connect_arguments(Settings.load(tls=context), None)["ssl"] is context
-    with pytest.raises(OSError, match="No such file"):
-        Settings.load(tls_ca_file=Path("no-such-file.pem")).tls_context()
+
+def test_an_unknown_variable_is_refused_with_the_nearest_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVINGWORLD_POOLSIZE", SECRET)
+
+    with pytest.raises(InvalidSettings, match=r"LIVINGWORLD_POOLSIZE: .*do you mean LIVINGWORLD_POOL_SIZE") as caught:
+        Settings.load(pool_size=3)
+    assert SECRET not in str(caught.value)
+
+
+def test_an_unknown_variable_that_resembles_none_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVINGWORLD_XYZZY", "1")
+
+    with pytest.raises(InvalidSettings, match=r"LIVINGWORLD_XYZZY: .*docs/operations\.md"):
+        Settings.load()
+
+
+@pytest.mark.parametrize("name", sorted(OTHER_VARIABLES))
+def test_a_variable_that_somebody_else_reads_is_no_mistake(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+
+    assert Settings.load().pool_size == 10
+
+
+def test_every_variable_that_this_repository_names_is_known() -> None:
+    known = {f"LIVINGWORLD_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES.keys()
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    named = {
+        (found, file)
+        for file in files
+        if file != Path(__file__).relative_to(ROOT).as_posix() and (ROOT / file).is_file()
+        for found in re.findall(r"LIVINGWORLD_[A-Z][A-Z_]*[A-Z]", (ROOT / file).read_text(errors="replace"))
+    }
+
+    assert {found for found, _ in named} >= OTHER_VARIABLES.keys()
+    assert not {(found, file) for found, file in named if found not in known}
+
+
+def test_the_page_for_operators_has_every_setting_with_its_default() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    rows = {
+        cells[1]: cells
+        for line in page.splitlines()
+        if len(cells := [cell.strip(" `") for cell in line.split("|")]) == 6
+    }
+
+    for name, field in Settings.model_fields.items():
+        assert name in rows, name
+        _, _, variable, default, bounds, _ = rows[name]
+        assert variable == ("" if name == "tls" else f"LIVINGWORLD_{name.upper()}")
+        assert default == shown(field.default)
+        assert len(bounds) > 10
+
+
+def shown(default: object) -> str:
+    if isinstance(default, timedelta):
+        return f"{default.total_seconds():g}"
+    return "" if default is None else str(default).lower()

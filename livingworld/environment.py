@@ -1,0 +1,34 @@
+"""The one list of environment variables that begin with LIVINGWORLD_; any other is taken for a spelling mistake."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from typing import Final
+
+from livingworld.errors import InvalidSettings
+
+PREFIX: Final = "LIVINGWORLD_"
+
+#: Those that are no setting of an open LivingWorld, and who reads them.
+OTHER_VARIABLES: Final = {
+    "LIVINGWORLD_DATABASE_PASSWORD": "docker/compose.yaml: the password of its database",
+    "LIVINGWORLD_DATABASE_PORT": "docker/compose.yaml: the port of its database on this machine",
+    "LIVINGWORLD_HOME": "where the embedded server keeps its data",
+    "LIVINGWORLD_PAIR_STEP": "this repository's tests: which pairs of writes are tried",
+    "LIVINGWORLD_PG_BIN": "the programs of the embedded server",
+    "LIVINGWORLD_SOAK_SECONDS": "this repository's tests: how long everything runs at once",
+    "LIVINGWORLD_TEST_DSN": "livingworld[testing]: a server to run the tests on",
+}
+
+
+def refuse_unknown_variables(settings: Iterable[str]) -> None:
+    """Raise InvalidSettings, naming the variable and the nearest known one, when something sets what nobody reads."""
+    known = {name.upper() for name in settings} | {name.removeprefix(PREFIX) for name in OTHER_VARIABLES}
+    for name in sorted(os.environ):
+        own = name.upper().removeprefix(PREFIX)
+        if own != name.upper() and own not in known:
+            nearest = difflib.get_close_matches(own, known, n=1)
+            advice = f"do you mean {PREFIX}{nearest[0]}?" if nearest else "unset it; docs/operations.md has all names"
+            raise InvalidSettings(name, f"is no setting of livingworld: {advice}")
