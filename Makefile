@@ -1,12 +1,16 @@
 # Needs Python 3.11 or newer and make, nothing else. Which Python: make PYTHON=python3.13 VENV=.venv-3.13 test
 PYTHON ?= python3
-VENV ?= .venv
+# Which SQLAlchemy, instead of the one in constraints.txt: make SQLALCHEMY=2.0.50 test
+SQLALCHEMY ?=
+VENV ?= .venv$(SQLALCHEMY:%=-sqlalchemy-%)
 # More arguments for the command that a target runs: make test ARGS='-k races'
 ARGS ?=
 # How many tests run at once; 0: one after the other, in this process.
 WORKERS ?= 2
 
+export SQLALCHEMY
 READY := $(VENV)/.ready
+CONSTRAINTS := $(if $(SQLALCHEMY),$(VENV)/constraints.txt,constraints.txt)
 RUN := $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
@@ -68,8 +72,9 @@ bench: $(READY) ## Measure appends beside hand-written asyncpg and the ORM patte
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("livingworld needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
-		$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(if $(SQLALCHEMY),sed 's/^sqlalchemy==.*/sqlalchemy==$(SQLALCHEMY)/' constraints.txt > $(CONSTRAINTS))
+	PIP_CONSTRAINT=$(CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(CONSTRAINTS) \
+		$(RUN) pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
 	@touch $(READY)
 
 # uv resolves once for every Python and platform. Pins stay where they can; ARGS=--upgrade raises them all.

@@ -126,8 +126,6 @@ memory_vectors = Table(
     Column("vector", ARRAY(REAL), nullable=False),
     _to_memory("memory_id", "CASCADE"),
     CheckConstraint(f"cardinality(vector) BETWEEN 1 AND {MAX_DIMENSIONS}", name="dimensions_bounded"),
-    # Vectors of up to 2,000 numbers stay in their rows: fetching one from elsewhere costs more than comparing it.
-    postgresql_with={"toast_tuple_target": 8160},
 )
 
 memory_embedders = Table(

@@ -75,6 +75,15 @@ async def test_the_migrated_database_is_what_the_tables_say(database_url: str, e
     assert made["triggers"] == {}
 
 
+async def test_vectors_stay_in_their_rows(database_url: str) -> None:
+    """A storage parameter, which SQLAlchemy 2.0 cannot say: the migration alone sets it."""
+    async with connected(database_url) as connection:
+        options = await connection.fetchval(
+            "SELECT reloptions FROM pg_class WHERE oid = 'livingworld.memory_vectors'::regclass"
+        )
+    assert options == ["toast_tuple_target=8160"]
+
+
 async def test_autogenerate_finds_nothing_to_do(database_url: str) -> None:
     assert await migrations.check(database_url, metadata) == []
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,12 @@ def declared() -> list[Requirement]:
     return [each for each in map(Requirement, lines) if each.name != "livingworld"]
 
 
+def oldest(name: str) -> str:
+    """The lowest version that pyproject.toml allows."""
+    (requirement,) = {each for each in declared() if each.name == name}
+    return next(each.version for each in requirement.specifier if each.operator == ">=")
+
+
 def requirements_of(requirement: Requirement) -> list[Requirement]:
     """What an installed package needs here, with the extras that were asked for."""
     try:
@@ -61,6 +68,16 @@ def test_every_declared_dependency_is_pinned_within_its_range() -> None:
     ]
 
     assert not outside
+
+
+def test_the_tests_run_on_the_sqlalchemy_that_was_asked_for() -> None:
+    """`make SQLALCHEMY=2.0.50 test` asks for another one than the pinned."""
+    assert version("sqlalchemy") == (os.environ.get("SQLALCHEMY") or pins()["sqlalchemy"])
+
+
+def test_ci_runs_the_tests_on_the_newest_and_the_oldest_sqlalchemy() -> None:
+    assert f"sqlalchemy={oldest('sqlalchemy')} " in (ROOT / ".ci" / "run").read_text()
+    assert pins()["sqlalchemy"].startswith("2.1.")
 
 
 def test_every_package_that_the_dependencies_need_is_pinned() -> None:
