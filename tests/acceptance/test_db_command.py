@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from livingworld.database_url import parse_url
 from tests.acceptance.command import run_command
 
 
@@ -43,6 +44,30 @@ def test_an_empty_database_is_behind_until_it_is_upgraded(empty_database_url: st
 def test_the_url_of_the_command_line_goes_before_the_environment(database_url: str) -> None:
     assert run_command("db", "status").returncode == 1
     assert run_command("db", "status", "--url", database_url).returncode == 0
+
+
+def with_parameters(url: str, **parameters: str) -> str:
+    return parse_url(url).update_query_dict(parameters).render_as_string(hide_password=False)
+
+
+def test_every_command_takes_a_url_with_parameters_of_libpq(empty_database_url: str) -> None:
+    url = with_parameters(
+        empty_database_url,
+        connect_timeout="5",
+        options="-c geqo=off",
+        target_session_attrs="read-write",
+        sslmode="prefer",
+    )
+
+    for command in ("upgrade", "status", "check"):
+        assert run_command("db", command, database_url=url).returncode == 0
+
+
+def test_a_parameter_that_cannot_be_kept_is_wrong_input(empty_database_url: str) -> None:
+    result = run_command("db", "status", "--url", with_parameters(empty_database_url, channel_binding="require"))
+
+    assert result.returncode == 2
+    assert result.stderr.startswith("livingworld: database_url[channel_binding]: ")
 
 
 def test_many_upgrades_at_once_all_succeed(empty_database_url: str) -> None:

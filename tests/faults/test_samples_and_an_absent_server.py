@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
@@ -11,10 +12,11 @@ import pytest
 from livingworld import LivingWorld, NewSample, World
 from livingworld.database import migrations
 from livingworld.database.embedded import EmbeddedServer
+from livingworld.database_url import parse_url
 from livingworld.errors import SamplesNotStored
 from livingworld.identifiers import new_id
 from livingworld.observability import events
-from livingworld.testing.heard_events import hearing_events
+from livingworld.testing.heard_events import HeardEvents, hearing_events
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import Connection, connected
 from tests.faults.aftermath import assert_nothing_left, count, eventually
@@ -44,6 +46,33 @@ async def test_samples_whose_answers_are_lost_again_and_again_are_stored_once(
     assert heard.of(events.SAMPLES_DELAYED) != []
     assert await count(observer, "training_samples") == 12
     await assert_nothing_left(livingworld, observer)
+
+
+async def test_samples_wait_while_the_server_does_not_let_the_role_in(database_url: str, observer: Connection) -> None:
+    role = f"collector_{new_id().hex}"
+    await observer.execute(f"CREATE ROLE {role} LOGIN SUPERUSER")
+    url = parse_url(database_url).set(username=role).render_as_string(hide_password=False)
+    with hearing_events() as heard:
+        async with LivingWorld.open(database_url=url) as livingworld:
+            world = await livingworld.worlds.create("Saltmarsh")
+            async with world.ai_models.collecting(flush_every=QUICK) as samples:
+                await observer.execute(f"ALTER ROLE {role} NOLOGIN")
+                await observer.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", role
+                )
+                samples.add("narrator", 1, "x")
+                assert await eventually(_delayed_by(heard, "LoginRefused"))
+                await observer.execute(f"ALTER ROLE {role} LOGIN")
+    await observer.execute(f"DROP ROLE {role}")
+
+    assert (samples.stored, samples.refused) == (1, 0)
+
+
+def _delayed_by(heard: HeardEvents, error: str) -> Callable[[], Awaitable[bool]]:
+    async def happened() -> bool:
+        return error in [fields["error"] for fields in heard.of(events.SAMPLES_DELAYED)]
+
+    return happened
 
 
 async def test_an_absent_server_fills_the_buffer_and_no_more(
