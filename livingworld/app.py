@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from livingworld.ai_models.serving import AIModels
@@ -17,6 +16,7 @@ from livingworld.database.database import Database
 from livingworld.database.embedded import EmbeddedServer
 from livingworld.database.idempotency import find_result, record_result, request_hash
 from livingworld.database.transaction import Transaction
+from livingworld.database_url import parse_url
 from livingworld.embeddings.embedder import Embedder
 from livingworld.embeddings.pipeline import EmbeddingPipeline
 from livingworld.errors import InvalidType
@@ -212,7 +212,7 @@ class LivingWorld:
                 yield livingworld
             return
         async with _embedded_server() as server:
-            process = Process(settings, make_url(server.url()), revive_server=_reviving(server))
+            process = Process(settings, parse_url(server.url()), revive_server=_reviving(server))
             async with _connected(process) as livingworld:
                 yield livingworld
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 
 from livingworld.database.embedded import EmbeddedServer
+from livingworld.database_url import parse_url
 from livingworld.settings import Settings
 
 UrlOption = Annotated[
@@ -40,4 +41,4 @@ def chosen_database(url: str | None) -> Iterator[ChosenDatabase]:
         yield ChosenDatabase(settings, named)
         return
     with EmbeddedServer() as server:
-        yield ChosenDatabase(settings, make_url(server.url()))
+        yield ChosenDatabase(settings, parse_url(server.url()))

@@ -51,13 +51,13 @@ def with_parameters(url: str, **parameters: str) -> str:
 
 
 def test_every_command_takes_a_url_with_parameters_of_libpq(empty_database_url: str) -> None:
-    url = with_parameters(
-        empty_database_url,
-        connect_timeout="5",
-        options="-c geqo=off",
-        target_session_attrs="read-write",
-        sslmode="prefer",
-    )
+    asked = {
+        "connect_timeout": "5",
+        "options": "-c geqo=off",
+        "target_session_attrs": "read-write",
+        "sslmode": "prefer",
+    }
+    url = with_parameters(empty_database_url, **asked)
 
     for command in ("upgrade", "status", "check"):
         assert run_command("db", command, database_url=url).returncode == 0

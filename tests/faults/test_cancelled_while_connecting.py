@@ -35,6 +35,6 @@ async def test_no_session_stays_when_a_set_up_is_cancelled(proxy: ProtocolProxy,
             await call
 
         async def are_gone() -> bool:
-            return await observer.fetchval(SESSIONS) == 0
+            return bool(await observer.fetchval(SESSIONS) == 0)
 
         assert await eventually(are_gone)

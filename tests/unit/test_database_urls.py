@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from livingworld.database.engine import _session_options
 from livingworld.database_url import Address, ConnectionTarget, connection_target
 from livingworld.errors import InvalidSettings
 
+ROOT: Final = Path(__file__).parents[2]
 SECRET: Final = "correct-horse"
 
 
@@ -263,3 +265,11 @@ def test_no_representation_repeats_a_password() -> None:
     led = target(f"postgresql://u:{SECRET}@h/d?sslmode=require&sslpassword={SECRET}")
 
     assert SECRET not in f"{led} {led!r} {led.label()!r}"
+
+
+def test_whatever_connects_goes_through_the_translation() -> None:
+    """An engine or a connection that is made elsewhere would read a URL by other rules."""
+    made = re.compile(r"(create_async_engine|make_url)\(|= asyncpg\.connect\b|await asyncpg\.connect\b")
+    files = [*(ROOT / "livingworld").rglob("*.py"), *(ROOT / "alembic").rglob("*.py")]
+
+    assert {path.name for path in files if made.search(path.read_text())} == {"engine.py", "connecting.py"}
