@@ -1,5 +1,6 @@
 """livingworld keeps worlds and stories in PostgreSQL for programs that generate stories with language models."""
 
+from livingworld import errors
 from livingworld.actions.conflict_policy import COMMANDS, ConflictPolicy, Rule, Verdict
 from livingworld.actions.records import Action, LaneSize, NewAction
 from livingworld.actions.replaying import replay
@@ -25,6 +26,7 @@ from livingworld.embeddings.packaged_model import packaged_minilm
 from livingworld.embeddings.pipeline import EmbeddingPipeline
 from livingworld.embeddings.records import Embedded
 from livingworld.embeddings.sentence_transformers import SentenceTransformersEmbedder
+from livingworld.errors import *  # noqa: F403 - they stand in its own __all__
 from livingworld.facts.new_facts import RETRACTED
 from livingworld.facts.records import Fact
 from livingworld.live.records import LiveEvent, Missed
@@ -138,3 +140,4 @@ __all__ = [
     "packaged_minilm",
     "replay",
 ]
+__all__ += errors.__all__

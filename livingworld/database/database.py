@@ -32,6 +32,7 @@ from livingworld.errors import (
     InvalidInput,
     LivingWorldError,
     NotFound,
+    Refused,
     SerializationFailure,
     StatementTimeout,
 )
@@ -288,6 +289,6 @@ def _raise(failure: Failure, unit: _Unit[Any], tx: Transaction | None) -> NoRetu
 
 def _report(error: BaseException) -> None:
     """Log what nobody could expect; a refusal that the caller is told about is no failure."""
-    refusal = isinstance(error, InvalidInput | NotFound | Conflict | Closed)
+    refusal = isinstance(error, InvalidInput | NotFound | Conflict | Refused | Closed)
     if not refusal or isinstance(error, SerializationFailure):
         events.emit_failure(error)

@@ -1,4 +1,4 @@
-"""A race was lost; nothing was written. Read again and decide again."""
+"""Something changed or is at work: nothing was written, and reading again and deciding again can succeed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from livingworld.errors.base import LivingWorldError
 
 
 class Conflict(LivingWorldError):
-    """Another writer was first; nothing was written."""
+    """Another one was first or is at work; nothing was written. Read again and decide again."""
 
 
 class StaleHead(Conflict):
@@ -30,25 +30,6 @@ class VersionConflict(Conflict):
     actual: int
 
 
-class RequestKeyReused(Conflict):
-    """The request key was used before, with other arguments."""
-
-
-class NameTaken(Conflict):
-    """The name belongs to another character of the world."""
-
-    #: Who has the name.
-    character_id: object
-
-
-class BranchNameTaken(Conflict):
-    """Another branch of the story has this name."""
-
-
-class BranchInUse(Conflict):
-    """The branch is the story's current one; switch to another one before deleting it."""
-
-
 class BranchChanged(Conflict):
     """The story's current branch is another one than the one that was named."""
 
@@ -58,12 +39,26 @@ class BranchChanged(Conflict):
     actual: int
 
 
-class NothingToUndo(Conflict):
-    """The branch has fewer scenes than were to be undone."""
+class SessionCleared(Conflict):
+    """The session was cleared since the epoch that was named."""
+
+    #: Epoch the caller named.
+    expected: int
+    #: Epoch of the session.
+    actual: int
 
 
-class NothingToRedo(Conflict):
-    """Nothing that was undone can be done again: the head has moved since, or not so many scenes were undone."""
+class ActiveModelChanged(Conflict):
+    """Another AI model of the role became the active one since the activation that was named."""
+
+    #: Activation the caller named; 0 means "before the first".
+    expected: int
+    #: Number of the last activation.
+    actual: int
+
+
+class AlreadyConsolidated(Conflict):
+    """The memory is a part of a summary already."""
 
 
 class Busy(Conflict):
@@ -73,33 +68,6 @@ class Busy(Conflict):
     request_key: str
     #: For how long it has run, by the database's clock; None when it waits.
     running_for: timedelta | None
-
-
-class Fenced(Conflict):
-    """The turn or lease was taken over, replaced or ended; what it brings comes too late, and nothing was written."""
-
-
-class LeaseHeld(Conflict):
-    """Somebody else holds the lease."""
-
-
-class TaskSuperseded(Fenced):
-    """The task was ended or taken over; what its former owner brings comes too late, and nothing was written."""
-
-
-class TaskEnded(Conflict):
-    """The task is over and cannot be cancelled."""
-
-    #: How it ended: finished, failed or cancelled.
-    state: str
-
-
-class AlreadyCancelling(Conflict):
-    """Whoever runs it was asked to stop before."""
-
-
-class TaskCancelled(Conflict):
-    """The task was asked to stop."""
 
 
 class AlreadyRunning(Conflict):
@@ -113,23 +81,8 @@ class AlreadyRunning(Conflict):
         self.task = task
 
 
-class ActionSuperseded(Fenced):
-    """The claim on the action is over; what it brings comes too late, and nothing was written."""
-
-
-class ActionExpired(Conflict):
-    """The action's deadline is over, by the database's clock; it has no effect any more."""
-
-
-class ActionEnded(Conflict):
-    """The action is over and cannot be cancelled."""
-
-    #: How it ended: done, failed, expired, cancelled, replaced, merged or rejected.
-    state: str
-
-
-class ActionCancelled(Conflict):
-    """Whoever runs the action was asked to stop."""
+class LeaseHeld(Conflict):
+    """Somebody else holds the lease."""
 
 
 class QueueFull(Conflict):
@@ -139,85 +92,17 @@ class QueueFull(Conflict):
     lane: str
 
 
-class SessionCleared(Conflict):
-    """The session was cleared since the epoch that was named."""
-
-    #: Epoch the caller named.
-    expected: int
-    #: Epoch of the session.
-    actual: int
+class Fenced(Conflict):
+    """The turn or lease was taken over, replaced or ended; what it brings comes too late, and nothing was written."""
 
 
-class SessionClosed(Conflict):
-    """The session is closed and takes no more writes."""
+class TaskSuperseded(Fenced):
+    """The task was ended or taken over; what its former owner brings comes too late, and nothing was written."""
 
 
-class GenerationIncomplete(Conflict):
-    """The generation was never parsed into a scene, so it cannot become one."""
-
-
-class NotCountable(Conflict):
-    """What is stored there is no number, or the sum does not fit into 64 bits; nothing was written."""
-
-
-class NotMergeable(Conflict):
-    """The document is no JSON object at one of the versions to merge; nothing was written."""
-
-    #: The version that is none.
-    version: int
-
-
-class ActiveModelChanged(Conflict):
-    """Another AI model of the role became the active one since the activation that was named."""
-
-    #: Activation the caller named; 0 means "before the first".
-    expected: int
-    #: Number of the last activation.
-    actual: int
-
-
-class ModelNotValidated(Conflict):
-    """The AI model was never loaded and probed with success; load it before it is promoted."""
-
-
-class ModelNotStaging(Conflict):
-    """The AI model was in service before and is retired; roll back to it, or register it anew."""
-
-    #: Its state.
-    state: str
-
-
-class SameCharacter(Conflict):
-    """Two names of a relationship belong to one character."""
-
-
-class AlreadyConsolidated(Conflict):
-    """The memory is a part of a summary already."""
-
-
-class SceneNumberConflict(Conflict):
-    """A scene with this number exists already: somebody writes past the story's counter."""
-
-
-class Archived(Conflict):
-    """The story is archived and takes no more writes; restore it first."""
-
-
-class ScriptActive(Conflict):
-    """The version is the active one; activate another one before retiring it."""
-
-
-class ScriptRetired(Conflict):
-    """The version is retired and is not run again."""
-
-
-class NothingToRollBack(Conflict):
-    """No other version was active before, or none that could be again."""
+class ActionSuperseded(Fenced):
+    """The claim on the action is over; what it brings comes too late, and nothing was written."""
 
 
 class SerializationFailure(Conflict):
     """PostgreSQL rolled the transaction back in favour of another one."""
-
-
-class LockOrderViolation(Conflict):
-    """A lock was asked for out of the declared order; waiting for it could deadlock."""

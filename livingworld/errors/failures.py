@@ -32,6 +32,13 @@ class DatabaseFailure(LivingWorldError):
     constraint: str | None
 
 
+class SceneNumberConflict(DatabaseFailure):
+    """A scene with this number exists already: somebody writes past the story's counter."""
+
+    sqlstate = "23505"
+    constraint = "pk_scenes"
+
+
 class MissingPackage(LivingWorldError):
     """A package that this adapter needs is not installed."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from livingworld.errors import Conflict, InvalidInput, InvalidType, LivingWorldError, NotFound, TurnTimeout
+from livingworld.errors import Conflict, InvalidInput, InvalidType, LivingWorldError, NotFound, Refused, TurnTimeout
 from livingworld.observability import events
 from livingworld.turns.ending import take_in, withdraw
 from livingworld.turns.records import Combine, TurnInput
@@ -46,7 +46,7 @@ class TurnQueue:
                 waiting = True
                 grant = await self._wait(request, result, combine, deadline)
         except BaseException as error:
-            if not waiting and isinstance(error, InvalidInput | NotFound | Conflict):
+            if not waiting and isinstance(error, InvalidInput | NotFound | Conflict | Refused):
                 self._under_way.pop(request.owner, None)
             else:
                 self.withdraw(request)  # whether it was granted meanwhile, nobody knows

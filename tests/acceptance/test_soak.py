@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from livingworld import LivingWorld, Settings
-from livingworld.errors import Conflict, NotFound, Timeout
+from livingworld.errors import Conflict, NotFound, Refused, Timeout
 from tests.acceptance.soak_deeds import DEEDS, Stage, work
 from tests.concurrency.action_checks import broken_lanes
 from tests.concurrency.staging import deadlocks
@@ -39,7 +39,7 @@ class Soak:
             deed = stage.chance.choice(DEEDS)
             try:
                 await deed(stage)
-            except (Conflict, NotFound, Timeout) as error:
+            except (Conflict, NotFound, Refused, Timeout) as error:
                 self.refused[f"{deed.__name__}: {type(error).__name__}"] += 1
             else:
                 self.done[deed.__name__] += 1

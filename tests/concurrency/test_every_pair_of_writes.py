@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias, cast
 import pytest
 
 from livingworld import LivingWorld
-from livingworld.errors import Conflict, NotFound, SerializationFailure
+from livingworld.errors import Conflict, NotFound, Refused, SerializationFailure
 from tests.concurrency.action_checks import broken_lanes
 from tests.concurrency.every_write import ALONE, WRITES, Write, furnish
 from tests.concurrency.staging import backend_of, deadlocks, done_or_behind
@@ -63,7 +63,7 @@ async def _end_of(write: Awaitable[object]) -> str:
         await write
     except SerializationFailure:
         raise
-    except (NotFound, Conflict) as error:
+    except (NotFound, Conflict, Refused) as error:
         return type(error).__name__
     return "done"
 

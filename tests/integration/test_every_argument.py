@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from livingworld import LivingWorld, World
-from livingworld.errors import Conflict, InvalidInput, NotFound
+from livingworld.errors import Conflict, InvalidInput, NotFound, Refused
 from livingworld.identifiers import new_id
 from tests.concurrency.every_write import Furnished, furnish
 from tests.integration.every_call import CALLS, OBJECTS, carry_out, recorded
@@ -51,7 +51,7 @@ async def failure(call: Callable[[Furnished], Awaitable[object]], name: str, awa
         pass
     try:
         await call(here)
-    except (NotFound, Conflict):
+    except (NotFound, Conflict, Refused):
         return ""
     except Exception as error:  # noqa: BLE001 - that is the question
         return f"{type(error).__name__}: {error}"

@@ -7,7 +7,7 @@ import inspect
 from dataclasses import replace
 
 from livingworld import LivingWorld
-from livingworld.errors import Conflict, NotFound
+from livingworld.errors import Conflict, NotFound, Refused
 from tests.concurrency.every_write import Furnished, furnish
 from tests.concurrency.stored_rows import rows_of
 from tests.integration.every_call import CALLS, recorded
@@ -25,7 +25,7 @@ async def answer(path: str, there: Furnished) -> object:
             async with asyncio.timeout(0.2):
                 return await anext(given)
         return await given if inspect.isawaitable(given) else given
-    except (NotFound, Conflict, TimeoutError, StopAsyncIteration):
+    except (NotFound, Conflict, Refused, TimeoutError, StopAsyncIteration):
         return None
 
 

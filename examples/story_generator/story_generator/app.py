@@ -15,7 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ValidationError
 
 from livingworld import LivingWorld, World
-from livingworld.errors import Conflict, InvalidInput, LivingWorldError, NotFound
+from livingworld.errors import Conflict, InvalidInput, LivingWorldError, NotFound, Refused
 from story_generator import play
 from story_generator.config import Config
 from story_generator.live import Live, Watcher
@@ -93,7 +93,7 @@ async def one_world(livingworld: LivingWorld) -> World:
 
 async def refuse(_: Request, error: Exception) -> JSONResponse:
     """Answer an error of livingworld with its name."""
-    statuses = ((InvalidInput, 422), (NotFound, 404), (Conflict, 409))
+    statuses = ((InvalidInput, 422), (NotFound, 404), (Conflict, 409), (Refused, 409))
     status = next((number for kind, number in statuses if isinstance(error, kind)), 503)
     return JSONResponse({"error": type(error).__name__, "message": str(error)}, status)
 
