@@ -20,7 +20,7 @@ from livingworld.database_url import parse_url
 from livingworld.embeddings.embedder import Embedder
 from livingworld.embeddings.pipeline import EmbeddingPipeline
 from livingworld.errors import InvalidType
-from livingworld.inputs import check_function, check_json, check_json_object, check_text, check_uuid
+from livingworld.inputs import check_function, check_json, check_json_object, check_label, check_uuid
 from livingworld.observability import events
 from livingworld.process import Process, WorldWriters
 from livingworld.sessions.sweeping import SweptSessions
@@ -124,7 +124,7 @@ class World(WorldRepositories):
         check_function("work", work)
         if request_key is None:
             return await self._database.run(lambda tx: work(TransactionScope(tx, self.id)))
-        key = check_text("request_key", request_key, empty=False)
+        key = check_label("request_key", request_key)
         digest = request_hash(check_json_object("arguments", arguments or {}))
 
         async def once(tx: Transaction) -> T:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from enum import Enum
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,7 +25,7 @@ MAX_RAW_RESPONSE_CHARACTERS: Final = 4_000_000
 MAX_DESCRIPTION_CHARACTERS: Final = 100_000
 #: Most characters of one choice.
 MAX_CHOICE_CHARACTERS: Final = 10_000
-#: Most characters of a title, a label, a role or a request key.
+#: Most characters of a name: a title, a label, a role, a request key.
 MAX_LABEL_CHARACTERS: Final = 500
 #: Most characters of a JSON value when written without spaces.
 MAX_JSON_CHARACTERS: Final = 1_000_000
@@ -36,49 +39,87 @@ MAX_DURATION: Final = timedelta(days=36_500)
 MIN_TTL: Final = timedelta(milliseconds=100)
 MAX_TTL: Final = timedelta(days=1)
 
+#: Unicode's Cc, Zl and Zp, and the format characters (Cf) that change what stands around them.
+_NOT_IN_A_LABEL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206f\ufff9-\ufffb]")
+#: An embedding or an isolate of text in another direction, with its end.
+_CLOSED_DIRECTION: Final = re.compile(
+    "[\u202a\u202b][^\u202a-\u202e\u2066-\u2069]*\u202c|[\u2066-\u2068][^\u202a-\u202e\u2066-\u2069]*\u2069"
+)
 _canonical_encoder: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def check_text(field: str, value: object, *, limit: int = MAX_LABEL_CHARACTERS, empty: bool = True) -> str:
-    """Return `value` unchanged if a text column can hold it."""
+    """Return `value` as a plain text if a text column can hold it; a member of a StrEnum is its text."""
     if not isinstance(value, str):
         raise InvalidType(field, f"must be text, not {type(value).__name__}")
-    if len(value) > limit:
-        raise InvalidText(field, f"has {len(value)} characters; the limit is {limit}")
-    if "\x00" in value:
-        raise InvalidText(field, f"holds U+0000 at character {value.index(chr(0))}, which PostgreSQL cannot store")
-    if not empty and not value.strip():
+    text = str.__str__(value)  # what is stored, whatever a subclass shows instead
+    if len(text) > limit:
+        raise InvalidText(field, f"has {len(text)} characters; the limit is {limit}")
+    if "\x00" in text:
+        raise InvalidText(field, f"holds U+0000 at character {text.index(chr(0))}, which PostgreSQL cannot store")
+    if not empty and not text.strip():
         raise InvalidText(field, "must not be empty")
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError as error:
         reason = f"holds a lone surrogate at character {error.start}, which is not Unicode text"
     else:
-        return value
+        return text
     raise InvalidText(field, reason)
 
 
 def check_optional_text(field: str, value: object, *, limit: int = MAX_LABEL_CHARACTERS) -> str | None:
-    """Return `value` unchanged if it is None or storable text."""
+    """Return `value` as a plain text if it is storable text, or None."""
     return None if value is None else check_text(field, value, limit=limit)
 
 
+def check_label(field: str, value: object, *, limit: int = MAX_LABEL_CHARACTERS, empty: bool = False) -> str:
+    """Return `value` as a plain text if it can name something: not empty, one line, nothing that acts on its reader.
+
+    Refused are control characters (C0, DEL, C1), separators of lines and paragraphs, what overrides the direction of
+    letters, a change of direction that is not closed in the name and so goes on after it, deprecated format characters
+    and annotations. Joiners, marks of direction, soft hyphens and the tags of flags stay: scripts and emoji need them.
+    """
+    text = check_text(field, value, limit=limit, empty=empty)
+    if (found := _NOT_IN_A_LABEL.search(text)) is not None:
+        found = _NOT_IN_A_LABEL.search(_without_closed_directions(text))
+    if found is not None:
+        reason = f"holds the control character U+{ord(found[0]):04X} at character {found.start()}; a name is one line"
+        raise InvalidText(field, reason)
+    return text
+
+
+def _without_closed_directions(text: str) -> str:
+    """Return the text as long as it is, without the changes of direction that end in it, the inner ones first."""
+    former = ""
+    while former != text:
+        former, text = text, _CLOSED_DIRECTION.sub(lambda pair: f" {pair[0][1:-1]} ", text)
+    return text
+
+
+def check_optional_label(field: str, value: object) -> str | None:
+    """Return `value` as a plain text if it can name something or is empty, or None."""
+    return None if value is None else check_label(field, value, empty=True)
+
+
 def check_integer(field: str, value: object, *, minimum: int = 0, maximum: int = MAX_INTEGER) -> int:
-    """Return `value` unchanged if it is an integer, not a bool, within the range."""
-    if not isinstance(value, int) or isinstance(value, bool):
+    """Return `value` as a plain integer within the range; a bool and a member of an enum are none."""
+    if not isinstance(value, int) or isinstance(value, bool | Enum):
         raise InvalidType(field, f"must be an integer, not {type(value).__name__}")
-    if not minimum <= value <= maximum:
+    number = int.__int__(value)
+    if not minimum <= number <= maximum:
         raise InvalidNumber(field, f"must be from {minimum} to {maximum}")
-    return value
+    return number
 
 
 def check_number(field: str, value: object, *, minimum: float, maximum: float) -> float:
-    """Return `value` as a float if it is a finite number within the range."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    """Return `value` as a plain float if it is a finite number within the range; see `check_integer`."""
+    if not isinstance(value, int | float) or isinstance(value, bool | Enum):
         raise InvalidType(field, f"must be a number, not {type(value).__name__}")
-    if not math.isfinite(value) or not minimum <= value <= maximum:
-        raise InvalidNumber(field, f"must be a finite number from {minimum} to {maximum}")
-    return float(value)
+    # An integer may be too large for a float: compared first, it is not converted. NaN compares as false.
+    if minimum <= value <= maximum and math.isfinite(value):
+        return int.__float__(value) if isinstance(value, int) else float.__float__(value)
+    raise InvalidNumber(field, f"must be a finite number from {minimum} to {maximum}")
 
 
 def check_duration(
@@ -112,7 +153,10 @@ def check_iterable(field: str, value: object, *, limit: int) -> list[Any]:
     """Return the items of `value`, at most `limit`; a text, bytes and a mapping are one thing, not several."""
     if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
         raise InvalidType(field, f"must be several, not one {type(value).__name__}")
-    return list(check_sequence(field, list(value), limit=limit))
+    items = list(islice(value, limit + 1))  # it may have no end
+    if len(items) > limit:
+        raise InvalidNumber(field, f"has more than {limit} items")
+    return items
 
 
 def check_boolean(field: str, value: object) -> bool:
@@ -163,7 +207,7 @@ def _plain_json(field: str, value: object, *, depth: int) -> object:
         case float():
             if not math.isfinite(value):
                 raise InvalidNumber(field, "must be finite: JSON has no NaN and no Infinity")
-            return value
+            return float.__float__(value)
         case Mapping():
             return {
                 _json_key(field, key): _plain_json(f"{field}.(value)", item, depth=depth + 1)

@@ -10,7 +10,14 @@ from uuid import UUID
 from livingworld.actions.records import NewAction, When
 from livingworld.errors import InvalidInput, InvalidNumber, InvalidType
 from livingworld.identifiers import new_id
-from livingworld.inputs import check_duration, check_integer, check_json_object, check_sequence, check_text, check_uuid
+from livingworld.inputs import (
+    check_duration,
+    check_integer,
+    check_json_object,
+    check_label,
+    check_sequence,
+    check_uuid,
+)
 
 #: Most commands of one call.
 MAX_ACTIONS: Final = 10_000
@@ -35,8 +42,8 @@ def check_action(action: NewAction, prefix: str = "") -> dict[str, Any]:
     at = f"{prefix}priority"
     return {
         "action_id": str(check_uuid(f"{prefix}id", action.id) if action.id is not None else UUID(int=new_id().int)),
-        "lane": check_text(f"{prefix}lane", action.lane, empty=False),
-        "kind": check_text(f"{prefix}kind", action.kind, empty=False),
+        "lane": check_label(f"{prefix}lane", action.lane),
+        "kind": check_label(f"{prefix}kind", action.kind),
         "payload": check_json_object(f"{prefix}payload", action.payload),
         "priority": check_integer(at, action.priority, minimum=-MAX_PRIORITY, maximum=MAX_PRIORITY),
         "max_attempts": check_integer(f"{prefix}max_attempts", action.max_attempts, minimum=1, maximum=MAX_ATTEMPTS),

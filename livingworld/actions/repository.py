@@ -22,8 +22,8 @@ from livingworld.errors import QueueFull
 from livingworld.inputs import (
     check_duration,
     check_integer,
+    check_label,
     check_optional_text,
-    check_text,
     check_uuid,
 )
 
@@ -122,7 +122,7 @@ class ActionRepository(ActionClaims):
             func.coalesce(func.sum(lanes.c.waiting), 0).label("waiting"), running.label("running")
         ).where(lanes.c.world_id == self._world_id)
         if lane is not None:
-            statement = statement.where(lanes.c.lane == check_text("lane", lane, empty=False))
+            statement = statement.where(lanes.c.lane == check_label("lane", lane))
 
         async def work(tx: Transaction) -> LaneSize:
             row = (await tx.execute(statement)).one()
@@ -136,7 +136,7 @@ class ActionRepository(ActionClaims):
             select(actions)
             .where(
                 actions.c.world_id == self._world_id,
-                actions.c.lane == check_text("lane", lane, empty=False),
+                actions.c.lane == check_label("lane", lane),
                 actions.c.state == "waiting",
             )
             .order_by(actions.c.priority.desc(), actions.c.number)
@@ -150,7 +150,7 @@ class ActionRepository(ActionClaims):
 
     async def commands(self, lane: str, *, after: str | None = None, limit: int = 50) -> Page[Action]:
         """Return a page of all that was ever given to a lane and is not forgotten, in the order it came. No lock."""
-        key, most = check_text("lane", lane, empty=False), check_limit(limit)
+        key, most = check_label("lane", lane), check_limit(limit)
         own = (
             actions.c.world_id == self._world_id,
             actions.c.lane == key,
@@ -167,7 +167,7 @@ class ActionRepository(ActionClaims):
 
     async def limit_lane(self, lane: str, max_waiting: int) -> None:
         """Let no more than so many actions wait in a lane; those that are more already stay."""
-        key, most = check_text("lane", lane, empty=False), check_integer("max_waiting", max_waiting, minimum=1)
+        key, most = check_label("lane", lane), check_integer("max_waiting", max_waiting, minimum=1)
 
         async def work(tx: Transaction) -> None:
             await lock_lane(tx, self._world_id, key)
@@ -178,7 +178,7 @@ class ActionRepository(ActionClaims):
 
     async def forget(self, lane: str, *, ended_for: timedelta) -> int:
         """Remove what has been over in a lane for so long, and return how much that was."""
-        key, age = check_text("lane", lane, empty=False), check_duration("ended_for", ended_for)
+        key, age = check_label("lane", lane), check_duration("ended_for", ended_for)
         own = (actions.c.world_id == self._world_id, actions.c.lane == key, actions.c.ended_at <= func.now() - age)
 
         async def work(tx: Transaction) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from livingworld.ai_models.loaded_model import Close, Closing, LoadedModel
 from livingworld.ai_models.records import AIModel
 from livingworld.errors import InvalidType, LivingWorldError, ModelLoadFailed, ModelProbeFailed
-from livingworld.inputs import check_function, check_text
+from livingworld.inputs import check_function, check_label
 from livingworld.observability import events
 
 #: Brings what answers as this model.
@@ -74,7 +74,7 @@ def check_loaders(loaders: object) -> Mapping[str, Loader]:
     if not isinstance(loaders, Mapping) or not loaders:
         raise InvalidType("loaders", "must be a mapping of roles to async functions of an AIModel")
     for role, loader in loaders.items():
-        check_text("loaders", role, empty=False)
+        check_label("loaders", role)
         check_function(f"loaders[{role}]", loader)
     return dict(loaders)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from livingworld.errors import InvalidInput
-from livingworld.inputs import check_integer, check_json_object, check_text
+from livingworld.inputs import check_integer, check_json_object, check_label
 
 #: Names of settings, in small letters and without signs, that end like this hold what nobody may read back.
 _SECRET: Final = (
@@ -27,7 +27,7 @@ _SECRET: Final = (
 
 def check_role(role: object) -> str:
     """Return a role unchanged if it can be one."""
-    return check_text("role", role, empty=False)
+    return check_label("role", role)
 
 
 def check_new_model(
@@ -38,8 +38,8 @@ def check_new_model(
     _refuse_secrets("settings", plain)
     return {
         "role": check_role(role),
-        "provider": check_text("provider", provider, empty=False),
-        "name": check_text("name", name, empty=False),
+        "provider": check_label("provider", provider),
+        "name": check_label("name", name),
         "dimensions": None if dimensions is None else check_integer("dimensions", dimensions, minimum=1),
         "settings": plain,
     }

@@ -9,7 +9,7 @@ from uuid import UUID
 from livingworld.ai_models.records import AIModel, NewSample
 from livingworld.errors import InvalidInput, InvalidType
 from livingworld.identifiers import new_id
-from livingworld.inputs import canonical_json, check_json, check_json_object, check_text, check_uuid
+from livingworld.inputs import canonical_json, check_json, check_json_object, check_label, check_uuid
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def prepare(field: str, sample: object) -> PreparedSample:
     """Return a sample as it is sent; raises InvalidInput, naming what of it cannot be stored."""
     if not isinstance(sample, NewSample):
         raise InvalidType(field, f"must be a NewSample, not {type(sample).__name__}")
-    role = check_text(f"{field}.role", sample.role, empty=False)
+    role = check_label(f"{field}.role", sample.role)
     sample_id = UUID(int=new_id().int) if sample.id is None else check_uuid(f"{field}.id", sample.id)
     told = {
         "id": str(sample_id),

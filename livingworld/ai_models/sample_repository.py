@@ -15,7 +15,7 @@ from livingworld.ai_models.tables import training_samples
 from livingworld.database.keyset import MAX_PAGE_SIZE, Page, check_limit
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import InvalidCursor
-from livingworld.inputs import check_integer, check_sequence, check_text
+from livingworld.inputs import check_integer, check_label, check_sequence, check_text
 
 
 class TrainingSampleRepository:
@@ -43,7 +43,7 @@ class TrainingSampleRepository:
     ) -> Page[TrainingSample]:
         """Return a page of a role's samples, oldest first; empty when there is none."""
         table, most = training_samples, check_limit(limit)
-        wanted: list[Any] = [table.c.world_id == self._world_id, table.c.role == check_text("role", role, empty=False)]
+        wanted: list[Any] = [table.c.world_id == self._world_id, table.c.role == check_label("role", role)]
         if model_version is not None:
             wanted.append(table.c.model_version == check_integer("model_version", model_version, minimum=1))
         if after is not None:

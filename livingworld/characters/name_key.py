@@ -6,7 +6,7 @@ import unicodedata
 from typing import Final
 
 from livingworld.errors import InvalidName
-from livingworld.inputs import check_text
+from livingworld.inputs import check_label
 
 #: Most characters of a name as written.
 MAX_NAME_CHARACTERS: Final = 200
@@ -16,7 +16,7 @@ MAX_KEY_CHARACTERS: Final = 400
 
 def check_name(field: str, value: object) -> str:
     """Return a name as it is shown: spaces trimmed; raise InvalidText or InvalidName when it cannot be one."""
-    name = check_text(field, value, limit=MAX_NAME_CHARACTERS, empty=False).strip()
+    name = check_label(field, value, limit=MAX_NAME_CHARACTERS).strip()
     key = name_key(name)
     if not key:
         raise InvalidName(field, "has no visible character")

@@ -23,7 +23,7 @@ from livingworld.database.leases import Lease
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import Fenced, InvalidInput, InvalidType, LivingWorldError
 from livingworld.identifiers import new_id
-from livingworld.inputs import MIN_TTL, check_duration, check_function, check_json, check_text
+from livingworld.inputs import MIN_TTL, check_duration, check_function, check_json, check_label
 from livingworld.observability import events
 from livingworld.services import Services
 
@@ -87,7 +87,7 @@ class Cycles:
         open while a phase works. Raises AlreadyRunning at once when somebody else runs it, Fenced when somebody took it
         over meanwhile; then nothing that this one brought since is stored.
         """
-        checked, length = check_text("name", name, empty=False), check_duration("ttl", ttl, minimum=MIN_TTL)
+        checked, length = check_label("name", name), check_duration("ttl", ttl, minimum=MIN_TTL)
         check_duration("min_interval", min_interval)
         known = _check_phases(phases)
         asked_at, owner = asyncio.get_running_loop().time(), UUID(int=new_id().int)
@@ -107,7 +107,7 @@ class Cycles:
 
     async def request_stop(self, name: str) -> bool:
         """Let a cycle that runs stop before its next phase; return whether one runs."""
-        key = check_text("name", name, empty=False)
+        key = check_label("name", name)
         own = (cycles.c.world_id == self._world_id, cycles.c.name == key, cycles.c.owner.is_not(None))
 
         async def work(tx: Transaction) -> bool:
@@ -117,7 +117,7 @@ class Cycles:
 
     async def history(self, name: str, *, after: str | None = None, limit: int = 50) -> Page[CycleRun]:
         """Return a page of a cycle's runs, the newest first; empty when it never ran."""
-        key, most = check_text("name", name, empty=False), check_limit(limit)
+        key, most = check_label("name", name), check_limit(limit)
         own = (cycle_runs.c.world_id == self._world_id, cycle_runs.c.name == key)
         statement = select(cycle_runs).where(*own).order_by(cycle_runs.c.run_number.desc()).limit(most + 1)
         if after is not None:
@@ -190,6 +190,6 @@ def _check_phases(phases: object) -> Mapping[str, Phase]:
     if not isinstance(phases, Mapping) or not 1 <= len(phases) <= _MOST_PHASES:
         raise InvalidType("phases", f"must be a mapping of 1 to {_MOST_PHASES} names to functions")
     for name, phase in phases.items():
-        check_text("phases", name, empty=False)
+        check_label("phases", name)
         check_function(f"phases[{name}]", phase)
     return phases

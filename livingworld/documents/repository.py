@@ -15,7 +15,7 @@ from livingworld.documents import reading, statements, writing
 from livingworld.documents.merge import Strategies, check_changes, check_strategies
 from livingworld.documents.records import ABSENT, Absent, Document, MergeResult
 from livingworld.errors import DocumentNotFound, NotCountable, VersionConflict
-from livingworld.inputs import check_function, check_integer, check_json, check_number, check_text
+from livingworld.inputs import check_function, check_integer, check_json, check_label, check_number, check_text
 
 _LONGEST = 2**63
 
@@ -180,7 +180,7 @@ class DocumentRepository:
 
 def check_key(key: object) -> str:
     """Return a key unchanged if it can be one."""
-    return check_text("key", key, empty=False)
+    return check_label("key", key)
 
 
 def _check_amount(by: float) -> float:

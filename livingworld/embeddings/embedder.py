@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from livingworld.errors import InvalidType
-from livingworld.inputs import check_integer, check_text
+from livingworld.inputs import check_integer, check_label
 from livingworld.vectors import MAX_DIMENSIONS
 
 
@@ -36,5 +36,5 @@ def check_embedder(embedder: Embedder) -> tuple[str, int]:
     """Return name and dimensions of an embedder; raise InvalidInput when they cannot be stored."""
     if not all(hasattr(embedder, part) for part in ("name", "dimensions", "embed")):
         raise InvalidType("embedder", f"must be an Embedder, not {type(embedder).__name__}")
-    name = check_text("embedder.name", embedder.name, empty=False)
+    name = check_label("embedder.name", embedder.name)
     return name, check_integer("embedder.dimensions", embedder.dimensions, minimum=1, maximum=MAX_DIMENSIONS)

@@ -17,7 +17,7 @@ from livingworld.errors import (
     MissingPackage,
     OutOfMemory,
 )
-from livingworld.inputs import check_integer, check_text
+from livingworld.inputs import check_integer, check_label, check_text
 from livingworld.vectors import MAX_DIMENSIONS
 
 _TIMEOUT: Final = timedelta(seconds=30)
@@ -42,7 +42,7 @@ class OpenAICompatibleEmbedder:
         `shorten` asks a model that can give vectors of several sizes for this one. `timeout` bounds a whole request.
         Raises MissingPackage, InvalidInput.
         """
-        self.name = check_text("model", model, empty=False)
+        self.name = check_label("model", model)
         self.dimensions = check_integer("dimensions", dimensions, minimum=1, maximum=MAX_DIMENSIONS)
         self._url = f"{check_text('url', url, empty=False).rstrip('/')}/embeddings"
         self._options = {"model": model, **({"dimensions": dimensions} if shorten else {})}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
 from livingworld.errors import MissingPackage, OutOfMemory
-from livingworld.inputs import check_integer, check_text
+from livingworld.inputs import check_integer, check_label
 from livingworld.vectors import MAX_DIMENSIONS
 
 
@@ -25,7 +25,7 @@ class SentenceTransformersEmbedder:
 
     def __init__(self, model: SentenceModel, *, name: str, dimensions: int) -> None:
         """Use a model that is loaded already; raises InvalidInput."""
-        self.name = check_text("name", name, empty=False)
+        self.name = check_label("name", name)
         self.dimensions = check_integer("dimensions", dimensions, minimum=1, maximum=MAX_DIMENSIONS)
         self._model = model
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from livingworld.errors import InvalidType
-from livingworld.inputs import check_json, check_sequence, check_text
+from livingworld.inputs import check_json, check_label, check_sequence
 
 #: Most facts of one write.
 MAX_FACTS: Final = 1000
@@ -19,14 +19,14 @@ Subject = str | UUID
 
 def check_subject(field: str, subject: object) -> str:
     """Return the subject as it is stored: text, or the id of a character as text."""
-    return str(subject) if isinstance(subject, UUID) else check_text(field, subject, empty=False)
+    return str(subject) if isinstance(subject, UUID) else check_label(field, subject)
 
 
 def fact_row(subject: Subject, attribute: str, value: object, *, field: str = "value") -> dict[str, Any]:
     """Return one fact as write_facts_v1 takes it."""
     key = {
         "subject": check_subject("subject", subject),
-        "attribute": check_text("attribute", attribute, empty=False),
+        "attribute": check_label("attribute", attribute),
     }
     return key if value is RETRACTED else {**key, "value": check_json(field, value)}
 

@@ -14,7 +14,7 @@ from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import VersionConflict
 from livingworld.facts.new_facts import RETRACTED, Subject, check_subject, fact_row, fact_rows
 from livingworld.facts.records import Fact
-from livingworld.inputs import canonical_json, check_integer, check_text
+from livingworld.inputs import canonical_json, check_integer, check_label
 
 _VISIBLE: Final = f"""
     SELECT fact.* FROM {PLACE}
@@ -117,7 +117,7 @@ class FactRepository:
 
         Raises StoryNotFound, BranchNotFound, SceneNotFound.
         """
-        name = (check_subject("subject", subject), check_text("attribute", attribute, empty=False))
+        name = (check_subject("subject", subject), check_label("attribute", attribute))
         found = await self._read(_VISIBLE, Viewpoint(story_id, branch, as_of), *name)
         return found[0] if found else None
 
@@ -135,7 +135,7 @@ class FactRepository:
         self, story_id: UUID, subject: Subject, attribute: str, *, branch: int | None = None, as_of: int | None = None
     ) -> tuple[Fact, ...]:
         """Return every value that the fact has had on the path, oldest first, retractions too; raises as `get`."""
-        name = (check_subject("subject", subject), check_text("attribute", attribute, empty=False))
+        name = (check_subject("subject", subject), check_label("attribute", attribute))
         return await self._read(_HISTORY, Viewpoint(story_id, branch, as_of), *name)
 
     async def _read(

@@ -15,7 +15,7 @@ from livingworld.database.locks import LockKind, lock_row
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import Fenced, LeaseHeld, LivingWorldError
 from livingworld.identifiers import new_id
-from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_text
+from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_label
 from livingworld.locks.tables import leases
 from livingworld.observability import events
 from livingworld.services import Services
@@ -80,7 +80,7 @@ class Leases:
         database's clock. A holder that may have lost it hears so by `lost`, and one that was paused and thawed is
         Fenced by `check`.
         """
-        checked = check_text("name", name, empty=False)
+        checked = check_label("name", name)
         length = check_duration("ttl", ttl, minimum=MIN_TTL, maximum=MAX_TTL)
         owner, asked_at = UUID(int=new_id().int), asyncio.get_running_loop().time()
         renewing: Lease | None = None

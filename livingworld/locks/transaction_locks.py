@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from livingworld.database.locks import LockKind, lock_key
 from livingworld.database.transaction import Transaction
 from livingworld.errors import LockOrderViolation
-from livingworld.inputs import check_duration, check_text
+from livingworld.inputs import check_duration, check_label
 
 _SHARED: Final = 0
 _EXCLUSIVE: Final = 1
@@ -78,7 +78,7 @@ class TransactionLocks:
         return any((key, each) in held for each in range(mode, _EXCLUSIVE + 1))
 
     def _key(self, name: str) -> int:
-        return lock_key(LockKind.APPLICATION, self._world_id, check_text("name", name, empty=False))
+        return lock_key(LockKind.APPLICATION, self._world_id, check_label("name", name))
 
 
 def check_timeout(timeout: object) -> timedelta | None:

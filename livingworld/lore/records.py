@@ -88,9 +88,9 @@ def _check_flag(name: str, value: object) -> bool:
 
 
 _CHECKS: Final[dict[str, Callable[[object], Any]]] = {
-    "book": lambda value: inputs.check_text("book", value, empty=False),
+    "book": lambda value: inputs.check_label("book", value),
     "position": lambda value: inputs.check_integer("position", value, minimum=-inputs.MAX_INTEGER),
-    "title": lambda value: inputs.check_text("title", value),
+    "title": lambda value: inputs.check_label("title", value, empty=True),
     "content": lambda value: inputs.check_text("content", value, limit=inputs.MAX_DESCRIPTION_CHARACTERS),
     "keys": _check_keys,
     "case_sensitive": lambda value: _check_flag("case_sensitive", value),

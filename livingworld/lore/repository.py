@@ -19,6 +19,7 @@ from livingworld.inputs import (
     MAX_CONTENT_CHARACTERS,
     check_boolean,
     check_integer,
+    check_label,
     check_sequence,
     check_text,
     check_uuid,
@@ -85,7 +86,7 @@ class LoreRepository:
         order = (lore_entries.c.book, lore_entries.c.position, lore_entries.c.lore_id)
         statement = self._present().order_by(*order).limit(check_limit(limit) + 1)
         if book is not None:
-            statement = statement.where(lore_entries.c.book == check_text("book", book, empty=False))
+            statement = statement.where(lore_entries.c.book == check_label("book", book))
         if not check_boolean("include_disabled", include_disabled):
             statement = statement.where(lore_entries.c.enabled)
         if after is not None:
@@ -154,7 +155,8 @@ class LoreRepository:
         check_limit(limit)
         named = None
         if books is not None:
-            named = [check_text("books", book) for book in check_sequence("books", books, limit=MAX_ENTRIES)]
+            given = check_sequence("books", books, limit=MAX_ENTRIES)
+            named = [check_label("books", book, empty=True) for book in given]
 
         async def work(tx: Transaction) -> tuple[LoreMatch, ...]:
             called = await call_up(tx, self._world_id, text, named, limit)

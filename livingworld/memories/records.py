@@ -39,10 +39,10 @@ class NewMemory:
     def __post_init__(self) -> None:
         inputs.check_text("content", self.content, limit=inputs.MAX_DESCRIPTION_CHARACTERS, empty=False)
         if isinstance(self.character, str):
-            inputs.check_text("character", self.character, empty=False)
+            inputs.check_label("character", self.character)
         elif self.character is not None and not isinstance(self.character, UUID):
             raise InvalidType("character", "must be a character id, a name or None")
-        inputs.check_text("kind", self.kind, empty=False)
+        inputs.check_label("kind", self.kind)
         if not isinstance(self.private, bool):
             raise InvalidType("private", "must be True or False")
         if self.private and self.character is None:
@@ -54,7 +54,7 @@ class NewMemory:
             raise InvalidInput(missing, "is missing: a vector and the embedder that made it come together")
         if self.vector is not None:
             object.__setattr__(self, "vector", normalized(check_vector("vector", self.vector)))
-            inputs.check_text("embedder", self.embedder, empty=False)
+            inputs.check_label("embedder", self.embedder)
 
     def row(self) -> dict[str, Any]:
         """Return all of it but the character, as write_memories_v1 takes it, under a new id."""

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 from livingworld.database.coordinates import Viewpoint, check_place, lock_head, refuse_no_place
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import DimensionMismatch, InvalidInput, InvalidType, MemoryNotFound
-from livingworld.inputs import check_integer, check_sequence, check_text, check_uuid
+from livingworld.inputs import check_integer, check_label, check_sequence, check_text, check_uuid
 from livingworld.memories import embedding_jobs, writing
 from livingworld.memories.records import Memory, NewMemory, Recalled, RecallWeights, Recollection
 from livingworld.vectors import MAX_DIMENSIONS, check_vector, normalized
@@ -108,7 +108,7 @@ class MemoryRepository:
         if words is not None:
             check_text("query" if isinstance(query, str) else "text", words, limit=_QUERY_CHARACTERS)
         if embedder is not None:
-            check_text("embedder", embedder, empty=False)
+            check_label("embedder", embedder)
         weighed = RecallWeights() if weights is None else weights
         if not isinstance(weighed, RecallWeights):
             raise InvalidType("weights", f"must be RecallWeights, not {type(weighed).__name__}")
@@ -175,7 +175,7 @@ class MemoryRepository:
         The first one is the world's at once. Another one takes over when every memory has a vector of it; `recall`
         answers from the former's until then, and then at once from the new one's. See `World.memory_embeddings`.
         """
-        name = check_text("embedder", embedder, empty=False)
+        name = check_label("embedder", embedder)
         count = check_integer("dimensions", dimensions, minimum=1, maximum=MAX_DIMENSIONS)
         await self._unit.run(lambda tx: embedding_jobs.begin(tx, self._world_id, name, count), repeatable=True)
 
@@ -189,7 +189,9 @@ class MemoryRepository:
     ) -> Sequence[Row[Any]]:
         who = None if character is None else check_uuid("character", character)
         of = (
-            None if kinds is None else [check_text("kinds", kind) for kind in check_sequence("kinds", kinds, limit=100)]
+            None
+            if kinds is None
+            else [check_label("kinds", kind, empty=True) for kind in check_sequence("kinds", kinds, limit=100)]
         )
 
         async def work(tx: Transaction) -> Sequence[Row[Any]]:

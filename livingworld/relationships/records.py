@@ -33,14 +33,14 @@ class RelationshipChange:
         for field in ("source", "target"):
             value = getattr(self, field)
             if isinstance(value, str):
-                inputs.check_text(field, value, empty=False)
+                inputs.check_label(field, value)
             elif not isinstance(value, UUID):
                 raise InvalidType(field, f"must be a character id or a name, not {type(value).__name__}")
         if self.source == self.target:
             raise InvalidInput("target", "must be another character than the source")
         for field in ("sentiment", "trust", "familiarity"):
             inputs.check_number(field, getattr(self, field), minimum=-MAX_DELTA, maximum=MAX_DELTA)
-        inputs.check_optional_text("kind", self.kind)
+        inputs.check_optional_label("kind", self.kind)
         inputs.check_optional_text("reason", self.reason, limit=inputs.MAX_DESCRIPTION_CHARACTERS)
 
     def deltas(self) -> dict[str, Any]:

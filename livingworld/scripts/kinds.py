@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from livingworld.errors import InvalidInput, InvalidType, ScriptInvalid
-from livingworld.inputs import MAX_CONTENT_CHARACTERS, check_text
+from livingworld.inputs import MAX_CONTENT_CHARACTERS, check_label, check_text
 
 #: Makes of a body what runs; anything it raises says that the body is wrong, with a `lineno` where it has one.
 Validator = Callable[[str], Any]
@@ -43,7 +43,7 @@ class ScriptKinds:
 
     def register(self, kind: str, validator: Validator) -> None:
         """Let bodies of this kind be read by a function that returns what runs, or raises; replaces a former one."""
-        checked = check_text("kind", kind, empty=False)
+        checked = check_label("kind", kind)
         if not callable(validator) or inspect.iscoroutinefunction(validator):  # type: ignore[redundant-expr]
             raise InvalidType("validator", "must be a plain function of the body")
         self._validators[checked] = validator
@@ -52,7 +52,7 @@ class ScriptKinds:
     def check(self, name: str, body: str, kind: str) -> CheckedScript:
         """Return the text with what runs; raises ScriptInvalid, and InvalidInput when it cannot be stored."""
         check_name(name)
-        check_text("kind", kind, empty=False)
+        check_label("kind", kind)
         check_text("body", body, limit=MAX_CONTENT_CHARACTERS)
         return CheckedScript(name=name, kind=kind, body=body, compiled=self.compile(kind, body))
 
@@ -72,7 +72,7 @@ class ScriptKinds:
 
 def check_name(name: object) -> str:
     """Return a script's name unchanged if it can be one."""
-    return check_text("name", name, empty=False)
+    return check_label("name", name)
 
 
 def digest_of(kind: str, body: str) -> str:

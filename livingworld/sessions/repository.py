@@ -24,7 +24,7 @@ from livingworld.inputs import (
     check_duration,
     check_integer,
     check_json_object,
-    check_optional_text,
+    check_optional_label,
     check_uuid,
 )
 from livingworld.observability import events
@@ -48,7 +48,7 @@ class SessionRepository:
     async def open(self, *, player: str | None = None, context: Mapping[str, Any] | None = None) -> Session:
         """Store a new session and return it; raises WorldNotFound."""
         values = {
-            "player": check_optional_text("player", player),
+            "player": check_optional_label("player", player),
             "context": check_json_object("context", {} if context is None else context),
         }
         key = {"world_id": self._world_id, "session_id": UUID(int=new_id().int)}

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from livingworld.background.periodic_service import running
 from livingworld.errors import LivingWorldError, TaskCancelled
-from livingworld.inputs import check_duration, check_function, check_integer, check_text
+from livingworld.inputs import check_duration, check_function, check_integer, check_label
 from livingworld.observability import events
 from livingworld.sessions.records import Task
 from livingworld.sessions.running import RunningTask, Tasks
@@ -40,7 +40,7 @@ class SucceededTasks(Tasks):
         anybody's who takes over. Several processes may do it at once, and each runs `at_once` tasks at most.
         """
         check_function("handler", handler)
-        wanted = None if kind is None else check_text("kind", kind, empty=False)
+        wanted = None if kind is None else check_label("kind", kind)
         check_duration("every", every, minimum=timedelta.resolution)
         count = check_integer("at_once", at_once, minimum=1, maximum=MAX_AT_ONCE)
         async with AsyncExitStack() as stack:

@@ -20,6 +20,7 @@ from livingworld.inputs import (
     check_duration,
     check_json,
     check_json_object,
+    check_label,
     check_optional_text,
     check_text,
     check_uuid,
@@ -65,7 +66,7 @@ class TaskRepository:
         check_epoch(epoch)
         values = {
             "task_id": UUID(int=new_id().int),
-            "kind": check_text("kind", kind, empty=False),
+            "kind": check_label("kind", kind),
             "payload": check_json_object("payload", {} if payload is None else payload),
             "dead_after": check_duration("dead_after", dead_after, minimum=timedelta.resolution),
             "when_owner_dies": _check_policy(when_owner_dies),
@@ -144,7 +145,7 @@ class TaskRepository:
 
         Looks at no more than `looks` of them, the silent ones longest first.
         """
-        wanted = None if kind is None else check_text("kind", kind, empty=False)
+        wanted = None if kind is None else check_label("kind", kind)
         limit = check_limit(looks, "looks")
 
         async def work(tx: Transaction) -> Task | None:

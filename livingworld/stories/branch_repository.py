@@ -62,7 +62,7 @@ class BranchRepository:
 
         The current branch stays the current one. Raises BranchNameTaken, SceneNotFound, StaleHead.
         """
-        inputs.check_text("name", name, empty=False)
+        inputs.check_label("name", name)
         place = None if at is None else inputs.check_integer("at", at)
         number, head = _branch(branch), _head(expected_head)
         return await self._write(story_id, lambda moves: moves.fork(name, place, number, head))
@@ -110,7 +110,7 @@ class BranchRepository:
 
     async def rename(self, story_id: UUID, branch: int, name: str) -> Branch:
         """Give a branch another name and return it; raises BranchNameTaken."""
-        inputs.check_text("name", name, empty=False)
+        inputs.check_label("name", name)
         number = inputs.check_integer("branch", branch, minimum=1)
         return await self._write(story_id, lambda moves: moves.rename(number, name))
 

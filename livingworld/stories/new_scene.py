@@ -76,10 +76,10 @@ def _check_member(field_name: str, member: object) -> CastMember:
     if not isinstance(member, CastMember):
         raise InvalidType(field_name, f"must be a name, a character id or a CastMember, not {type(member).__name__}")
     if isinstance(member.character, str):
-        inputs.check_text(f"{field_name}.character", member.character, empty=False)
+        inputs.check_label(f"{field_name}.character", member.character)
     elif not isinstance(member.character, UUID):
         raise InvalidType(f"{field_name}.character", "must be a name or a character id")
-    inputs.check_optional_text(f"{field_name}.role", member.role)
+    inputs.check_optional_label(f"{field_name}.role", member.role)
     if member.importance is not None:
         inputs.check_number(f"{field_name}.importance", member.importance, minimum=0, maximum=1)
     return member

@@ -39,7 +39,7 @@ class StoryRepository:
 
         Raises WorldNotFound.
         """
-        inputs.check_text("title", title, empty=False)
+        inputs.check_label("title", title)
         values = _checked(title, premise, system_prompt, None, settings or {})
         key = new_id()
         return await self._unit.run(lambda tx: writing.create_story(tx, self._world_id, key, values), repeatable=True)
@@ -146,7 +146,7 @@ class StoryRepository:
         if expected_head is not None:
             inputs.check_integer("expected_head", expected_head)
         if request_key is not None:
-            inputs.check_text("request_key", request_key, empty=False)
+            inputs.check_label("request_key", request_key)
         return await self._appender.append(key, scene, number, expected_head, request_key)
 
     async def scene(self, story_id: UUID, scene_number: int) -> Scene:
@@ -254,7 +254,7 @@ def _checked(
     long = inputs.MAX_DESCRIPTION_CHARACTERS
     values: dict[str, Any] = {}
     if title is not None:
-        values["title"] = inputs.check_text("title", title, empty=False)
+        values["title"] = inputs.check_label("title", title)
     if premise is not None:
         values["premise"] = inputs.check_text("premise", premise, limit=long)
     if system_prompt is not None:

@@ -41,8 +41,8 @@ class Attempt:
     ) -> None:
         """Keep how the model is asked; its time runs from here. Of the prompt a digest is kept."""
         known = {
-            "model": inputs.check_optional_text("model", model),
-            "script_version": inputs.check_optional_text("script_version", script_version),
+            "model": inputs.check_optional_label("model", model),
+            "script_version": inputs.check_optional_label("script_version", script_version),
             "parameters": None if parameters is None else inputs.check_json_object("parameters", parameters),
             "prompt_digest": None if prompt is None else prompt_digest(prompt),
         }

@@ -42,13 +42,13 @@ class Generations(GenerationRepository):
         was never made into a scene, BranchNotFound, BranchNameTaken, StaleHead when the head is not `expected_head`,
         Archived.
         """
-        generation = await self.get(generation_id)
         if branch is not None:
             inputs.check_integer("branch", branch, minimum=1)
         if expected_head is not None:
             inputs.check_integer("expected_head", expected_head)
         if branch_name is not None:
-            inputs.check_text("branch_name", branch_name, empty=False)
+            inputs.check_label("branch_name", branch_name)
+        generation = await self.get(generation_id)
         request = ChooseRequest(
             generation.story_id, generation.id, branch, branch_name, expected_head, UUID(int=new_id().int)
         )

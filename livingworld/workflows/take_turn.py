@@ -227,7 +227,7 @@ def _holding(request: TakeRequest, result: TakeResult) -> Holding:
 
 
 def _check_request_key(request_key: object) -> str:
-    key = inputs.check_text("request_key", request_key, empty=False)
+    key = inputs.check_label("request_key", request_key)
     if key.startswith(_RESERVED):
         raise InvalidInput("request_key", f"must not begin with {_RESERVED}")
     return key

@@ -16,7 +16,7 @@ from livingworld.actions.telling import actions_topic
 from livingworld.database.notifications import Hearing
 from livingworld.database.transaction import UnitOfWork
 from livingworld.errors import InvalidInput, InvalidType, LivingWorldError
-from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_function, check_integer, check_text
+from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_function, check_integer, check_label
 from livingworld.observability import events
 from livingworld.services import Services
 from livingworld.workflows.run_action import ActionServices, RunningAction
@@ -56,7 +56,7 @@ class Actions(ActionRepository):
         if not isinstance(handlers, Mapping):
             raise InvalidType("handlers", f"must be a mapping of kinds to functions, not {type(handlers).__name__}")
         for kind, handler in handlers.items():
-            check_text("handlers", kind, empty=False)
+            check_label("handlers", kind)
             check_function(f"handlers[{kind}]", handler)
         check_function("retry_in", retry_in)
         check_integer("concurrency", concurrency, minimum=1, maximum=MAX_CONCURRENCY)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from livingworld.database.database import Database
-from livingworld.inputs import check_text
+from livingworld.inputs import check_label
 from livingworld.locks.transaction_locks import check_timeout
 from livingworld.transaction_scope import TransactionScope
 
@@ -30,7 +30,7 @@ class WorldLocks:
 
         Waits for `timeout` (default: the lock timeout), then raises LockTimeout. Raises what `World.transaction` does.
         """
-        checked, limit = check_text("name", name, empty=False), check_timeout(timeout)
+        checked, limit = check_label("name", name), check_timeout(timeout)
         async with self._database.transaction() as transaction:
             scope = TransactionScope(transaction, self._world_id)
             await scope.locks.exclusive(checked, timeout=limit)
@@ -39,7 +39,7 @@ class WorldLocks:
     @asynccontextmanager
     async def shared(self, name: str, *, timeout: timedelta | None = None) -> AsyncIterator[TransactionScope]:
         """Keep those out who ask for it exclusively; others may share it. Waits and raises as `exclusive`."""
-        checked, limit = check_text("name", name, empty=False), check_timeout(timeout)
+        checked, limit = check_label("name", name), check_timeout(timeout)
         async with self._database.transaction() as transaction:
             scope = TransactionScope(transaction, self._world_id)
             await scope.locks.shared(checked, timeout=limit)
@@ -51,7 +51,7 @@ class WorldLocks:
 
         With None the block runs too, and neither a transaction nor a connection is held for it.
         """
-        checked = check_text("name", name, empty=False)
+        checked = check_label("name", name)
         async with self._database.transaction() as transaction:
             scope = TransactionScope(transaction, self._world_id)
             if await scope.locks.try_exclusive(checked):

@@ -18,8 +18,8 @@ from livingworld.inputs import (
     check_boolean,
     check_integer,
     check_json_object,
-    check_optional_text,
-    check_text,
+    check_label,
+    check_optional_label,
     check_uuid,
 )
 from livingworld.worlds.records import WorldRecord
@@ -38,8 +38,8 @@ class WorldRepository:
         """Store a new world and return it; names need not be unique."""
         values = {
             "world_id": new_id(),
-            "name": check_text("name", name, empty=False),
-            "tenant": check_optional_text("tenant", tenant),
+            "name": check_label("name", name),
+            "tenant": check_optional_label("tenant", tenant),
             "settings": check_json_object("settings", settings or {}),
         }
         return await self._unit.run(partial(_insert, values), repeatable=True)
@@ -64,7 +64,7 @@ class WorldRepository:
         """Return a page of worlds, newest first; of one tenant when named. Empty when there is none."""
         check_limit(limit)
         statement = select(worlds)
-        if check_optional_text("tenant", tenant) is not None:
+        if check_optional_label("tenant", tenant) is not None:
             statement = statement.where(worlds.c.tenant == tenant)
         if not check_boolean("include_archived", include_archived):
             statement = statement.where(worlds.c.archived_at.is_(None))
@@ -92,9 +92,9 @@ class WorldRepository:
         check_integer("expected_version", expected_version, minimum=1)
         changes: dict[str, Any] = {}
         if name is not None:
-            changes["name"] = check_text("name", name, empty=False)
+            changes["name"] = check_label("name", name)
         if tenant is not None:
-            changes["tenant"] = check_text("tenant", tenant)
+            changes["tenant"] = check_label("tenant", tenant, empty=True)
         if settings is not None:
             changes["settings"] = check_json_object("settings", settings)
         return await self._unit.run(partial(_update, check_uuid("world_id", world_id), expected_version, changes))

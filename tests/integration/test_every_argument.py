@@ -8,6 +8,9 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import IntEnum, IntFlag, StrEnum
+from fractions import Fraction
 from functools import partial
 from typing import Any, Final
 
@@ -19,10 +22,57 @@ from livingworld.identifiers import new_id
 from tests.concurrency.every_write import Furnished, furnish
 from tests.integration.every_call import CALLS, OBJECTS, carry_out, recorded
 
+
+class Level(IntEnum):
+    LOW = 1
+
+
+class Flags(IntFlag):
+    ONE = 1
+
+
+class Word(StrEnum):
+    X = "x"
+
+
+class Shown(int):
+    """A number that is not written as one."""
+
+    def __repr__(self) -> str:
+        return "<one>"
+
+
+class Measured(float):
+    def __repr__(self) -> str:
+        return "<a half>"
+
+
+class Marked(str):
+    """A text with methods of its own, as template engines have."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "something else"
+
+
+class LikeNumPy:
+    """What numbers of other packages are: convertible, and neither int nor float."""
+
+    def __index__(self) -> int:
+        return 1
+
+    def __float__(self) -> float:
+        return 1.0
+
+
 BAD: Final[tuple[Any, ...]] = (
     *("", "  ", "before\x00after", "lone \ud800 surrogate", "x" * 40_000, "garbage", b"bytes"),
     *(0, -1, True, 2**31, 2**63, 1.5, math.nan, math.inf),
     *([], [None], [{}], ["\x00"], {}, {1: 2}, {"a": math.nan}, {"a": object()}, {"\x00": 1}),
+    *(10**400, -(10**400), 1j, Decimal("0.5"), Decimal("NaN"), Fraction(1, 2), LikeNumPy()),
+    *(Level.LOW, Flags.ONE, Word.X, Shown(1), Measured(0.5), Marked("x")),
+    *("two\nlines", "\x1b[31mred", "delete\x7f", "c1 \x9b", "line\u2028separated", "ab\u202edc"),
     *(timedelta(-1), timedelta.max, datetime.max, new_id(), object(), None),  # noqa: DTZ901 - a time without its zone
 )
 PARTS: Final = 4
