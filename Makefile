@@ -58,7 +58,8 @@ story-generator: $(READY) ## Tell stories in the browser; ARGS='--help' shows wh
 
 soak: $(READY) ## Do everything at once for a minute and each write beside each other one: no deadlock, no broken promise
 	LIVINGWORLD_SOAK_SECONDS=60 $(RUN) pytest tests/acceptance/test_soak.py $(ARGS)
-	LIVINGWORLD_PAIR_STEP=1 $(RUN) pytest -n $(WORKERS) tests/concurrency/test_every_pair_of_writes.py $(ARGS)
+	LIVINGWORLD_PAIR_STEP=1 $(RUN) pytest -n $(WORKERS) tests/concurrency/test_every_pair_of_writes.py \
+	    tests/concurrency/test_joined_lock_order.py $(ARGS)
 
 bench: $(READY) ## Measure appends beside hand-written asyncpg and the ORM pattern, whole turns, world state, and actions beside procrastinate
 	$(VENV)/bin/python benchmarks/append.py $(ARGS)

@@ -15,6 +15,7 @@ from livingworld.ai_models.serving import AIModels
 from livingworld.database.database import Database
 from livingworld.database.embedded import EmbeddedServer
 from livingworld.database.idempotency import find_result, record_result, request_hash
+from livingworld.database.joined_order import lock_order_of
 from livingworld.database.transaction import Transaction
 from livingworld.database_url import parse_url
 from livingworld.embeddings.embedder import Embedder
@@ -152,6 +153,7 @@ class World(WorldRepositories):
             raise InvalidType("connection", f"must be an AsyncConnection or AsyncSession, not {given}")
         transaction = Transaction(connection, limits={})
         await transaction.refuse_unsafe_isolation()
+        transaction.lock_order = lock_order_of(connection)
         yield TransactionScope(transaction, self.id)
         await transaction.refuse_if_poisoned()
         await transaction.publish()

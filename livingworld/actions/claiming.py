@@ -9,7 +9,8 @@ from uuid import UUID
 from livingworld.actions import ending
 from livingworld.actions.records import Action, make_action
 from livingworld.database.keyset import check_limit
-from livingworld.database.locks import LockKind
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import UNKNOWN
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import InvalidInput, InvalidType
 from livingworld.inputs import MAX_DESCRIPTION_CHARACTERS, MAX_TTL, MIN_TTL, check_duration, check_json, check_text
@@ -34,8 +35,8 @@ class ActionClaims:
         most, length = check_limit(limit), check_duration("ttl", ttl, minimum=MIN_TTL, maximum=MAX_TTL)
 
         async def work(tx: Transaction) -> tuple[Action, ...]:
-            tx.lock_order.enter(LockKind.LANE)
             rows = await tx.execute_text(_CLAIM, (self._world_id, most, length))
+            tx.lock_order.hold(LockKind.LANE, UNKNOWN)  # lanes without a next action too
             return tuple(make_action(row) for row in rows)
 
         return await self._unit.run(work, single_statement=True)

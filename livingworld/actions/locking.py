@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from livingworld.actions.records import Action, make_action
 from livingworld.actions.tables import actions, lanes
-from livingworld.database.locks import LockKind, lock_row, row_order_key
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import in_order, lock_row, row_order_key
 from livingworld.database.transaction import Transaction
 from livingworld.errors import ActionNotFound, WorldNotFound
 
@@ -21,7 +22,7 @@ async def lock_lane(tx: Transaction, world_id: UUID, lane: str) -> Row[Any]:
 
     Raises WorldNotFound.
     """
-    await tx.execute(insert(lanes).values(world_id=world_id, lane=lane).on_conflict_do_nothing())
+    await _make_lane(tx, world_id, lane)
     row = await lock_row(tx, LockKind.LANE, lanes, lane_key(world_id, lane))
     if row is None:  # lanes are only removed with their world
         raise WorldNotFound(world_id=world_id)
@@ -35,13 +36,18 @@ async def refuse_vanished(tx: Transaction, world_id: UUID, lane: str) -> None:
 
 
 async def enter_lanes(tx: Transaction, world_id: UUID, names: Iterable[str]) -> None:
-    """Make sure that a statement may wait for these lanes; raises LockOrderViolation."""
-    tx.lock_order.enter(LockKind.LANE)
+    """Lock those of these lanes for which a statement that locks them must not wait; raises LockOrderViolation."""
     for lane in sorted(set(names)):
-        key = lane_key(world_id, lane)
-        if tx.lock_order.is_late(LockKind.LANE, row_order_key(key)):
-            await lock_row(tx, LockKind.LANE, lanes, key)
-        tx.lock_order.hold(LockKind.LANE, row_order_key(key))
+        key = row_order_key(lane_key(world_id, lane))
+        if tx.lock_order.is_late(LockKind.LANE, key):
+            await lock_lane(tx, world_id, lane)
+        tx.lock_order.hold(LockKind.LANE, key)
+
+
+async def _make_lane(tx: Transaction, world_id: UUID, lane: str) -> None:
+    """Make a lane that was never used; waits for somebody who is making it."""
+    async with in_order(tx, LockKind.LANE, row_order_key(lane_key(world_id, lane))):
+        await tx.execute(insert(lanes).values(world_id=world_id, lane=lane).on_conflict_do_nothing())
 
 
 async def lock_action(tx: Transaction, world_id: UUID, action_id: UUID) -> Action:

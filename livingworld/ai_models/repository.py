@@ -14,6 +14,8 @@ from livingworld.ai_models.records import AIModel, make_model
 from livingworld.ai_models.sample_repository import TrainingSampleRepository
 from livingworld.ai_models.tables import ai_models
 from livingworld.database.keyset import Page, check_limit
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import ANY, UNKNOWN, in_order
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import InvalidCursor, ModelNotFound, NoActiveModel
 from livingworld.identifiers import new_id
@@ -100,8 +102,11 @@ class AIModelRepository:
         statement = update(ai_models).where(*own).values(**values).returning(ai_models)
 
         async def work(tx: Transaction) -> AIModel:
-            if (row := (await tx.execute(statement)).one_or_none()) is None:
+            async with in_order(tx, LockKind.MODEL, ANY):  # waits for who promotes it
+                row = (await tx.execute(statement)).one_or_none()
+            if row is None:
                 raise ModelNotFound(model_id=key)
+            tx.lock_order.hold(LockKind.MODEL, UNKNOWN)
             return make_model(row)
 
         return await self._unit.run(work, repeatable=True, single_statement=True)

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from livingworld.ai_models.new_sample import PreparedSample
 from livingworld.ai_models.records import SampleResult
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import in_order
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import DatabaseFailure, ModelNotFound
 
@@ -23,7 +25,11 @@ async def store(unit: UnitOfWork, world_id: UUID, samples: Sequence[PreparedSamp
 
 
 async def _store(tx: Transaction, world_id: UUID, samples: Sequence[PreparedSample]) -> tuple[SampleResult, ...]:
-    rows = (await tx.execute_text(_STORE, (world_id, f"[{','.join(sample.text for sample in samples)}]"))).all()
+    keys = [str(sample.id) for sample in samples]
+    async with in_order(tx, LockKind.SAMPLE, *keys):  # waits for somebody who stores the same one
+        rows = (await tx.execute_text(_STORE, (world_id, f"[{','.join(sample.text for sample in samples)}]"))).all()
+    for key in keys:
+        tx.lock_order.hold(LockKind.SAMPLE, key)
     if [row.sample_id.int for row in rows] != [sample.id.int for sample in samples]:
         raise DatabaseFailure(sqlstate=None, constraint=None)
     return tuple(

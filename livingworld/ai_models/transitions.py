@@ -10,7 +10,8 @@ from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_keep
 
 from livingworld.ai_models.tables import ai_model_roles, ai_models
-from livingworld.database.locks import LockKind, lock_row
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import in_order, lock_row, row_order_key
 from livingworld.database.transaction import Transaction
 from livingworld.errors import (
     ActiveModelChanged,
@@ -35,7 +36,8 @@ async def register(tx: Transaction, world_id: UUID, model_id: UUID, values: Mapp
     """Store a model in staging under the next version of its role; what was stored before is returned as it is."""
     key = {"world_id": world_id, "role": values["role"]}
     if await lock_row(tx, LockKind.MODEL, ai_model_roles, key) is None:
-        await tx.execute(insert_or_keep(ai_model_roles).values(**key).on_conflict_do_nothing())
+        async with in_order(tx, LockKind.MODEL, row_order_key(key)):  # waits for somebody who makes it
+            await tx.execute(insert_or_keep(ai_model_roles).values(**key).on_conflict_do_nothing())
         await lock_row(tx, LockKind.MODEL, ai_model_roles, key)
     own = (ai_models.c.world_id == world_id, ai_models.c.model_id == model_id)
     if (stored := (await tx.execute(select(ai_models).where(*own))).one_or_none()) is not None:

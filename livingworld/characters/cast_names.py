@@ -8,7 +8,8 @@ from uuid import UUID
 
 from livingworld.characters.name_key import check_name, name_key
 from livingworld.characters.naming import find_by_keys, keys_of, make_missing
-from livingworld.database.locks import LockKind, lock_key
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_key
 from livingworld.database.transaction import Transaction
 from livingworld.identifiers import new_id
 

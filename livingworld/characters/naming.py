@@ -13,7 +13,8 @@ from livingworld.characters.name_key import name_key
 from livingworld.characters.records import Character
 from livingworld.characters.tables import character_names, characters
 from livingworld.database.live_kinds import LiveKind
-from livingworld.database.locks import LockKind, lock_names
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_names
 from livingworld.database.transaction import Transaction
 from livingworld.observability import events
 

@@ -15,7 +15,8 @@ from livingworld.characters.records import Character
 from livingworld.characters.tables import character_names, characters
 from livingworld.database.keyset import Page, check_limit, newest_first, page_of
 from livingworld.database.live_kinds import LiveKind
-from livingworld.database.locks import LockKind, lock_names, lock_row
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_names, lock_row
 from livingworld.database.revisions import Revision, keep_revision, read_revisions
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import CharacterNotFound, InvalidType, NameTaken, SerializationFailure, VersionConflict
@@ -168,8 +169,7 @@ class CharacterRepository:
 
 
 async def _look(world_id: UUID, keys: list[str], tx: Transaction) -> dict[str, Character]:
-    """Find without a lock, but in the place of one: that the order of locks is wrong shows also when all are known."""
-    tx.lock_order.enter(LockKind.CHARACTER)
+    """Find without a lock."""
     return await find_by_keys(tx, world_id, keys)
 
 

@@ -14,7 +14,8 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_keep
 from livingworld.cycles.records import CycleRun, make_run
 from livingworld.cycles.tables import cycle_runs, cycles
 from livingworld.database.live_kinds import LiveKind
-from livingworld.database.locks import LockKind, lock_row
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_row
 from livingworld.database.transaction import Transaction
 from livingworld.errors import AlreadyRunning, Fenced
 

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from livingworld.database.locks import LockKind, lock_row
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_row
 from livingworld.database.metadata import metadata
 from livingworld.database.transaction import Transaction
 from livingworld.errors import Archived, BranchNotFound, InvalidInput, SceneNotFound, StaleHead, StoryNotFound

@@ -34,7 +34,7 @@ from livingworld.database.group_requests import (
     divided,
     is_nobodys_fault,
 )
-from livingworld.database.locks import LockKind
+from livingworld.database.lock_order import LockKind
 from livingworld.database.transaction import Transaction
 from livingworld.deadlines import call_end, without_deadline
 from livingworld.errors import (

@@ -1,49 +1,114 @@
-"""What one transaction holds, and whether its next lock comes in order."""
+"""What one transaction holds, and whether its next lock comes in order; pure, no I/O."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
 
 from livingworld.errors import LockOrderViolation
 
-#: Less than every kind.
-_BEFORE_ALL: Final = -(2**31)
+
+class LockKind(IntEnum):
+    """What is locked, in the order in which one transaction may wait for it."""
+
+    APPLICATION = 1
+    LEASE = 2
+    STORY = 3
+    SESSION = 4
+    CHARACTER = 5
+    DOCUMENT = 6
+    MEMORY = 7
+    SCRIPT = 8
+    MODEL = 9
+    SAMPLE = 10
+    CYCLE = 11
+    LORE = 12
+    LANE = 13
+    STREAM = 14
+
+
+class _Words(NamedTuple):
+    """How a kind is told to people."""
+
+    #: What is locked.
+    thing: str
+    #: A call that locks it and little else.
+    first: str
+    #: How to lock several of them.
+    several: str
+
+
+_BY_ID: Final = "in the order of their ids"
+_BY_NAME: Final = "in the order of their names"
+_WORDS: Final[dict[LockKind, _Words]] = {
+    LockKind.APPLICATION: _Words("a name of tx.locks", "tx.locks.exclusive(name)", "the names in one fixed order"),
+    LockKind.LEASE: _Words("a lease", "tx.prove(lease)", f"the leases {_BY_NAME}"),
+    LockKind.STORY: _Words("a story", "tx.stories.lock(story_id)", f"the stories {_BY_ID}"),
+    LockKind.SESSION: _Words("a session", "tx.sessions.heartbeat(session_id)", f"the sessions {_BY_ID}"),
+    LockKind.CHARACTER: _Words(
+        "a character or a name",
+        "tx.characters.get_or_create_many(names)",
+        f"all names by one get_or_create_many, then the characters {_BY_ID}",
+    ),
+    LockKind.DOCUMENT: _Words("a document", "the write of the document", "the documents in the order of their keys"),
+    LockKind.MEMORY: _Words(
+        "the world's embedder", "the write of the memory", "use_embedder before anything is remembered"
+    ),
+    LockKind.SCRIPT: _Words("a script", "the write of the script", f"the scripts {_BY_NAME}"),
+    LockKind.MODEL: _Words("the role of an AI model", "the write of the model", f"the roles {_BY_NAME}"),
+    LockKind.SAMPLE: _Words("a training sample", "tx.ai_models.samples.add_many(samples)", "them by one add_many"),
+    LockKind.CYCLE: _Words("a cycle", "tx.prove(cycle)", f"the cycles {_BY_NAME}"),
+    LockKind.LORE: _Words("a lore entry", "the write of the entry", f"the entries {_BY_ID}"),
+    LockKind.LANE: _Words("a lane", "the call on its actions", f"them by one enqueue_many, or {_BY_NAME}"),
+    LockKind.STREAM: _Words("what was published", "everything else", "one block of join in a transaction"),
+}
+_WHY: Final = "two transactions that wait so wait for each other"
 
 
 class LockOrder:
-    """The locks of one transaction, by kind and key; pure, no I/O."""
+    """The locks of one transaction, by kind and key."""
 
     def __init__(self) -> None:
-        self._kind = _BEFORE_ALL
-        self._held: dict[int, set[Any]] = {}
+        self._held: dict[LockKind, set[Any]] = {}
 
     def copy(self) -> LockOrder:
         """Return what is held now, to come back to when a savepoint is rolled back and its locks with it."""
         twin = LockOrder()
-        twin._kind = self._kind
-        twin._held = {kind: set(keys) for kind, keys in self._held.items()}
+        twin.restore(self)
         return twin
 
-    def enter(self, kind: int) -> None:
-        """Begin to lock this kind, or raise LockOrderViolation when a later kind was begun and this one never was."""
-        if kind in self._held:
-            return
-        if kind < self._kind:
-            raise LockOrderViolation(kind=getattr(kind, "name", kind), after=self._kind)
-        self._kind = kind
-        self._held[kind] = set()
+    def restore(self, earlier: LockOrder) -> None:
+        """Go back to what was held when the copy was made."""
+        self._held = {kind: set(keys) for kind, keys in earlier._held.items()}
 
-    def is_late(self, kind: int, key: Any) -> bool:  # noqa: ANN401 - keys of one kind compare among themselves
+    def is_late(self, kind: LockKind, key: Any) -> bool:  # noqa: ANN401 - keys of one kind compare among themselves
         """Return whether waiting for this key would be out of order: something later is held, and this key is not."""
-        held = self._held[kind]
-        if key in held:
-            return False
-        return kind < self._kind or any(key < other for other in held)
+        held = self._held.get(kind, set())
+        return key not in held and (any(key < other for other in held) or self._latest() > kind)
 
-    def held(self, kind: int) -> frozenset[Any]:
+    def held(self, kind: LockKind) -> frozenset[Any]:
         """Return the keys of a kind that are locked until the transaction ends."""
         return frozenset(self._held.get(kind, ()))
 
-    def hold(self, kind: int, key: Any) -> None:  # noqa: ANN401
+    def hold(self, kind: LockKind, key: Any) -> None:  # noqa: ANN401
         """Remember that this key is locked until the transaction ends."""
-        self._held[kind].add(key)
+        self._held.setdefault(kind, set()).add(key)
+
+    def refusal(self, kind: LockKind) -> LockOrderViolation:
+        """Return the error that says what is held, what was asked for and what to call first."""
+        latest = self._latest()
+        asked, held = _WORDS[kind], _WORDS[LockKind(max(latest, kind))]
+        if latest > kind:
+            told = (
+                f"Somebody else has {asked.thing}, and to wait for it is out of order: this transaction holds"
+                f" {held.thing}, which comes later. Call {asked.first} before what locks {held.thing}; {_WHY}."
+            )
+        else:
+            told = (
+                f"Somebody else has {asked.thing}, and to wait for it is out of order: this transaction holds one that"
+                f" comes later. Lock {asked.several}; {_WHY}."
+            )
+        return LockOrderViolation(told, asked_for=asked.thing, held=held.thing, call_first=asked.first)
+
+    def _latest(self) -> int:
+        return max(self._held, default=0)

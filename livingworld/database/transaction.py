@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind, name_failure
 from livingworld.database.live_events import PUBLISH, Unpublished, live_topic, publishing
 from livingworld.database.live_kinds import LiveKind
-from livingworld.database.lock_order import LockOrder
+from livingworld.database.lock_order import LockKind, LockOrder
 from livingworld.database.time_limits import in_milliseconds
 from livingworld.errors import LivingWorldError, LockTimeout, TransactionPoisoned, UnsafeIsolation
 from livingworld.observability.events import Event, emit
@@ -181,6 +181,7 @@ class Transaction:
         """Store, numbered, what was kept for later, in one statement; locks the streams until the transaction ends."""
         events, self._unpublished = self._unpublished, []
         for parameters in publishing(events):
+            self.lock_order.hold(LockKind.STREAM, parameters[0])
             for row in await self.execute_text(PUBLISH, parameters):
                 self.note_published(row[0])
 
@@ -205,7 +206,8 @@ class Transaction:
             self._forget_after(kept)
             with suppress(LivingWorldError):  # a rollback that fails must not hide why it was needed
                 await self.execute(text("ROLLBACK TO SAVEPOINT livingworld"))
-            self.failure, self.lock_order = failure, held
+            self.failure = failure
+            self.lock_order.restore(held)
             raise
         await self.execute(text("RELEASE SAVEPOINT livingworld"))
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row, Select
 
 from livingworld.database.live_kinds import LiveKind
-from livingworld.database.locks import LockKind, lock_names, lock_row, row_order_key
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import in_order, lock_names, lock_row, row_order_key
 from livingworld.database.transaction import Transaction
 from livingworld.documents import statements
 from livingworld.documents.merge import Sides, Strategies, merge, same
 from livingworld.documents.records import ABSENT, Document, MergeResult
 from livingworld.documents.tables import documents
-from livingworld.errors import DocumentNotFound, LockOrderViolation, LockTimeout, NotMergeable, SerializationFailure
+from livingworld.errors import DocumentNotFound, NotMergeable, SerializationFailure
 from livingworld.inputs import check_json
 
-#: Shortest limit that PostgreSQL knows.
-_AT_ONCE: Final = timedelta(milliseconds=1)
 #: Nothing removes a document but the removal of its world, so the second look finds it.
 _LOOKS: Final = 3
 
@@ -31,22 +29,12 @@ async def write(tx: Transaction, world_id: UUID, key: str, statement: Select[Any
     Raises LockOrderViolation instead of waiting out of order, as `lock_row` does.
     """
     order_key = row_order_key({"world_id": world_id, "key": key})
-    tx.lock_order.enter(LockKind.DOCUMENT)
-    late = tx.lock_order.is_late(LockKind.DOCUMENT, order_key)
-    row, refused = None, False
-    try:
-        async with tx.lock_timeout(_AT_ONCE if late else None):
-            changing = statements.publishing(statement, world_id) if tx.is_single else statement
-            row = (await tx.execute(changing)).one_or_none()
-    except LockTimeout:
-        if not late:
-            raise
-        refused = True
-    if refused:
-        raise LockOrderViolation(kind=LockKind.DOCUMENT.name)
-    tx.lock_order.hold(LockKind.DOCUMENT, order_key)
+    async with in_order(tx, LockKind.DOCUMENT, order_key):
+        changing = statements.publishing(statement, world_id) if tx.is_single else statement
+        row = (await tx.execute(changing)).one_or_none()
     if row is None:
         return None
+    tx.lock_order.hold(LockKind.DOCUMENT, order_key)
     if not tx.is_single:
         tx.publish_later(world_id, world_id, LiveKind.DOCUMENT_CHANGED, key=key, version=row.version)
     elif row.followed:

@@ -117,4 +117,11 @@ class ModelNotStaging(Refused):
 
 
 class LockOrderViolation(Refused):
-    """A lock was asked for out of the declared order; waiting for it could deadlock."""
+    """Somebody else has a lock that comes before one this transaction holds; waiting for it could deadlock."""
+
+    #: What somebody else has, in words: "a story".
+    asked_for: str
+    #: What this transaction holds that comes later, or the same where it is another one of the kind.
+    held: str
+    #: What to call before that, as text.
+    call_first: str

@@ -11,7 +11,8 @@ from typing import Final
 from uuid import UUID
 
 from livingworld.database.leases import Lease
-from livingworld.database.locks import LockKind, lock_row
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_row
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import Fenced, LeaseHeld, LivingWorldError
 from livingworld.identifiers import new_id

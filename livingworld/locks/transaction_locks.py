@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from livingworld.database.locks import LockKind, lock_key
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_key
 from livingworld.database.transaction import Transaction
-from livingworld.errors import LockOrderViolation
 from livingworld.inputs import check_duration, check_label
 
 _SHARED: Final = 0
@@ -46,19 +46,17 @@ class TransactionLocks:
     async def try_exclusive(self, name: str) -> bool:
         """Take the lock if it is free, and return whether this transaction has it now; never waits."""
         key = self._key(name)
-        self._tx.lock_order.enter(LockKind.APPLICATION)
         return self._has(key, _EXCLUSIVE) or await self._try(key, _EXCLUSIVE)
 
     async def _lock(self, name: str, mode: int, timeout: timedelta | None) -> None:
         key, limit = self._key(name), check_timeout(timeout)
         order = self._tx.lock_order
-        order.enter(LockKind.APPLICATION)
         if self._has(key, mode):
             return
         upgrade = mode == _EXCLUSIVE and self._has(key, _SHARED)
         if upgrade or order.is_late(LockKind.APPLICATION, (key, mode)):
             if not await self._try(key, mode):
-                raise LockOrderViolation(kind=LockKind.APPLICATION.name)
+                raise order.refusal(LockKind.APPLICATION)
             return
         wait = func.pg_advisory_xact_lock if mode == _EXCLUSIVE else func.pg_advisory_xact_lock_shared
         async with self._tx.lock_timeout(limit):

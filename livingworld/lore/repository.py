@@ -10,7 +10,8 @@ from sqlalchemy import Row, Select, func, insert, select, tuple_, update
 
 from livingworld.database.keyset import Page, check_limit
 from livingworld.database.live_kinds import LiveKind
-from livingworld.database.locks import LockKind, lock_row
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_row
 from livingworld.database.revisions import Revision, keep_revision, read_revisions
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import InvalidType, LoreEntryNotFound, VersionConflict

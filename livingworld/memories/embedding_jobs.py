@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from livingworld.database.memory_embedder import changing_embedder
 from livingworld.database.transaction import Transaction
 from livingworld.errors import WorldNotFound
 from livingworld.memories.tables import memory_embedders, memory_embedding_jobs
@@ -90,9 +91,10 @@ async def begin(tx: Transaction, world_id: UUID, embedder: str, dimensions: int)
 
     Raises WorldNotFound.
     """
-    await tx.execute(insert(memory_embedders).values(world_id=world_id).on_conflict_do_nothing())
     own = memory_embedders.c.world_id == world_id
-    row = (await tx.execute(select(memory_embedders).where(own).with_for_update(key_share=True))).one_or_none()
+    async with changing_embedder(tx, world_id):
+        await tx.execute(insert(memory_embedders).values(world_id=world_id).on_conflict_do_nothing())
+        row = (await tx.execute(select(memory_embedders).where(own).with_for_update(key_share=True))).one_or_none()
     if row is None:  # it was there when the insert looked, and is only removed with its world
         raise WorldNotFound(world_id=world_id)
     values: dict[str, object] = {"next_embedder": None, "next_dimensions": None}

@@ -9,7 +9,9 @@ from uuid import UUID
 from sqlalchemy import Row, func, select, update
 
 from livingworld.database.coordinates import Place
-from livingworld.database.locks import LockKind, lock_row
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_row
+from livingworld.database.memory_embedder import sharing_embedder
 from livingworld.database.metadata import metadata
 from livingworld.database.transaction import Transaction
 from livingworld.errors import AlreadyConsolidated, CharacterNotFound, DimensionMismatch, MemoryNotFound
@@ -35,7 +37,8 @@ async def write(
     await _refuse_unknown(tx, world_id, {row["character_id"] for row in rows} - {None})
     await _refuse_other_dimensions(tx, world_id, rows)
     at = (world_id, story_id, place.timeline, place.position, place.scene_number)
-    written = await tx.execute_text(_WRITE, (*at, canonical_json(rows)))
+    async with sharing_embedder(tx, world_id):
+        written = await tx.execute_text(_WRITE, (*at, canonical_json(rows)))
     return [(UUID(int=row.memory_id.int), row.created) for row in written]
 
 

@@ -8,7 +8,8 @@ from uuid import UUID
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_keep
 
-from livingworld.database.locks import LockKind, lock_row
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import in_order, lock_row, row_order_key
 from livingworld.database.transaction import Transaction
 from livingworld.errors import NothingToRollBack, ScriptNotFound, ScriptRetired, VersionConflict
 from livingworld.observability import events
@@ -30,8 +31,9 @@ async def publish(
     tx: Transaction, world_id: UUID, new: CheckedScript, *, expected_version: int | None, activate: bool
 ) -> ScriptVersion:
     """Store the next version of a script, or find that the newest one is the same, and return it."""
-    tx.lock_order.enter(LockKind.SCRIPT)
-    await tx.execute(insert_or_keep(scripts).values(world_id=world_id, name=new.name).on_conflict_do_nothing())
+    key = {"world_id": world_id, "name": new.name}
+    async with in_order(tx, LockKind.SCRIPT, row_order_key(key)):  # waits for somebody who makes it
+        await tx.execute(insert_or_keep(scripts).values(**key).on_conflict_do_nothing())
     script = await lock_script(tx, world_id, new.name)
     refuse_another(expected_version, script.last_version)
     newest = await find_version(tx, script, script.last_version)

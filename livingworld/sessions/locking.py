@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import Row, func, update
 
-from livingworld.database.locks import LockKind, lock_row
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_row
 from livingworld.database.transaction import Transaction
 from livingworld.errors import SessionCleared, SessionClosed, SessionNotFound
 from livingworld.inputs import check_integer

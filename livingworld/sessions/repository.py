@@ -14,7 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 from livingworld.database.keyset import check_limit
 from livingworld.database.live_events import remove_streams
 from livingworld.database.live_kinds import LiveKind
-from livingworld.database.locks import LockKind, lock_row
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_row
 from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import InvalidJson, SessionNotFound, VersionConflict
 from livingworld.identifiers import new_id

@@ -12,7 +12,8 @@ from sqlalchemy import Row
 
 from livingworld.database.idempotency import request_hash
 from livingworld.database.live_kinds import LiveKind
-from livingworld.database.locks import LockKind, row_order_key
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import row_order_key
 from livingworld.database.transaction import Transaction
 from livingworld.errors import (
     Archived,
@@ -20,7 +21,6 @@ from livingworld.errors import (
     CharacterNotFound,
     ChoiceNotFound,
     LivingWorldError,
-    LockOrderViolation,
     RequestKeyReused,
     StaleHead,
     StoryNotFound,
@@ -143,14 +143,13 @@ async def _append(
 
 async def append_joined(tx: Transaction, world_id: UUID, request: AppendRequest) -> AppendResult:
     """Append a scene as part of a transaction that stays open; locks the story until it ends."""
-    tx.lock_order.enter(LockKind.STORY)
     key = row_order_key({"world_id": world_id, "story_id": request.story_id})
     wait = not tx.lock_order.is_late(LockKind.STORY, key)
     tx.locks(LockKind.STORY, world_id, request.story_id)
     (row,) = await _append(tx, _APPEND, world_id, [request], wait=wait)
     result = _result(row)
     if result.must_go_alone:
-        raise LockOrderViolation(kind=LockKind.STORY.name)
+        raise tx.lock_order.refusal(LockKind.STORY)
     tx.lock_order.hold(LockKind.STORY, key)
     if result.status == "appended":
         place = {"scene_number": result.scene_number, "branch_number": result.branch_number}

@@ -12,7 +12,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from livingworld.database.idempotency import request_keys
 from livingworld.database.live_events import remove_streams
 from livingworld.database.live_kinds import LiveKind
-from livingworld.database.locks import LockKind, lock_row
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_row
+from livingworld.database.memory_embedder import sharing_embedder
 from livingworld.database.metadata import metadata
 from livingworld.database.revisions import keep_revision, revisions
 from livingworld.database.transaction import Transaction
@@ -103,7 +105,9 @@ async def purge_story(tx: Transaction, world_id: UUID, story_id: UUID) -> None:
     await lock_story(tx, world_id, story_id)
     # Who gives the world another embedder writes a row for each memory: after us, or before.
     embedders = metadata.tables["livingworld.memory_embedders"]
-    await tx.execute(select(embedders.c.world_id).where(embedders.c.world_id == world_id).with_for_update(read=True))
+    shared = select(embedders.c.world_id).where(embedders.c.world_id == world_id).with_for_update(read=True)
+    async with sharing_embedder(tx, world_id):
+        await tx.execute(shared)
     await tx.execute(delete(revisions).where(revisions.c.world_id == world_id, revisions.c.entity_id == story_id))
     await tx.execute(
         delete(request_keys).where(request_keys.c.world_id == world_id, request_keys.c.scope_id == story_id)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from livingworld.database.locks import LockKind, row_order_key
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import in_order, row_order_key
 from livingworld.database.transaction import Transaction
 from livingworld.errors import (
     Archived,
@@ -47,7 +48,6 @@ class ChooseResult:
 
 async def choose(tx: Transaction, world_id: UUID, request: ChooseRequest) -> ChooseResult:
     """Make a generation the scene at its place; raises what refuses it. Locks the story."""
-    tx.lock_order.enter(LockKind.STORY)
     tx.locks(LockKind.STORY, world_id, request.story_id)
     values = (
         request.story_id,
@@ -57,10 +57,12 @@ async def choose(tx: Transaction, world_id: UUID, request: ChooseRequest) -> Cho
         request.expected_head,
         request.spare_id,
     )
-    result = ChooseResult(*tuple((await tx.execute_text(_CHOOSE, (world_id, *values))).one()))
+    key = row_order_key({"world_id": world_id, "story_id": request.story_id})
+    async with in_order(tx, LockKind.STORY, key):
+        result = ChooseResult(*tuple((await tx.execute_text(_CHOOSE, (world_id, *values))).one()))
     if result.status not in {"chosen", "replayed"}:
         raise _refusal(result, request)
-    tx.lock_order.hold(LockKind.STORY, row_order_key({"world_id": world_id, "story_id": request.story_id}))
+    tx.lock_order.hold(LockKind.STORY, key)
     return result
 
 

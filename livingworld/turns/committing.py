@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from livingworld.database.locks import LockKind
+from livingworld.database.lock_order import LockKind
 from livingworld.database.transaction import Transaction
 from livingworld.errors import (
     Archived,

@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import Table, delete, func, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from livingworld.database.locks import LockKind, lock_row
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_row
 from livingworld.database.metadata import metadata
 from livingworld.database.transaction import Transaction
 from livingworld.turns.committing import Holding

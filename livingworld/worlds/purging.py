@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlalchemy import delete, select
 
 from livingworld.database.idempotency import request_keys
-from livingworld.database.locks import LockKind
 from livingworld.database.revisions import revisions
 from livingworld.database.transaction import Transaction
 from livingworld.errors import WorldNotFound
@@ -16,7 +15,6 @@ from livingworld.worlds.tables import worlds
 
 async def lock_for_purge(tx: Transaction, world_id: UUID) -> None:
     """Keep others from changing or removing the world; raises WorldNotFound."""
-    tx.lock_order.enter(LockKind.WORLD)
     statement = select(worlds.c.world_id).where(worlds.c.world_id == world_id).with_for_update(key_share=True)
     if await tx.scalar(statement) is None:
         raise WorldNotFound(world_id=world_id)

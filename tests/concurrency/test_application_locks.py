@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from livingworld import LivingWorld, Story, World
-from livingworld.database.locks import LockKind, lock_key
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_key
 from livingworld.errors import InvalidInput, LockOrderViolation, LockTimeout
 from livingworld.testing.staged_races import connected, holding
 from tests.concurrency.staging import race
@@ -88,6 +89,10 @@ async def test_a_wait_out_of_order_is_refused_and_what_is_free_is_given(
         with pytest.raises(LockOrderViolation):
             await tx.locks.exclusive(first)
     async with world.transaction() as tx:
+        await tx.stories.lock(story.id)
+        await tx.locks.exclusive("harbour")
+    key = lock_key(LockKind.APPLICATION, world.id, "harbour")
+    async with holding(database_url, "SELECT pg_advisory_xact_lock($1)", [key]), world.transaction() as tx:
         await tx.stories.lock(story.id)
         with pytest.raises(LockOrderViolation):
             await tx.locks.exclusive("harbour")

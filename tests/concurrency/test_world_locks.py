@@ -15,7 +15,8 @@ from typing import Any, Final
 import pytest
 
 from livingworld import LivingWorld, NewLoreEntry, TransactionScope, World
-from livingworld.database.locks import LockKind, lock_key
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_key
 from livingworld.errors import InvalidInput, LockOrderViolation, LockTimeout
 from livingworld.testing.staged_races import holding
 from tests.concurrency.staging import GaveUp, race, same_world, stop

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld import LivingWorld, NewScene
-from livingworld.database.locks import LockKind, lock_key
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_key
 from livingworld.errors import LivingWorldError, LockTimeout, PoolTimeout, StatementTimeout
 from livingworld.settings import Settings
 from livingworld.testing.staged_races import Connection, holding

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from livingworld import LivingWorld, NewScene, Story, TransactionScope, World
-from livingworld.database.locks import LockKind, lock_key
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_key
 from livingworld.database.transaction import Transaction
 from livingworld.errors import (
     DatabaseFailure,

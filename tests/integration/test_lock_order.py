@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from livingworld import NewScene, Story, World
 from livingworld.database.database import Database
-from livingworld.database.locks import LockKind, lock_key, lock_names, lock_row
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_key, lock_names, lock_row
 from livingworld.database.transaction import Transaction
 from livingworld.errors import LockOrderViolation
 from livingworld.stories.tables import stories
@@ -39,34 +40,42 @@ async def lock(tx: Transaction, world: World, story: Story) -> None:
     assert await lock_row(tx, LockKind.STORY, stories, key)
 
 
-async def test_a_kind_out_of_order_is_refused_before_any_statement(
-    database: Database, world: World, story: Story
-) -> None:
-    async with database.transaction() as tx:
-        await lock_names(tx, LockKind.CHARACTER, world.id, ["mara"])
-        before = tx.statements
-        with pytest.raises(LockOrderViolation) as refused:
-            await lock(tx, world, story)
-        with pytest.raises(LockOrderViolation):
-            await lock_names(tx, LockKind.WORLD, world.id, ["mara"])
-
-        assert tx.statements == before
-        assert refused.value.kind == "STORY"  # type: ignore[attr-defined]
-
-
 @pytest.mark.parametrize("known", [False, True], ids=["new name", "known name"])
-async def test_the_refusal_of_a_kind_does_not_depend_on_the_data(world: World, story: Story, *, known: bool) -> None:
+async def test_a_character_and_then_an_append_is_an_order_like_any_other(
+    world: World, story: Story, *, known: bool
+) -> None:
     if known:
         await world.characters.get_or_create("Mara")
     async with world.transaction() as tx:
+        mara, _ = await tx.characters.get_or_create("Mara")
+        await tx.characters.add_alias(mara.id, "The Keeper")
+        await tx.stories.append_scene(story.id, NewScene("One.", cast=["Mara"]))
+        await tx.stories.append_scene(story.id, NewScene("Two.", cast=["Mara", "Somebody new"]))
+        await tx.stories.update(story.id, expected_version=1, title="Renamed")
+
+    assert (await world.stories.get(story.id)).scene_count == 2
+    assert await world.characters.find("Somebody new")
+
+
+async def test_only_where_the_story_is_held_the_append_is_refused_and_says_what_to_call_first(
+    database_url: str, world: World, story: Story
+) -> None:
+    first = r"this transaction holds a character .* Call tx\.stories\.lock\(story_id\)"
+    async with (
+        holding(database_url, THE_STORY, [world.id, story.id]),
+        asyncio.timeout(LATE_SECONDS),
+        world.transaction() as tx,
+    ):
         await tx.characters.get_or_create("Mara")
-        with pytest.raises(LockOrderViolation):
-            await tx.stories.append_scene(story.id, NewScene("too late"))
-        with pytest.raises(LockOrderViolation):
+        for cast in ([], ["Mara"], ["Somebody new"]):
+            with pytest.raises(LockOrderViolation, match=first):
+                await tx.stories.append_scene(story.id, NewScene("too late", cast=cast))
+        with pytest.raises(LockOrderViolation) as refused:
             await tx.stories.update(story.id, expected_version=1, title="too late")
 
-    assert (await world.stories.get(story.id)).scene_count == 0
-    assert await world.characters.find("Mara")
+    assert (refused.value.asked_for, refused.value.held) == ("a story", "a character or a name")
+    assert await world.characters.find("Mara"), "the rest is stored when the refusal is swallowed"
+    assert await world.characters.find("Somebody new") is None
 
 
 async def test_a_story_locked_first_may_be_written_after_the_characters(world: World, story: Story) -> None:

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from livingworld import Story, World
-from livingworld.database.locks import LockKind, lock_key, lock_names, lock_row
+from livingworld.database.lock_order import LockKind
+from livingworld.database.locks import lock_key, lock_names, lock_row
 from livingworld.database.transaction import Transaction
 from livingworld.errors import LockTimeout
 from livingworld.stories.tables import stories

@@ -8,7 +8,6 @@ import pytest
 
 from livingworld import errors
 from livingworld.database.keyset import newest_first
-from livingworld.database.lock_order import LockOrder
 from livingworld.schema import stories
 
 MEMBERS = dict(inspect.getmembers(errors, inspect.isclass))
@@ -37,26 +36,3 @@ def test_data_travels_as_attributes_and_stands_in_the_message() -> None:
 def test_what_no_page_gave_out_is_no_cursor(cursor: str) -> None:
     with pytest.raises(errors.InvalidCursor):
         newest_first(stories.select(), stories.c.created_at, stories.c.story_id, after=cursor, limit=1)
-
-
-def test_locks_come_in_order_and_what_is_held_may_be_asked_for_again() -> None:
-    order = LockOrder()
-    order.enter(2)
-    order.hold(2, "b")
-    order.enter(6)
-
-    order.enter(2)
-    assert not order.is_late(2, "b")
-    assert order.is_late(2, "a")
-    with pytest.raises(errors.LockOrderViolation):
-        order.enter(1)
-
-
-def test_a_copy_of_the_order_does_not_see_what_comes_later() -> None:
-    order = LockOrder()
-    order.enter(2)
-    before = order.copy()
-    order.hold(2, "b")
-
-    assert not before.is_late(2, "a")
-    assert order.is_late(2, "a")
