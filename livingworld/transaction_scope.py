@@ -71,6 +71,6 @@ class TransactionScope(WorldRepositories):
     async def prove(self, held: HeldLease | Cycle) -> None:
         """Prove that a lease or a cycle is still held, until this transaction ends; raises Fenced.
 
-        A lease is proven first, before anything else is locked; a cycle at any time.
+        A lease is best proven first: later it is not waited for, as a cycle is.
         """
         await held.check(self._transaction)

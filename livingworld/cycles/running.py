@@ -52,7 +52,7 @@ class Cycle:
     async def check(self, tx: Transaction) -> None:
         """Prove in a writing transaction that the cycle is still ours, until that ends; raises Fenced.
 
-        It locks the cycle, which comes last in the order of locks.
+        It locks the cycle, which comes late in the order of locks.
         """
         await transitions.prove(tx, self._holding)
 

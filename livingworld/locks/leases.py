@@ -55,7 +55,8 @@ class HeldLease:
     async def check(self, tx: Transaction) -> None:
         """Prove in a writing transaction that the lease is still held, and keep it so until the transaction ends.
 
-        Call it first: it locks the lease's row. Raises Fenced when somebody else has had it since, LockOrderViolation.
+        It locks the lease's row; called first it waits for it, later LockOrderViolation where somebody else has it.
+        Raises Fenced when somebody else has had it since.
         """
         key = {"world_id": self._world_id, "name": self.name}
         row = await lock_row(tx, LockKind.LEASE, leases, key)

@@ -103,8 +103,8 @@ class StoryRepository:
     async def lock(self, story_id: UUID) -> None:
         """Keep other writers of the story out until the transaction ends; only of use inside one.
 
-        Call it first where a transaction writes characters and then a story: stories come before characters in the
-        order of locks. Raises StoryNotFound, LockTimeout, LockOrderViolation.
+        Called first it waits for other writers, where an append after other locks would be refused instead of waiting:
+        stories come first in the order of locks. Raises StoryNotFound, LockTimeout, LockOrderViolation.
         """
         key = inputs.check_uuid("story_id", story_id)
 

@@ -12,7 +12,7 @@ DECLARE
 BEGIN
     FOR newcomer IN
         SELECT n.* FROM json_to_recordset(in_newcomers) AS n (name text, name_key text, lock_key bigint, new_id uuid)
-        ORDER BY n.name_key
+        ORDER BY n.lock_key  -- as everybody locks names
     LOOP
         -- The lock saves work; the primary key of character_names decides.
         PERFORM pg_advisory_xact_lock(newcomer.lock_key);

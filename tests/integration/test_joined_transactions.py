@@ -11,7 +11,15 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from livingworld import NewScene, Story, World
-from livingworld.errors import InvalidType, LivingWorldError, LockTimeout, TransactionPoisoned, UnsafeIsolation
+from livingworld.database.lock_order import LockKind
+from livingworld.errors import (
+    InvalidType,
+    LivingWorldError,
+    LockOrderViolation,
+    LockTimeout,
+    TransactionPoisoned,
+    UnsafeIsolation,
+)
 from livingworld.testing.staged_races import connected, holding, until_blocked
 from tests.concurrency.staging import THE_STORY, GaveUp
 from tests.concurrency.story_checks import broken_promises
@@ -153,3 +161,17 @@ async def test_an_error_of_the_block_goes_through_unchanged(engine: AsyncEngine,
             async with world.join(connection) as tx:
                 await tx.stories.append_scene(story.id, NewScene("x"), expected_head=4)
         await connection.rollback()
+
+
+async def test_two_blocks_of_one_transaction_have_one_order_of_locks(
+    database_url: str, engine: AsyncEngine, world: World, story: Story
+) -> None:
+    async with engine.connect() as connection, holding(database_url, THE_STORY, [world.id, story.id]):
+        async with world.join(connection) as tx:
+            await tx.characters.get_or_create("Mara")
+        async with world.join(connection) as tx:
+            with pytest.raises(LockOrderViolation):  # and no wait for the lock timeout
+                await tx.stories.append_scene(story.id, NewScene("too late"))
+        await connection.rollback()
+        async with world.join(connection) as tx:
+            assert not tx._transaction.lock_order.held(LockKind.CHARACTER), "another transaction"
