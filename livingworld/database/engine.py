@@ -13,8 +13,8 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from livingworld.database.connecting import Open, connect
-from livingworld.database_url import ConnectionTarget, connection_target
 from livingworld.database.time_limits import in_milliseconds
+from livingworld.database_url import ConnectionTarget, connection_target
 from livingworld.inputs import canonical_json
 from livingworld.observability import events
 from livingworld.settings import Settings
