@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final
 
-import asyncpg
-
+from livingworld.database import driver_connection
 from livingworld.database.connect_failures import CONNECT_EXCEPTIONS, name_connect_failure, none_of_several
 from livingworld.database.driver_errors import ConnectFailed, Failure
 from livingworld.database_url import Address, ConnectionTarget
@@ -24,7 +23,7 @@ async def connect(
     target: ConnectionTarget,
     *,
     timeout: timedelta,
-    open_connection: Open = asyncpg.connect,
+    open_connection: Open = driver_connection.open_connection,
     **options: Any,  # noqa: ANN401 - asyncpg.connect's own
 ) -> Any:  # noqa: ANN401 - asyncpg's connection
     """Open a connection, trying one host after the other; raises ConnectFailed.

@@ -13,6 +13,11 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from livingworld.database.connecting import Open, connect
+<<<<<<< HEAD
+=======
+from livingworld.database.driver_connection import open_connection
+from livingworld.database_url import ConnectionTarget, connection_target
+>>>>>>> b17b7ad (A cancelled call and a closed connection print nothing)
 from livingworld.database.time_limits import in_milliseconds
 from livingworld.database_url import ConnectionTarget, connection_target
 from livingworld.inputs import canonical_json
@@ -82,8 +87,8 @@ def transaction_limits(settings: Settings) -> dict[str, timedelta]:
 
 
 def _connect_arguments(settings: Settings, target: ConnectionTarget, revive_server: Revive | None) -> dict[str, Any]:
-    open_connection = asyncpg.connect if revive_server is None else _reviving(revive_server)
-    options = _session_options(settings, target) | {"open_connection": open_connection}
+    opening = open_connection if revive_server is None else _reviving(revive_server)
+    options = _session_options(settings, target) | {"open_connection": opening}
     creator = _creator(target, timeout=settings.connect_timeout, **options)
     arguments: dict[str, Any] = {"async_creator_fn": creator}
     if settings.behind_pooler:  # its server connections change under us
@@ -112,14 +117,14 @@ def _creator(target: ConnectionTarget, **options: Any) -> Callable[..., Awaitabl
 
 
 def _reviving(revive_server: Revive) -> Open:
-    async def open_connection(**arguments: Any) -> Any:  # noqa: ANN401 - asyncpg.connect's own signature
+    async def open_again(**arguments: Any) -> Any:  # noqa: ANN401 - asyncpg.connect's own signature
         try:
-            return await asyncpg.connect(**arguments)
+            return await open_connection(**arguments)
         except (ConnectionError, FileNotFoundError, asyncpg.CannotConnectNowError):
             await revive_server()
-        return await asyncpg.connect(**arguments)
+        return await open_connection(**arguments)
 
-    return open_connection
+    return open_again
 
 
 def _refuse_closed_connection(dbapi_connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401

@@ -1,0 +1,41 @@
+"""How a connection is opened: by asyncpg, whose futures that nobody awaits say nothing.
+
+asyncpg asks a server on TCP for TLS by a protocol of its own, whose future fails when the connection is lost. A call
+that is cancelled, or comes to its time limit, just then never awaits that future, and asyncio would print its exception
+on standard error: in `asyncpg.connect`, and in the connection that asyncpg opens to cancel a statement. Both take their
+futures from the event loop that asyncpg was given, so it is given this one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+
+
+class _Loop:
+    """The event loop that runs, except that a future made for asyncpg counts as heard of."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Return a future whose exception still reaches who awaits it, and is printed for nobody else."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        future.add_done_callback(_hear)
+        return future
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the loop has
+        return getattr(self._loop, name)
+
+
+def _hear(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+async def open_connection(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncpg.connect's own signature
+    """Do as asyncpg.connect does."""
+    loop: Any = _Loop(asyncio.get_running_loop())
+    return await asyncpg.connect(*args, loop=loop, **options)
