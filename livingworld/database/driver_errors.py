@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidRequestError
+from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from livingworld import errors
@@ -55,25 +55,37 @@ class ConnectFailed(Exception):  # noqa: N818 - a signal to whoever wanted the c
 #: Everything a driver, the pool or the network may raise out of a call.
 DRIVER_EXCEPTIONS: Final = (
     ConnectFailed,
-    DBAPIError,
-    PoolTimeoutError,
-    InvalidRequestError,
+    SQLAlchemyError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     OSError,  # includes TimeoutError, which asyncpg's command_timeout raises
 )
 
 _BY_SQLSTATE: Final[dict[str, tuple[type[LivingWorldError], RetryKind | None]]] = {
     "40001": (errors.SerializationFailure, RetryKind.CONFLICT),
-    "40P01": (errors.SerializationFailure, RetryKind.CONFLICT),
+    "40P01": (errors.DeadlockDetected, RetryKind.CONFLICT),
     "55P03": (errors.LockTimeout, RetryKind.LOCK),
     "57014": (errors.StatementTimeout, None),
     "25P02": (errors.TransactionPoisoned, None),
-    "25P03": (errors.Unavailable, None),  # idle in transaction for too long: the session was ended
+    "25P03": (errors.TransactionTimeout, None),  # idle in the transaction: the session was ended
+    "25P04": (errors.TransactionTimeout, None),
+    "25006": (errors.ServerReadOnly, None),
     "57P01": (errors.Unavailable, RetryKind.OUTAGE),
     "57P02": (errors.Unavailable, RetryKind.OUTAGE),
-    "57P03": (errors.Unavailable, RetryKind.OUTAGE),
-    "53300": (errors.Unavailable, RetryKind.OUTAGE),
+    "57P03": (errors.ServerNotReady, RetryKind.OUTAGE),
+    "57P04": (errors.Unavailable, None),  # the database was dropped
+    "57P05": (errors.Unavailable, RetryKind.OUTAGE),
+    "53000": (errors.ServerExhausted, None),
+    "53100": (errors.DiskFull, None),
+    "53200": (errors.ServerExhausted, None),
+    "53300": (errors.TooManyConnections, RetryKind.OUTAGE),
+    "53400": (errors.ServerExhausted, None),  # temp_file_limit
+    "42501": (errors.MissingPrivilege, None),
+    "XX001": (errors.DataCorrupted, None),
+    "XX002": (errors.DataCorrupted, None),
+    "26000": (errors.PoolerUndeclared, None),  # a prepared statement is on another session
+    "42P05": (errors.PoolerUndeclared, None),
     "3D000": (errors.Unavailable, None),
     "28P01": (errors.Unavailable, None),
     "28000": (errors.Unavailable, None),
@@ -84,7 +96,7 @@ _BY_SQLSTATE: Final[dict[str, tuple[type[LivingWorldError], RetryKind | None]]] 
 }
 
 #: An answer with one of these does not tell whether a COMMIT under way took effect.
-_SESSION_ENDED: Final = ("08", "57P", "58", "XX")
+_SESSION_ENDED: Final = ("08", "40003", "57P", "58", "XX")
 
 _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
     "pk_scenes": errors.SceneNumberConflict,

@@ -13,11 +13,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from livingworld.database.connecting import Open, connect
-<<<<<<< HEAD
-=======
 from livingworld.database.driver_connection import open_connection
-from livingworld.database_url import ConnectionTarget, connection_target
->>>>>>> b17b7ad (A cancelled call and a closed connection print nothing)
 from livingworld.database.time_limits import in_milliseconds
 from livingworld.database_url import ConnectionTarget, connection_target
 from livingworld.inputs import canonical_json

@@ -17,8 +17,8 @@ from livingworld.database.live_events import PUBLISH, Unpublished, live_topic, p
 from livingworld.database.live_kinds import LiveKind
 from livingworld.database.lock_order import LockKind, LockOrder
 from livingworld.database.time_limits import in_milliseconds
-from livingworld.errors import LivingWorldError, LockTimeout, TransactionPoisoned, UnsafeIsolation
-from livingworld.observability.events import Event, emit
+from livingworld.errors import DeadlockDetected, LivingWorldError, LockTimeout, TransactionPoisoned, UnsafeIsolation
+from livingworld.observability.events import DEADLOCK_BROKEN, Event, emit
 
 T = TypeVar("T")
 Work = Callable[["Transaction"], Awaitable[T]]
@@ -99,6 +99,8 @@ class Transaction:
             self._suspect = True  # cancelled half way: nobody knows whether the server still runs it
             raise
         self._suspect = True
+        if isinstance(failure.error, DeadlockDetected):
+            emit(DEADLOCK_BROKEN, statements=self.statements)
         raise failure.error from failure.cause  # outside `except`: the driver's text is not chained as context
 
     async def scalar(self, statement: Executable, parameters: Any = None) -> Any:  # noqa: ANN401

@@ -106,3 +106,7 @@ class ActionSuperseded(Fenced):
 
 class SerializationFailure(Conflict):
     """PostgreSQL rolled the transaction back in favour of another one."""
+
+
+class DeadlockDetected(Conflict):
+    """This transaction and another one waited for each other; PostgreSQL rolled this one back."""

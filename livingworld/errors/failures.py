@@ -15,12 +15,40 @@ class Closed(LivingWorldError):
     """This LivingWorld was closed; open another one."""
 
 
+class WrongEventLoop(LivingWorldError):
+    """A LivingWorld belongs to the event loop that opened it; open another one in this loop."""
+
+
+class AlreadyInTransaction(LivingWorldError):
+    """A transaction is open here, and a second connection is asked for: call `tx.x` inside the block, not `world.x`."""
+
+
 class UnsafeIsolation(LivingWorldError):
     """The transaction to join is not READ COMMITTED: what it reads after a lock would be older than the lock."""
 
 
 class SchemaNotReady(LivingWorldError):
     """The database lacks livingworld's tables or this release's; run `livingworld db upgrade`."""
+
+
+class MissingPrivilege(LivingWorldError):
+    """The database role lacks a right that livingworld needs; docs/operations.md lists them."""
+
+
+class ServerExhausted(LivingWorldError):
+    """The server has run out of memory, of temporary space or of another resource; everything was rolled back."""
+
+
+class DiskFull(ServerExhausted):
+    """The server's disk is full; everything was rolled back. Reading works on; make room before writing again."""
+
+
+class DataCorrupted(LivingWorldError):
+    """The server has found damaged data or a damaged index; stop writing, and check the disk and the backups."""
+
+
+class PoolerUndeclared(LivingWorldError):
+    """There is a pooler in front of the database; set `behind_pooler` (`LIVINGWORLD_BEHIND_POOLER=true`)."""
 
 
 class DatabaseFailure(LivingWorldError):

@@ -19,6 +19,10 @@ class StatementTimeout(Timeout):
     """A statement ran longer than its time limit and was cancelled."""
 
 
+class TransactionTimeout(Timeout):
+    """The transaction was open or idle for longer than its time limit; the server ended it and rolled it back."""
+
+
 class PoolTimeout(Timeout):
     """No connection became free within the pool timeout."""
 
@@ -61,6 +65,10 @@ class StillRunning(Timeout):
 
 class Unavailable(LivingWorldError):
     """The database cannot be reached."""
+
+
+class ServerReadOnly(Unavailable):
+    """The server takes no writes: it is a standby, or `default_transaction_read_only` is set; nothing was written."""
 
 
 class CommitUnknown(Unavailable):

@@ -24,7 +24,19 @@ FAILED: Final = _event(
     "unit failed",
     logging.ERROR,
     "error sqlstate constraint frames",
-    "A unit was rolled back by an error; with traceback.",
+    "A unit was rolled back by an error that nobody asked for; with the places in livingworld that it came through.",
+)
+ROLLED_BACK: Final = _event(
+    "unit rolled back",
+    logging.INFO,
+    "error",
+    "The application's own work in a unit raised an exception of its own, of this class; the unit was rolled back.",
+)
+DEADLOCK_BROKEN: Final = _event(
+    "deadlock broken",
+    logging.WARNING,
+    "statements",
+    "PostgreSQL ended a transaction that waited for another one which waited for it, at its so many-th statement.",
 )
 SCENE_CREATED: Final = _event(
     "scene created", logging.DEBUG, "world_id story_id scene_number branch_number", "A scene was appended."
@@ -209,6 +221,12 @@ EXECUTION_LOST: Final = _event(
     "This process was not heard of in time; the version may be retired while it runs here.",
 )
 CYCLE_ENDED: Final = _event("cycle ended", logging.INFO, "world_id run_number state", "A run of a cycle is over.")
+CYCLE_NOT_ENDED: Final = _event(
+    "cycle not ended",
+    logging.WARNING,
+    "world_id run_number error",
+    "That a run failed could not be stored; whoever runs the cycle next goes on with it.",
+)
 MODEL_PROMOTED: Final = _event(
     "model promoted", logging.INFO, "world_id model_id version activation", "An AI model became the active one."
 )
@@ -272,5 +290,5 @@ ALL: Final = tuple(value for value in list(vars().values()) if isinstance(value,
 
 
 def emit_failure(error: BaseException) -> None:
-    """Log FAILED with the error's class and the frames it came through."""
+    """Log FAILED with the error's class and the places in livingworld that it came through."""
     emit(FAILED, **failure_fields(error))

@@ -14,6 +14,8 @@ from livingworld import LivingWorld, Settings, Story, TransactionScope, World
 from livingworld.errors import (
     CallTimeout,
     DatabaseFailure,
+    DeadlockDetected,
+    DiskFull,
     InvalidInput,
     LivingWorldError,
     LockTimeout,
@@ -35,14 +37,14 @@ TRIGGER = """
     END $$;
     CREATE TRIGGER refuse BEFORE UPDATE ON livingworld.stories FOR EACH ROW EXECUTE FUNCTION refuse();
 """
-RETRIED = {"40001": SerializationFailure, "40P01": SerializationFailure}
+RETRIED = {"40001": SerializationFailure, "40P01": DeadlockDetected}
 NEVER_RETRIED = {
     "23505": DatabaseFailure,
     "23514": DatabaseFailure,
     "22003": DatabaseFailure,
     "42804": DatabaseFailure,
     "42P01": SchemaNotReady,
-    "53100": DatabaseFailure,
+    "53100": DiskFull,
     "57014": StatementTimeout,
     "25P02": TransactionPoisoned,
 }
