@@ -20,17 +20,33 @@ _JITTER: Final = 0.25
 async def running(name: str, run_once: Callable[[], Awaitable[int]], *, every: timedelta) -> AsyncIterator[None]:
     """Call `run_once` while the block runs: at once again when it did something, else after a pause of about `every`.
 
-    What livingworld raises in it is logged, and it is called again after the pause; anything else ends the block. It is
-    cancelled when the block ends.
+    What livingworld raises in it is logged, and it is called again after the pause; anything else ends the block, and
+    comes out of it. It is cancelled when the block ends. What the block itself raises comes out unchanged.
     """
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(_again_and_again(name, run_once, every))
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+    reason: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            service = group.create_task(_again_and_again(name, run_once, every))
+            try:
+                yield
+            except BaseException as error:
+                reason = error
+                raise
+            finally:
+                await _stop(service)
+    except BaseExceptionGroup as together:
+        failure: BaseException = together.exceptions[0]
+        if reason is not None and reason in together.exceptions:
+            failure = reason
+    else:
+        return
+    raise failure
+
+
+async def _stop(service: asyncio.Task[None]) -> None:
+    service.cancel()
+    with suppress(asyncio.CancelledError):
+        await service
 
 
 async def _again_and_again(name: str, run_once: Callable[[], Awaitable[int]], every: timedelta) -> None:

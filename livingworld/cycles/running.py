@@ -30,6 +30,8 @@ from livingworld.services import Services
 #: The phases of a cycle that names none itself.
 PHASES: Final = ("plan", "do", "check", "act")
 _MOST_PHASES: Final = 100
+#: So much is kept of the error that ended a run.
+_MOST_CHARACTERS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ class Cycles:
             except Fenced:
                 raise
             except Exception as error:
-                await self._end(holding, run, "failed", f"{name}: {type(error).__name__}: {error}"[:500])
+                await self._fail(holding, run, f"{name}: {type(error).__name__}: {error}")
                 raise
             brought = (holding, run, name, result, time.monotonic() - began)
             run, stopping = await self._unit.run(partial(_phase_done, brought))
@@ -154,6 +156,15 @@ class Cycles:
         ended = await self._unit.run(lambda tx: transitions.end(tx, holding, run, state, error))
         events.emit(events.CYCLE_ENDED, world_id=self._world_id, run_number=run.number, state=state)
         return ended
+
+    async def _fail(self, holding: Holding, run: CycleRun, told: str) -> None:
+        """End a run as failed; one whose end cannot be stored is gone on with, and hides no reason why it failed."""
+        text = told.replace("\x00", "").encode(errors="replace").decode()[:_MOST_CHARACTERS]
+        try:
+            await self._end(holding, run, "failed", text)
+        except LivingWorldError as error:
+            fields = {"world_id": self._world_id, "run_number": run.number}
+            events.emit(events.CYCLE_NOT_ENDED, **fields, error=type(error).__name__)
 
     def _keep(self, holding: Holding, ttl: timedelta, asked_at: float) -> Lease:
         async def renew() -> bool:

@@ -21,6 +21,7 @@ from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, Failure, Retry
 from livingworld.database.engine import transaction_limits
 from livingworld.database.lock_waits import LockWaits
 from livingworld.database.overdue import CancelSession, cancelled_when_overdue
+from livingworld.database.pooled_connection import pooled_connection
 from livingworld.database.retry import RolledBack, run_within_budgets
 from livingworld.database.transaction import LockedRow, Notify, T, Transaction, Work
 from livingworld.deadlines import call_end
@@ -164,7 +165,7 @@ class Database:
         tx: Transaction | None = None
         failure: Failure | None = None
         try:
-            async with self._engine.connect() as connection:
+            async with pooled_connection(self._engine) as connection:
                 tx = self._opened(connection, unit, may_wait, row)
                 await tx.begin()
                 unit.phase = _Phase.WORKING
@@ -194,7 +195,7 @@ class Database:
         tx: Transaction | None = None
         failure: Failure | None = None
         try:
-            async with self._single.connect() as connection:
+            async with pooled_connection(self._single) as connection:
                 tx = Transaction(
                     connection, limits={}, is_single=True, may_wait=False, is_held=self._held_by_others(row)
                 )

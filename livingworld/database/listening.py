@@ -70,9 +70,11 @@ class Listening:
 
 
 async def _close(connection: Any) -> None:  # noqa: ANN401 - asyncpg's connection
-    """Close, or cut when the server does not answer or nobody has the time."""
+    """Close, or cut when the server does not answer or nobody has the time; a failure never hides a cancellation."""
     try:
         await connection.close(timeout=_CLOSE_SECONDS)
-    except (*DRIVER_EXCEPTIONS, asyncio.CancelledError):
+    except DRIVER_EXCEPTIONS:
+        connection.terminate()
+    except asyncio.CancelledError:
         connection.terminate()
         raise
