@@ -23,18 +23,14 @@ from livingworld.database.lock_waits import LockWaits
 from livingworld.database.overdue import CancelSession, cancelled_when_overdue
 from livingworld.database.pooled_connection import pooled_connection
 from livingworld.database.retry import RolledBack, run_within_budgets
+from livingworld.database.rolled_back import report
 from livingworld.database.transaction import LockedRow, Notify, T, Transaction, Work
 from livingworld.deadlines import call_end
 from livingworld.errors import (
     CallTimeout,
     Closed,
     CommitUnknown,
-    Conflict,
-    InvalidInput,
     LivingWorldError,
-    NotFound,
-    Refused,
-    SerializationFailure,
     StatementTimeout,
 )
 from livingworld.observability import events
@@ -91,10 +87,10 @@ class Database:
             lost = signal
         except Exception as error:
             if overdue is None or not isinstance(error, StatementTimeout):  # it is tried again in parts
-                _report(error)
+                report(error)
             raise
         if patience:
-            _report(lost.told())
+            report(lost.told())
         raise lost.error from lost.cause
 
     async def _until_deadline(self, unit: _Unit[T], lock_timeout: timedelta) -> T:
@@ -146,10 +142,10 @@ class Database:
         except RolledBack as signal:
             lost = signal
         except Exception as error:
-            _report(error)
+            report(error)
             raise
         if lost is not None:
-            _report(lost.told())
+            report(lost.told())
             raise lost.error from lost.cause
 
     @asynccontextmanager
@@ -286,10 +282,3 @@ def _raise(failure: Failure, unit: _Unit[Any], tx: Transaction | None) -> NoRetu
         row = None if tx is None else tx.row
         raise RolledBack(failure.error, failure.cause, failure.retry or RetryKind.OUTAGE, row)
     raise failure.error from failure.cause
-
-
-def _report(error: BaseException) -> None:
-    """Log what nobody could expect; a refusal that the caller is told about is no failure."""
-    refusal = isinstance(error, InvalidInput | NotFound | Conflict | Refused | Closed)
-    if not refusal or isinstance(error, SerializationFailure):
-        events.emit_failure(error)

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
 
 import structlog
 
+_PACKAGE: Final = Path(__file__).parent.parent
 _standard_logger = logging.getLogger("livingworld")
 _standard_logger.addHandler(logging.NullHandler())
 
@@ -44,16 +48,24 @@ def emit(event: Event, **fields: object) -> None:
 
 
 def failure_fields(error: BaseException) -> dict[str, object]:
-    """Return the error's class and the frames it came through.
+    """Return the error's class and the places in livingworld that it came through.
 
-    The message is left out unless it is ours: another exception's text may quote a story.
+    Its message is left out, and so are the lines of the source and every place outside: they may quote a story.
     """
     return {
         "error": type(error).__name__,
         "sqlstate": getattr(error, "sqlstate", None),
         "constraint": getattr(error, "constraint", None),
-        "frames": "".join(traceback.format_tb(error.__traceback__)),
+        "frames": " > ".join(_places(error.__traceback__)),
     }
+
+
+def _places(trace: TracebackType | None) -> Iterator[str]:
+    """Yield file, line and function of each frame of this package, from the call inwards."""
+    for frame, line in traceback.walk_tb(trace):
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(_PACKAGE):
+            yield f"{path.relative_to(_PACKAGE).as_posix()}:{line} in {frame.f_code.co_name}"
 
 
 def _readable(fields: dict[str, object]) -> dict[str, Any]:
