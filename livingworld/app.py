@@ -15,12 +15,10 @@ from livingworld.ai_models.serving import AIModels
 from livingworld.database.database import Database
 from livingworld.database.embedded import EmbeddedServer
 from livingworld.database.idempotency import find_result, record_result, request_hash
-from livingworld.database.joined_order import lock_order_of
 from livingworld.database.transaction import Transaction
 from livingworld.database_url import parse_url
 from livingworld.embeddings.embedder import Embedder
 from livingworld.embeddings.pipeline import EmbeddingPipeline
-from livingworld.errors import InvalidType
 from livingworld.inputs import check_function, check_json, check_json_object, check_label, check_uuid
 from livingworld.observability import events
 from livingworld.process import Process, WorldWriters
@@ -146,18 +144,8 @@ class World(WorldRepositories):
         The caller's time limits are in force. Raises UnsafeIsolation unless it is READ COMMITTED, and
         TransactionPoisoned at the end of the block when a statement's error was swallowed inside.
         """
-        if isinstance(connection, AsyncSession):
-            connection = await connection.connection()
-        elif not isinstance(connection, AsyncConnection):
-            given = type(connection).__name__  # type: ignore[unreachable]
-            raise InvalidType("connection", f"must be an AsyncConnection or AsyncSession, not {given}")
-        transaction = Transaction(connection, limits={})
-        await transaction.refuse_unsafe_isolation()
-        transaction.lock_order = lock_order_of(connection)
-        yield TransactionScope(transaction, self.id)
-        await transaction.refuse_if_poisoned()
-        await transaction.publish()
-        transaction.tell(self._writers.services.notifications.tell)
+        async with self._database.join(connection) as transaction:
+            yield TransactionScope(transaction, self.id)
 
 
 class Worlds:

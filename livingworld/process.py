@@ -13,6 +13,7 @@ from sqlalchemy import URL, func, select
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.characters.cast_names import WorldCastNames
 from livingworld.cycles.running import Cycles
+from livingworld.database.admission import Admission, outside
 from livingworld.database.database import Database
 from livingworld.database.engine import Revive, create_engine, listening_connection
 from livingworld.database.group_commit import GroupCommit
@@ -42,17 +43,18 @@ class Process:
 
     def __init__(self, settings: Settings, url: URL, *, revive_server: Revive | None = None) -> None:
         self.settings = settings
+        self.admission = Admission()
         few = settings.model_copy(update={"pool_size": settings.background_connections})
-        self.background = Database(create_engine(few, url, revive_server=revive_server), few)
+        self.background = Database(create_engine(few, url, revive_server=revive_server), few, admission=self.admission)
         direct = settings.listening_url() or (None if settings.behind_pooler else url)
         connect = None if direct is None else listening_connection(settings, direct)
         self.notifications = Notifications(connect, self.background)
         engine = create_engine(settings, url, revive_server=revive_server)
-        self.database = Database(engine, settings)
+        self.database = Database(engine, settings, admission=self.admission)
         self.database.notify = self.background.notify = self.notifications.tell
         if not settings.behind_pooler:  # there the process id is the pooler's
             self.database.cancel_session = self._cancel_session
-        self.tasks = BackgroundTasks()
+        self.tasks = BackgroundTasks(outside)
         #: Under which others hear of what runs here.
         self.id = UUID(int=new_id().int)
         self.script_kinds = ScriptKinds()
@@ -97,7 +99,8 @@ class Process:
             )
 
     async def close(self) -> None:
-        """Finish what was begun, and leave no task and no connection behind."""
+        """Finish what was begun, and leave no task and no connection behind; raises WrongEventLoop."""
+        self.admission.refuse_other_loops()
         try:
             await self.tasks.close()
             await asyncio.gather(*(writers.close() for writers in list(self._writers.values())))

@@ -60,6 +60,7 @@ class AIModels(AIModelRepository):
         )
         within = _check_time("load_within", load_within)
         loading = Loading(loaders=check_loaders(loaders), probe=probe, within=within, closing=closing)
+        self._unit.refuse_misplaced()
         host = self._host(loading)
         try:
             yield host
@@ -94,6 +95,7 @@ class AIModels(AIModelRepository):
             flush_every=_check_time("flush_every", flush_every),
         )
         within = _check_time("stop_within", stop_within)
+        self._unit.refuse_misplaced()
         tasks = self._services.tasks
         running = tasks.watch(collector.run())
         try:

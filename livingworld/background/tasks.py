@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any, TypeVar
 
 from livingworld.deadlines import without_deadline
@@ -14,17 +15,19 @@ T = TypeVar("T")
 class BackgroundTasks:
     """What was started and is not over yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: Callable[[], Context] = without_deadline) -> None:
+        """`context` gives the one for what watches, which serves others than the caller too."""
+        self._context = context
         self._finishing: set[asyncio.Task[Any]] = set()
         self._watching: set[asyncio.Task[Any]] = set()
 
     def finish(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start something that must come to its end, also when the caller is cancelled and when everything closes."""
-        return _start(work, self._finishing)
+        return _start(work, self._finishing, without_deadline())
 
     def watch(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start something that may be cancelled at any time."""
-        return _start(work, self._watching)
+        return _start(work, self._watching, self._context())
 
     async def close(self) -> None:
         """Cancel what watches, wait for what has to finish, and leave no task behind."""
@@ -37,8 +40,8 @@ class BackgroundTasks:
             self._watching -= left
 
 
-def _start(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]) -> asyncio.Task[T]:
-    task = asyncio.create_task(work, context=without_deadline())
+def _start(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]], context: Context) -> asyncio.Task[T]:
+    task = asyncio.create_task(work, context=context)
     tasks.add(task)
     task.add_done_callback(tasks.discard)
     return task

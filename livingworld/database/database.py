@@ -5,26 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum
 from functools import partial
-from typing import Any, Generic, NoReturn
+from typing import Any, NoReturn
 
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from livingworld.database.admission import Admission
 from livingworld.database.backlog import Backlog
 from livingworld.database.connection_places import ConnectionPlaces
 from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, Failure, RetryKind, name_failure
 from livingworld.database.engine import transaction_limits
+from livingworld.database.joining import joined
 from livingworld.database.lock_waits import LockWaits
 from livingworld.database.overdue import CancelSession, cancelled_when_overdue
 from livingworld.database.pooled_connection import pooled_connection
 from livingworld.database.retry import RolledBack, run_within_budgets
 from livingworld.database.rolled_back import report
 from livingworld.database.transaction import LockedRow, Notify, T, Transaction, Work
+from livingworld.database.unit import Phase, Unit
 from livingworld.deadlines import call_end
 from livingworld.errors import (
     CallTimeout,
@@ -40,7 +41,16 @@ from livingworld.settings import Settings
 class Database:
     """A pool of connections to one database; as a UnitOfWork each unit is a transaction of its own, with retries."""
 
-    def __init__(self, engine: AsyncEngine, settings: Settings, backlog: Backlog | None = None) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        settings: Settings,
+        backlog: Backlog | None = None,
+        *,
+        admission: Admission | None = None,
+    ) -> None:
+        """`admission` is shared by the pools of one LivingWorld; without one this pool stands for itself."""
+        self._admission = admission or Admission()
         self._engine = engine
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._settings = settings
@@ -77,7 +87,8 @@ class Database:
         cancelled, as StatementTimeout. Raises CommitUnknown when the connection was lost, or the call's time was over,
         in COMMIT and the work is not repeatable; CallTimeout when the call's time was over before.
         """
-        unit = _Unit(work, repeatable=repeatable, single_statement=single_statement, overdue=overdue)
+        self.refuse_misplaced()
+        unit = Unit(work, repeatable=repeatable, single_statement=single_statement, overdue=overdue)
         patience = self._settings.lock_timeout if lock_timeout is None else lock_timeout
         lost: RolledBack | None = None
         try:
@@ -93,7 +104,7 @@ class Database:
             report(lost.told())
         raise lost.error from lost.cause
 
-    async def _until_deadline(self, unit: _Unit[T], lock_timeout: timedelta) -> T:
+    async def _until_deadline(self, unit: Unit[T], lock_timeout: timedelta) -> T:
         end = call_end(self._settings.call_timeout)
         timer = asyncio.timeout_at(end)
         try:
@@ -102,11 +113,11 @@ class Database:
         except TimeoutError:
             if not timer.expired():
                 raise
-        if unit.phase is _Phase.COMMITTING and not unit.repeatable:
+        if unit.phase is Phase.COMMITTING and not unit.repeatable:
             raise CommitUnknown
         raise CallTimeout
 
-    async def _try(self, unit: _Unit[T], lock_timeout: timedelta, end: float) -> T:
+    async def _try(self, unit: Unit[T], lock_timeout: timedelta, end: float) -> T:
         """Run a unit; when it meets a row that others hold, again when the row may be free."""
         began = asyncio.get_running_loop().time()
         try:
@@ -121,7 +132,7 @@ class Database:
         until = min(end, began + lock_timeout.total_seconds())
         return await self._lock_waits.get_through(met, partial(self._attempt, unit), until)
 
-    async def _attempt(self, unit: _Unit[T], may_wait: timedelta | None, row: LockedRow | None) -> T:
+    async def _attempt(self, unit: Unit[T], may_wait: timedelta | None, row: LockedRow | None) -> T:
         unit.attempts += 1
         if unit.single_statement and not self._limits and may_wait is None:
             return await self._statement(unit, row)
@@ -135,9 +146,10 @@ class Database:
         Raises TransactionPoisoned when a statement's error was swallowed inside, CommitUnknown when the connection was
         lost in COMMIT.
         """
+        self.refuse_misplaced()
         lost: RolledBack | None = None
         try:
-            async with self._places.block(), self._unit(_Unit(_nothing), self._settings.lock_timeout, None) as tx:
+            async with self._places.block(), self._unit(Unit(_nothing), self._settings.lock_timeout, None) as tx:
                 yield tx
         except RolledBack as signal:
             lost = signal
@@ -149,34 +161,42 @@ class Database:
             raise lost.error from lost.cause
 
     @asynccontextmanager
+    async def join(self, connection: AsyncConnection | AsyncSession) -> AsyncIterator[Transaction]:
+        """Work inside a transaction of somebody else's; see World.join."""
+        async with joined(connection, self._admission) as tx:
+            yield tx
+        tx.tell(self.notify)
+
+    @asynccontextmanager
     async def _unit(
-        self, unit: _Unit[Any], may_wait: timedelta | None, row: LockedRow | None
+        self, unit: Unit[Any], may_wait: timedelta | None, row: LockedRow | None
     ) -> AsyncIterator[Transaction]:
         """Open, hand out, commit; leave with RolledBack where the whole unit may run again.
 
         It may wait for locks in PostgreSQL for `may_wait`; `row` is the one whose turn this unit has.
         """
         self._refuse_if_closed()
-        unit.phase = _Phase.OPENING
+        unit.phase = Phase.OPENING
         tx: Transaction | None = None
         failure: Failure | None = None
         try:
             async with pooled_connection(self._engine) as connection:
                 tx = self._opened(connection, unit, may_wait, row)
                 await tx.begin()
-                unit.phase = _Phase.WORKING
-                yield tx
-                unit.phase = _Phase.CHECKING
+                unit.phase = Phase.WORKING
+                with self._admission.in_transaction():
+                    yield tx
+                unit.phase = Phase.CHECKING
                 tx.refuse_if_it_met_a_lock()
                 await tx.refuse_if_poisoned()
                 tx.refuse_if_lost()
                 await tx.publish()
-                unit.phase = _Phase.COMMITTING
+                unit.phase = Phase.COMMITTING
                 await connection.commit()
-                unit.phase = _Phase.COMMITTED
+                unit.phase = Phase.COMMITTED
         except (LivingWorldError, *DRIVER_EXCEPTIONS) as exception:
             failure = _failure(exception, tx, unit.phase)
-            if failure is None and unit.phase is not _Phase.COMMITTED:
+            if failure is None and unit.phase is not Phase.COMMITTED:
                 raise
         if failure is not None:
             _raise(failure, unit, tx)
@@ -184,24 +204,25 @@ class Database:
             events.emit(events.COMMITTED, statements=tx.statements, attempt=unit.attempts)
             tx.tell(self.notify)
 
-    async def _statement(self, unit: _Unit[T], row: LockedRow | None) -> T:
+    async def _statement(self, unit: Unit[T], row: LockedRow | None) -> T:
         """Run a single statement that is its own transaction: no BEGIN, no COMMIT, one round trip."""
         self._refuse_if_closed()
-        unit.phase = _Phase.OPENING
+        unit.phase = Phase.OPENING
         tx: Transaction | None = None
         failure: Failure | None = None
         try:
             async with pooled_connection(self._single) as connection:
+                is_held = self._held_by_others(row)
                 tx = Transaction(
-                    connection, limits={}, is_single=True, may_wait=False, is_held=self._held_by_others(row)
+                    connection, self._admission, limits={}, is_single=True, may_wait=False, is_held=is_held
                 )
-                unit.phase = _Phase.COMMITTING
+                unit.phase = Phase.COMMITTING
                 async with cancelled_when_overdue(connection, unit.overdue, self.cancel_session):
                     result = await unit.work(tx)
-                unit.phase = _Phase.COMMITTED
+                unit.phase = Phase.COMMITTED
         except (LivingWorldError, *DRIVER_EXCEPTIONS) as exception:
             failure = _failure(exception, tx, unit.phase)
-            if failure is None and unit.phase is not _Phase.COMMITTED:
+            if failure is None and unit.phase is not Phase.COMMITTED:
                 raise
         if failure is not None:
             _raise(failure, unit, tx)
@@ -211,13 +232,14 @@ class Database:
         return result
 
     def _opened(
-        self, connection: AsyncConnection, unit: _Unit[Any], may_wait: timedelta | None, row: LockedRow | None
+        self, connection: AsyncConnection, unit: Unit[Any], may_wait: timedelta | None, row: LockedRow | None
     ) -> Transaction:
         limits = self._time_limits(unit, may_wait)
         is_held = self._held_by_others(row)
-        return Transaction(connection, limits=limits, may_wait=may_wait is not None, is_held=is_held)
+        may = may_wait is not None
+        return Transaction(connection, self._admission, limits=limits, may_wait=may, is_held=is_held)
 
-    def _time_limits(self, unit: _Unit[Any], may_wait: timedelta | None) -> dict[str, timedelta]:
+    def _time_limits(self, unit: Unit[Any], may_wait: timedelta | None) -> dict[str, timedelta]:
         """Return the limits to set in a transaction because its session has others, or none."""
         own = {"lock_timeout": may_wait} if may_wait is not None else {}
         if unit.overdue is not None:
@@ -227,31 +249,18 @@ class Database:
     def _held_by_others(self, own: LockedRow | None) -> Callable[[LockedRow], bool]:
         return lambda row: row != own and self._lock_waits.is_held(row)
 
+    def refuse_misplaced(self) -> None:
+        """Raise Closed, WrongEventLoop or AlreadyInTransaction where no unit may begin; see UnitOfWork."""
+        self._refuse_if_closed()
+        self._admission.refuse_misplaced()
+
+    def refuse_other_loops(self) -> None:
+        """Raise WrongEventLoop; see UnitOfWork."""
+        self._admission.refuse_other_loops()
+
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise Closed
-
-
-class _Phase(Enum):
-    """How far one attempt has come: decides what an exception means."""
-
-    OPENING = "opening"
-    WORKING = "working"
-    CHECKING = "checking"
-    COMMITTING = "committing"
-    COMMITTED = "committed"
-
-
-@dataclass(slots=True)
-class _Unit(Generic[T]):
-    """Work to run as one transaction, and how far its latest attempt has come."""
-
-    work: Work[T]
-    repeatable: bool = False
-    single_statement: bool = False
-    overdue: timedelta | None = None
-    attempts: int = 0
-    phase: _Phase = _Phase.OPENING
 
 
 async def _nothing(_: Transaction) -> None:
@@ -263,22 +272,22 @@ def _close_connection(_: object, entry: ConnectionPoolEntry) -> None:
     entry.close()
 
 
-def _failure(exception: Exception, tx: Transaction | None, phase: _Phase) -> Failure | None:
+def _failure(exception: Exception, tx: Transaction | None, phase: Phase) -> Failure | None:
     """Return what the driver reported, or None when the exception is somebody else's or comes after the commit."""
-    if phase is _Phase.COMMITTED:
+    if phase is Phase.COMMITTED:
         return None
     if isinstance(exception, LivingWorldError):
         ours = tx is not None and tx.failure is not None and tx.failure.error is exception
         return tx.failure if tx is not None and ours else None
-    return None if phase is _Phase.WORKING else name_failure(exception)
+    return None if phase is Phase.WORKING else name_failure(exception)
 
 
-def _raise(failure: Failure, unit: _Unit[Any], tx: Transaction | None) -> NoReturn:
-    ambiguous = unit.phase is _Phase.COMMITTING and not failure.answered
+def _raise(failure: Failure, unit: Unit[Any], tx: Transaction | None) -> NoReturn:
+    ambiguous = unit.phase is Phase.COMMITTING and not failure.answered
     if ambiguous and not unit.repeatable:
         raise CommitUnknown from failure.cause
     if ambiguous or failure.retry is not None:
-        unit.phase = _Phase.OPENING
+        unit.phase = Phase.OPENING
         row = None if tx is None else tx.row
         raise RolledBack(failure.error, failure.cause, failure.retry or RetryKind.OUTAGE, row)
     raise failure.error from failure.cause

@@ -13,9 +13,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
+from livingworld.database.admission import outside
 from livingworld.database.listening import Connect, Listening
 from livingworld.database.transaction import Transaction, UnitOfWork
-from livingworld.deadlines import without_deadline
 from livingworld.errors import LivingWorldError
 
 CHANNEL: Final = "livingworld"
@@ -62,13 +62,14 @@ class Notifications:
         self._wake(topic)
         self._untold.add(topic)
         if self._sender is None and not self._closed:
-            self._sender = asyncio.create_task(self._tell_others(), context=without_deadline())
+            self._sender = asyncio.create_task(self._tell_others(), context=outside())
 
     @contextmanager
     def hearing(self, topic: str) -> Iterator[Hearing]:
         """Hear a topic while the block runs."""
+        self._send.refuse_other_loops()
         if self._listening is not None and self._listener is None and not self._closed:
-            self._listener = asyncio.create_task(self._listening.run(), context=without_deadline())
+            self._listener = asyncio.create_task(self._listening.run(), context=outside())
         hearing = Hearing()
         self._hearings.setdefault(topic, set()).add(hearing)
         try:

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import CursorResult, Executable, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from livingworld.database.admission import Admission
 from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind, name_failure
 from livingworld.database.live_events import PUBLISH, Unpublished, live_topic, publishing
 from livingworld.database.live_kinds import LiveKind
@@ -39,6 +40,14 @@ class UnitOfWork(Protocol):
         """
         ...
 
+    def refuse_misplaced(self) -> None:
+        """Raise what a unit that begins here would raise at once: for calls that hand their work to somebody else."""
+        ...
+
+    def refuse_other_loops(self) -> None:
+        """Raise WrongEventLoop anywhere but in the event loop that the LivingWorld was opened in."""
+        ...
+
 
 class Transaction:
     """One transaction that is open on a connection; as a UnitOfWork it is joined, never committed."""
@@ -53,6 +62,7 @@ class Transaction:
     def __init__(
         self,
         connection: AsyncConnection,
+        admission: Admission,
         *,
         limits: Mapping[str, timedelta],
         is_single: bool = False,
@@ -60,6 +70,7 @@ class Transaction:
         is_held: Callable[[LockedRow], bool] = lambda _: False,
     ) -> None:
         self._connection = connection
+        self._admission = admission
         #: Whether it may wait for locks in PostgreSQL; otherwise it gives up after a moment and is run again.
         self.may_wait = may_wait
         #: Whether others of this process wait for a row already.
@@ -81,12 +92,22 @@ class Transaction:
         """Run `work` as a part of this transaction; whoever opened it commits and retries."""
         return await work(self)
 
+    def refuse_misplaced(self) -> None:
+        """Raise WrongEventLoop; the unit has begun already, and is joined."""
+        self.refuse_other_loops()
+
+    def refuse_other_loops(self) -> None:
+        """Raise WrongEventLoop; see UnitOfWork."""
+        self._admission.refuse_other_loops()
+
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:  # noqa: ANN401
         """Run one statement; a driver's exception becomes the livingworld error that it means."""
+        self.refuse_other_loops()
         return await self._named(self._connection.execute(statement, parameters))
 
     async def execute_text(self, sql: str, parameters: tuple[Any, ...]) -> CursorResult[Any]:
         """Run a statement that is text with $1, $2, ...: for the hottest ones, which need nothing compiled."""
+        self.refuse_other_loops()
         return await self._named(self._connection.exec_driver_sql(sql, parameters))
 
     async def _named(self, execution: Awaitable[CursorResult[Any]]) -> CursorResult[Any]:

@@ -94,6 +94,7 @@ class EmbeddingPipeline:
             check_text(f"texts[{place}]", text, limit=MAX_CONTENT_CHARACTERS, empty=False)
             for place, text in enumerate(check_sequence("texts", texts, limit=MAX_TEXTS))
         ]
+        self._services.unit.refuse_misplaced()
         parts = {text: self._keys(text) for text in dict.fromkeys(checked)}
         keys = [key for keys in parts.values() for key in keys]
         outcomes = await self._services.flights.get(dict.fromkeys(keys), self._compute)

@@ -35,6 +35,7 @@ class LiveHub:
     @asynccontextmanager
     async def subscribe(self, stream: Stream, after: int | None, size: int) -> AsyncIterator[Subscription]:
         """Follow a stream while the block runs."""
+        self._services.unit.refuse_misplaced()
         tail = self._tails.get(stream.id) or self._start(stream)
         tail.users += 1
         try:

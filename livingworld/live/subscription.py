@@ -21,6 +21,10 @@ class Source(Protocol):
         """Number of the last event that was handed to the subscriptions, or passed over."""
         ...
 
+    def refuse_other_loops(self) -> None:
+        """Raise WrongEventLoop anywhere but where the LivingWorld was opened."""
+        ...
+
     async def read(self, after: int) -> StoredEvents:
         """Return a page of stored events."""
         ...
@@ -58,6 +62,7 @@ class Subscription:
 
     async def __anext__(self) -> LiveEvent | Missed:
         """Wait for the next item; cancelled, nothing is lost."""
+        self._source.refuse_other_loops()
         while not self._closed:
             if self._buffer:
                 item = self._buffer.popleft()

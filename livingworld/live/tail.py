@@ -115,6 +115,10 @@ class Tail:
         )
         return await self._services.unit.run(self._begin, repeatable=True) if number is None else number
 
+    def refuse_other_loops(self) -> None:
+        """Raise WrongEventLoop anywhere but where the LivingWorld was opened: nobody would be woken there."""
+        self._services.unit.refuse_other_loops()
+
     async def read(self, after: int) -> StoredEvents:
         """Return a page of stored events; raises that the stream is gone."""
         page = await self._services.background.run(

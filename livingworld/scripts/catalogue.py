@@ -64,6 +64,7 @@ class Catalogue:
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Keep the snapshot current while the block runs; see Scripts.following."""
+        self._background.refuse_misplaced()
         self._blocks += 1
         try:
             if self._follower is None:

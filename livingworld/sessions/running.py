@@ -64,6 +64,7 @@ class RunningTask:
 
     async def while_running(self, work: Awaitable[T]) -> T:
         """Return the result of `work`, or cancel it: TaskCancelled when asked to stop, TaskSuperseded when lost."""
+        self._services.background.refuse_other_loops()
         ends = {
             self.lost: lambda: TaskSuperseded(task_id=self.task.id),
             self.cancel_requested: lambda: TaskCancelled(task_id=self.task.id),

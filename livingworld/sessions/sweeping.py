@@ -35,6 +35,7 @@ class SweptSessions(SessionRepository):
         """
         check_duration("idle_for", idle_for, minimum=timedelta.resolution)
         check_duration("every", every, minimum=timedelta.resolution)
+        self._unit.refuse_misplaced()
         expired, dead = partial(self._expire, idle_for), self._fail_dead
         async with running("idle sessions", expired, every=every), running("dead tasks", dead, every=every):
             yield

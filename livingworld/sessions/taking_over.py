@@ -43,6 +43,7 @@ class SucceededTasks(Tasks):
         wanted = None if kind is None else check_label("kind", kind)
         check_duration("every", every, minimum=timedelta.resolution)
         count = check_integer("at_once", at_once, minimum=1, maximum=MAX_AT_ONCE)
+        self._unit.refuse_misplaced()
         async with AsyncExitStack() as stack:
             for _ in range(count):
                 one = partial(self._succeed_one, handler, wanted)

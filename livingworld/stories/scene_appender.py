@@ -82,6 +82,7 @@ class SceneAppender:
 
     async def _store(self, request: AppendRequest) -> AppendResult:
         if self._group_commit is not None:
+            self._unit.refuse_misplaced()
             return await self._group_commit.submit(request)
         return await self._unit.run(lambda tx: append_joined(tx, self._world_id, request))
 

@@ -52,6 +52,7 @@ async def commit_turn(
 
 async def _store(services: TurnServices, request: CommitRequest, state: NewState | None) -> CommitResult:
     if state is None:
+        services.unit.refuse_misplaced()
         return await services.commits.submit(request)
     told = state.as_json(lambda name: str(services.cast_rows.rows([name])[0]["name_key"]))
     return await services.unit.run(

@@ -75,6 +75,7 @@ class MemoryEmbeddings:
 
     def running(self, every: timedelta = timedelta(seconds=1)) -> AbstractAsyncContextManager[None]:
         """Embed in the background while the block runs, looking for work about so often."""
+        self._unit.refuse_misplaced()
         return running("memory embeddings", self.run_once, every=every)
 
     async def recall(self, story_id: UUID, query: str, **options: Any) -> Recollection:  # noqa: ANN401

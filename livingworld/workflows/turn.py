@@ -91,6 +91,7 @@ class Turn:
 
     async def while_held(self, work: Awaitable[T]) -> T:
         """Return the result of `work`, or cancel it when the turn is lost and raise Fenced."""
+        self._services.unit.refuse_other_loops()
         task = asyncio.ensure_future(work)
         lost = asyncio.ensure_future(self.lost.wait())
         try:

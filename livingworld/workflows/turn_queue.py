@@ -61,6 +61,7 @@ class TurnQueue:
     async def _ask(self, request: TakeRequest) -> tuple[Grant | None, TakeResult]:
         """Ask once; a caller who is cancelled meanwhile leaves the statement running, and withdraws after it."""
         asked_at = self._loop().time()
+        self._services.unit.refuse_misplaced()
         self._under_way[request.owner] = answer = self._services.takes.submit(request)
         try:
             result = await asyncio.shield(answer)

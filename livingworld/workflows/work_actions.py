@@ -85,6 +85,7 @@ class ActionWorker:
 
     async def run_once(self) -> int:
         """Claim what is due, as much as may run at once, run it to its end, and return how much it was."""
+        self._services.unit.refuse_misplaced()
         try:
             started = await self._claim(None)
             if started:
@@ -102,6 +103,7 @@ class ActionWorker:
         cancelled and given back to its lane, as if it had not been claimed.
         """
         check_duration("finish_within", finish_within)
+        self._services.unit.refuse_misplaced()
         serving = asyncio.create_task(self._serve())
         try:
             yield self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from livingworld import LivingWorld, Settings, TransactionScope, World
+from livingworld.database.admission import outside
 from livingworld.testing.staged_races import connected, holding, until_blocked
 
 T = TypeVar("T")
@@ -66,6 +67,31 @@ async def same_world(url: str, world_id: UUID, *, pools: int, **settings: object
             for _ in range(pools)
         ]
         yield [await livingworld.worlds.get(world_id) for livingworld in opened]
+
+
+@asynccontextmanager
+async def elsewhere(block: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+    """Hold a block as another caller does, in a task of its own: whoever is inside here is outside of it."""
+    entered: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    over = asyncio.Event()
+
+    async def hold() -> None:
+        async with block as given:
+            entered.set_result(given)
+            await over.wait()
+
+    holder = asyncio.create_task(hold(), context=outside())
+    beginnings: list[asyncio.Future[Any]] = [holder, entered]
+    try:
+        await asyncio.wait(beginnings, return_when=asyncio.FIRST_COMPLETED)
+        if holder.done():
+            await holder
+        yield entered.result()
+    except BaseException:
+        await stop([holder])
+        raise
+    over.set()
+    await holder
 
 
 def kinds(results: Iterable[object]) -> list[str]:

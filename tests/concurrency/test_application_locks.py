@@ -12,7 +12,7 @@ from livingworld.database.lock_order import LockKind
 from livingworld.database.locks import lock_key
 from livingworld.errors import InvalidInput, LockOrderViolation, LockTimeout
 from livingworld.testing.staged_races import connected, holding
-from tests.concurrency.staging import race
+from tests.concurrency.staging import elsewhere, race
 
 SOON = timedelta(milliseconds=50)
 
@@ -23,26 +23,26 @@ def names_in_order(world: World, *names: str) -> list[str]:
 
 
 async def test_one_has_the_lock_and_it_ends_with_the_transaction(world: World) -> None:
-    async with world.transaction() as first:
+    async with elsewhere(world.transaction()) as first:
         await first.locks.exclusive("harbour")
         await first.locks.exclusive("harbour")
         await first.locks.shared("harbour")
         assert await first.locks.try_exclusive("harbour")
-        async with world.transaction() as other:
+        async with elsewhere(world.transaction()) as other:
             assert not await other.locks.try_exclusive("harbour")
             assert await other.locks.try_exclusive("lighthouse")
         with pytest.raises(LockTimeout):
-            async with world.transaction() as late:
+            async with elsewhere(world.transaction()) as late:
                 await late.locks.exclusive("harbour", timeout=SOON)
     async with world.transaction() as last:
         assert await last.locks.try_exclusive("harbour")
 
 
 async def test_many_share_and_nobody_else_comes_in(world: World) -> None:
-    async with world.transaction() as first, world.transaction() as second:
+    async with elsewhere(world.transaction()) as first, elsewhere(world.transaction()) as second:
         await first.locks.shared("harbour")
         await second.locks.shared("harbour")
-        async with world.transaction() as other:
+        async with elsewhere(world.transaction()) as other:
             assert not await other.locks.try_exclusive("harbour")
         with pytest.raises(LockOrderViolation):
             await second.locks.exclusive("harbour")
@@ -50,10 +50,10 @@ async def test_many_share_and_nobody_else_comes_in(world: World) -> None:
 
 
 async def test_who_shares_alone_may_have_it_alone(world: World) -> None:
-    async with world.transaction() as tx:
+    async with elsewhere(world.transaction()) as tx:
         await tx.locks.shared("harbour")
         await tx.locks.exclusive("harbour")
-        async with world.transaction() as other:
+        async with elsewhere(world.transaction()) as other:
             assert not await other.locks.try_exclusive("harbour")
 
 
@@ -100,7 +100,7 @@ async def test_a_wait_out_of_order_is_refused_and_what_is_free_is_given(
 
 async def test_worlds_share_no_names_and_names_are_checked(livingworld: LivingWorld, world: World) -> None:
     other = await livingworld.worlds.create("Saltmarsh")
-    async with world.transaction() as here, other.transaction() as there:
+    async with elsewhere(world.transaction()) as here, other.transaction() as there:
         await here.locks.exclusive("harbour")
         assert await there.locks.try_exclusive("harbour")
         for name in ("", "\x00", "x" * 501):

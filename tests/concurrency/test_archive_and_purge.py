@@ -11,7 +11,7 @@ import pytest
 from livingworld import LivingWorld, NewScene, Story, World
 from livingworld.errors import Archived, StoryNotFound, WorldNotFound
 from livingworld.testing.staged_races import connected, until_blocked
-from tests.concurrency.staging import THE_STORY, backend_of, deadlocks, kinds, race, same_world
+from tests.concurrency.staging import THE_STORY, backend_of, deadlocks, elsewhere, kinds, race, same_world
 from tests.concurrency.story_checks import broken_promises
 
 TABLES = (
@@ -125,7 +125,7 @@ async def test_a_world_is_purged_behind_a_transaction_that_wrote_a_scene_and_mak
     database_url: str, livingworld: LivingWorld, world: World, story: Story
 ) -> None:
     """The writer has the story and comes to need the world's row; the purge comes from the other side."""
-    async with connected(database_url) as observer, world.transaction() as tx:
+    async with connected(database_url) as observer, elsewhere(world.transaction()) as tx:
         await tx.stories.append_scene(story.id, NewScene("first"))
         writer = await backend_of(tx)
         purge = asyncio.create_task(livingworld.worlds.purge(world.id))
@@ -141,7 +141,7 @@ async def test_a_world_is_purged_behind_a_transaction_that_made_a_story_and_writ
     database_url: str, livingworld: LivingWorld, world: World, story: Story, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    async with world.transaction() as tx:
+    async with elsewhere(world.transaction()) as tx:
         await tx.stories.create("New")
         purge = asyncio.create_task(livingworld.worlds.purge(world.id))
         while "lock awaited" not in caplog.text:

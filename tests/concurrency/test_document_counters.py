@@ -11,7 +11,7 @@ from sqlalchemy import text
 from livingworld import ABSENT, Document, LivingWorld, World
 from livingworld.errors import NotCountable
 from livingworld.testing.staged_races import connected, until_blocked
-from tests.concurrency.staging import deadlocks, kinds, race, same_world
+from tests.concurrency.staging import deadlocks, elsewhere, kinds, race, same_world
 from tests.concurrency.test_document_races import MAKE_IT, THE_DOCUMENT, kept
 
 TASKS = 50
@@ -90,7 +90,7 @@ async def test_a_purge_lets_a_writer_finish_who_has_a_document_and_makes_another
     database_url: str, livingworld: LivingWorld, world: World
 ) -> None:
     await world.documents.increment("a")
-    async with connected(database_url) as observer, world.transaction() as tx:
+    async with connected(database_url) as observer, elsewhere(world.transaction()) as tx:
         await tx.documents.increment("a")
         transaction: Any = tx.documents._unit
         pid = await transaction.scalar(text("SELECT pg_backend_pid()"))

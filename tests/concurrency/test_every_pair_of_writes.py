@@ -14,7 +14,7 @@ from livingworld import LivingWorld
 from livingworld.errors import Conflict, NotFound, Refused, SerializationFailure
 from tests.concurrency.action_checks import broken_lanes
 from tests.concurrency.every_write import ALONE, WRITES, Write, furnish
-from tests.concurrency.staging import backend_of, deadlocks, done_or_behind
+from tests.concurrency.staging import backend_of, deadlocks, done_or_behind, elsewhere
 from tests.concurrency.stored_rows import comparable_rows_of
 
 #: `make soak` tries them all; a test run every so many.
@@ -40,7 +40,7 @@ class Pair:
     async def at_once(self) -> Left:
         """Begin the second while a transaction with the first is open, and commit that when the second waits."""
         there = await furnish(self.livingworld)
-        async with there.world.transaction() as tx:
+        async with elsewhere(there.world.transaction()) as tx:
             await self.first(replace(there, world=cast("Any", tx)))
             writing = asyncio.ensure_future(self.second(there))
             await done_or_behind(writing, self.url, await backend_of(tx))

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from livingworld import LivingWorld, NewScene, Story, TransactionScope, World
 from livingworld.testing.staged_races import Connection, connected, holding, until_blocked
 from tests.concurrency.live_checks import append, nothing_more, numbers
-from tests.concurrency.staging import THE_STORY
+from tests.concurrency.staging import THE_STORY, elsewhere
 from tests.concurrency.turn_checks import rows
 
 FOLLOW_THE_STORY: Final = """
@@ -58,7 +58,7 @@ async def test_a_follow_waits_for_a_writer_of_the_story_and_finds_what_it_wrote(
     database_url: str, world: World, story: Story
 ) -> None:
     async with connected(database_url) as observer:
-        async with world.transaction() as tx:
+        async with elsewhere(world.transaction()) as tx:
             await tx.stories.append_scene(story.id, NewScene("x"))
             following = await follow_behind(tx, world, observer, story=story.id)
         assert await following == 1
@@ -78,7 +78,7 @@ async def test_a_follow_waits_for_a_writer_of_one_statement(database_url: str, w
 async def test_a_follow_waits_for_a_writer_of_the_session(database_url: str, world: World) -> None:
     session = await world.sessions.open()
     async with connected(database_url) as observer:
-        async with world.transaction() as tx:
+        async with elsewhere(world.transaction()) as tx:
             await tx.interactions.add(session.id, "x")
             following = await follow_behind(tx, world, observer, session=session.id)
         await following
@@ -89,7 +89,7 @@ async def test_a_follow_of_the_world_waits_for_who_has_published_and_finds_what_
     database_url: str, world: World
 ) -> None:
     async with connected(database_url) as observer:
-        async with world.transaction() as tx:
+        async with elsewhere(world.transaction()) as tx:
             await tx.documents.increment("gold")
             following = await follow_behind(tx, world, observer)
         assert await following == 1
@@ -150,7 +150,7 @@ async def test_who_joins_a_follow_of_another_process_waits_for_no_writer(
 
 
 async def test_writers_of_one_world_do_not_wait_for_each_other_when_nobody_follows(world: World) -> None:
-    async with world.transaction() as tx:
+    async with elsewhere(world.transaction()) as tx:
         await tx.documents.increment("gold")
         await tx._transaction.publish()
         async with asyncio.timeout(2):

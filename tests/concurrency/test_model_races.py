@@ -12,7 +12,7 @@ from livingworld import AIModel, LivingWorld, NewSample, World
 from livingworld.errors import ActiveModelChanged
 from livingworld.testing.staged_races import connected, until_blocked
 from tests.concurrency.model_staging import THE_ROLE, promoted, registered
-from tests.concurrency.staging import backend_of, deadlocks, kinds, race, same_world
+from tests.concurrency.staging import backend_of, deadlocks, elsewhere, kinds, race, same_world
 from tests.concurrency.turn_checks import rows
 
 PROMOTE_NAIVELY = """
@@ -177,7 +177,7 @@ async def test_a_purge_that_meets_a_sample_on_its_way_to_the_world_waits_for_it(
 ) -> None:
     """The sample has its model and comes to need the world's row; the purge comes from the other side."""
     model = await promoted(world, "a")
-    async with connected(database_url) as observer, world.transaction() as tx:
+    async with connected(database_url) as observer, elsewhere(world.transaction()) as tx:
         await tx.ai_models.samples.add_many([NewSample(role="narrator", input=1, output=1, model=model)])
         writer = await backend_of(tx)
         purge = asyncio.create_task(livingworld.worlds.purge(world.id))

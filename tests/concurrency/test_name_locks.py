@@ -10,7 +10,7 @@ from livingworld import Character, World
 from livingworld.database import locks
 from livingworld.errors import NameTaken
 from livingworld.testing.staged_races import Connection, connected, holding, until_blocked
-from tests.concurrency.staging import deadlocks, kinds, same_world, stop
+from tests.concurrency.staging import deadlocks, elsewhere, kinds, same_world, stop
 
 NAMES = [f"Guest {number}" for number in range(12)]
 NEW_NAMES = "LOCK TABLE livingworld.characters IN SHARE MODE"
@@ -89,7 +89,7 @@ async def test_names_whose_keys_collide_only_wait_for_each_other(
     database_url: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "lock_key", lambda *_: 7)
-    async with connected(database_url) as observer, world.transaction() as tx:
+    async with connected(database_url) as observer, elsewhere(world.transaction()) as tx:
         await tx.characters.get_or_create_many(NAMES[:2])
         holder = await observer.fetchval(
             "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"

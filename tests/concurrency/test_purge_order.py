@@ -12,7 +12,7 @@ import pytest
 from livingworld import Cycle, LivingWorld, NewLoreEntry, TransactionScope, World
 from livingworld.errors import Fenced, VersionConflict, WorldNotFound
 from livingworld.testing.staged_races import connected, until_blocked
-from tests.concurrency.staging import backend_of, deadlocks
+from tests.concurrency.staging import backend_of, deadlocks, elsewhere
 from tests.concurrency.turn_checks import rows
 
 Having: TypeAlias = Callable[[World], AbstractAsyncContextManager[TransactionScope]]
@@ -26,7 +26,7 @@ LEFT: Final = """
 
 @asynccontextmanager
 async def having_a_lease(world: World) -> AsyncIterator[TransactionScope]:
-    async with world.leases.hold("tide") as lease, world.transaction() as tx:
+    async with world.leases.hold("tide") as lease, elsewhere(world.transaction()) as tx:
         await tx.prove(lease)
         yield tx
 
@@ -43,7 +43,7 @@ async def having_a_cycle(world: World) -> AsyncIterator[TransactionScope]:
 
     running = asyncio.create_task(world.cycles.run("tide", {"plan": phase}))
     try:
-        async with world.transaction() as tx:
+        async with elsewhere(world.transaction()) as tx:
             await tx.prove(await began)
             yield tx
     finally:
@@ -56,7 +56,7 @@ async def having_a_cycle(world: World) -> AsyncIterator[TransactionScope]:
 async def having_a_lore_entry(world: World) -> AsyncIterator[TransactionScope]:
     """Lock an entry by an edit that comes too late, in a transaction that goes on."""
     entry = await world.lore.add(NewLoreEntry("It turns."))
-    async with world.transaction() as tx:
+    async with elsewhere(world.transaction()) as tx:
         with pytest.raises(VersionConflict):
             await tx.lore.update(entry.id, expected_version=2, content="It turned.")
         yield tx
@@ -65,7 +65,7 @@ async def having_a_lore_entry(world: World) -> AsyncIterator[TransactionScope]:
 @asynccontextmanager
 async def having_the_embedder(world: World) -> AsyncIterator[TransactionScope]:
     await world.memories.use_embedder("hash", 8)
-    async with world.transaction() as tx:
+    async with elsewhere(world.transaction()) as tx:
         await tx.memories.use_embedder("hash", 8)
         yield tx
 
@@ -73,7 +73,7 @@ async def having_the_embedder(world: World) -> AsyncIterator[TransactionScope]:
 @asynccontextmanager
 async def having_a_lane(world: World) -> AsyncIterator[TransactionScope]:
     await world.actions.limit_lane("tide", 9)
-    async with world.transaction() as tx:
+    async with elsewhere(world.transaction()) as tx:
         await tx.actions.limit_lane("tide", 8)
         yield tx
 
@@ -106,7 +106,7 @@ async def test_a_lease_that_came_while_a_purge_waited_is_waited_for_too(
             purge = asyncio.create_task(livingworld.worlds.purge(world.id))
             await until_blocked(observer, by=await backend_of(former))
             lease = await stack.enter_async_context(world.leases.hold("new"))
-            tx = await stack.enter_async_context(world.transaction())
+            tx = await stack.enter_async_context(elsewhere(world.transaction()))
             await tx.prove(lease)
             writer = await backend_of(tx)
         await until_blocked(observer, by=writer)

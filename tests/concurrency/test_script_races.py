@@ -14,7 +14,7 @@ import pytest_asyncio
 from livingworld import LivingWorld, NewLoreEntry, World
 from livingworld.errors import ScriptActive, ScriptInvalid, ScriptNotFound, ScriptRetired, StillRunning, VersionConflict
 from livingworld.testing.staged_races import connected, holding, until_blocked
-from tests.concurrency.staging import backend_of, deadlocks, kinds, race, same_world, stop
+from tests.concurrency.staging import backend_of, deadlocks, elsewhere, kinds, race, same_world, stop
 from tests.concurrency.turn_checks import rows
 
 THE_SCRIPT: Final = "SELECT FROM livingworld.scripts WHERE world_id = $1 AND name = 'narrator' FOR UPDATE"
@@ -230,7 +230,7 @@ async def test_an_activation_takes_the_mark_of_retirement_away(narrator: World) 
 async def test_a_world_is_purged_behind_a_transaction_that_published_and_comes_to_need_the_world(
     database_url: str, livingworld: LivingWorld, narrator: World
 ) -> None:
-    async with connected(database_url) as observer, narrator.transaction() as tx:
+    async with connected(database_url) as observer, elsewhere(narrator.transaction()) as tx:
         await tx.scripts.publish(narrator.scripts.check("narrator", "v3"))
         writer = await backend_of(tx)
         purge = asyncio.create_task(livingworld.worlds.purge(narrator.id))

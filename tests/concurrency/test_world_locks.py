@@ -19,7 +19,7 @@ from livingworld.database.lock_order import LockKind
 from livingworld.database.locks import lock_key
 from livingworld.errors import InvalidInput, LockOrderViolation, LockTimeout
 from livingworld.testing.staged_races import holding
-from tests.concurrency.staging import GaveUp, race, same_world, stop
+from tests.concurrency.staging import GaveUp, elsewhere, race, same_world, stop
 from tests.concurrency.turn_checks import rows
 
 PROGRAM: Final = Path(__file__).with_name("lock_program.py")
@@ -78,7 +78,7 @@ async def test_the_block_is_one_transaction_and_the_lock_ends_with_it(
     database_url: str, world: World, way: str
 ) -> None:
     async def work(*, fails: bool) -> None:
-        async with getattr(world.locks, way)("market") as tx:
+        async with elsewhere(getattr(world.locks, way)("market")) as tx:
             await open_the_market(tx)
             assert len(await rows(database_url, LOCKS)) == 1
             assert await entries(world) == 0
@@ -94,7 +94,7 @@ async def test_the_block_is_one_transaction_and_the_lock_ends_with_it(
 
 
 async def test_who_waits_too_long_is_told(world: World) -> None:
-    async with world.locks.exclusive("market"):
+    async with elsewhere(world.locks.exclusive("market")):
         for late in (world.locks.exclusive("market", timeout=SOON), world.locks.shared("market", timeout=SOON)):
             with pytest.raises(LockTimeout):
                 async with late:
@@ -105,7 +105,7 @@ async def test_who_waits_too_long_is_told(world: World) -> None:
 
 async def test_many_share_and_nobody_else_comes_in(world: World) -> None:
     many = world.locks.shared
-    async with many("market"), many("market"), world.locks.try_exclusive("market") as tx:
+    async with elsewhere(many("market")), elsewhere(many("market")), world.locks.try_exclusive("market") as tx:
         assert tx is None
     async with world.locks.try_exclusive("market") as tx:
         assert tx is not None
@@ -114,7 +114,7 @@ async def test_many_share_and_nobody_else_comes_in(world: World) -> None:
 async def test_who_is_told_none_holds_no_connection(database_url: str, world: World) -> None:
     async with (
         same_world(database_url, world.id, pools=1, pool_size=1, pool_timeout=1) as (narrow,),
-        world.locks.exclusive("market"),
+        elsewhere(world.locks.exclusive("market")),
         narrow.locks.try_exclusive("market") as tx,
     ):
         assert tx is None
@@ -125,7 +125,7 @@ async def test_further_names_come_in_order_or_are_refused(world: World) -> None:
     first, last = sorted(["market", "harbour"], key=lambda name: key_of(world, name))
     async with world.locks.exclusive(first) as tx:
         await tx.locks.exclusive(last)
-    async with world.locks.exclusive(first), world.locks.exclusive(last) as tx:
+    async with elsewhere(world.locks.exclusive(first)), world.locks.exclusive(last) as tx:
         with pytest.raises(LockOrderViolation):
             await tx.locks.exclusive(first)
 
@@ -181,5 +181,5 @@ async def test_what_is_no_name_and_no_time_is_refused(world: World) -> None:
 
 async def test_worlds_share_no_names(livingworld: LivingWorld, world: World) -> None:
     other = await livingworld.worlds.create("Fen")
-    async with world.locks.exclusive("market"), other.locks.try_exclusive("market") as tx:
+    async with elsewhere(world.locks.exclusive("market")), other.locks.try_exclusive("market") as tx:
         assert tx is not None

@@ -14,7 +14,7 @@ from livingworld.errors import Fenced, NotFound, NothingToRollBack, VersionConfl
 from livingworld.schema import metadata
 from livingworld.testing.staged_races import connected, holding, until_blocked
 from tests.concurrency.every_write import ALONE, WRITES, Write, furnish
-from tests.concurrency.staging import backend_of, deadlocks, done_or_behind, stop
+from tests.concurrency.staging import backend_of, deadlocks, done_or_behind, elsewhere, stop
 
 #: Makes a purge wait, at one of its statements, for whoever holds the lock.
 GATE: Final = """
@@ -63,7 +63,7 @@ async def write_before_a_purge(
 ) -> None:
     """Write in a transaction that commits when a purge waits for it, or is over."""
     there = await furnish(livingworld)
-    async with connected(database_url) as observer, there.world.transaction() as tx:
+    async with connected(database_url) as observer, elsewhere(there.world.transaction()) as tx:
         await write(replace(there, world=cast("Any", tx)))
         caplog.clear()
         purge = asyncio.create_task(livingworld.worlds.purge(there.world.id))

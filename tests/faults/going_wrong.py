@@ -18,6 +18,7 @@ from livingworld.database.transaction import Transaction
 from livingworld.settings import Settings
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import connected, holding
+from tests.concurrency.staging import elsewhere
 
 TEXT: Final = f"text-{secrets.token_hex(8)}"
 NAME: Final = f"name-{secrets.token_hex(8)}"
@@ -84,7 +85,7 @@ async def lock_timeout(stage: Stage) -> None:
 
 
 async def pool_timeout(stage: Stage) -> None:
-    async with stage.world.transaction() as one, stage.world.transaction() as two:
+    async with elsewhere(stage.world.transaction()) as one, elsewhere(stage.world.transaction()) as two:
         await one.characters.find(NAME)
         await two.characters.find(NAME)
         await stage.world.stories.append_scene(stage.story.id, SCENE)

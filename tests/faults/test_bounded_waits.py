@@ -18,6 +18,7 @@ from livingworld.database.locks import lock_key
 from livingworld.errors import LivingWorldError, LockTimeout, PoolTimeout, StatementTimeout
 from livingworld.settings import Settings
 from livingworld.testing.staged_races import Connection, holding
+from tests.concurrency.staging import elsewhere
 from tests.faults.aftermath import assert_nothing_left
 
 _QUICK: Final = {
@@ -54,7 +55,7 @@ def within(limit: object) -> Iterator[None]:
 async def test_a_pool_without_a_free_connection_is_a_pool_timeout(database_url: str, observer: Connection) -> None:
     async with quick(database_url) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
-        async with world.transaction() as tx:
+        async with elsewhere(world.transaction()) as tx:
             await tx.characters.get_or_create("Mara")
             with within(_QUICK["pool_timeout"]), pytest.raises(PoolTimeout):
                 await world.characters.find("Mara")

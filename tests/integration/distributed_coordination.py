@@ -59,8 +59,10 @@ async def use_locks_and_leases(world: World) -> None:
         await tx.locks.exclusive("a")
         await tx.locks.try_exclusive("b")
         await tx.prove(lease)
-    async with world.leases.hold("tide"), world.locks.shared("a") as tx, world.locks.try_exclusive("b"):
+    async with world.leases.hold("tide"), world.locks.shared("a") as tx:
         await tx.locks.shared("a")
+    async with world.locks.try_exclusive("b"):
+        pass
     async with world.locks.exclusive("a"):
         pass
 

@@ -8,6 +8,7 @@ from livingworld import LivingWorld, NewScene, Page, Scene, Story, TransactionSc
 from livingworld.errors import Archived, NameTaken, StoryNotFound, WorldNotFound
 from livingworld.schema import metadata
 from livingworld.testing.staged_races import connected
+from tests.concurrency.staging import elsewhere
 
 
 async def row_counts(url: str) -> dict[str, int]:
@@ -195,7 +196,7 @@ async def test_several_operations_commit_together_or_not_at_all(world: World, st
         await world.run(_write_and_fail(story))
     assert await row_counts(database_url) == before
 
-    async with world.transaction() as tx:
+    async with elsewhere(world.transaction()) as tx:
         await tx.stories.append_scene(story.id, NewScene("one", cast=["Mara"]))
         await tx.characters.get_or_create("Tom")
         assert (await world.stories.head(story.id)).scene is None  # nobody else sees it yet

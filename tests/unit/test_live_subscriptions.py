@@ -28,6 +28,9 @@ class Stored:
         self._kept_after = kept_after
         self._page = page
 
+    def refuse_other_loops(self) -> None:
+        """Everything is in one loop here."""
+
     async def read(self, after: int) -> StoredEvents:
         await asyncio.sleep(0)
         first = max(after, self._kept_after) + 1
