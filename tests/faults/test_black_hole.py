@@ -15,6 +15,7 @@ from livingworld.errors import CommitUnknown, Timeout, Unavailable
 from livingworld.settings import Settings
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import Connection
+from tests.concurrency.turn_checks import until_found
 from tests.faults.aftermath import assert_nothing_left, count, engine_of, eventually
 
 _LIMIT: Final = timedelta(milliseconds=400)
@@ -25,6 +26,10 @@ _SETTINGS: Final = {
     "connect_timeout": _LIMIT,
     "outage_retries": 0,
 }
+LISTENING: Final = """
+    SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND query ILIKE 'LISTEN%' AND pid <> pg_backend_pid()
+"""
 #: The driver takes 2 s to give a connection up that does not say goodbye.
 _GIVING_UP: Final = timedelta(seconds=2.5)
 
@@ -121,3 +126,15 @@ async def test_a_cancelled_call_does_not_wait_for_the_network(proxy: ProtocolPro
                 await world.stories.update(story.id, expected_version=1, title="Lost")
 
         assert asyncio.get_running_loop().time() - began < 0.1 + _GIVING_UP.total_seconds()
+
+
+async def test_closing_ends_although_the_connection_that_listens_hears_nothing_any_more(
+    proxy: ProtocolProxy, database_url: str
+) -> None:
+    async with behind(proxy) as (livingworld, _, __):
+        notifications = livingworld.worlds._process.notifications
+        with notifications.hearing("tide"):
+            await until_found(database_url, LISTENING)
+        proxy.flowing.clear()
+        async with asyncio.timeout(20):
+            await notifications.close()
