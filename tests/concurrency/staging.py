@@ -116,7 +116,7 @@ async def done_or_behind(task: asyncio.Task[Any], url: str, pid: int) -> None:
 async def until_past(world: World, moment: datetime) -> None:
     """Wait until a moment is over by the database's clock."""
     is_past = text("SELECT clock_timestamp() > :moment").bindparams(moment=moment)
-    async with world.transaction() as tx, asyncio.timeout(_PATIENCE_SECONDS):
+    async with elsewhere(world.transaction()) as tx, asyncio.timeout(_PATIENCE_SECONDS):
         while not await tx._transaction.scalar(is_past):  # noqa: ASYNC110 - only the database knows
             await asyncio.sleep(0.01)
 
