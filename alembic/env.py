@@ -1,42 +1,73 @@
-"""Run the migrations on one connection, in one transaction, when it is this process's turn."""
+"""Run the migrations on one connection, in one transaction, when it is this process's turn; or write them as SQL."""
 
 from __future__ import annotations
 
 import asyncio
 
 from alembic import context
-from sqlalchemy import URL, Connection, inspect
+from alembic.util import CommandError
+from sqlalchemy import Connection, inspect
 
-from livingworld.database.embedded import EmbeddedServer
-from livingworld.database.engine import unpooled_engine
 from livingworld.database.metadata import SCHEMA
-from livingworld.database.migrations import comparison_options, take_turn
-from livingworld.database.vectors import provision_vectors
+from livingworld.database.migration_run import MigrationRun
+from livingworld.database.migrations import comparison_options, connected, take_turn, turn_as_sql
+from livingworld.database.vectors import provision_vectors, vectors_as_sql
+from livingworld.errors import LivingWorldError
 from livingworld.schema import metadata
 from livingworld.settings import Settings
 
-settings = Settings.load()
 
-
-def migrate(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=metadata, **comparison_options())
+def migrate(run: MigrationRun) -> None:
+    connection = run.connection
+    context.configure(
+        connection=connection, target_metadata=metadata, on_version_apply=run.done.note, **comparison_options()
+    )
     with context.begin_transaction():
-        take_turn(connection, context.config.attributes.get("lock_timeout", settings.migration_lock_timeout))
-        context.run_migrations()
+        take_turn(connection, run.lock_timeout)
+        with run.watched():
+            context.run_migrations()
         if inspect(connection).has_table("memory_vectors", schema=SCHEMA):
             provision_vectors(connection)
 
 
-async def migrate_database(url: URL | str) -> None:
-    engine = unpooled_engine(url, settings)
-    async with engine.connect() as connection:
-        await connection.run_sync(migrate)
-        await connection.commit()
-    await engine.dispose()
+async def migrate_named_database() -> None:
+    """Migrate as the command `alembic` does; in a program `livingworld.database.migrations` does it."""
+    settings = Settings.load()
+    if (url := settings.url()) is None:
+        message = "set LIVINGWORLD_DATABASE_URL to the database; the embedded server has `livingworld db upgrade`"
+        raise CommandError(message)
+    may_lose_data = None
+    if context.config.cmd_opts and context.config.cmd_opts.cmd[0].__name__ == "downgrade":
+        may_lose_data = context.get_x_argument(as_dictionary=True).get("destroy-data") == "yes"
+
+    def run(connection: Connection) -> None:
+        migrate(MigrationRun(connection, settings.migration_lock_timeout, may_lose_data=may_lose_data))
+
+    try:
+        async with connected(url) as connection, connection.begin():
+            await connection.run_sync(run)
+    except LivingWorldError as error:  # alembic prints a line for an error of its own
+        raise CommandError(str(error)) from error
 
 
-if url := context.config.attributes.get("url") or settings.url():
-    asyncio.run(migrate_database(url))
+def write_sql() -> None:
+    context.configure(
+        dialect_name="postgresql",
+        dialect_opts={"paramstyle": "named"},
+        literal_binds=True,
+        target_metadata=metadata,
+        **comparison_options(),
+    )
+    with context.begin_transaction():
+        for statement in turn_as_sql():
+            context.execute(statement)
+        context.run_migrations()
+        context.execute(vectors_as_sql())
+
+
+if context.is_offline_mode():
+    write_sql()
+elif (told := context.config.attributes.get("run")) is not None:
+    migrate(told)
 else:
-    with EmbeddedServer() as server:
-        asyncio.run(migrate_database(server.url()))
+    asyncio.run(migrate_named_database())

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import NoReturn
+from typing import Final
 
 import typer
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
 from livingworld.cli import db, demo, scripts
+from livingworld.cli.interruption import INTERRUPTED, interruption
 from livingworld.errors import InvalidInput, LivingWorldError
 
-INVALID_INPUT = 2
-FAILED = 1
+DONE: Final = 0
+FAILED: Final = 1
+INVALID_INPUT: Final = 2
 
 
 def run() -> None:
-    """Run one command; a LivingWorldError is one line on stderr and exit code 1, or 2 when the input was wrong."""
+    """Run one command and end the process: one line on stderr and exit code 1 for an error, or 2 for wrong input.
+
+    Ctrl-C is exit code 130 and no line, whatever it made fail.
+    """
+    interruption.listen()
     _never_fail_to_print()
+    complaint, code = None, DONE
     try:
         _commands()()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else DONE
     except LivingWorldError as error:
-        _end(str(error), INVALID_INPUT if isinstance(error, InvalidInput) else FAILED)
+        complaint, code = str(error), INVALID_INPUT if isinstance(error, InvalidInput) else FAILED
     except (CommandError, RevisionError) as error:
-        _end(f"the database is at a revision that this release does not have: {error}", FAILED)
-
-
-def _end(message: str, code: int) -> NoReturn:
-    typer.echo(f"livingworld: {' '.join(message.split())}", err=True)
-    raise SystemExit(code) from None
+        complaint, code = f"the database is at a revision that this release does not have: {error}", FAILED
+    except asyncio.CancelledError:
+        code = INTERRUPTED
+    except Exception:
+        if not interruption.happened:
+            raise
+    if interruption.happened:
+        raise SystemExit(INTERRUPTED)
+    if complaint is not None:
+        typer.echo(f"livingworld: {' '.join(complaint.split())}", err=True)
+    raise SystemExit(code)
 
 
 def _commands() -> typer.Typer:

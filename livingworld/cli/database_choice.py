@@ -1,22 +1,32 @@
-"""Which database a command works on."""
+"""Which database a command works on, and how long it waits for another one that migrates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 from sqlalchemy import URL
 
-from livingworld.database.embedded import EmbeddedServer
+from livingworld.database.embedded import EmbeddedServer, default_home
 from livingworld.database_url import parse_url
 from livingworld.settings import Settings
 
 UrlOption = Annotated[
     str | None,
     typer.Option("--url", help="Database to work on. Default: LIVINGWORLD_DATABASE_URL, else the embedded server."),
+]
+LockTimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--lock-timeout",
+        metavar="SECONDS",
+        help="Longest wait for another process that migrates. Default: LIVINGWORLD_MIGRATION_LOCK_TIMEOUT, else 60.",
+    ),
 ]
 
 
@@ -28,17 +38,31 @@ class ChosenDatabase:
     settings: Settings
     #: For those who only know URLs.
     url: URL
+    #: What a person calls it; no password.
+    name: str
 
 
-@contextmanager
-def chosen_database(url: str | None) -> Iterator[ChosenDatabase]:
-    """Yield the database of `--url` or the environment, else the embedded server's, which runs meanwhile.
+@asynccontextmanager
+async def chosen_database(url: str | None, *, lock_timeout: float | None = None) -> AsyncIterator[ChosenDatabase]:
+    """Give the database of `--url` or the environment, else the embedded server's, which runs meanwhile.
 
-    Blocks while the embedded server starts. Raises InvalidSettings, EmbeddedServerFailed.
+    Raises InvalidSettings, EmbeddedServerFailed.
     """
-    settings = Settings.load() if url is None else Settings.load(database_url=url)
+    chosen: dict[str, object] = {} if url is None else {"database_url": url}
+    if lock_timeout is not None:
+        chosen["migration_lock_timeout"] = timedelta(seconds=lock_timeout)
+    settings = Settings.load(**chosen)
     if (named := settings.url()) is not None:
-        yield ChosenDatabase(settings, named)
+        yield ChosenDatabase(settings, named, _name(named))
         return
-    with EmbeddedServer() as server:
-        yield ChosenDatabase(settings, parse_url(server.url()))
+    server = EmbeddedServer()
+    try:
+        await asyncio.to_thread(server.start)
+        yield ChosenDatabase(settings, parse_url(server.url()), f"embedded server in {default_home()}")
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+def _name(url: URL) -> str:
+    host = url.host or str(url.query.get("host", "localhost"))
+    return f"{url.database or url.username} at {host}:{url.port or url.query.get('port', 5432)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Awaitable
@@ -15,10 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from livingworld.cli.branching_story import demo_story
-from livingworld.cli.database_choice import UrlOption, chosen_database
+from livingworld.cli.database_choice import LockTimeoutOption, UrlOption, chosen_database
 from livingworld.cli.demo_page import print_page
 from livingworld.cli.demo_plan import Plan, plan_from_playthroughs, plan_from_story
 from livingworld.cli.demo_run import Outcome, run_demo
+from livingworld.cli.interruption import interruption
 from livingworld.cli.playthroughs import read_playthroughs
 from livingworld.errors import LivingWorldError
 
@@ -40,15 +40,21 @@ def demo(
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     purge: Annotated[bool, typer.Option("--purge", help="Remove the world afterwards.")] = False,
+    lock_timeout: LockTimeoutOption = None,
     url: UrlOption = None,
 ) -> None:
     """Let many players write one world at once and check by SQL that nothing was lost or doubled."""
     plan = _plan(playthroughs, players, writers_per_story)
-    with chosen_database(url) as database, _progress(hidden=as_json) as progress:
-        task = progress.add_task("writing", total=plan.scenes)
-        thinking = timedelta(seconds=think_time)
-        run = run_demo(database, plan, lambda: progress.advance(task), think_time=thinking, purge=purge)
-        outcome = asyncio.run(_flat(run))
+
+    async def work() -> Outcome:
+        async with chosen_database(url, lock_timeout=lock_timeout) as database:
+            with _progress(hidden=as_json) as progress:
+                task = progress.add_task("writing", total=plan.scenes + plan.detours)
+                thinking = timedelta(seconds=think_time)
+                run = run_demo(database, plan, lambda: progress.advance(task), think_time=thinking, purge=purge)
+                return await _flat(run)
+
+    outcome = interruption.run(work())
     _print(outcome, plan, as_json=as_json, purge=purge)
     raise typer.Exit(1 if outcome.report.broken else 0)
 

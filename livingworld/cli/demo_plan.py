@@ -11,6 +11,9 @@ from typing import Final
 from livingworld.cli.branching_story import BranchingStory, walk
 from livingworld.cli.playthroughs import Playthrough
 
+#: Scenes that a story needs before its player undoes and forks, and how many more are told then: one on either way.
+ENOUGH_FOR_DETOURS: Final = 3
+_SCENES_OF_DETOURS: Final = 2
 #: Ways through our own story that each player plays, one after another.
 _WALKS_PER_PLAYER: Final = 3
 #: Scenes of the shared story for each writer, and in all: what n writers refuse each other grows with n times n.
@@ -46,8 +49,14 @@ class Plan:
     writers: int
 
     @property
+    def detours(self) -> int:
+        """How many scenes will be told beside those: after an undo, and on a fork."""
+        stories = [lines for stories in self.solos for lines in stories]
+        return _SCENES_OF_DETOURS * sum(len(lines) >= ENOUGH_FOR_DETOURS for lines in stories)
+
+    @property
     def scenes(self) -> int:
-        """How many scenes will be written when all goes well."""
+        """How many scenes of the plan will be written when all goes well."""
         return len(self.shared) + sum(len(lines) for stories in self.solos for lines in stories)
 
 

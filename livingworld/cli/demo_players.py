@@ -12,15 +12,13 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from livingworld import NewMemory, NewScene, NewState, RelationshipChange, Scene, Turn, World
-from livingworld.cli.demo_plan import Line, Plan, spellings
+from livingworld.cli.demo_plan import ENOUGH_FOR_DETOURS, Line, Plan, spellings
 from livingworld.errors import StaleHead, TurnTimeout
 
 #: No answer takes longer than the library's own time limits together; one that does will never come.
 _ANSWERED_WITHIN: Final = timedelta(minutes=2)
 #: Every so many turns of a seat the request is sent twice at once.
 _TWICE_EVERY: Final = 4
-#: Scenes that a story needs before its player undoes and forks.
-_ENOUGH_FOR_DETOURS: Final = 3
 #: The fact that says which scene was told last.
 _TOLD: Final = ("the story", "told last")
 
@@ -130,7 +128,7 @@ class Seat:
                 await self._append(story.id, line, head)
                 if self._ledger.unanswered:
                     return
-            if len(lines) >= _ENOUGH_FOR_DETOURS:
+            if len(lines) >= ENOUGH_FOR_DETOURS:
                 await self._change_mind(story.id, lines)
                 await self._try_another_way(story.id, lines)
 

@@ -17,6 +17,7 @@ import typer
 
 from livingworld import LivingWorld, World
 from livingworld.cli.database_choice import UrlOption, chosen_database
+from livingworld.cli.interruption import interruption
 from livingworld.cli.script_files import Refusal
 from livingworld.cli.script_sync import ScriptSync, Synced
 from livingworld.errors import InvalidInput, LivingWorldError, NotFound
@@ -47,9 +48,12 @@ def sync(
     url: UrlOption = None,
 ) -> None:
     """Publish the files that differ from the newest versions; what is right goes together, and nothing is removed."""
-    with chosen_database(url) as database:
-        wrong = asyncio.run(_sync(database.settings, world, directory, watch=watch))
-    raise typer.Exit(1 if wrong else 0)
+
+    async def work() -> bool:
+        async with chosen_database(url) as database:
+            return await _sync(database.settings, world, directory, watch=watch)
+
+    raise typer.Exit(1 if interruption.run(work()) else 0)
 
 
 class Report:
@@ -89,18 +93,23 @@ async def _sync(settings: Settings, world: str | None, directory: Path, *, watch
 
 async def _watch(scripts: ScriptSync, directory: Path, report: Report) -> None:
     """Look whenever something in the folder changes, and now and then in any case, until SIGINT or SIGTERM."""
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    with suppress(NotImplementedError):  # Windows
+        loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    stop = interruption.stopped_by(lambda: loop.call_soon_threadsafe(stopped.set))
     async with aclosing(_changes(directory, stopped)) as changes:
-        async for _ in changes:
-            try:
-                await scripts.until_still(report.tell, patience=_PATIENCE)
-            except NotFound:
-                raise
-            except LivingWorldError as error:  # the server is away: the next look finds what this one missed
-                report.complain(str(error))
+        with stop:
+            async for _ in changes:
+                await _look(scripts, report)
+
+
+async def _look(scripts: ScriptSync, report: Report) -> None:
+    try:
+        await scripts.until_still(report.tell, patience=_PATIENCE)
+    except NotFound:
+        raise
+    except LivingWorldError as error:  # the server is away: the next look finds what this one missed
+        report.complain(str(error))
 
 
 async def _changes(directory: Path, stopped: asyncio.Event) -> AsyncGenerator[None, None]:

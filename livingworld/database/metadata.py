@@ -7,6 +7,8 @@ from sqlalchemy.sql.schema import SchemaItem
 
 #: Own PostgreSQL schema: an application's own `worlds` table stays untouched, and no search_path decides what we mean.
 SCHEMA = "livingworld"
+#: Where alembic keeps the revision, in our schema: none of our own tables.
+VERSION_TABLE = "alembic_version"
 
 metadata = MetaData(
     schema=SCHEMA,

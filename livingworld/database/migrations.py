@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,18 +17,21 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, MetaData, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, name_failure
 from livingworld.database.engine import unpooled_engine
-from livingworld.database.metadata import SCHEMA
-from livingworld.errors import LivingWorldError, LockTimeout, MigrationTimeout
+from livingworld.database.metadata import SCHEMA, VERSION_TABLE
+from livingworld.database.migration_run import Migrated, MigrationRun
+from livingworld.database.schema_differences import describe
+from livingworld.errors import LockTimeout, MigrationTimeout
 from livingworld.observability import events
 
 T = TypeVar("T")
 
 _one_at_a_time: Final = threading.Lock()  # alembic keeps what it works on in its module
+_POLL_SECONDS: Final = 0.02
 
-VERSION_TABLE: Final = "alembic_version"
 DEFAULT_LOCK_TIMEOUT: Final = timedelta(seconds=60)
 #: No statement of a migration may run longer.
 _STATEMENT_TIMEOUT: Final = timedelta(minutes=15)
@@ -47,6 +51,10 @@ class MigrationStatus:
     pending: tuple[str, ...]
 
 
+class _OnlyLooked(Exception):  # noqa: N818 - a signal that rolls a migration back
+    """The migration ran far enough to be looked at."""
+
+
 def script_location() -> Path:
     """Return the folder of the migrations: inside the package when installed from a wheel, else the checkout's."""
     package = Path(__file__).parents[1]
@@ -54,20 +62,37 @@ def script_location() -> Path:
     return installed if installed.is_dir() else package.parent / "alembic"
 
 
-async def upgrade(url: str | URL, revision: str = "head", *, lock_timeout: timedelta = DEFAULT_LOCK_TIMEOUT) -> None:
-    """Bring the database to `revision`, in one transaction.
+async def upgrade(
+    url: str | URL, revision: str = "head", *, lock_timeout: timedelta = DEFAULT_LOCK_TIMEOUT
+) -> Migrated:
+    """Bring the database to `revision`, in one transaction, and return what ran.
 
     Waits for another process that migrates; raises MigrationTimeout after `lock_timeout`. Doing it again is harmless.
     """
-    await _run(command.upgrade, url, revision, lock_timeout)
+    return await _run(command.upgrade, url, revision, lock_timeout)
 
 
-async def downgrade(url: str | URL, revision: str, *, lock_timeout: timedelta = DEFAULT_LOCK_TIMEOUT) -> None:
-    """Take the database back to `revision`, in one transaction; `base` removes every table and every story.
+async def downgrade(
+    url: str | URL, revision: str, *, destroy_data: bool = False, lock_timeout: timedelta = DEFAULT_LOCK_TIMEOUT
+) -> Migrated:
+    """Take the database back to `revision`, in one transaction, and return what ran; `base` removes every table.
 
-    Waits and raises as `upgrade` does.
+    Raises DataWouldBeLost, with everything as it was, when a row or a value would be lost and `destroy_data` is not
+    True. Nobody else writes meanwhile. Waits and raises as `upgrade` does.
     """
-    await _run(command.downgrade, url, revision, lock_timeout)
+    return await _run(command.downgrade, url, revision, lock_timeout, may_lose_data=destroy_data)
+
+
+async def preview_downgrade(
+    url: str | URL, revision: str, *, lock_timeout: timedelta = DEFAULT_LOCK_TIMEOUT
+) -> Migrated:
+    """Return what `downgrade` would do: it is done and rolled back, so nobody else can write for that long."""
+
+    def look(config: Config, revision: str) -> None:
+        command.downgrade(config, revision)
+        raise _OnlyLooked
+
+    return await _run(look, url, revision, lock_timeout, may_lose_data=True)
 
 
 async def status(url: str | URL) -> MigrationStatus:
@@ -81,8 +106,7 @@ async def status(url: str | URL) -> MigrationStatus:
 
 async def check(url: str | URL, metadata: MetaData) -> list[str]:
     """Return how the database differs from the tables of this release, a line each; empty when it does not."""
-    differences = await _inspect(url, lambda connection: compare_metadata(_context(connection), metadata))
-    return [str(difference) for difference in differences]
+    return describe(await _inspect(url, lambda connection: compare_metadata(_context(connection), metadata)))
 
 
 def take_turn(connection: Connection, lock_timeout: timedelta) -> None:
@@ -101,39 +125,78 @@ def take_turn(connection: Connection, lock_timeout: timedelta) -> None:
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
 
 
-async def _run(task: Callable[..., object], url: str | URL, revision: str, lock_timeout: timedelta) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(script_location()).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["url"] = url
-    config.attributes["lock_timeout"] = lock_timeout
-    error: LivingWorldError | None = None
-
-    def alone() -> None:
-        with _one_at_a_time:
-            task(config, revision)
-
-    try:
-        await asyncio.to_thread(alone)  # env.py runs an event loop of its own
-    except DRIVER_EXCEPTIONS as exception:
-        failure = name_failure(exception)
-        error = MigrationTimeout() if isinstance(failure.error, LockTimeout) else failure.error
-        error.__cause__ = failure.cause
-    if error is not None:
-        raise error
-    events.emit(events.MIGRATED, revision=revision)
+def turn_as_sql() -> list[str]:
+    """Return the statements with which a script takes its turn, as `take_turn` does on a connection."""
+    return [
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        f"SET LOCAL lock_timeout = '{DEFAULT_LOCK_TIMEOUT.total_seconds():.0f}s'",
+        f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT.total_seconds():.0f}s'",
+        _LOCK.replace(":key", str(_LOCK_KEY)),
+        f"DO $$BEGIN IF to_regnamespace('{SCHEMA}') IS NULL THEN CREATE SCHEMA {SCHEMA}; END IF; END$$",
+    ]
 
 
-async def _inspect(url: str | URL, look: Callable[[Connection], T]) -> T:
+@asynccontextmanager
+async def connected(url: str | URL) -> AsyncIterator[AsyncConnection]:
+    """Give a connection outside any pool; what the driver raises in the block is named."""
+    failure = None
     engine = unpooled_engine(url)
     try:
         async with engine.connect() as connection:
-            return await connection.run_sync(look)
+            yield connection
     except DRIVER_EXCEPTIONS as exception:
         failure = name_failure(exception)
     finally:
         await engine.dispose()
-    raise failure.error from failure.cause
+    if failure is not None:
+        raise failure.error from failure.cause
+
+
+_Task = Callable[[Config, str], object]
+
+
+async def _run(
+    task: _Task, url: str | URL, revision: str, lock_timeout: timedelta, *, may_lose_data: bool | None = None
+) -> Migrated:
+    done = Migrated()
+
+    def migrate(connection: Connection) -> None:
+        config = _config()
+        config.attributes["run"] = MigrationRun(connection, lock_timeout, done, may_lose_data=may_lose_data)
+        task(config, revision)
+
+    try:
+        async with _alone(), connected(url) as connection, connection.begin():
+            await connection.run_sync(migrate)
+    except LockTimeout as error:
+        raise MigrationTimeout from error.__cause__
+    except _OnlyLooked:
+        return done
+    events.emit(events.MIGRATED, revision=revision)
+    return done
+
+
+@asynccontextmanager
+async def _alone() -> AsyncIterator[None]:
+    """Wait until nothing else of this process migrates, in whichever thread and event loop."""
+    while not _one_at_a_time.acquire(blocking=False):  # noqa: ASYNC110 - an asyncio.Event belongs to one event loop
+        await asyncio.sleep(_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        _one_at_a_time.release()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(script_location()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+async def _inspect(url: str | URL, look: Callable[[Connection], T]) -> T:
+    async with connected(url) as connection:
+        return await connection.run_sync(look)
 
 
 def _context(connection: Connection) -> MigrationContext:

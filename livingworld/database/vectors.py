@@ -45,6 +45,22 @@ def provision_vectors(connection: Connection) -> bool:
     return schema is not None
 
 
+def vectors_as_sql() -> str:
+    """Return the statement with which a script does the same; the extension it takes where it is and never makes."""
+    plain, pgvector = (_FUNCTION.format(body=body) for body in (PLAIN_BODY, PGVECTOR_BODY))
+    return f"""DO $provision$
+DECLARE
+    place text;
+BEGIN
+    IF to_regclass('livingworld.memory_vectors') IS NULL THEN
+        RETURN;
+    END IF;
+    {_INSTALLED.text.replace(" FROM", " INTO place FROM", 1)};
+    EXECUTE CASE WHEN place IS NULL THEN $ddl${plain}$ddl$
+        ELSE replace($ddl${pgvector}$ddl$, '{{schema}}', place) END;
+END $provision$"""
+
+
 def processor_is_safe(machine: str | None = None, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Return whether this machine's processor has what the builds of pgvector may use."""
     machine = machine or platform.machine()

@@ -51,6 +51,15 @@ class PoolerUndeclared(LivingWorldError):
     """There is a pooler in front of the database; set `behind_pooler` (`LIVINGWORLD_BEHIND_POOLER=true`)."""
 
 
+class DataWouldBeLost(LivingWorldError):
+    """The downgrade would destroy what is stored; nothing was changed."""
+
+    #: How many rows of a table would be lost, or values of a column of one that stays (`scenes.content`).
+    lost: dict[str, int]
+    #: The revisions that would be taken back, newest first.
+    revisions: tuple[str, ...]
+
+
 class DatabaseFailure(LivingWorldError):
     """PostgreSQL refused a statement for a reason livingworld has no name for."""
 

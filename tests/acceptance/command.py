@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-PROGRAM = "from livingworld.cli import main; main()"
+PROGRAM = "from livingworld_command import main; main()"
 
 
 def run_command(*arguments: str, database_url: str = "") -> subprocess.CompletedProcess[str]:
@@ -22,7 +22,12 @@ def start_command(*arguments: str, database_url: str = "") -> Iterator[subproces
     command = [sys.executable, "-W", "error", "-c", PROGRAM, *arguments]
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, env=_environment(database_url), stdout=pipe, stderr=pipe, encoding="utf-8"
+        command,
+        env=command_environment(database_url),
+        stdin=subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=pipe,
+        encoding="utf-8",
     ) as process:
         try:
             yield process
@@ -30,7 +35,8 @@ def start_command(*arguments: str, database_url: str = "") -> Iterator[subproces
             process.kill()
 
 
-def _environment(database_url: str) -> dict[str, str]:
+def command_environment(database_url: str) -> dict[str, str]:
+    """Return the environment of a command; a database that is not named cannot be reached."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("LIVINGWORLD_")}
     nowhere = "postgresql://nobody@127.0.0.1:1/nowhere"
     return {**ours, "LIVINGWORLD_DATABASE_URL": database_url or nowhere, "PYTHONUTF8": "1", "COLUMNS": "100"}

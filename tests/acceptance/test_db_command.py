@@ -6,10 +6,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import NullPool, text
+from sqlalchemy import NullPool, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from livingworld.database import migrations
 from livingworld.database_url import parse_url
+from livingworld.testing.staged_races import holding
 from tests.acceptance.command import run_command
 
 
@@ -36,9 +38,35 @@ def test_an_empty_database_is_behind_until_it_is_upgraded(empty_database_url: st
 
     assert (before.returncode, upgraded.returncode, after.returncode) == (1, 0, 0)
     assert before.stdout.startswith("not migrated yet, behind ")
-    assert upgraded.stdout == after.stdout
-    assert after.stdout.endswith("nothing to do\n")
+    assert after.stdout == "at revision 0015, nothing to do\n"
     assert (before.stderr, upgraded.stderr, after.stderr) == ("", "", "")
+
+
+def test_an_upgrade_says_where_it_was_from_where_to_where_and_what_ran(empty_database_url: str) -> None:
+    database = make_url(empty_database_url).database
+    first = run_command("db", "upgrade", "0002", database_url=empty_database_url).stdout
+    second = run_command("db", "upgrade", database_url=empty_database_url).stdout
+    third = run_command("db", "upgrade", database_url=empty_database_url).stdout
+
+    ran = ", ".join(f"{number:04}" for number in range(3, 16))
+    assert all(said.startswith(f"{database} at ") and said.count("\n") == 1 for said in (first, second, third))
+    assert first.endswith(": upgraded from nothing to revision 0002 (0001, 0002)\n")
+    assert second.endswith(f": upgraded from revision 0002 to revision 0015 ({ran})\n")
+    assert third.endswith(": at revision 0015, nothing to do\n")
+
+
+@pytest.mark.parametrize("command", [("upgrade",), ("downgrade", "base", "--yes")])
+async def test_the_wait_for_another_one_that_migrates_is_as_long_as_told(
+    database_url: str, command: tuple[str, ...]
+) -> None:
+    async with holding(database_url, "SELECT pg_advisory_xact_lock($1)", [migrations._LOCK_KEY]):
+        waited = await asyncio.to_thread(
+            run_command, "db", *command, "--lock-timeout", "0.2", database_url=database_url
+        )
+    refused = run_command("db", *command, "--lock-timeout", "0", database_url=database_url)
+
+    assert failed_clearly(waited, 1, "Another process was still migrating")
+    assert failed_clearly(refused, 2, "migration_lock_timeout")
 
 
 def test_the_url_of_the_command_line_goes_before_the_environment(database_url: str) -> None:
@@ -83,25 +111,38 @@ def test_check_is_content_with_a_migrated_database_and_lists_what_differs(databa
     execute(
         database_url,
         "ALTER TABLE livingworld.worlds DROP COLUMN tenant",
+        "ALTER TABLE livingworld.worlds ALTER COLUMN version SET DEFAULT 2",
         "ALTER TABLE livingworld.scenes ALTER COLUMN content DROP NOT NULL",
+        "ALTER TABLE livingworld.choices ALTER COLUMN content TYPE varchar(70)",
+        "CREATE TABLE livingworld.more (id integer)",
+        "DROP INDEX livingworld.ix_scenes_parent",
+        "ALTER TABLE livingworld.scene_cast DROP CONSTRAINT fk_scene_cast_world_id_character_id",
     )
     different = run_command("db", "check", database_url=database_url)
 
-    assert (same.returncode, different.returncode) == (0, 1)
-    assert "tenant" in different.stdout
-    assert "content" in different.stdout
+    assert (same.returncode, same.stdout) == (0, "the database has exactly this release's tables\n")
+    assert different.returncode == 1
+    *lines, last = different.stdout.splitlines()
+    assert set(lines) == {
+        "column livingworld.worlds.tenant is missing",
+        "index ix_worlds_tenant of livingworld.worlds is missing",
+        "column livingworld.worlds.version: default is 2, in this release 1",
+        "column livingworld.scenes.content: may be NULL is yes, in this release no",
+        "column livingworld.choices.content: type is VARCHAR(70), in this release TEXT",
+        "table livingworld.more is not of this release",
+        "index ix_scenes_parent of livingworld.scenes is missing",
+        "foreign key fk_scene_cast_world_id_character_id of livingworld.scene_cast is missing",
+    }
+    assert last == "at revision 0015, and different from this release's tables in 8"
 
 
-def test_check_fails_on_a_database_that_is_behind(empty_database_url: str) -> None:
-    assert run_command("db", "check", database_url=empty_database_url).returncode == 1
+def test_check_of_a_database_that_was_never_migrated_is_one_line(empty_database_url: str) -> None:
+    result = run_command("db", "check", database_url=empty_database_url)
 
-
-def test_a_downgrade_to_base_can_be_upgraded_again(database_url: str) -> None:
-    down = run_command("db", "downgrade", "base", database_url=database_url)
-    up = run_command("db", "upgrade", database_url=database_url)
-
-    assert (down.returncode, up.returncode) == (0, 0)
-    assert down.stdout.startswith("not migrated yet, behind ")
+    assert (result.returncode, result.stderr) == (1, "")
+    assert result.stdout.startswith("not migrated yet, behind 0015 by 15: ")
+    assert result.stdout.endswith("; run `livingworld db upgrade`\n")
+    assert result.stdout.count("\n") == 1
 
 
 def test_an_unknown_revision_is_wrong_input(database_url: str) -> None:
@@ -117,7 +158,7 @@ def test_a_database_of_a_newer_release_is_named_as_such(database_url: str) -> No
         ("db", "status"),
         ("db", "check"),
         ("db", "upgrade"),
-        ("db", "downgrade", "base"),
+        ("db", "downgrade", "base", "--yes"),
         ("demo", "--json"),
     ):
         result = run_command(*command, database_url=database_url)

@@ -1,0 +1,60 @@
+"""`livingworld db downgrade`: says what it would destroy, refuses unless that is allowed, and asks."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from livingworld.cli.database_choice import LockTimeoutOption, UrlOption
+from livingworld.cli.interruption import interruption
+from livingworld.cli.migrated_database import database_to_migrate
+from livingworld.cli.migration_words import planned, told
+from livingworld.database import migrations
+from livingworld.database.migration_run import Migrated
+from livingworld.errors import DataWouldBeLost, InvalidInput
+
+
+def downgrade(
+    revision: Annotated[str, typer.Argument(help="Where to go back to; `base` removes every table and every story.")],
+    destroy_data: Annotated[
+        bool, typer.Option("--destroy-data", help="Go back although what is stored in the tables is lost.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; needed where there is no terminal.")] = False,
+    lock_timeout: LockTimeoutOption = None,
+    url: UrlOption = None,
+) -> None:
+    """Take the tables back to an older revision: refused where data would be lost, and never without a question."""
+
+    async def work() -> str:
+        async with database_to_migrate(url, lock_timeout) as database:
+            limit = database.settings.migration_lock_timeout
+            plan = await migrations.preview_downgrade(database.url, revision, lock_timeout=limit)
+            if plan.revisions:
+                _refuse(plan, database.name, destroy_data=destroy_data)
+                _ask(plan, database.name, yes=yes)
+            done = await migrations.downgrade(database.url, revision, destroy_data=destroy_data, lock_timeout=limit)
+            return told(database.name, "downgraded", done, await migrations.status(database.url))
+
+    typer.echo(interruption.run(work()))
+
+
+def _refuse(plan: Migrated, name: str, *, destroy_data: bool) -> None:
+    if plan.lost and not destroy_data:
+        message = f"{name}: nothing was changed, because {planned(plan)}; --destroy-data allows it"
+        raise DataWouldBeLost(message)
+
+
+def _ask(plan: Migrated, name: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        field = "--yes"
+        raise InvalidInput(field, f"is needed where nobody can be asked; {name}: {planned(plan)}")
+    typer.echo(f"{name}: {planned(plan)}.")
+    with interruption.ending_a_prompt():
+        agreed = typer.confirm("Go on?")
+    if not agreed:
+        typer.echo("Nothing was changed.")
+        raise typer.Exit(1)

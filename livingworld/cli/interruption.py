@@ -1,0 +1,80 @@
+"""Ctrl-C: the first one ends a command in order, the next one at once; exit code 130, and never a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NoReturn, TypeVar
+
+T = TypeVar("T")
+
+#: What a shell reports for a program that Ctrl-C ended.
+INTERRUPTED: Final = 130
+_SHOW_CURSOR: Final = "\x1b[?25h"
+
+
+class Interruption:
+    """What SIGINT does to the command of this process."""
+
+    def __init__(self) -> None:
+        #: Whether SIGINT has come; whatever the command ends with from then on, it was interrupted.
+        self.happened = False
+        self._stop: Callable[[], object] | None = None
+
+    def listen(self) -> None:
+        """Take SIGINT from now on. No KeyboardInterrupt is ever raised: it can come out of any line of any library."""
+        signal.signal(signal.SIGINT, self._signalled)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` in an event loop; the first SIGINT cancels it, and it cleans up."""
+
+        async def stoppable() -> T:
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+            with self.stopped_by(lambda: task and loop.call_soon_threadsafe(task.cancel)):
+                return await work
+
+        return asyncio.run(stoppable())
+
+    @contextmanager
+    def stopped_by(self, stop: Callable[[], object]) -> Iterator[None]:
+        """Let `stop` be what the first SIGINT in the block does, in the main thread between two bytecodes."""
+        before, self._stop = self._stop, stop
+        try:
+            yield
+        finally:
+            self._stop = None if self.happened else before
+
+    @contextmanager
+    def ending_a_prompt(self) -> Iterator[None]:
+        """Let SIGINT end the wait for a line of input in the block, which no event loop can."""
+
+        def end(*_: object) -> NoReturn:
+            self.happened = True
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGINT, end)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _signalled(self, *_: object) -> None:
+        if self.happened or self._stop is None:
+            _leave()
+        self.happened = True
+        self._stop()
+
+
+#: The one of this process: signals belong to a process too.
+interruption: Final = Interruption()
+
+
+def _leave() -> NoReturn:
+    """End the process at once. PostgreSQL rolls back what was open, and the embedded server ends by itself."""
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), _SHOW_CURSOR.encode())  # a progress bar hides it
+    os._exit(INTERRUPTED)
