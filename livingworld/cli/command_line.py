@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import traceback
+from pathlib import Path
 from typing import Final
 
 import typer
@@ -11,6 +13,7 @@ from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
 from livingworld.cli import db, demo, scripts
+from livingworld.cli.demo_run import WorldStays
 from livingworld.cli.interruption import INTERRUPTED, interruption
 from livingworld.errors import InvalidInput, LivingWorldError
 
@@ -22,10 +25,18 @@ INVALID_INPUT: Final = 2
 def run() -> None:
     """Run one command and end the process: one line on stderr and exit code 1 for an error, or 2 for wrong input.
 
-    Ctrl-C is exit code 130 and no line, whatever it made fail.
+    After Ctrl-C the code is 130, and nothing is said of what it made fail.
     """
     interruption.listen()
     _never_fail_to_print()
+    complaint, code = _outcome()
+    if complaint is not None:
+        typer.echo(f"livingworld: {' '.join(complaint.split())}", err=True)
+    raise SystemExit(code)
+
+
+def _outcome() -> tuple[str | None, int]:
+    """Run the command and return what to say and its exit code."""
     complaint, code = None, DONE
     try:
         _commands()()
@@ -33,18 +44,21 @@ def run() -> None:
         code = end.code if isinstance(end.code, int) else DONE
     except LivingWorldError as error:
         complaint, code = str(error), INVALID_INPUT if isinstance(error, InvalidInput) else FAILED
+        if interruption.happened and not isinstance(error, WorldStays):
+            complaint = None
     except (CommandError, RevisionError) as error:
         complaint, code = f"the database is at a revision that this release does not have: {error}", FAILED
     except asyncio.CancelledError:
         code = INTERRUPTED
-    except Exception:
-        if not interruption.happened:
-            raise
-    if interruption.happened:
-        raise SystemExit(INTERRUPTED)
-    if complaint is not None:
-        typer.echo(f"livingworld: {' '.join(complaint.split())}", err=True)
-    raise SystemExit(code)
+    except Exception as error:  # noqa: BLE001 - a defect of ours: one line as for everything else, with its place
+        complaint, code = None if interruption.happened else _defect(error), FAILED
+    return complaint, INTERRUPTED if interruption.happened else code
+
+
+def _defect(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames if "livingworld" in frame.filename]
+    return f"this is a defect, please report it: {type(error).__name__} at {' < '.join(reversed(ours[-4:]))}"
 
 
 def _commands() -> typer.Typer:

@@ -17,10 +17,15 @@ from livingworld.cli.demo_players import Ledger, perform
 from livingworld.cli.demo_report import Report, read_report
 from livingworld.cli.story_tree import Node
 from livingworld.database import migrations
+from livingworld.errors import LivingWorldError
 
 #: The world is opened this often, as by several machines: races go through PostgreSQL, not only through one process.
 _APPLICATIONS: Final = 2
 _PAGE: Final = 500
+
+
+class WorldStays(LivingWorldError):  # noqa: N818 - named for what happened, as all of them
+    """The world was to be removed and is still there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +47,16 @@ async def run_demo(
     think_time: timedelta = timedelta(0),
     purge: bool = False,
 ) -> Outcome:
-    """Upgrade the schema, let everybody play, and return the verdict; the world is gone afterwards with `purge`."""
+    """Upgrade the schema, let everybody play, and return the verdict.
+
+    With `purge` the world is gone afterwards, or WorldStays is raised.
+    """
     await migrations.upgrade(database.url, lock_timeout=database.settings.migration_lock_timeout)
     async with AsyncExitStack() as stack:
         opened = [await stack.enter_async_context(LivingWorld.open(database.settings)) for _ in range(_APPLICATIONS)]
         world = await opened[0].worlds.create(plan.title)
         if purge:
-            stack.push_async_callback(opened[0].worlds.purge, world.id)
+            stack.push_async_callback(_purge, opened[0], world.id)
         worlds = [world, *[await other.worlds.get(world.id) for other in opened[1:]]]
         ledger = Ledger()
         began = perf_counter()
@@ -56,6 +64,17 @@ async def run_demo(
         elapsed = timedelta(seconds=perf_counter() - began)
         report = await read_report(database.url, world.id, plan, ledger, elapsed)
         return Outcome(world.id, report, await _nodes(world, shared), elapsed)
+
+
+async def _purge(livingworld: LivingWorld, world_id: UUID) -> None:
+    reason = None
+    try:
+        await livingworld.worlds.purge(world_id)
+    except LivingWorldError as error:
+        reason = str(error)
+    if reason is not None:
+        message = f"world {world_id} was not removed: {reason}"
+        raise WorldStays(message)
 
 
 async def _nodes(world: World, story_id: UUID) -> tuple[Node, ...]:

@@ -17,7 +17,7 @@ def run_command(*arguments: str, database_url: str = "") -> subprocess.Completed
 
 
 @contextmanager
-def start_command(*arguments: str, database_url: str = "") -> Iterator[subprocess.Popen[str]]:
+def start_command(*arguments: str, database_url: str = "", **settings: str) -> Iterator[subprocess.Popen[str]]:
     """Give a running command; it does not outlive the block."""
     command = [sys.executable, "-W", "error", "-c", PROGRAM, *arguments]
     pipe = subprocess.PIPE

@@ -184,9 +184,23 @@ def test_wrong_use_exits_with_2_and_shows_the_usage() -> None:
         assert "Usage: " in result.stderr
 
 
+def test_a_defect_is_one_line_that_says_where_it_is(database_url: str) -> None:
+    program = (
+        "import livingworld.database.migrations as m; m.status = None; from livingworld_command import main; main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, "db", "status", "--url", database_url],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+    assert failed_clearly(result, 1, "this is a defect", "TypeError", "db.py:")
+
+
 @pytest.mark.parametrize("missing", ["typer", "rich"])
 def test_without_the_extra_the_command_says_how_to_get_it(missing: str) -> None:
-    program = f"import sys; sys.modules[{missing!r}] = None; from livingworld.cli import main; main()"
+    program = f"import sys; sys.modules[{missing!r}] = None; from livingworld_command import main; main()"
     result = subprocess.run(
         [sys.executable, "-c", program, "db", "status"], capture_output=True, encoding="utf-8", check=False
     )

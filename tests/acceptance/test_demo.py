@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from livingworld.testing.staged_races import holding
 from tests.acceptance.command import run_command, start_command
 
 REPORT_KEYS = {
@@ -91,7 +93,9 @@ def test_purge_leaves_no_row_of_the_world(database_url: str) -> None:
 
 
 def test_an_interrupted_demo_ends_at_once_and_still_purges_its_world(empty_database_url: str) -> None:
-    with start_command("demo", "--json", "--purge", "--players", "200", database_url=empty_database_url) as running:
+    # 200 players wait long for ten connections on a busy machine: without the Ctrl-C that must not end the demo.
+    demo = ("demo", "--json", "--purge", "--players", "200")
+    with start_command(*demo, database_url=empty_database_url, LIVINGWORLD_POOL_TIMEOUT="120") as running:
         while not ask(empty_database_url, "SELECT to_regclass('livingworld.worlds') IS NOT NULL"):
             assert running.poll() is None
         while ask(empty_database_url, "SELECT count(*) FROM livingworld.scenes") == 0:
@@ -102,6 +106,32 @@ def test_an_interrupted_demo_ends_at_once_and_still_purges_its_world(empty_datab
     assert (running.returncode, told) == (130, "")
     assert "Traceback" not in complaint
     assert ask(empty_database_url, "SELECT count(*) FROM livingworld.worlds") == 0
+
+
+async def test_an_interrupted_demo_says_when_its_world_stays(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = {"LIVINGWORLD_LOCK_TIMEOUT": "0.2", "LIVINGWORLD_RETRY_TIME_LIMIT": "0.5"}
+    with start_command("demo", "--json", "--purge", database_url=database_url, **limits) as running:
+        while not await asyncio.to_thread(ask, database_url, "SELECT count(*) FROM livingworld.scenes"):
+            assert running.poll() is None
+        async with holding(database_url, "SELECT FROM livingworld.worlds FOR KEY SHARE"):  # the purge cannot go on
+            running.send_signal(signal.SIGINT)
+            told, complaint = await asyncio.to_thread(running.communicate, timeout=60)
+    world = await asyncio.to_thread(ask, database_url, "SELECT world_id FROM livingworld.worlds")
+
+    assert (running.returncode, told) == (130, "")
+    assert complaint.splitlines()[-1].startswith(f"livingworld: world {world} was not removed: ")
+    assert "Traceback" not in complaint
+
+
+def test_the_progress_ends_exactly_at_its_total(database_url: str) -> None:
+    result = run_demo("--players", "2", "--writers-per-story", "2", database_url=database_url)
+    (written, total) = re.findall(r"(\d+)/(\d+)", result.stderr)[-1]
+
+    assert result.returncode == 0
+    assert written == total
+    assert int(total) == ask(database_url, "SELECT count(*) FROM livingworld.scenes")
 
 
 def test_a_recorded_playthrough_is_played_by_everybody(database_url: str, tmp_path: Path) -> None:
