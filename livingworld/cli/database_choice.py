@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import URL
 
+from livingworld.database.address import database_address
 from livingworld.database.embedded import EmbeddedServer, default_home
 from livingworld.database_url import parse_url
 from livingworld.settings import Settings
@@ -53,7 +54,7 @@ async def chosen_database(url: str | None, *, lock_timeout: float | None = None)
         chosen["migration_lock_timeout"] = timedelta(seconds=lock_timeout)
     settings = Settings.load(**chosen)
     if (named := settings.url()) is not None:
-        yield ChosenDatabase(settings, named, _name(named))
+        yield ChosenDatabase(settings, named, database_address(named))
         return
     server = EmbeddedServer()
     try:
@@ -61,8 +62,3 @@ async def chosen_database(url: str | None, *, lock_timeout: float | None = None)
         yield ChosenDatabase(settings, parse_url(server.url()), f"embedded server in {default_home()}")
     finally:
         await asyncio.to_thread(server.stop)
-
-
-def _name(url: URL) -> str:
-    host = url.host or str(url.query.get("host", "localhost"))
-    return f"{url.database or url.username} at {host}:{url.port or url.query.get('port', 5432)}"

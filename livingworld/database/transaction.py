@@ -12,13 +12,21 @@ from uuid import UUID
 from sqlalchemy import CursorResult, Executable, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from livingworld.database.address import database_address
 from livingworld.database.admission import Admission
 from livingworld.database.driver_errors import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind, name_failure
 from livingworld.database.live_events import PUBLISH, Unpublished, live_topic, publishing
 from livingworld.database.live_kinds import LiveKind
 from livingworld.database.lock_order import LockKind, LockOrder
 from livingworld.database.time_limits import in_milliseconds
-from livingworld.errors import DeadlockDetected, LivingWorldError, LockTimeout, TransactionPoisoned, UnsafeIsolation
+from livingworld.errors import (
+    DeadlockDetected,
+    LivingWorldError,
+    LockTimeout,
+    SchemaNotReady,
+    TransactionPoisoned,
+    UnsafeIsolation,
+)
 from livingworld.observability.events import DEADLOCK_BROKEN, Event, emit
 
 T = TypeVar("T")
@@ -115,7 +123,7 @@ class Transaction:
         try:
             return await execution
         except DRIVER_EXCEPTIONS as exception:
-            failure = self._noted(name_failure(exception))
+            failure = self._noted(self._place(name_failure(exception)))
         except BaseException:
             self._suspect = True  # cancelled half way: nobody knows whether the server still runs it
             raise
@@ -123,6 +131,14 @@ class Transaction:
         if isinstance(failure.error, DeadlockDetected):
             emit(DEADLOCK_BROKEN, statements=self.statements)
         raise failure.error from failure.cause  # outside `except`: the driver's text is not chained as context
+
+    def _place(self, failure: Failure) -> Failure:
+        """Name the database where the message is of no use without it."""
+        if not isinstance(failure.error, SchemaNotReady):
+            return failure
+        name = database_address(self._connection.engine.url)
+        message = f"The database {name} lacks livingworld's tables or this release's; run `livingworld db upgrade`."
+        return replace(failure, error=SchemaNotReady(message, database=name))
 
     async def scalar(self, statement: Executable, parameters: Any = None) -> Any:  # noqa: ANN401
         """Run one statement and return the first column of its first row, or None."""

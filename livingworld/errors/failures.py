@@ -30,6 +30,9 @@ class UnsafeIsolation(LivingWorldError):
 class SchemaNotReady(LivingWorldError):
     """The database lacks livingworld's tables or this release's; run `livingworld db upgrade`."""
 
+    #: Its name, host and port.
+    database: str
+
 
 class MissingPrivilege(LivingWorldError):
     """The database role lacks a right that livingworld needs; docs/operations.md lists them."""
