@@ -1,45 +1,77 @@
-"""The first example of a page of the documentation works as it is printed."""
+"""Each program in README and docs runs exactly as it is printed, for somebody who has set up nothing."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
 import pytest
+from sqlalchemy import make_url
 
-DOCS: Final = Path(__file__).parents[2] / "docs"
-NARRATOR: Final = """
-class Narrator:
-    def __init__(self, name, seed):
-        self.name = name
+from tests.acceptance.page_examples import FRAMES, PAGES, PICTURES, ROOT, SUFFIXES, Example, examples
 
-    async def tell(self, prompt):
-        return "yes" if prompt == "Say yes." else "The lamplighter."
-"""
-#: What an example leaves to the reader.
-READERS: Final = {"ai-models.md": NARRATOR}
+EXAMPLES: Final = examples()
+RUN: Final = [example for example in EXAMPLES if example.is_run]
+#: What the first example of a page prints.
 PRINTED: Final = {
-    "live.md": ("1 scene appended {'scene_number': 1, 'branch_number': 1}", "goes on after 1"),
-    "ai-models.md": ("The lamplighter. answered by version 1 {'narrator': {1: 1}}\n",),
-    "scripts.md": ("refused in line 1", "v1: plan Mara / v1: tell Mara\nv2: plan Tom / v2: tell Tom\n"),
-    "actions.md": ("Mara walks to the lighthouse.",),
+    "README.md": ("Scene(",),
+    "docs/live.md": ("1 scene appended {'scene_number': 1, 'branch_number': 1}", "goes on after 1"),
+    "docs/ai-models.md": ("The lamplighter. answered by version 1 {'narrator': {1: 1}}\n",),
+    "docs/scripts.md": ("refused in line 1", "v1: plan Mara / v1: tell Mara\nv2: plan Tom / v2: tell Tom\n"),
+    "docs/actions.md": ("Mara walks to the lighthouse.",),
 }
+FIRST: Final = {page: next(each for each in RUN if each.page == page) for page in PRINTED}
 
 
-@pytest.mark.parametrize("page", PRINTED)
-def test_the_example_of_a_page_runs_as_it_is_printed(database_url: str, page: str) -> None:
-    example, *_ = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
-    program = READERS.get(page, "") + example
-    environment = os.environ | {"LIVINGWORLD_DATABASE_URL": database_url, "PYTHONPATH": os.pathsep.join(sys.path)}
+def printed(example: Example) -> tuple[str, ...]:
+    return PRINTED[example.page] if FIRST.get(example.page) == example else ()
+
+
+def test_every_block_is_run_or_says_why_not() -> None:
+    fences = sum(line.startswith("```") for page in PAGES for line in page.read_text(encoding="utf-8").splitlines())
+    frames = {example.frame for example in EXAMPLES} - {None}
+
+    assert 2 * len(EXAMPLES) == fences, "a block has a form that nobody reads"
+    assert {example.language for example in EXAMPLES} <= SUFFIXES.keys() | PICTURES
+    assert [each.name for each in EXAMPLES if each.marker.startswith("not run: ") and each.language != "sh"] == []
+    assert [
+        each.name for each in EXAMPLES if each.marker and not each.marker.startswith(("runs in: ", "not run: "))
+    ] == []
+    assert frames == set(FRAMES.iterdir()) - {FRAMES / "__pycache__"}
+
+
+@pytest.fixture
+def reader(newcomer: dict[str, str], empty_database_url: str) -> dict[str, str]:
+    """Give the environment of a newcomer who has installed the package and a server that psql knows."""
+    url = make_url(empty_database_url)
+    address = url.translate_connect_args(username="user") | dict(url.query)
+    variables = {f"PG{name.upper()}": str(value) for name, value in address.items()}
+    scripts = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    places = {"CHECKOUT": str(ROOT), "VENV": os.path.relpath(sys.prefix, ROOT), "PYTHONPATH": str(ROOT)}
+    return newcomer | variables | places | {"PATH": scripts}
+
+
+@pytest.mark.parametrize("example", RUN, ids=lambda example: example.name)
+def test_it_runs_as_it_is_printed(reader: dict[str, str], tmp_path: Path, example: Example) -> None:
+    program = tmp_path / f"program{SUFFIXES[example.language]}"
+    program.write_text(example.program, encoding="utf-8")
+    python = [sys.executable, "-W", "error", str(program)]
+    command = python if example.language == "python" else ["bash", "-euo", "pipefail", str(program)]
 
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], env=environment, check=False, capture_output=True, text=True
+        command,
+        cwd=tmp_path,
+        env=reader,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        timeout=300,
     )
 
     assert run.returncode == 0, run.stderr
-    for line in PRINTED[page]:
-        assert line in run.stdout
+    assert "Traceback" not in run.stderr
+    assert [line for line in printed(example) if line not in run.stdout] == []
