@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 from sqlalchemy import make_url
 
+from livingworld.database.embedded import find_binaries
 from tests.acceptance.page_examples import FRAMES, PAGES, PICTURES, ROOT, SUFFIXES, Example, examples
 
 EXAMPLES: Final = examples()
@@ -49,7 +50,7 @@ def reader(newcomer: dict[str, str], empty_database_url: str) -> dict[str, str]:
     url = make_url(empty_database_url)
     address = url.translate_connect_args(username="user") | dict(url.query)
     variables = {f"PG{name.upper()}": str(value) for name, value in address.items()}
-    scripts = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    scripts = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], str(find_binaries())])
     places = {"CHECKOUT": str(ROOT), "VENV": os.path.relpath(sys.prefix, ROOT), "PYTHONPATH": str(ROOT)}
     return newcomer | variables | places | {"PATH": scripts}
 
