@@ -284,6 +284,12 @@ EMBEDDED_SERVER_STARTED: Final = _event(
 EMBEDDED_SERVER_RESTARTED: Final = _event(
     "embedded server restarted", logging.WARNING, "milliseconds", "The embedded server was gone and was started again."
 )
+EMBEDDED_SERVER_NOT_SUPERVISED: Final = _event(
+    "embedded server not supervised",
+    logging.WARNING,
+    "reason",
+    "No supervisor could be started: when its clients are all killed, the server runs on until the next one leaves.",
+)
 
 #: All of them, for documentation and for tests.
 ALL: Final = tuple(value for value in list(vars().values()) if isinstance(value, Event))

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -18,9 +15,9 @@ from sqlalchemy import URL
 from livingworld.database.embedded import EmbeddedServer
 from livingworld.database.embedded.layout import PORT
 from livingworld.database_url import connection_target, parse_url
+from livingworld.testing.remover import remove
+from livingworld.testing.throw_away_directory import throw_away_directory
 
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
-_MEMORY_NEEDED: Final = 1 << 30
 #: Small, many clients, and nothing in the background that makes a test's numbers differ from run to run.
 _CONF: Final = {
     "shared_buffers": "64MB",
@@ -67,8 +64,12 @@ def running_server(request: pytest.FixtureRequest) -> Iterator[ServerAddress]:
     elif dsn := os.environ.get("LIVINGWORLD_TEST_DSN"):
         yield _named_by_dsn(dsn)
     else:
-        with _home() as home, EmbeddedServer(home, durable=False, conf=_CONF) as server:
-            yield ServerAddress(str(server.socket_directory))
+        home = throw_away_directory("livingworld-test-")
+        try:
+            with EmbeddedServer(home, durable=False, conf=_CONF) as server:
+                yield ServerAddress(str(server.socket_directory))
+        finally:
+            remove(home)
 
 
 def _named_by_options(request: pytest.FixtureRequest) -> ServerAddress:
@@ -94,17 +95,3 @@ def _named_by_dsn(dsn: str) -> ServerAddress:
         maintenance_dbname=url.database or "postgres",
         parameters={name: str(value) for name, value in url.query.items() if name not in places},
     )
-
-
-@contextlib.contextmanager
-def _home() -> Iterator[Path]:
-    # Each database is 300 files: 15 ms in memory, up to 450 ms on a disk.
-    in_memory = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _MEMORY_NEEDED
-    # pytest's own temporary directories are closed to the user that PostgreSQL runs as when the tests run as root.
-    home = Path(tempfile.mkdtemp(prefix="livingworld-test-", dir=_MEMORY if in_memory else None))
-    try:
-        if os.geteuid() == 0:
-            home.chmod(0o755)
-        yield home
-    finally:
-        shutil.rmtree(home)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import shutil
-import signal
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -18,7 +16,7 @@ from livingworld.database.embedded import EmbeddedServer, find_binaries
 from livingworld.errors import EmbeddedServerFailed
 from livingworld.testing.protocol_proxy import ProtocolProxy, protocol_proxy
 from livingworld.testing.staged_races import Connection, connected
-from tests.faults.embedded_server.servers import kill, make_home, server_process
+from tests.faults.embedded_server.servers import make_home, remove_home
 
 
 @pytest.fixture
@@ -78,7 +76,4 @@ def own_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedServer]:
         with EmbeddedServer(home) as server:
             yield server
     finally:
-        for pid_file in home.rglob("postmaster.pid"):
-            if process := server_process(pid_file.parent):
-                kill(process, signal.SIGQUIT)
-        shutil.rmtree(home)
+        remove_home(home)

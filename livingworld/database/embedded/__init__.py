@@ -4,8 +4,10 @@ How it stays right whoever is killed when:
 
 - The kernel decides who may start or stop: both hold `start.lock` exclusively (flock, given back when a process ends).
 - The kernel counts who needs the server: every client holds `clients.lock` shared; the last one to leave gets it
-  exclusively and stops the server. A client killed with -9 no longer counts; when it was the only one, the server runs
-  on until the next client comes and goes.
+  exclusively and stops the server. A client that was killed no longer counts.
+- A supervisor, a small process in its own session, looks twice a second whether anybody still needs the server, and
+  stops it, under `start.lock`. It holds `supervisor.lock`; who comes or goes and finds that free starts another one.
+- The kernel knows when a server is gone: every process of it, and of what starts it, has inherited `server.lock`.
 - Whether the server lives is asked at its socket, never read from a pid file.
 - A data directory is built beside its place and renamed when it is complete.
 """

@@ -49,8 +49,7 @@ def _is_complete(directory: Path) -> bool:
 
 def read_major_version(binaries: Path) -> int:
     """Return 18 for PostgreSQL 18.6; raises EmbeddedServerFailed when the binaries do not run on this machine."""
-    myself = ServerAccount(os.geteuid(), os.getegid(), switched=False)
-    said = myself.run(binaries / "postgres", "--version", time_limit=_QUICK)
+    said = ServerAccount.myself().run(binaries / "postgres", "--version", time_limit=_QUICK)
     if not (found := re.search(r"\(PostgreSQL\) (\d+)", said)):
         message = f"{binaries / 'postgres'} is not PostgreSQL: it says {said.strip()}"
         raise EmbeddedServerFailed(message)

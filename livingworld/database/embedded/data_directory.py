@@ -8,12 +8,13 @@ import stat
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from livingworld.database.embedded.server_account import ServerAccount
 from livingworld.errors import EmbeddedServerFailed
 
 _UNFINISHED: Final = "unfinished-data-"
+_INITDB: Final = ("-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--auth-local=trust", "--auth-host=reject")
 
 
 def make_directory(path: Path, account: ServerAccount) -> None:
@@ -50,8 +51,10 @@ def make_private_directory(path: Path, account: ServerAccount) -> None:
     account.take(path)
 
 
-def make_data(data: Path, binaries: Path, account: ServerAccount, *, durable: bool, time_limit: timedelta) -> None:
-    """Make `data` a data directory unless it is one. Call it under the start lock.
+def make_data(
+    data: Path, binaries: Path, account: ServerAccount, lock: IO[str], *, durable: bool, time_limit: timedelta
+) -> None:
+    """Make `data` a data directory unless it is one. Call it under the start lock; `lock` is held by what it starts.
 
     It is built beside its place and renamed, so a kill in the middle leaves only what the next start removes.
     """
@@ -64,7 +67,8 @@ def make_data(data: Path, binaries: Path, account: ServerAccount, *, durable: bo
     working = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=data.parent))
     try:
         account.take(working)
-        _initialise(working, binaries, account, durable=durable, time_limit=time_limit)
+        options = _INITDB if durable else (*_INITDB, "--no-sync")
+        account.run(binaries / "initdb", "-D", working, *options, time_limit=time_limit, lock=lock)
         working.rename(data)
     finally:
         shutil.rmtree(working, ignore_errors=True)
@@ -79,13 +83,6 @@ def _refuse_user_without_name(account: ServerAccount) -> None:
             "add one, or set LIVINGWORLD_DATABASE_URL to use a server of your own"
         )
         raise EmbeddedServerFailed(message)
-
-
-def _initialise(working: Path, binaries: Path, account: ServerAccount, *, durable: bool, time_limit: timedelta) -> None:
-    options = ["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--auth-local=trust", "--auth-host=reject"]
-    if not durable:
-        options.append("--no-sync")
-    account.run(binaries / "initdb", "-D", working, *options, time_limit=time_limit)
 
 
 def _sync(directory: Path) -> None:

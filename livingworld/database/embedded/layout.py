@@ -74,6 +74,16 @@ class Layout:
         """Held together by all who use the server."""
         return self.directory / "clients.lock"
 
+    @property
+    def server_lock(self) -> Path:
+        """Held together by every process of the server, and of the programs that make its data and start it."""
+        return self.directory / "server.lock"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        """Held alone by the supervisor, whose process id stands in it."""
+        return self.directory / "supervisor.lock"
+
     def socket_directory(self, uid: int) -> Path:
         """Return the directory of the socket: beside the data, or a short one where that path does not fit."""
         beside = self.directory / "run"

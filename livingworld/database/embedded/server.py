@@ -27,6 +27,7 @@ from livingworld.database.embedded.layout import PORT, Layout, default_home
 from livingworld.database.embedded.liveness import Liveness, ask
 from livingworld.database.embedded.postmaster import Postmaster
 from livingworld.database.embedded.server_account import ServerAccount
+from livingworld.database.embedded.supervision import ensure_supervisor, is_supervised
 from livingworld.errors import EmbeddedServerFailed
 
 
@@ -108,7 +109,8 @@ class EmbeddedServer:
                 clients.close()
                 if file_lock.is_free(self._layout.clients_lock):
                     self._postmaster().shut_down(deadline)
-                    self._remove_distant_socket_directory()
+                elif not is_supervised(self._layout):
+                    ensure_supervisor(self._postmaster())
 
     def __enter__(self) -> Self:
         return self.start()
@@ -133,19 +135,20 @@ class EmbeddedServer:
         return Postmaster(self._layout, self._account, binaries, self.socket_directory)
 
     def _bring_up(self, deadline: Deadline) -> None:
-        if ask(self.socket_directory) is Liveness.READY:
+        ready = ask(self.socket_directory) is Liveness.READY
+        if ready and is_supervised(self._layout):
             return
         refuse_closed_directory(self._layout.directory, self._account)
         postmaster = self._postmaster()
+        ensure_supervisor(postmaster)  # before the server: whoever starts it may be killed at any moment
+        if ready:
+            return
         data, account = self._layout.data, self._account
-        make_data(data, postmaster.binaries, account, durable=self._durable, time_limit=deadline.remaining)
-        make_private_directory(self.socket_directory, account)
-        postmaster.bring_up(self._conf, durable=self._durable, deadline=deadline)
-
-    def _remove_distant_socket_directory(self) -> None:
-        if self._layout.directory not in self.socket_directory.parents:
-            with contextlib.suppress(OSError):  # somebody put something there: not ours to remove
-                self.socket_directory.rmdir()
+        with file_lock.join(self._layout.server_lock) as lock:
+            limit = deadline.remaining
+            make_data(data, postmaster.binaries, account, lock, durable=self._durable, time_limit=limit)
+            make_private_directory(self.socket_directory, account)
+            postmaster.bring_up(self._conf, lock, durable=self._durable, deadline=deadline)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 
 from livingworld.errors import EmbeddedServerFailed
 
@@ -28,7 +28,7 @@ class ServerAccount:
     def choose(cls, data: Path) -> Self:
         """Return this process's own user; for root the owner of `data`, else `postgres`, else `nobody`."""
         if os.geteuid() != 0:
-            return cls(os.geteuid(), os.getegid(), switched=False)
+            return cls.myself()
         if data.exists() and (status := data.stat()).st_uid != 0:
             return cls(status.st_uid, status.st_gid, switched=True)
         import pwd  # noqa: PLC0415 - absent on Windows, where this package must still be importable
@@ -40,6 +40,11 @@ class ServerAccount:
         message = "PostgreSQL does not run as root, and there is no user `postgres` or `nobody` to run it as"
         raise EmbeddedServerFailed(message)
 
+    @classmethod
+    def myself(cls) -> Self:
+        """Return this process's own user, root too."""
+        return cls(os.geteuid(), os.getegid(), switched=False)
+
     @property
     def name(self) -> str | None:
         """The name in the user database, or None: initdb refuses a user that has none."""
@@ -50,8 +55,11 @@ class ServerAccount:
         except KeyError:
             return None
 
-    def run(self, *command: str | Path, time_limit: timedelta) -> str:
-        """Run a command as this user and return what it printed; raises EmbeddedServerFailed with it when it failed."""
+    def run(self, *command: str | Path, time_limit: timedelta, lock: IO[str] | None = None) -> str:
+        """Run a command as this user and return what it printed; raises EmbeddedServerFailed with it when it failed.
+
+        It inherits `lock`, and so does everything that it starts: the file is held until the last of them has ended.
+        """
         try:
             done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - no shell, and only PostgreSQL's own programs
                 [str(part) for part in command],
@@ -64,6 +72,7 @@ class ServerAccount:
                 errors="replace",
                 check=False,
                 timeout=time_limit.total_seconds(),
+                pass_fds=() if lock is None else (lock.fileno(),),
                 **self._identity(),
             )
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from livingworld.database.embedded.binaries import read_major_version
 from livingworld.database.embedded.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
-from tests.faults.embedded_server.servers import kill, make_home, server_process
+from tests.faults.embedded_server.servers import make_home, remove_home
 
 
 @pytest.fixture
@@ -26,10 +24,7 @@ def home() -> Iterator[Path]:
         pytest.skip(str(error))
     home = make_home()
     yield home
-    for pid_file in home.rglob("postmaster.pid"):
-        if process := server_process(pid_file.parent):
-            kill(process, signal.SIGQUIT)
-    shutil.rmtree(home)
+    remove_home(home)
 
 
 @pytest.fixture

@@ -23,9 +23,17 @@ _IMPORTABLE: Final = os.pathsep.join([str(_CHECKOUT), *_INSTALLED])
 class ClientProgram:
     """One run of client_program.py."""
 
-    def __init__(self, home: Path, *, binaries: Path | None = None, uid: int | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        at: Path | None = None,
+        binaries: Path | None = None,
+        uid: int | None = None,
+        start_new_session: bool = False,
+    ) -> None:
         python = sys.executable if uid is None else python_for(uid)
-        command = [python, str(_HERE / "client_program.py"), str(home), *([str(binaries)] if binaries else [])]
+        command = [python, str(_HERE / "client_program.py"), str(at or home), *([str(binaries)] if binaries else [])]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -33,9 +41,15 @@ class ClientProgram:
             text=True,
             cwd="/",
             env={**os.environ, "PYTHONPATH": _IMPORTABLE},
+            start_new_session=start_new_session,
             **identity(uid),
         )
         self.hear("ready")
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     def hear(self, expected: str) -> None:
         """Wait for the line that it prints next."""
@@ -59,8 +73,12 @@ class ClientProgram:
 
     def kill(self) -> None:
         """End it with SIGKILL."""
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
+        self.end_by(signal.SIGKILL)
+
+    def end_by(self, signal_number: signal.Signals) -> None:
+        """End it with a signal."""
+        self._process.send_signal(signal_number)
+        assert self._process.wait() == -signal_number
 
     def end(self) -> None:
         """End it, whatever it does, and close what leads to it."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,20 +12,27 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from livingworld.database.embedded import EmbeddedServer
-from livingworld.database.embedded.layout import PORT
+from livingworld.database.embedded import EmbeddedServer, file_lock
+from livingworld.database.embedded.layout import PORT, Layout
+from livingworld.testing.remover import remove
+from livingworld.testing.throw_away_directory import throw_away_directory
 
 needs_linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root steps down to another user")
 
 
 def make_home() -> Path:
-    """Return a new directory, in memory where there is room."""
-    memory = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
-    in_memory = memory.is_dir() and shutil.disk_usage(memory).free > 1 << 30
-    home = Path(tempfile.mkdtemp(prefix="livingworld-home-", dir=memory if in_memory else None))
-    home.chmod(0o755)
-    return home
+    """Return a new directory, in memory where there is room, that goes with this process at the latest."""
+    return throw_away_directory("livingworld-home-")
+
+
+def remove_home(home: Path) -> None:
+    """Remove a home; a server left in it by a failed test is ended."""
+    for pid_file in home.rglob("postmaster.pid"):
+        if process := server_process(pid_file.parent):
+            kill(process, signal.SIGQUIT)
+    remove(home)
+    assert not home.exists()
 
 
 def ask_server(server: EmbeddedServer, query: str) -> object:
@@ -50,12 +55,27 @@ def server_process(data: Path) -> int | None:
     return process if os.fsencode(data) in arguments else None
 
 
+def supervisor_process(layout: Layout) -> int | None:
+    """Return the process id of the supervisor of the server, or None."""
+    if file_lock.is_free(layout.supervisor_lock):
+        return None
+    wait_for(lambda: layout.supervisor_lock.read_text().endswith("\n"))
+    return int(layout.supervisor_lock.read_text())
+
+
 def process_state(process: int) -> str | None:
     """Return the letter of proc(5), Z for a zombie, or None when there is no such process."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return None
+
+
+def times_asleep(process: int) -> int:
+    """Return how often the process has gone to sleep by itself."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("voluntary_ctxt_switches"))
+    return int(line.split()[1])
 
 
 def kill(process: int, signal_number: signal.Signals = signal.SIGKILL) -> None:

@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from livingworld.database.embedded import EmbeddedServer, find_binaries
+from livingworld.database.embedded import EmbeddedServer
 from livingworld.database.embedded.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
+from tests.faults.embedded_server.scripted_binaries import ScriptedBinaries
 from tests.faults.embedded_server.servers import ask_server, needs_linux, server_process, wait_for
 
 pytestmark = needs_linux
@@ -69,32 +70,19 @@ def test_a_starter_killed_before_its_server_is_up_does_not_disturb_the_next(
 ) -> None:
     with EmbeddedServer(home, durable=False):
         pass
-    slow = _binaries_that_wait(home)
-    killed = client(binaries=slow)
+    scripted = ScriptedBinaries(home, waits_at="start")
+    killed = client(binaries=scripted.directory)
     killed.say("start")
-    wait_for((home / "pg_ctl-waits").exists)
+    scripted.until_it_waits()
 
     killed.kill()
-    (home / "pg_ctl-goes-on").touch()
+    scripted.go_on()
 
     with EmbeddedServer(home, durable=False) as server:
         assert ask_server(server, "SELECT 1") == 1
         process = server_process(layout.data)
     assert process is not None
     wait_for(lambda: server_process(layout.data) in {None, process})
-
-
-def _binaries_that_wait(home: Path) -> Path:
-    """Return binaries whose pg_ctl says that it was called and waits to be told to go on."""
-    real, slow = find_binaries(), home / "slow" / "bin"
-    slow.mkdir(parents=True)
-    wait = f'if [ "$1" = start ]; then touch {home}/pg_ctl-waits; while [ ! -e {home}/pg_ctl-goes-on ]; do :; done; fi'
-    for tool in ("postgres", "initdb", "pg_ctl"):
-        script = slow / tool
-        script.write_text(f'#!/bin/sh\n{wait if tool == "pg_ctl" else ":"}\nexec {real}/{tool} "$@"\n')
-        script.chmod(0o755)
-    home.chmod(0o777)  # whoever PostgreSQL runs as leaves its marks here
-    return slow
 
 
 def test_the_log_of_a_server_holds_no_text_of_a_failed_statement(home: Path, layout: Layout) -> None:

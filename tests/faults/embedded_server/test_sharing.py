@@ -11,7 +11,7 @@ from livingworld.database.embedded import EmbeddedServer
 from livingworld.database.embedded.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
-from tests.faults.embedded_server.servers import ask_server, needs_linux, server_process
+from tests.faults.embedded_server.servers import ask_server, kill, needs_linux, server_process, supervisor_process
 
 pytestmark = needs_linux
 Launch = Callable[..., ClientProgram]
@@ -46,12 +46,14 @@ def test_a_client_killed_with_9_no_longer_counts(client: Launch, layout: Layout)
     assert server_process(layout.data) is None
 
 
-def test_a_server_whose_only_client_was_killed_is_used_and_stopped_by_the_next(
+def test_a_server_whose_client_and_supervisor_were_killed_is_used_and_stopped_by_the_next(
     client: Launch, home: Path, layout: Layout
 ) -> None:
     killed = client()
     killed.do("start")
-    orphan = server_process(layout.data)
+    orphan, supervisor = server_process(layout.data), supervisor_process(layout)
+    assert supervisor is not None
+    kill(supervisor)
     killed.kill()
 
     with EmbeddedServer(home):

@@ -1,0 +1,54 @@
+"""Directories for servers of tests, which go with the test run even when that is killed."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import IO, Final
+
+from livingworld.database.embedded.supervision import python_interpreter
+from livingworld.testing import remover
+
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
+_MEMORY_NEEDED: Final = 1 << 30
+
+
+def throw_away_directory(prefix: str) -> Path:
+    """Make a directory, in memory where there is room, that whoever PostgreSQL runs as can enter.
+
+    It is removed when this process has ended, however it ended; `remover.remove` removes it earlier.
+    """
+    # Each database is 300 files: 15 ms in memory, up to 450 ms on a disk. pytest's own temporary directories are closed
+    # to the user that PostgreSQL runs as when the tests run as root.
+    in_memory = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _MEMORY_NEEDED
+    directory = Path(_MEMORY if in_memory else tempfile.gettempdir(), f"{prefix}{secrets.token_hex(6)}")
+    told = _remover(os.getpid())
+    told.write(os.fsencode(directory) + b"\n")  # first: this process may be killed at any moment
+    told.flush()
+    directory.mkdir(mode=0o700)
+    directory.chmod(0o755)
+    return directory
+
+
+@cache
+def _remover(_process: int) -> IO[bytes]:
+    """Return what leads to the remover of this process; its end is what the kernel tells it of our death."""
+    program = [str(python_interpreter()), "-I", "-S", "-B", str(remover.__file__)]
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        program,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+    )
+    assert process.stdin is not None  # noqa: S101 - it is a pipe
+    atexit.register(process.wait)
+    atexit.register(process.stdin.close)  # runs first
+    return process.stdin

@@ -1,0 +1,46 @@
+"""PostgreSQL's programs behind scripts that wait at a step until a test lets them go on."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from livingworld.database.embedded import find_binaries
+from livingworld.database.embedded.binaries import reachable_binaries
+from livingworld.database.embedded.server_account import ServerAccount
+from tests.faults.embedded_server.servers import wait_for
+
+_SCRIPT = """#!/bin/sh
+if [ "$1" = {step} ]; then
+    touch {waits}
+    while [ -e {waits} ] && [ ! -e {goes_on} ]; do sleep 0.02; done
+fi
+exec {program} "$@"
+"""
+
+
+class ScriptedBinaries:
+    """Binaries whose pg_ctl waits at `start` or `stop`; whoever PostgreSQL runs as can reach them."""
+
+    def __init__(self, home: Path, *, waits_at: str) -> None:
+        self.directory = home / "scripted" / "bin"
+        self._waits, self._goes_on = home / "pg_ctl-waits", home / "pg_ctl-goes-on"
+        self.directory.mkdir(parents=True)
+        home.chmod(0o777)  # whoever PostgreSQL runs as leaves its marks here
+        real = reachable_binaries(find_binaries(), ServerAccount.choose(home / "no data yet"), home)
+        for tool in ("postgres", "initdb", "pg_ctl"):
+            script = self.directory / tool
+            script.write_text(self._script(real / tool, waits_at if tool == "pg_ctl" else "never"))
+            script.chmod(0o755)
+
+    def _script(self, program: Path, step: str) -> str:
+        names = {"waits": self._waits, "goes_on": self._goes_on, "program": program, "step": step}
+        return _SCRIPT.format(**{name: shlex.quote(str(value)) for name, value in names.items()})
+
+    def until_it_waits(self) -> None:
+        """Return when pg_ctl was called."""
+        wait_for(self._waits.exists)
+
+    def go_on(self) -> None:
+        """Let pg_ctl do what it was called for."""
+        self._goes_on.touch()
