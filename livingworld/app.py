@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -13,14 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from livingworld.ai_models.serving import AIModels
 from livingworld.database.database import Database
-from livingworld.database.embedded import EmbeddedServer
+from livingworld.database.embedded_database import embedded_database
 from livingworld.database.idempotency import find_result, record_result, request_hash
 from livingworld.database.transaction import Transaction
-from livingworld.database_url import parse_url
 from livingworld.embeddings.embedder import Embedder
 from livingworld.embeddings.pipeline import EmbeddingPipeline
 from livingworld.inputs import check_function, check_json, check_json_object, check_label, check_uuid
-from livingworld.observability import events
 from livingworld.process import Process, WorldWriters
 from livingworld.sessions.sweeping import SweptSessions
 from livingworld.sessions.taking_over import SucceededTasks
@@ -190,8 +186,10 @@ class LivingWorld:
     ) -> AsyncIterator[LivingWorld]:
         """Connect to PostgreSQL, and leave nothing behind when the block ends.
 
-        `database_url` before the settings' one, before the environment's; without any the embedded server is started,
-        or shared when another process has it. Raises InvalidSettings, EmbeddedServerFailed; the schema is not touched.
+        `database_url` before the settings' one, before the environment's; a database that is named so keeps the tables
+        it has. Without any the embedded server is started, or shared when another process has it, an event says where
+        its data is, and its tables become those of this release. Raises InvalidSettings, EmbeddedServerFailed,
+        SchemaTooNew.
         """
         settings = settings or Settings.load()
         if database_url is not None:
@@ -201,8 +199,8 @@ class LivingWorld:
             async with _connected(Process(settings, url)) as livingworld:
                 yield livingworld
             return
-        async with _embedded_server() as server:
-            process = Process(settings, parse_url(server.url()), revive_server=_reviving(server))
+        async with embedded_database(settings) as embedded:
+            process = Process(settings, embedded.url, revive_server=embedded.revive)
             async with _connected(process) as livingworld:
                 yield livingworld
 
@@ -213,24 +211,3 @@ async def _connected(process: Process) -> AsyncIterator[LivingWorld]:
         yield LivingWorld(process)
     finally:
         await process.close()
-
-
-@asynccontextmanager
-async def _embedded_server() -> AsyncIterator[EmbeddedServer]:
-    server = EmbeddedServer()
-    try:
-        began = time.monotonic()
-        await asyncio.to_thread(server.start)
-        events.emit(events.EMBEDDED_SERVER_STARTED, milliseconds=round((time.monotonic() - began) * 1000))
-        yield server
-    finally:
-        await asyncio.to_thread(server.stop)
-
-
-def _reviving(server: EmbeddedServer) -> Callable[[], Awaitable[None]]:
-    async def revive() -> None:
-        began = time.monotonic()
-        await asyncio.to_thread(server.ensure_running)
-        events.emit(events.EMBEDDED_SERVER_RESTARTED, milliseconds=round((time.monotonic() - began) * 1000))
-
-    return revive

@@ -59,6 +59,7 @@ async def chosen_database(url: str | None, *, lock_timeout: float | None = None)
     server = EmbeddedServer()
     try:
         await asyncio.to_thread(server.start)
+        typer.echo(f"livingworld: {server.description}", err=True)
         yield ChosenDatabase(settings, parse_url(server.url()), f"embedded server in {default_home()}")
     finally:
         await asyncio.to_thread(server.stop)

@@ -62,6 +62,11 @@ def script_location() -> Path:
     return installed if installed.is_dir() else package.parent / "alembic"
 
 
+def revisions() -> list[str]:
+    """Return every revision of this release, oldest first, by the names of their files: nothing is read."""
+    return sorted(path.name.partition("_")[0] for path in (script_location() / "versions").glob("[0-9]*.py"))
+
+
 async def upgrade(
     url: str | URL, revision: str = "head", *, lock_timeout: timedelta = DEFAULT_LOCK_TIMEOUT
 ) -> Migrated:

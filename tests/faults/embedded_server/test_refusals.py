@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from livingworld.database.embedded import EmbeddedServer, file_lock, find_binaries
+from livingworld.database.embedded.binaries import major_version
 from livingworld.database.embedded.deadline import Deadline
 from livingworld.database.embedded.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
@@ -38,6 +39,25 @@ def test_no_binaries_is_an_error_that_says_what_to_install(monkeypatch: pytest.M
 
     with pytest.raises(EmbeddedServerFailed, match=r"livingworld\[embedded\]"):
         find_binaries()
+
+
+def test_binaries_of_the_path_are_taken_only_when_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for tool in ("postgres", "initdb", "pg_ctl"):
+        (tmp_path / tool).write_text("#!/bin/sh\n")
+        (tmp_path / tool).chmod(0o755)
+    monkeypatch.delenv("LIVINGWORLD_PG_BIN", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+
+    with pytest.raises(
+        EmbeddedServerFailed, match=rf"set LIVINGWORLD_PG_BIN to .* \(those in {tmp_path} are used only"
+    ):
+        find_binaries()
+
+    monkeypatch.setenv("LIVINGWORLD_PG_BIN", str(tmp_path))
+    assert find_binaries() == tmp_path.resolve()
 
 
 def test_a_wrong_directory_of_binaries_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -90,3 +110,8 @@ def test_waiting_for_another_starter_ends_at_the_time_limit(home: Path, layout: 
         pytest.raises(EmbeddedServerFailed, match="another process has held"),
     ):
         EmbeddedServer(home, start_timeout=timedelta(milliseconds=100)).start()
+
+
+@pytest.mark.parametrize(("version", "major"), [("18.6", 18), ("15.20", 15), ("19beta1", 19)])
+def test_the_major_version_leads_a_version(version: str, major: int) -> None:
+    assert major_version(version) == major
