@@ -1,10 +1,12 @@
 """Removes directories of embedded servers; as a program of its own it does so when the process that runs it has ended.
 
-The program reads a path a line on its standard input, and works when that ends. It needs the standard library only.
+The program reads on its standard input, a line each, `directory` and a path, or `mark` and a variable of the
+environment with its value. It needs the standard library only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -56,12 +58,23 @@ def _remove_segment(pid_file: list[str]) -> None:
         ctypes.CDLL(None).shmctl(identifier, _IPC_RMID, None)
 
 
+def _end_programs(mark: bytes) -> None:
+    """End every program that has `mark` in its environment, as all have that a marked process started."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
 def main() -> None:
-    """Read which directories, until the process that tells them has ended; then remove those that are still there."""
+    """Read until the process that tells has ended; then end the programs and remove the directories that are left."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    for path in [os.fsdecode(line.rstrip(b"\n")) for line in sys.stdin.buffer]:
-        remove(Path(path))
+    told = [line.rstrip(b"\n").partition(b" ") for line in sys.stdin.buffer]
+    for mark in (value for kind, _, value in told if kind == b"mark"):
+        _end_programs(mark)
+    for path in (value for kind, _, value in told if kind == b"directory"):
+        remove(Path(os.fsdecode(path)))
 
 
 if __name__ == "__main__":

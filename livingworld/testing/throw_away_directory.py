@@ -1,4 +1,4 @@
-"""Directories for servers of tests, which go with the test run even when that is killed."""
+"""Directories for servers of tests, and programs that tests start: both go with the test run, even a killed one."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from livingworld.testing import remover
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
 _MEMORY_NEEDED: Final = 1 << 30
+_MARK: Final = "STARTED_BY_THE_TEST_RUN"
 
 
 def throw_away_directory(prefix: str) -> Path:
@@ -28,12 +29,23 @@ def throw_away_directory(prefix: str) -> Path:
     # to the user that PostgreSQL runs as when the tests run as root.
     in_memory = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _MEMORY_NEEDED
     directory = Path(_MEMORY if in_memory else tempfile.gettempdir(), f"{prefix}{secrets.token_hex(6)}")
-    told = _remover(os.getpid())
-    told.write(os.fsencode(directory) + b"\n")  # first: this process may be killed at any moment
-    told.flush()
+    _tell("directory", str(directory))  # first: this process may be killed at any moment
     directory.mkdir(mode=0o700)
     directory.chmod(0o755)
     return directory
+
+
+def end_programs_with_this_process() -> None:
+    """See that every program that this process starts from now on ends with it at the latest, however it ended."""
+    mark = secrets.token_hex(16)
+    _tell("mark", f"{_MARK}={mark}")
+    os.environ[_MARK] = mark
+
+
+def _tell(kind: str, value: str) -> None:
+    told = _remover(os.getpid())
+    told.write(os.fsencode(f"{kind} {value}\n"))
+    told.flush()
 
 
 @cache
@@ -46,6 +58,7 @@ def _remover(_process: int) -> IO[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd="/",
+        env={name: value for name, value in os.environ.items() if name != _MARK},  # another one's end is not its end
         start_new_session=True,
     )
     assert process.stdin is not None  # noqa: S101 - it is a pipe

@@ -17,20 +17,28 @@ from sqlalchemy import make_url
 
 from livingworld.database.embedded import find_binaries
 from livingworld.errors import EmbeddedServerFailed
-from tests.faults.embedded_server.servers import needs_linux, server_process, wait_for
+from tests.faults.embedded_server.servers import needs_linux, process_state, server_process, wait_for
 
 pytestmark = [needs_linux, pytest.mark.slow]
 CHECKOUT: Final = Path(__file__).parents[3]
 PATIENCE: Final = timedelta(minutes=5)
 SEGMENTS: Final = Path("/proc/sysvipc/shm")
+CONFTEST: Final = """
+from livingworld.testing.throw_away_directory import end_programs_with_this_process
+
+pytest_plugins = ["livingworld.testing.fixtures"]
+end_programs_with_this_process()
+"""
 #: Each says where its server is, and then waits to be killed.
 TESTS: Final = """
-import os, pathlib, threading
+import os, pathlib, subprocess, threading
 import pytest
 
 @pytest.mark.parametrize("number", range(4))
 def test_that_hangs(database_url, number):
+    program = subprocess.Popen(["sleep", "600"], start_new_session=True)
     told = pathlib.Path({told!r}, f"{{os.getpid()}}")
+    told.with_suffix(".program").write_text(str(program.pid))
     told.with_suffix(".part").write_text(database_url)
     told.with_suffix(".part").rename(told)
     threading.Event().wait()
@@ -46,6 +54,8 @@ class Run:
         found = {int(file.name): make_url(file.read_text()) for file in told.glob("[0-9]*[0-9]")}
         #: The directory of each server, by the process that has it.
         self.homes = {process: Path(str(url.query["host"])).parents[1] for process, url in found.items()}
+        #: What a test started.
+        self.programs = [int(file.read_text()) for file in told.glob("*.program")]
         self._shared_memory = [path for home in self.homes.values() for path in shared_memory(home)]
         assert self._shared_memory
 
@@ -72,7 +82,7 @@ def hanging_run(tmp_path: Path, *options: str, servers: int) -> Iterator[Run]:
     told = tmp_path / "told"
     told.mkdir()
     (tmp_path / "test_hanging.py").write_text(TESTS.format(told=str(told)))
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["livingworld.testing.fixtures"]\n')
+    (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
     environment = {name: value for name, value in os.environ.items() if name != "LIVINGWORLD_TEST_DSN"}
     environment["PYTHONPATH"] = str(CHECKOUT)
@@ -104,6 +114,7 @@ def test_a_killed_run_leaves_nothing(
 
         wait_for(lambda: run.leaves_nothing(list(run.homes.values())), PATIENCE)
         assert run.leaves_no_shared_memory()
+        assert not [program for program in run.programs if process_state(program) not in {None, "Z"}]
 
 
 def test_a_killed_worker_of_a_run_leaves_nothing(tmp_path: Path) -> None:
