@@ -22,8 +22,11 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root steps down 
 
 
 def make_home() -> Path:
-    """Return a new directory, in memory where there is room, that goes with this process at the latest."""
-    return throw_away_directory("livingworld-home-")
+    """Return a new directory, in memory where there is room, that goes with this process at the latest.
+
+    Its name has what a shell splits and what ASCII lacks.
+    """
+    return throw_away_directory("livingworld hömes-")
 
 
 def remove_home(home: Path) -> None:

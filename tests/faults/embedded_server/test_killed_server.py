@@ -54,8 +54,8 @@ def test_a_server_that_is_well_is_left_alone(server: EmbeddedServer, process: in
 
 
 def test_a_killed_server_is_back_while_its_sessions_were_at_work(server: EmbeddedServer, process: int) -> None:
-    url = ["host=" + str(server.socket_directory), "user=postgres", "dbname=postgres"]
-    program = f"import psycopg; psycopg.connect({' '.join(url)!r}).execute('SELECT pg_sleep(600)')"
+    address = {"host": str(server.socket_directory), "user": "postgres", "dbname": "postgres"}
+    program = f"import psycopg; psycopg.connect(**{address!r}).execute('SELECT pg_sleep(600)')"
     session = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
     sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
     while ask_server(server, sleeping) != 1:
