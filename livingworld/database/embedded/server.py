@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Final, Self
 
 from sqlalchemy import URL
 
@@ -29,6 +29,8 @@ from livingworld.database.embedded.postmaster import Postmaster
 from livingworld.database.embedded.server_account import ServerAccount
 from livingworld.database.embedded.supervision import ensure_supervisor, is_supervised
 from livingworld.errors import EmbeddedServerFailed
+
+_INITDB_PATIENCE: Final = timedelta(seconds=30)
 
 
 class EmbeddedServer:
@@ -158,12 +160,20 @@ class EmbeddedServer:
         ensure_supervisor(postmaster)  # before the server: whoever starts it may be killed at any moment
         if ready:
             return
+        self._wait_for_the_initdb_of_a_killed_starter()
         data, account = self._layout.data, self._account
         with file_lock.join(self._layout.server_lock) as lock:
             limit = deadline.remaining
             make_data(data, postmaster.binaries, account, lock, durable=self._durable, time_limit=limit)
             make_private_directory(self.socket_directory, account)
             postmaster.bring_up(self._conf, lock, durable=self._durable, deadline=deadline)
+
+    def _wait_for_the_initdb_of_a_killed_starter(self) -> None:
+        """In data that is removed under it, it would break off and leave its shared memory behind."""
+        patience = Deadline(_INITDB_PATIENCE)
+        while not self._layout.data.exists() and not file_lock.is_free(self._layout.server_lock):
+            if not patience.pause():
+                return
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

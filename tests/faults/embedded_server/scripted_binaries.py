@@ -20,17 +20,17 @@ exec {program} "$@"
 
 
 class ScriptedBinaries:
-    """Binaries whose pg_ctl waits at `start` or `stop`; whoever PostgreSQL runs as can reach them."""
+    """Binaries of which one waits when its first argument is `waits_at`; whoever PostgreSQL runs as can reach them."""
 
-    def __init__(self, home: Path, *, waits_at: str) -> None:
+    def __init__(self, home: Path, *, waits_at: str, slow: str = "pg_ctl") -> None:
         self.directory = home / "scripted" / "bin"
-        self._waits, self._goes_on = home / "pg_ctl-waits", home / "pg_ctl-goes-on"
+        self._waits, self._goes_on = home / "waits", home / "goes-on"
         self.directory.mkdir(parents=True)
         home.chmod(0o777)  # whoever PostgreSQL runs as leaves its marks here
         real = reachable_binaries(find_binaries(), ServerAccount.choose(home / "no data yet"), home)
         for tool in ("postgres", "initdb", "pg_ctl"):
             script = self.directory / tool
-            script.write_text(self._script(real / tool, waits_at if tool == "pg_ctl" else "never"))
+            script.write_text(self._script(real / tool, waits_at if tool == slow else "never"))
             script.chmod(0o755)
 
     def _script(self, program: Path, step: str) -> str:
@@ -38,9 +38,9 @@ class ScriptedBinaries:
         return _SCRIPT.format(**{name: shlex.quote(str(value)) for name, value in names.items()})
 
     def until_it_waits(self) -> None:
-        """Return when pg_ctl was called."""
+        """Return when it was called."""
         wait_for(self._waits.exists)
 
     def go_on(self) -> None:
-        """Let pg_ctl do what it was called for."""
+        """Let it do what it was called for."""
         self._goes_on.touch()

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from livingworld.database.embedded import EmbeddedServer
+from livingworld.database.embedded import EmbeddedServer, file_lock
 from livingworld.database.embedded.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
 from tests.faults.embedded_server.scripted_binaries import ScriptedBinaries
-from tests.faults.embedded_server.servers import ask_server, needs_linux, server_process, wait_for
+from tests.faults.embedded_server.servers import ask_server, needs_linux, server_process, times_asleep, wait_for
 
 pytestmark = needs_linux
 Launch = Callable[..., ClientProgram]
@@ -56,13 +56,36 @@ def test_a_kill_in_the_middle_of_initdb_leaves_no_broken_data(client: Launch, ho
     killed.say("start")
     wait_for(lambda: any(layout.directory.glob("unfinished-*/PG_VERSION")))
 
-    killed.kill()  # its initdb works on for a moment, at the same time as the next one
+    killed.kill()  # its initdb works on for a moment
     assert not layout.data.exists()
 
     with EmbeddedServer(home, durable=False) as server:
         assert ask_server(server, "SELECT 1") == 1
     with EmbeddedServer(home, durable=False):
         assert list(layout.directory.glob("unfinished-*")) == []
+
+
+def test_the_initdb_of_a_killed_starter_is_not_disturbed_by_the_next(
+    client: Launch, home: Path, layout: Layout
+) -> None:
+    """Else it breaks off in the middle, and its shared memory stays in the machine."""
+    scripted = ScriptedBinaries(home, slow="initdb", waits_at="-D")
+    killed, following = client(binaries=scripted.directory), client()
+    killed.say("start")
+    scripted.until_it_waits()
+    (unfinished,) = layout.directory.glob("unfinished-data-*")
+
+    killed.kill()
+    following.say("start")
+    wait_for(lambda: not file_lock.is_free(layout.clients_lock))
+    before = times_asleep(following.pid)
+    wait_for(lambda: times_asleep(following.pid) > before + 100)  # it looks and waits, again and again
+    assert unfinished.exists()
+    scripted.go_on()
+
+    following.hear("start done")
+    following.do("stop")
+    assert not unfinished.exists()
 
 
 def test_a_starter_killed_before_its_server_is_up_does_not_disturb_the_next(
