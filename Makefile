@@ -12,6 +12,8 @@ export SQLALCHEMY
 READY := $(VENV)/.ready
 CONSTRAINTS := $(if $(SQLALCHEMY),$(VENV)/constraints.txt,constraints.txt)
 RUN := $(VENV)/bin/python -m
+# A soak is long on purpose; on a slow machine it may take an hour.
+LONG := -o slow_timeout=3600 -o faulthandler_timeout=7200
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check check-format check-lint check-types check-imports check-docker check-migrations \
@@ -57,8 +59,8 @@ story-generator: $(READY) ## Tell stories in the browser; ARGS='--help' shows wh
 	PYTHONPATH=examples/story_generator $(RUN) story_generator $(ARGS)
 
 soak: $(READY) ## Do everything at once for a minute and each write beside each other one: no deadlock, no broken promise
-	LIVINGWORLD_SOAK_SECONDS=60 $(RUN) pytest tests/acceptance/test_soak.py $(ARGS)
-	LIVINGWORLD_PAIR_STEP=1 $(RUN) pytest -n $(WORKERS) tests/concurrency/test_every_pair_of_writes.py \
+	LIVINGWORLD_SOAK_SECONDS=60 $(RUN) pytest $(LONG) tests/acceptance/test_soak.py $(ARGS)
+	LIVINGWORLD_PAIR_STEP=1 $(RUN) pytest -n $(WORKERS) $(LONG) tests/concurrency/test_every_pair_of_writes.py \
 	    tests/concurrency/test_joined_lock_order.py $(ARGS)
 
 bench: $(READY) ## Measure appends beside hand-written asyncpg and the ORM pattern, whole turns, world state, and actions beside procrastinate

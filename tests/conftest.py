@@ -1,10 +1,12 @@
 from importlib.metadata import version
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+from livingworld.database import leases
 from livingworld.testing.throw_away_directory import end_programs_with_this_process
 
-pytest_plugins = ["livingworld.testing.fixtures"]
+pytest_plugins = ["livingworld.testing.fixtures", "tests.time_limits"]
 
 # A machine that has other things to do is no failure.
 settings.register_profile("livingworld", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -16,3 +18,9 @@ end_programs_with_this_process()
 def pytest_report_header() -> str:
     """Say on what the tests run: CI runs them on the oldest SQLAlchemy too."""
     return f"SQLAlchemy {version('sqlalchemy')}, asyncpg {version('asyncpg')}"
+
+
+@pytest.fixture
+def renewed_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renew a lease of an hour, for which no machine is too slow, ten times a second."""
+    monkeypatch.setattr(leases, "_RENEWALS", 36_000)

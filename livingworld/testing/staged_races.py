@@ -13,7 +13,7 @@ says that they wait there, lets go, and then asserts outcome, error and rows. No
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,10 +27,12 @@ from livingworld.database_url import connection_target
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 _POLL: Final = timedelta(milliseconds=5)
-_PATIENCE: Final = timedelta(seconds=5)
+_PATIENCE: Final = timedelta(seconds=30)
 _CONNECT_TIMEOUT: Final = timedelta(seconds=10)
-_SESSIONS: Final = """
-    SELECT pid, state, wait_event_type, wait_event, pg_blocking_pids(pid) AS blockers, left(query, 120) AS query
+#: What every other session of the database is doing; `picture` takes its rows.
+SESSIONS: Final = """
+    SELECT pid, state, clock_timestamp() - state_change AS for_so_long, wait_event_type, wait_event,
+        pg_blocking_pids(pid) AS blockers, left(query, 120) AS query
     FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
     ORDER BY pid
@@ -85,12 +87,12 @@ async def until_blocked(
     """
     end = asyncio.get_running_loop().time() + patience.total_seconds()
     while True:
-        sessions = await observer.fetch(_SESSIONS)
+        sessions = await observer.fetch(SESSIONS)
         waiting = waiting_behind({row["pid"]: row["blockers"] for row in sessions}, by)
         if len(waiting) >= count:
             return waiting
         if asyncio.get_running_loop().time() > end:
-            message = f"{len(waiting)} of {count} sessions wait for {by} after {patience}:\n{_picture(sessions)}"
+            message = f"{len(waiting)} of {count} sessions wait for {by} after {patience}:\n{picture(sessions)}"
             raise NotBlocked(message)
         await asyncio.sleep(_POLL.total_seconds())
 
@@ -122,9 +124,11 @@ def connection_arguments(url: str) -> dict[str, Any]:
     return target.arguments(target.addresses[0])
 
 
-def _picture(sessions: Sequence[asyncpg.Record]) -> str:
+def picture(sessions: Iterable[Any]) -> str:
+    """Return one line for each session, with the sessions that it waits for."""
     lines = (
-        f"  {row['pid']} {row['state']}, waits for {row['wait_event_type']}:{row['wait_event']}, "
+        f"  {row['pid']} {row['state']} for {row['for_so_long']}, "
+        f"waits for {row['wait_event_type']}:{row['wait_event']}, "
         f"blocked by {row['blockers']}: {' '.join(row['query'].split())}"
         for row in sessions
     )
