@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +25,7 @@ from livingworld import (
 )
 from livingworld.identifiers import new_id
 from livingworld.turns.records import BusyPolicy
+from tests.patience import patiently
 
 NAMES = ("Mara", "Tom", "Ife", "The lamplighter", "Wren")
 BRIEF = timedelta(milliseconds=500)
@@ -169,7 +169,7 @@ async def follow(stage: Stage) -> None:
     story = stage.story()
     async with stage.world.live.subscribe(story=story) as events:
         scene = await stage.world.stories.append_scene(story, NewScene("Somebody looks.", ["Wait"]))
-        async with asyncio.timeout(10):
+        async with patiently():
             async for event in events:
                 if isinstance(event, LiveEvent) and event.details.get("scene_number") == scene.number:
                     return

@@ -154,13 +154,13 @@ def test_a_recorded_playthrough_is_played_by_everybody(database_url: str, tmp_pa
 
 
 def test_a_slow_model_holds_nobody_up_but_its_own_branch(database_url: str) -> None:
-    sizes = ("--players", "6", "--writers-per-story", "1", "--think-time", "0.02")
+    sizes = ("--players", "6", "--writers-per-story", "1", "--think-time", "0.2")
 
     report = report_of(run_demo("--json", *sizes, database_url=database_url))
 
     assert all_kept(report)
-    assert report["p50_ms"] >= 20
-    assert report["elapsed_seconds"] < report["scenes_written"] * 0.02
+    assert report["p50_ms"] >= 200
+    assert report["elapsed_seconds"] < report["scenes_written"] * 0.2  # one after the other; here six at once
     assert min(report["double_clicks"], report["undos"], report["forks"]) > 0
 
 

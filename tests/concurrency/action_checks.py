@@ -46,6 +46,22 @@ _PROMISES: Final = {
 }
 
 
+#: An hour goes by for what runs or waits, and for the lanes that say until when.
+AN_HOUR_LATER: Final = """
+    UPDATE livingworld.actions SET not_before = not_before - interval '1 hour',
+        claimed_until = claimed_until - interval '1 hour', deadline = deadline - interval '1 hour'
+    WHERE ended_at IS NULL;
+    UPDATE livingworld.lanes
+    SET running_until = running_until - interval '1 hour', wakes_at = wakes_at - interval '1 hour'
+"""
+
+
+async def an_hour_goes_by(url: str) -> None:
+    """Let claims, deadlines and pauses end that would have ended by then."""
+    async with connected(url) as connection:
+        await connection.execute(AN_HOUR_LATER)
+
+
 async def broken_lanes(url: str, world_id: UUID) -> list[str]:
     """Return each promise that the lanes of a world break."""
     async with connected(url) as connection:

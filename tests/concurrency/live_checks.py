@@ -6,14 +6,14 @@ import asyncio
 from typing import Any, Final
 
 from livingworld import LiveEvent, Missed, NewScene, Subscription, World
+from tests.patience import patiently
 
-PATIENCE_SECONDS: Final = 20
 _QUIET_SECONDS: Final = 0.5
 
 
 async def take(events: Subscription, count: int) -> list[LiveEvent | Missed]:
     """Return the next items."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with patiently():
         return [await anext(events) for _ in range(count)]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
 from typing import Any, Final
 
 from livingworld import AIModel, ModelHost, World
@@ -13,7 +12,6 @@ from tests.faults.aftermath import eventually
 
 #: The row that every change of a role holds.
 THE_ROLE: Final = "SELECT FROM livingworld.ai_model_roles WHERE world_id = $1 AND role = $2 FOR UPDATE"
-PATIENCE: Final = timedelta(seconds=20)
 
 
 class Handle:
@@ -115,4 +113,4 @@ async def until(happened: Callable[[], object]) -> None:
     async def look() -> bool:
         return bool(happened())
 
-    assert await eventually(look, PATIENCE)
+    assert await eventually(look)

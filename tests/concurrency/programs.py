@@ -9,9 +9,8 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
 
-_PATIENCE_SECONDS: Final = 20
+from tests.patience import patiently
 
 
 class PlayerProcess:
@@ -23,7 +22,7 @@ class PlayerProcess:
     async def hear(self) -> str:
         """Return the line that it prints next."""
         assert self._process.stdout
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with patiently():
             return (await self._process.stdout.readline()).decode().strip()
 
     def say(self, line: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -14,10 +13,9 @@ from sqlalchemy import text
 from livingworld import LivingWorld, Settings, TransactionScope, World
 from livingworld.database.admission import outside
 from livingworld.testing.staged_races import connected, holding, until_blocked
+from tests.patience import patiently
 
 T = TypeVar("T")
-
-_PATIENCE_SECONDS: Final = 60  # an answer that never comes is a failure, not a test run that hangs
 
 THE_STORY: Final = "SELECT FROM livingworld.stories WHERE world_id = $1 AND story_id = $2 FOR UPDATE"
 
@@ -44,7 +42,7 @@ async def race(
         async with holding(url, statement, key, commit=commit) as holder:
             tasks = [asyncio.create_task(contender) for contender in contenders]
             await holder.until_blocked(count=blocked)
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with patiently():
             return await asyncio.gather(*tasks, return_exceptions=True)
     finally:
         await stop(tasks)
@@ -111,14 +109,6 @@ async def done_or_behind(task: asyncio.Task[Any], url: str, pid: int) -> None:
         waiting = asyncio.create_task(until_blocked(observer, by=pid))
         await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
         await stop([waiting])
-
-
-async def until_past(world: World, moment: datetime) -> None:
-    """Wait until a moment is over by the database's clock."""
-    is_past = text("SELECT clock_timestamp() > :moment").bindparams(moment=moment)
-    async with elsewhere(world.transaction()) as tx, asyncio.timeout(_PATIENCE_SECONDS):
-        while not await tx._transaction.scalar(is_past):  # noqa: ASYNC110 - only the database knows
-            await asyncio.sleep(0.01)
 
 
 async def deadlocks(url: str) -> int:

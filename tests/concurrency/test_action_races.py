@@ -12,15 +12,15 @@ from livingworld import Action, ConflictPolicy, LaneSize, NewAction, Rule, Trans
 from livingworld.database.admission import outside
 from livingworld.errors import ActionEnded, ActionExpired, ActionSuperseded, LivingWorldError, QueueFull
 from livingworld.testing.staged_races import connected, holding
+from tests.concurrency.action_checks import AN_HOUR_LATER, an_hour_goes_by
 from tests.concurrency.staging import deadlocks
-from tests.concurrency.turn_checks import until_found
+from tests.concurrency.turn_checks import rows
 
 THE_LANE: Final = "SELECT FROM livingworld.lanes WHERE world_id = $1 AND lane = $2 FOR NO KEY UPDATE"
-IS_LATE: Final = "SELECT FROM livingworld.actions WHERE state = 'running' AND deadline < clock_timestamp()"
-CLAIM_IS_OVER: Final = "SELECT FROM livingworld.actions WHERE state = 'running' AND claimed_until < clock_timestamp()"
-#: Long enough for what has to come before it on a machine that has other things to do.
-SOON: Final = timedelta(seconds=1.5)
-BRIEF: Final = timedelta(milliseconds=100)
+THE_LANE_IS_LATE: Final = "UPDATE livingworld.lanes SET running_until = now() - interval '1 second'"
+#: The deadline is over when an hour went by, and the claim is not.
+SOON: Final = timedelta(minutes=30)
+DAY: Final = timedelta(days=1)
 
 
 async def test_of_three_takes_of_one_lantern_one_wins_and_all_three_outcomes_are_recorded(
@@ -77,10 +77,10 @@ async def test_a_deadline_that_ends_while_the_lane_is_waited_for_is_over(databas
         await tx.characters.get_or_create("Mara")
         await tx.actions.complete(action)
 
-    async with holding(database_url, THE_LANE, [world.id, "mara"]) as holder:
+    async with holding(database_url, THE_LANE, [world.id, "mara"], commit=True) as holder:
         completing = asyncio.create_task(world.run(effect))
         await holder.until_blocked()
-        await until_found(database_url, IS_LATE)
+        await holder.connection.execute(AN_HOUR_LATER)
     with pytest.raises(ActionExpired):
         await completing
 
@@ -98,12 +98,13 @@ async def test_of_applied_and_expired_exactly_one_is_true(database_url: str, wor
         await tx.characters.get_or_create("Mara")
         await tx.actions.complete(action)
         if first == "worker":
-            await until_found(database_url, IS_LATE)
             reaping = asyncio.create_task(world.actions.claim(), context=outside())
             assert await reaping == ()  # the reaper passes a lane by that is in hand
 
-    if first == "reaper":
-        await until_found(database_url, IS_LATE)
+    if first == "worker":
+        await rows(database_url, THE_LANE_IS_LATE)  # the action itself is over once its end was decided
+    else:
+        await an_hour_goes_by(database_url)
         assert await world.actions.claim() == ()
     (error,) = await asyncio.gather(world.run(effect), return_exceptions=True)
     await world.actions.claim()
@@ -136,8 +137,8 @@ async def test_the_constraint_refuses_a_second_running_action_of_a_lane(database
 
 
 async def test_a_claim_that_was_taken_over_cannot_end_its_action(database_url: str, world: World) -> None:
-    (former,) = await claimed(world, ttl=BRIEF)
-    await until_found(database_url, CLAIM_IS_OVER)
+    (former,) = await claimed(world, ttl=SOON)
+    await an_hour_goes_by(database_url)
     (current,) = await world.actions.claim()
     assert current.token == former.token + 1
 
@@ -213,9 +214,7 @@ async def test_two_who_give_each_other_work_never_wait_for_each_other(database_u
     assert all(isinstance(result, LivingWorldError | None) for result in results)
 
 
-async def claimed(
-    world: World, *, deadline: timedelta | None = None, ttl: timedelta = timedelta(seconds=30)
-) -> tuple[Action, ...]:
+async def claimed(world: World, *, deadline: timedelta | None = None, ttl: timedelta = DAY) -> tuple[Action, ...]:
     """Give the lane of Mara one action and claim it."""
     await world.actions.enqueue("mara", "walk", deadline=deadline)
     return await world.actions.claim(ttl=ttl)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -15,13 +16,14 @@ from livingworld import LaneSize, NewAction, World
 from livingworld.testing.staged_races import connected
 from tests.concurrency.action_checks import broken_lanes
 from tests.concurrency.programs import PlayerProcess, started
+from tests.patience import patiently
 
 PROGRAM: Final = Path(__file__).with_name("action_program.py")
 LANES: Final = 25
 ACTIONS: Final = 10_000
 KILLS: Final = 20
 WORKERS_EACH: Final = 4
-PATIENCE_SECONDS: Final = 240
+PATIENCE: Final = timedelta(minutes=10)
 
 
 @pytest.mark.slow
@@ -37,7 +39,7 @@ async def test_ten_thousand_actions_take_effect_once_each_and_in_order_while_wor
             await asyncio.sleep(1)  # the rhythm that is asked for; nothing is decided by it
             await processes[number % 2].kill()
             processes[number % 2] = await started(PROGRAM, *arguments)
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with patiently(PATIENCE):
             while await world.actions.size() != LaneSize(waiting=0, running=0):  # noqa: ASYNC110 - no event tells it
                 await asyncio.sleep(0.2)
         assert [await process.do("stop") for process in processes] == ["stopped", "stopped"]

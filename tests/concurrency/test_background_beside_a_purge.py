@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 
 from livingworld import LivingWorld, NewMemory, NewScene, Settings, Story, World
 from livingworld.errors import OutOfMemory
+from livingworld.scripts import executions
 from livingworld.testing.hashing_embedder import HashingEmbedder
-from livingworld.testing.staged_races import connected, holding
+from livingworld.testing.staged_races import holding
 from tests.concurrency.staging import deadlocks, done_or_behind, stop
-from tests.concurrency.turn_checks import rows
+from tests.concurrency.turn_checks import rows, until_found
 
 # Nobody may remove such a row, and everybody may update it or refer to it.
 ONE_MEMORY: Final = "SELECT FROM livingworld.memories WHERE content = 'It snowed.' FOR KEY SHARE"
@@ -59,10 +61,8 @@ async def half_purged(url: str, purge: Coroutine[Any, Any, None], last: str) -> 
 async def until_renewed(url: str) -> None:
     """Wait until the held execution's row is renewed."""
     expires = "SELECT expires_at FROM livingworld.script_executions WHERE name = 'tide'"
-    async with connected(url) as connection:
-        before = await connection.fetchval(expires)
-        while await connection.fetchval(expires) == before:  # noqa: ASYNC110 - only the database knows
-            await asyncio.sleep(0.01)
+    ((before,),) = await rows(url, expires)
+    await until_found(url, f"{expires} AND expires_at > $1", before)
 
 
 async def remember_backwards(world: World, story: Story) -> None:
@@ -108,8 +108,11 @@ async def test_an_embedder_becomes_the_worlds_beside_the_purge_of_a_story(
     assert await rows(database_url, "SELECT memory_id FROM livingworld.memory_embedding_jobs") == []
 
 
-async def test_executions_of_scripts_are_renewed_beside_the_purge_of_their_world(database_url: str) -> None:
-    settings = Settings.load(database_url=database_url, script_lease=2)
+async def test_executions_of_scripts_are_renewed_beside_the_purge_of_their_world(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executions, "_BEATS", 36_000)  # ten times a second
+    settings = Settings.load(database_url=database_url, script_lease=timedelta(hours=1))
     async with AsyncExitStack() as stack:
         livingworld = await stack.enter_async_context(LivingWorld.open(settings))
         world = await livingworld.worlds.create("w")

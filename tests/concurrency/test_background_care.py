@@ -17,6 +17,7 @@ from livingworld.testing.heard_events import hearing_events
 from livingworld.testing.staged_races import holding
 from tests.concurrency.staging import deadlocks, same_world
 from tests.concurrency.turn_checks import rows, until_found
+from tests.patience import patiently
 
 ALL_LONG_SILENT: Final = "UPDATE livingworld.sessions SET heartbeat_at = now() - interval '1 hour'"
 TASKS_SILENT: Final = "UPDATE livingworld.tasks SET heartbeat_at = now() - interval '1 hour'"
@@ -227,10 +228,9 @@ async def test_a_handler_that_ignores_the_stop_ends_and_its_service_with_it(
             return "at last"
         return "never"
 
-    async with asyncio.timeout(5) as patience, world.tasks.taking_over(narrate, every=OFTEN):
+    async with patiently(), world.tasks.taking_over(narrate, every=OFTEN):
         await begun.wait()
 
-    assert not patience.expired()
     assert await state_of(world, task) == ("finished", 2, "at last", None)
 
 

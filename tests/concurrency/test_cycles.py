@@ -19,8 +19,10 @@ from livingworld import Cycle, CycleRun, LivingWorld, NewScene, Story, World
 from livingworld.errors import AlreadyRunning, Fenced, InvalidInput
 from tests.concurrency.staging import kinds, race, same_world
 from tests.concurrency.turn_checks import rows
+from tests.patience import patiently
 
 PROGRAM = Path(__file__).with_name("cycle_program.py")
+LEASE_SECONDS = 3600
 THE_CYCLE = "SELECT FROM livingworld.cycles WHERE world_id = $1 AND name = $2 FOR UPDATE"
 
 
@@ -190,14 +192,14 @@ async def test_equal_names_of_two_worlds_are_two_cycles(livingworld: LivingWorld
 
 
 @asynccontextmanager
-async def running(url: str, world: World, ttl: float) -> AsyncIterator[Process]:
+async def running(url: str, world: World) -> AsyncIterator[Process]:
     """Start a process that runs the cycle, and end it with the block, whatever it does."""
     program = await asyncio.create_subprocess_exec(
         sys.executable,
         str(PROGRAM),
         url,
         str(world.id),
-        str(ttl),
+        str(LEASE_SECONDS),
         stdin=PIPE,
         stdout=PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
@@ -213,7 +215,7 @@ async def running(url: str, world: World, ttl: float) -> AsyncIterator[Process]:
 async def says(program: Process) -> str:
     """Return the line that it prints next."""
     assert program.stdout
-    async with asyncio.timeout(30):
+    async with patiently():
         return (await program.stdout.readline()).decode().strip()
 
 
@@ -224,19 +226,18 @@ def go_on(program: Process) -> None:
 
 
 async def take_over(url: str, world: World, stack: AsyncExitStack) -> Process:
-    """Start processes until one gets the cycle: the lease has to end first."""
-    while True:
-        program = await stack.enter_async_context(running(url, world, 30))
-        if (began := await says(program)) != "ended AlreadyRunning":
-            assert began == "began 1 do"
-            return program
+    """Start a process that gets the cycle, whose lease is over."""
+    await expire(url)
+    program = await stack.enter_async_context(running(url, world))
+    assert await says(program) == "began 1 do"
+    return program
 
 
 async def test_a_process_that_was_stopped_and_thawed_after_a_takeover_writes_nothing(
     database_url: str, world: World
 ) -> None:
     async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(running(database_url, world, 1))
+        first = await stack.enter_async_context(running(database_url, world))
         assert await says(first) == "began 1 plan"
         go_on(first)
         assert await says(first) == "began 1 do"

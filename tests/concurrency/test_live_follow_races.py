@@ -13,6 +13,7 @@ from livingworld.testing.staged_races import Connection, connected, holding, unt
 from tests.concurrency.live_checks import append, nothing_more, numbers
 from tests.concurrency.staging import THE_STORY, elsewhere
 from tests.concurrency.turn_checks import rows
+from tests.patience import patiently
 
 FOLLOW_THE_STORY: Final = """
     WITH held AS (SELECT world_id, story_id FROM livingworld.stories WHERE world_id = $1 AND story_id = $2
@@ -140,7 +141,7 @@ async def test_who_joins_a_follow_of_another_process_waits_for_no_writer(
         there = await elsewhere.worlds.get(world.id)
         async with (
             holding(database_url, THE_STORY, [world.id, story.id]),
-            asyncio.timeout(2),
+            patiently(),
             there.live.subscribe(story=story.id) as events,
         ):
             assert events.started_at == 0
@@ -153,7 +154,7 @@ async def test_writers_of_one_world_do_not_wait_for_each_other_when_nobody_follo
     async with elsewhere(world.transaction()) as tx:
         await tx.documents.increment("gold")
         await tx._transaction.publish()
-        async with asyncio.timeout(2):
+        async with patiently():
             await world.documents.increment("silver")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ from livingworld import LiveEvent, LivingWorld, Settings, Story, World
 from tests.concurrency.live_checks import append, nothing_more, numbers, take
 from tests.concurrency.programs import PlayerProcess, running
 from tests.concurrency.turn_checks import rows, until_found
+from tests.patience import NEVER
 
 PROGRAM: Final = Path(__file__).with_name("live_program.py")
 IT_LISTENS: Final = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
@@ -73,19 +73,18 @@ async def test_a_follower_that_dies_leaves_what_its_successor_goes_on_with(
         assert await numbers(events, 1) == [703]
 
 
-async def test_an_event_is_heard_in_another_process_in_under_a_second_without_polling(
+async def test_an_event_is_heard_in_another_process_without_polling(
     database_url: str, world: World, story: Story
 ) -> None:
+    settings = Settings.load(database_url=database_url, poll_interval=NEVER, turn_lease=4 * NEVER)
     async with (
-        LivingWorld.open(Settings.load(database_url=database_url, poll_interval=60, turn_lease=240)) as livingworld,
+        LivingWorld.open(settings) as livingworld,
         follower(database_url, world, story) as other,
     ):
         here = await livingworld.worlds.get(world.id)
         async with here.live.subscribe(story=story.id) as events:
             await until_found(database_url, IT_LISTENS)
             for _ in range(3):
-                began = asyncio.get_running_loop().time()
                 other.say("append 4")
                 await take(events, 4)
-                assert asyncio.get_running_loop().time() - began < 1
                 assert await other.hear() == "done"

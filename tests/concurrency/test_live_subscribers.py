@@ -8,8 +8,9 @@ import pytest
 
 from livingworld import LiveEvent, LivingWorld, Missed, Story, Subscription, World
 from livingworld.errors import Closed
-from tests.concurrency.live_checks import PATIENCE_SECONDS, append, event, nothing_more, numbers, take
+from tests.concurrency.live_checks import append, event, nothing_more, numbers, take
 from tests.concurrency.turn_checks import rows
+from tests.patience import patiently
 
 LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'"
 
@@ -22,9 +23,7 @@ async def test_an_old_subscriber_leaves_while_a_new_one_joins_and_the_new_one_he
         async with world.live.subscribe(story=story.id) as hanging:  # reads nothing
             broadcasting = asyncio.create_task(append(world, story.id, 20))
             async with world.live.subscribe(story=story.id) as last:
-                began = asyncio.get_running_loop().time()
                 assert (await event(joined)).number == 1
-                assert asyncio.get_running_loop().time() - began < 1
                 await broadcasting
                 first = await event(last)
                 assert first.number == last.started_at + 1
@@ -42,7 +41,7 @@ async def test_the_last_one_leaves_while_the_next_one_joins_again_and_again(worl
 
     broadcasting = asyncio.create_task(append(world, story.id, 10_000))
     try:
-        async with asyncio.timeout(30):
+        async with patiently():
             await asyncio.gather(*(come_and_go() for _ in range(4)))
     finally:
         broadcasting.cancel()
@@ -58,7 +57,7 @@ async def test_one_who_never_reads_misses_events_and_holds_up_neither_writers_no
         world.live.subscribe(story=story.id, buffer=2_000) as healthy,
     ):
         reading = asyncio.create_task(numbers(healthy, 1_000))
-        async with asyncio.timeout(60):
+        async with patiently():
             await asyncio.gather(*(append(world, story.id, 125) for _ in range(8)))
             assert await reading == list(range(1, 1_001))
         assert len(hanging._buffer) <= 100
@@ -156,7 +155,7 @@ async def test_closing_the_living_world_ends_every_iteration_with_closed(databas
         waiting = asyncio.create_task(anext(events))
         await asyncio.sleep(0)
     with pytest.raises(Closed):
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with patiently():
             await waiting
     await following.__aexit__(None, None, None)
     with pytest.raises(Closed):

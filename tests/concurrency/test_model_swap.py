@@ -25,6 +25,7 @@ from tests.concurrency.model_staging import (
     until_served,
 )
 from tests.concurrency.staging import same_world
+from tests.patience import patiently
 
 SOON = timedelta(milliseconds=50)
 
@@ -94,7 +95,7 @@ async def test_a_user_that_does_not_end_in_time_loses_the_model(world: World) ->
         async with loaders.serve(world, close_within=SOON) as host, host.pin("narrator") as pinned:
             assert isinstance(pinned.handle, Handle)
             await promoted(world, "b")
-            async with asyncio.timeout(20):
+            async with patiently():
                 await pinned.closing.wait()
                 await until_served(host, "b")
                 await until(lambda: loaders.of("a").closed)

@@ -16,6 +16,7 @@ from livingworld.testing.staged_races import holding
 from tests.concurrency.model_staging import promoted, registered, until
 from tests.concurrency.staging import same_world
 from tests.concurrency.turn_checks import rows
+from tests.patience import patiently
 
 NEVER = timedelta(hours=1)
 QUICK = timedelta(milliseconds=20)
@@ -150,7 +151,7 @@ async def test_samples_of_a_world_that_was_purged_are_refused_together(livingwor
 
 
 async def test_what_cannot_be_stored_before_the_time_is_over_is_handed_back(database_url: str, world: World) -> None:
-    async with holding(database_url, THE_SAMPLES), asyncio.timeout(4):
+    async with holding(database_url, THE_SAMPLES), patiently():
         with pytest.raises(SamplesNotStored) as caught:
             async with world.ai_models.collecting(flush_every=NEVER, stop_within=QUICK) as samples:
                 samples.add("narrator", 1, "x")

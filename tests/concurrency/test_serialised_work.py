@@ -17,8 +17,8 @@ from livingworld import NewScene, World
 from livingworld.errors import AlreadyRunning, LeaseHeld
 from tests.concurrency.staging import same_world, stop
 from tests.concurrency.turn_checks import rows
+from tests.patience import patiently
 
-PATIENCE_SECONDS: Final = 20
 #: What PostgreSQL keeps of who works or waits.
 LEFT: Final = """
     SELECT 'waits for a turn' FROM livingworld.turn_waiters
@@ -109,7 +109,7 @@ async def refused_twice(session: Session) -> int:
 
 
 async def until(what: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with patiently():
         while not await what():
             pass
 
@@ -146,12 +146,12 @@ class Players:
             self.tasks["D"].cancel()
             await asyncio.gather(self.tasks["D"], return_exceptions=True)
             self.session.leaving["A"].set()
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with patiently():
                 await self.session.entered["B"].wait()
             await self.come("C", waiting=1)
             for name in "BC":
                 self.session.leaving[name].set()
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with patiently():
                 await asyncio.gather(*(self.tasks[name] for name in "ABC"))
         finally:
             await stop(self.tasks.values())

@@ -15,12 +15,12 @@ from livingworld import LivingWorld, Session, World
 from livingworld.testing.staged_races import holding
 from tests.concurrency.programs import PlayerProcess, running
 from tests.concurrency.session_staging import THE_SESSION
-from tests.concurrency.turn_checks import until_found
+from tests.concurrency.turn_checks import rows, until_found
+from tests.patience import NEVER
 
 PROGRAM: Final = Path(__file__).with_name("task_program.py")
-IS_DEAD: Final = "SELECT FROM livingworld.tasks WHERE heartbeat_at + dead_after < clock_timestamp()"
+SILENT: Final = "UPDATE livingworld.tasks SET heartbeat_at = now() - dead_after * 2"
 IT_LISTENS: Final = "SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
-PLENTY_SECONDS: Final = 60.0
 
 
 @pytest_asyncio.fixture
@@ -29,7 +29,7 @@ async def session(world: World) -> Session:
 
 
 def owner(
-    url: str, world: World, session: Session, *, dead_after: float = 30, poll: float = 0.1
+    url: str, world: World, session: Session, *, dead_after: float = 3600, poll: float = 0.1
 ) -> AbstractAsyncContextManager[PlayerProcess]:
     return running(PROGRAM, url, world.id, session.id, dead_after, poll)
 
@@ -77,45 +77,41 @@ async def test_interactions_of_tasks_threads_and_processes_are_numbered_without_
     assert sorted({interaction.request for interaction in told}) == ["from a process", "from a thread"]
 
 
-async def test_a_stop_is_heard_in_another_process_in_under_a_second_without_polling(
+async def test_a_stop_is_heard_in_another_process_without_polling(
     database_url: str, world: World, session: Session
 ) -> None:
     async with (
-        owner(database_url, world, session, poll=PLENTY_SECONDS, dead_after=600) as one,
+        owner(database_url, world, session, poll=NEVER.total_seconds()) as one,
         owner(database_url, world, session) as other,
     ):
         assert await one.do("start 1") == "Running"
         await until_found(database_url, IT_LISTENS)
         one.say("stopped")
-        asked_at = asyncio.get_running_loop().time()
         assert await other.do("cancel") == "asked"
         assert await one.hear() == "TaskCancelled"
-        assert asyncio.get_running_loop().time() - asked_at < 1
 
 
 @pytest.mark.parametrize(("what", "heard"), [("cancel", "TaskCancelled"), ("clear", "TaskSuperseded")])
-async def test_what_a_transaction_asks_is_heard_in_another_process_in_under_a_second(
+async def test_what_a_transaction_asks_is_heard_in_another_process(
     database_url: str, world: World, session: Session, what: str, heard: str
 ) -> None:
-    async with owner(database_url, world, session, poll=PLENTY_SECONDS, dead_after=600) as one:
+    async with owner(database_url, world, session, poll=NEVER.total_seconds()) as one:
         assert await one.do("start 1") == "Running"
         await until_found(database_url, IT_LISTENS)
         one.say("stopped")
         (task,) = await world.tasks.of_session(session.id)
         async with world.transaction() as tx:
             await (tx.tasks.cancel(task.id) if what == "cancel" else tx.sessions.clear(session.id))
-        asked_at = asyncio.get_running_loop().time()
         assert await one.hear() == heard
-        assert asyncio.get_running_loop().time() - asked_at < 1
 
 
 async def test_a_thawed_owner_is_refused_and_leaves_its_successor_alone(
     database_url: str, world: World, session: Session
 ) -> None:
-    async with owner(database_url, world, session, dead_after=1) as one, owner(database_url, world, session) as other:
+    async with owner(database_url, world, session) as one, owner(database_url, world, session) as other:
         assert await one.do("start 1") == "Running"
         one.pause()
-        await until_found(database_url, IS_DEAD)
+        await rows(database_url, SILENT)
         assert await other.do("start 1") == "Running"
         one.thaw()
         assert await one.do("stopped") == "TaskSuperseded"
@@ -130,13 +126,13 @@ async def test_a_task_of_a_killed_process_is_finished_once_by_one_of_two_service
     database_url: str, world: World, session: Session
 ) -> None:
     async with (
-        owner(database_url, world, session, dead_after=0.5) as one,
+        owner(database_url, world, session) as one,
         owner(database_url, world, session) as other,
         owner(database_url, world, session) as third,
     ):
         assert await one.do("lend") == "Running"
         await one.kill()
-        await until_found(database_url, IS_DEAD)
+        await rows(database_url, SILENT)
         async with holding(database_url, THE_SESSION, [world.id, session.id]) as holder:
             assert [await other.do("succeed"), await third.do("succeed")] == ["ready", "ready"]
             await holder.until_blocked(count=2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from livingworld.testing.staged_races import connected, holding
 from tests.concurrency.session_staging import THE_SESSION, behind_the_session
 from tests.concurrency.staging import deadlocks, kinds, race, same_world
 from tests.concurrency.turn_checks import rows, until_found
+from tests.patience import until
 
 TASKS_SILENT: Final = "UPDATE livingworld.tasks SET heartbeat_at = now() - interval '1 hour'"
 BEAT: Final = "UPDATE livingworld.tasks SET heartbeat_at = now() WHERE world_id = $1 AND session_id = $2"
@@ -23,7 +23,6 @@ INSERT_TASK: Final = """
     INSERT INTO livingworld.tasks (world_id, session_id, task_id, kind, epoch, dead_after, when_owner_dies)
     VALUES ($1, $2, gen_random_uuid(), 'narrate', 1, interval '1 minute', 'fail')
 """
-PATIENCE_SECONDS: Final = 5
 
 
 @pytest_asyncio.fixture
@@ -55,12 +54,7 @@ async def test_of_eight_who_start_a_task_one_starts_it(database_url: str, world:
         async with holding(database_url, THE_SESSION, [world.id, session.id]) as holder:
             starts = [asyncio.create_task(start(worlds[n % 2])) for n in range(8)]
             await holder.until_blocked(count=8)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while sum(each.done() for each in starts) < 7:
-                    await asyncio.wait(
-                        [each for each in starts if not each.done()], return_when=asyncio.FIRST_COMPLETED
-                    )
+        await until(lambda: sum(each.done() for each in starts) == 7 or ran > 1)
         everybody.set()
         results = await asyncio.gather(*starts, return_exceptions=True)
 

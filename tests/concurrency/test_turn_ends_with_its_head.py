@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from livingworld import NewScene, Story, World
 from livingworld.errors import Busy, Fenced, StaleHead
 from tests.concurrency.story_checks import read_path
 from tests.concurrency.turn_checks import at_once, broken_turns
+from tests.patience import patiently
 
 
 async def test_an_append_beside_a_turn_ends_it(database_url: str, world: World, story: Story) -> None:
@@ -59,7 +58,7 @@ async def test_a_choice_among_generations_ends_a_turn_too(world: World, story: S
     with pytest.raises(Fenced):
         async with world.turns.take(story.id, request_key="two") as turn:
             await world.generations.choose(old.id)
-            async with asyncio.timeout(5):
+            async with patiently():
                 await turn.lost.wait()
             await turn.commit(NewScene("two"))
 

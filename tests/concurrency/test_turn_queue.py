@@ -16,14 +16,17 @@ from tests.concurrency.staging import same_world
 from tests.concurrency.story_checks import broken_promises, read_path
 from tests.concurrency.turn_checks import at_once, broken_turns, rows, until_found
 from tests.concurrency.turn_players import player
+from tests.patience import patiently
 
 WAITING = "SELECT FROM livingworld.turn_waiters WHERE request_key = $1"
-SOON = {"poll_interval": timedelta(seconds=0.05)}
+#: Who waits is told of every end, and is not thought to be gone before it is silent for a minute: twelve looks.
+PATIENT = {"poll_interval": timedelta(seconds=5)}
+GONE = "UPDATE livingworld.turn_waiters SET expires_at = now() - interval '1 second' WHERE request_key = ANY ($1)"
 
 
 async def until_waiting(url: str, count: int) -> list[str]:
     """Wait until so many wait; return their request keys in the order of arrival."""
-    async with asyncio.timeout(10), connected(url) as connection:
+    async with patiently(), connected(url) as connection:
         while True:
             found = await connection.fetch("SELECT request_key FROM livingworld.turn_waiters ORDER BY ticket")
             if len(found) >= count:
@@ -40,7 +43,8 @@ async def test_twenty_waiters_of_whom_five_die_come_in_the_order_of_arrival(
                 assert await players[number % 4].do(f"play waiter-{number} queue") == f"waiting waiter-{number}"
                 await until_waiting(database_url, number + 1)
             arrived = await until_waiting(database_url, 20)
-            await players[1].kill()  # with waiters 1, 5, 9, 13 and 17
+            await players[1].kill()
+            await rows(database_url, GONE, [f"waiter-{number}" for number in range(20) if number % 4 == 1])
             await turn.commit(NewScene("the one ahead"))
         living = [number for number in range(20) if number % 4 != 1]
         for number in living:
@@ -67,8 +71,9 @@ async def test_a_waiter_whose_time_is_up_or_who_is_cancelled_leaves_the_queue(
         await asyncio.gather(cancelled, return_exceptions=True)
         last = asyncio.create_task(world.turns.play(story.id, at_once("last"), request_key="last", busy="queue"))
         await until_found(database_url, WAITING, "last")
+        assert await until_waiting(database_url, 1) == ["last"]  # nobody who is gone is waited for
         await turn.commit(NewScene("ahead"))
-        async with asyncio.timeout(2):  # nobody who is gone is waited for
+        async with patiently():
             assert (await last).number == 2
 
     assert await rows(database_url, "SELECT * FROM livingworld.turn_waiters") == []
@@ -84,7 +89,7 @@ async def test_who_comes_while_others_wait_does_not_overtake_them(
         order.append(turn.request_key)
         return NewScene(turn.request_key)
 
-    async with same_world(database_url, world.id, pools=3, **SOON) as worlds:
+    async with same_world(database_url, world.id, pools=3, **PATIENT) as worlds:
         async with world.turns.take(story.id, request_key="ahead") as turn:
             waiters = []
             for number in range(9):
@@ -108,7 +113,7 @@ async def test_two_inputs_that_wait_become_one_turn_and_both_get_its_scene(
     async def tell(turn: Turn) -> NewScene:
         return NewScene(f"{turn.context.instruction}")
 
-    async with same_world(database_url, world.id, pools=2, **SOON) as worlds:
+    async with same_world(database_url, world.id, pools=2, **PATIENT) as worlds:
         async with world.turns.take(story.id, request_key="ahead") as turn:
             plays = []
             for number, instruction in enumerate(("open the door", "run")):
@@ -142,7 +147,7 @@ async def test_when_the_turn_that_took_an_input_in_fails_the_input_gets_a_turn_o
     async def tell(turn: Turn) -> NewScene:
         return NewScene(f"{turn.context.instruction}")
 
-    async with same_world(database_url, world.id, pools=2, **SOON) as worlds:
+    async with same_world(database_url, world.id, pools=2, **PATIENT) as worlds:
         async with world.turns.take(story.id, request_key="ahead") as turn:
             leader = asyncio.create_task(
                 worlds[0].turns.play(story.id, fail, request_key="a", instruction="a", busy="merge", combine=both)

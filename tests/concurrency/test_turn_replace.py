@@ -12,6 +12,7 @@ from livingworld.testing.staged_races import holding
 from tests.concurrency.staging import THE_STORY, same_world
 from tests.concurrency.story_checks import broken_promises, read_path
 from tests.concurrency.turn_checks import at_once, broken_turns, rows
+from tests.patience import patiently
 
 
 async def test_a_replaced_turn_is_told_and_cannot_commit(database_url: str, world: World, story: Story) -> None:
@@ -19,7 +20,7 @@ async def test_a_replaced_turn_is_told_and_cannot_commit(database_url: str, worl
         with pytest.raises(Fenced):
             async with world.turns.take(story.id, request_key="first") as turn:
                 told = await elsewhere.turns.play(story.id, at_once("the second"), request_key="second", busy="replace")
-                async with asyncio.timeout(5):
+                async with patiently():
                     await turn.lost.wait()
                 await turn.commit(NewScene("the first"))
 
@@ -64,7 +65,7 @@ async def test_the_model_of_a_replaced_turn_is_cancelled(world: World, story: St
     await world.turns.play(story.id, at_once("second"), request_key="second", busy="replace")
 
     with pytest.raises(Fenced):
-        async with asyncio.timeout(5):
+        async with patiently():
             await first
     assert cancelled == ["first"]
 

@@ -5,18 +5,26 @@ from __future__ import annotations
 import pytest
 
 from livingworld import Story, World
-from livingworld.testing.staged_races import connected
 from tests.concurrency.story_checks import broken_promises, read_path
-from tests.concurrency.turn_checks import broken_turns, rows
+from tests.concurrency.turn_checks import broken_turns, rows, until_found
 from tests.concurrency.turn_players import player
 
 HOUR = 3600.0
+MOST_OF_THE_LEASE_GOES_BY = "UPDATE livingworld.turn_leases SET expires_at = expires_at - interval '48 minutes'"
+RENEWED = "SELECT FROM livingworld.turn_leases WHERE expires_at > now() + interval '30 minutes'"
+EXPIRE = "UPDATE livingworld.turn_leases SET expires_at = now() - interval '1 second' WHERE owner IS NOT NULL"
+
+
+async def expire(url: str) -> None:
+    """Let the lease be over, as if its holder had been silent for so long."""
+    await rows(url, EXPIRE)
 
 
 async def test_a_thawed_holder_is_fenced_and_no_row_changes(database_url: str, world: World, story: Story) -> None:
-    async with player(database_url, world, story, lease=1) as first, player(database_url, world, story) as second:
+    async with player(database_url, world, story) as first, player(database_url, world, story) as second:
         assert await first.do("take first queue") == "taken first"
         first.pause()
+        await expire(database_url)
         assert await second.do("take second queue") == "taken second"
         before = await everything(database_url)
         first.thaw()
@@ -35,12 +43,11 @@ async def test_a_thawed_holder_is_fenced_and_no_row_changes(database_url: str, w
 async def test_a_living_holder_keeps_its_turn_far_beyond_the_lease(
     database_url: str, world: World, story: Story
 ) -> None:
-    async with player(database_url, world, story, lease=0.4) as first, player(database_url, world, story) as second:
+    async with player(database_url, world, story) as first, player(database_url, world, story) as second:
         assert await first.do("take first queue") == "taken first"
-        expiries: set[object] = set()
-        async with connected(database_url) as connection:
-            while len(expiries) < 12:  # twelve renewals of a tenth of a second
-                expiries.add(await connection.fetchval("SELECT expires_at FROM livingworld.turn_leases"))
+        for _ in range(4):
+            await rows(database_url, MOST_OF_THE_LEASE_GOES_BY)
+            await until_found(database_url, RENEWED)
         assert await second.do("take second reject") == "Busy"
         assert await first.do("commit the-first") == "committed 1"
 
@@ -52,14 +59,15 @@ async def test_clocks_that_are_an_hour_wrong_change_nothing(
     database_url: str, world: World, story: Story, one: float, other: float
 ) -> None:
     async with (
-        player(database_url, world, story, lease=1, clock_offset=one) as first,
-        player(database_url, world, story, lease=1, clock_offset=other) as second,
+        player(database_url, world, story, clock_offset=one) as first,
+        player(database_url, world, story, clock_offset=other) as second,
     ):
         assert await first.do("take first reject") == "taken first"
         assert await second.do("take second reject") == "Busy"
         assert await first.do("commit the-first") == "committed 1"
         assert await second.do("take second reject") == "taken second"
         second.pause()
+        await expire(database_url)
         assert await first.do("take third queue") == "taken third"
         second.thaw()
         assert await second.do("lost") == "lost"
@@ -70,10 +78,11 @@ async def test_clocks_that_are_an_hour_wrong_change_nothing(
 
 
 async def test_a_killed_holder_is_succeeded_under_the_same_key(database_url: str, world: World, story: Story) -> None:
-    async with player(database_url, world, story, lease=1) as first, player(database_url, world, story) as second:
+    async with player(database_url, world, story) as first, player(database_url, world, story) as second:
         assert await first.do("take key queue") == "taken key"
         assert await first.do("record the-paid-answer") == "recorded"
         await first.kill()
+        await expire(database_url)
         assert await second.do("take key queue") == "taken key"
         assert await second.do("recorded") == "the-paid-answer"
         assert await second.do("commit the-paid-answer") == "committed 1"

@@ -21,6 +21,7 @@ from livingworld.errors import InvalidInput, LockOrderViolation, LockTimeout
 from livingworld.testing.staged_races import holding
 from tests.concurrency.staging import GaveUp, elsewhere, race, same_world, stop
 from tests.concurrency.turn_checks import rows
+from tests.patience import patiently
 
 PROGRAM: Final = Path(__file__).with_name("lock_program.py")
 SOON: Final = timedelta(milliseconds=50)
@@ -150,7 +151,7 @@ async def test_the_lock_of_a_killed_process_is_free_and_what_it_wrote_is_gone(da
     program = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdin=PIPE, stdout=PIPE, env=environment)
     try:
         assert program.stdout
-        async with asyncio.timeout(30):
+        async with patiently():
             assert await program.stdout.readline() == b"held\n"
         async with world.locks.try_exclusive("market") as tx:
             assert tx is None

@@ -15,6 +15,7 @@ from livingworld.schema import metadata
 from livingworld.testing.staged_races import connected, holding, until_blocked
 from tests.concurrency.every_write import ALONE, WRITES, Write, furnish
 from tests.concurrency.staging import backend_of, deadlocks, done_or_behind, elsewhere, stop
+from tests.patience import until
 
 #: Makes a purge wait, at one of its statements, for whoever holds the lock.
 GATE: Final = """
@@ -78,8 +79,7 @@ async def write_before_a_purge(
 
 async def until_retried(caplog: pytest.LogCaptureFixture) -> None:
     """Wait until a unit has met a row that it does not wait for, and runs again."""
-    while "lock awaited" not in caplog.text:  # noqa: ASYNC110 - a log has no event
-        await asyncio.sleep(0.005)
+    await until(lambda: "lock awaited" in caplog.text)
 
 
 async def tables_in_use(url: str) -> list[str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from uuid import UUID
 
 from livingworld import NewScene, Turn
 from livingworld.testing.staged_races import connected
-
-_PATIENCE_SECONDS: Final = 10
+from tests.patience import patiently
 
 #: Each statement finds what breaks one promise, and is empty when all is well.
 _PROMISES: Final = {
@@ -73,7 +71,7 @@ def at_once(text: str) -> Callable[[Turn], Awaitable[NewScene]]:
 
 async def until_found(url: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
     """Look until a statement finds something, and return it."""
-    async with asyncio.timeout(_PATIENCE_SECONDS), connected(url) as connection:
+    async with patiently(), connected(url) as connection:
         while not (found := await connection.fetch(statement, *parameters)):
             pass
     return [tuple(row) for row in found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -10,10 +11,12 @@ from livingworld import Story, World
 from tests.concurrency.programs import PlayerProcess, running
 
 _PROGRAM: Final = Path(__file__).with_name("turn_program.py")
+#: Longer than any test waits: whoever has one loses it by nobody's slowness.
+LEASE: Final = timedelta(hours=1)
 
 
 def player(
-    url: str, world: World, story: Story, *, lease: float = 30, clock_offset: float = 0
+    url: str, world: World, story: Story, *, clock_offset: float = 0
 ) -> AbstractAsyncContextManager[PlayerProcess]:
     """Start a player, and end it with the block, whatever it does."""
-    return running(_PROGRAM, url, world.id, story.id, lease, clock_offset)
+    return running(_PROGRAM, url, world.id, story.id, LEASE.total_seconds(), clock_offset)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import socket
@@ -17,10 +16,11 @@ from typing import Any, Final, Self
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.patience import PATIENCE, patiently
+
 _CODE: Final = Path(__file__).parents[2] / "examples" / "story_generator"
-_PATIENCE_SECONDS: Final = 30
 #: So long a dead server's turn waits for its successor.
-LEASE_SECONDS: Final = 2
+LEASE_SECONDS: Final = 5
 
 
 class Server:
@@ -71,7 +71,7 @@ def serving(database_url: str, *, word_delay: float = 0.001, model_url: str | No
 
 def _until_it_answers(process: subprocess.Popen[str], port: int) -> None:
     transport = httpx.HTTPTransport(retries=60)  # of the connection, with pauses that grow
-    with httpx.Client(transport=transport, timeout=_PATIENCE_SECONDS) as client:
+    with httpx.Client(transport=transport, timeout=PATIENCE.total_seconds()) as client:
         assert client.get(f"http://127.0.0.1:{port}/api/stories").status_code == 200, process.poll()
 
 
@@ -97,7 +97,7 @@ class Player:
 
     async def hear(self, *kinds: str, request_key: str | None = None) -> dict[str, Any]:
         """Return the next message of these kinds, about this request when it is named."""
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with patiently():
             while True:
                 message: dict[str, Any] = json.loads(await self._live.recv())
                 if message["type"] in kinds and request_key in {None, message.get("request_key")}:
@@ -117,14 +117,14 @@ class Player:
         return await self._call("POST", path, json=body)
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - JSON
-        async with httpx.AsyncClient(timeout=_PATIENCE_SECONDS) as client:
+        async with httpx.AsyncClient(timeout=PATIENCE.total_seconds()) as client:
             response = await client.request(method, f"{self._url}{path}", **options)
         return response.json() | {"status": response.status_code} if response.is_error else response.json()
 
 
 async def new_story(server: Server, title: str = "The Causeway") -> str:
     """Begin a story and return its id."""
-    async with httpx.AsyncClient(timeout=_PATIENCE_SECONDS) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE.total_seconds()) as client:
         answer = await client.post(f"{server.url}/api/stories", json={"title": title, "premise": "A lantern."})
     assert answer.status_code == 201
     return str(answer.json()["id"])

@@ -17,6 +17,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from livingworld.testing.staged_races import connected
 from tests.examples.servers import serving
+from tests.patience import PATIENCE
 
 _CHROMIUM: Final = shutil.which("chromium")
 _OCR: Final = shutil.which("tesseract")
@@ -84,9 +85,9 @@ async def play_on(page: Page) -> None:
     """Click through the turns, some of them twice, and undo and redo the last."""
     scenes = page.locator(".scene")
     for turn in range(1, _TURNS):
-        await expect(scenes).to_have_count(turn, timeout=15_000)
+        await expect(scenes).to_have_count(turn, timeout=PATIENCE.total_seconds() * 1000)
         await page.locator("#choices button").nth(turn % 3).click(click_count=1 + turn % 2)
-    await expect(scenes).to_have_count(_TURNS, timeout=15_000)
+    await expect(scenes).to_have_count(_TURNS, timeout=PATIENCE.total_seconds() * 1000)
     await page.click("#undo")
     await expect(scenes).to_have_count(_TURNS - 1)
     await page.click("#redo")

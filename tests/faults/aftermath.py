@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,8 +11,8 @@ from sqlalchemy.pool import QueuePool
 
 from livingworld import LivingWorld
 from livingworld.testing.staged_races import Connection
+from tests.patience import until
 
-_PATIENCE: Final = timedelta(seconds=5)
 #: Sessions that hold something although no call is under way, and locks that nobody will let go.
 _LEFT: Final = """
     SELECT 'session ' || a.pid || ' is ' || a.state AS what FROM pg_stat_activity a
@@ -53,13 +51,12 @@ def connections_in_use(livingworld: LivingWorld) -> int:
     return pool.checkedout()
 
 
-async def eventually(happened: Callable[[], Awaitable[bool]], patience: timedelta = _PATIENCE) -> bool:
-    """Return True as soon as it happened, False when it did not within `patience`."""
-    end = asyncio.get_running_loop().time() + patience.total_seconds()
-    while not await happened():
-        if asyncio.get_running_loop().time() > end:
-            return False
-        await asyncio.sleep(0.002)
+async def eventually(happened: Callable[[], Awaitable[bool]]) -> bool:
+    """Return True as soon as it happened, False when it did not in a time in which everything else does."""
+    try:
+        await until(happened)
+    except TimeoutError:
+        return False
     return True
 
 

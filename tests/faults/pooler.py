@@ -16,9 +16,9 @@ from typing import Final
 from sqlalchemy import make_url
 
 from livingworld.testing.staged_races import connection_arguments
+from tests.patience import PATIENCE
 
 PGBOUNCER: Final = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-_PATIENCE_SECONDS: Final = 20
 _CONFIGURATION: Final = """
 [databases]
 * = host={host} port={port} user={user}
@@ -58,7 +58,7 @@ def pooled(url: str, *, sessions: int) -> Iterator[str]:
 
 
 def _until_ready(socket: Path, pooler: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + _PATIENCE_SECONDS
+    end = time.monotonic() + PATIENCE.total_seconds()
     while not socket.exists():
         assert pooler.poll() is None, "the pooler has ended"
         assert time.monotonic() < end, "the pooler does not listen"

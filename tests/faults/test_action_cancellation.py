@@ -13,6 +13,7 @@ from livingworld import LivingWorld, NewScene, RunningAction, Story, Transaction
 from livingworld.testing.staged_races import Connection
 from tests.faults.aftermath import assert_nothing_left, scene_contents
 from tests.faults.cancelling import Persistence, cancelled_at
+from tests.patience import until
 
 _WAITS_AT_MOST: Final = 200
 
@@ -82,6 +83,8 @@ async def test_a_cancelled_worker_loses_nothing_and_does_nothing_twice(
 
 async def until_settled(world: World) -> None:
     """Wait for what the library still gives back in the background."""
-    async with asyncio.timeout(5):
-        while (await world.actions.size()).running:  # noqa: ASYNC110 - the database tells no event
-            await asyncio.sleep(0.002)
+
+    async def settled() -> bool:
+        return not (await world.actions.size()).running
+
+    await until(settled)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
 
@@ -17,6 +19,7 @@ from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedCon
 from livingworld.testing.staged_races import Connection
 from tests.concurrency.turn_checks import until_found
 from tests.faults.aftermath import assert_nothing_left, count, engine_of, eventually
+from tests.patience import NEVER, patiently
 
 _LIMIT: Final = timedelta(milliseconds=400)
 _SETTINGS: Final = {
@@ -30,8 +33,9 @@ LISTENING: Final = """
     SELECT FROM pg_stat_activity
     WHERE datname = current_database() AND query ILIKE 'LISTEN%' AND pid <> pg_backend_pid()
 """
-#: The driver takes 2 s to give a connection up that does not say goodbye.
-_GIVING_UP: Final = timedelta(seconds=2.5)
+#: The driver takes 2 s to give a connection up that does not say goodbye; the rest is for a slow machine. Without a
+#: limit nobody would ever come back.
+_GIVING_UP: Final = timedelta(seconds=30)
 
 pytestmark = pytest.mark.usefixtures("strict_loop", "no_patience")
 
@@ -51,18 +55,28 @@ CALLS: Final[dict[str, Callable[[World, Story], Awaitable[object]]]] = {
 
 @asynccontextmanager
 async def behind(proxy: ProtocolProxy, **settings: Any) -> AsyncIterator[tuple[LivingWorld, World, Story]]:  # noqa: ANN401
+    async with LivingWorld.open(database_url=proxy.url) as patient:
+        world_id = (there := await patient.worlds.create("Saltmarsh")).id
+        story = await there.stories.create("The Causeway")
     async with LivingWorld.open(Settings.load(database_url=proxy.url, **_SETTINGS | settings)) as livingworld:
-        world = await livingworld.worlds.create("Saltmarsh")
         try:
-            yield livingworld, world, await world.stories.create("The Causeway")
+            yield livingworld, await reached(livingworld, world_id), story
         finally:
             proxy.flowing.set()
+
+
+async def reached(livingworld: LivingWorld, world_id: UUID) -> World:
+    """Return the world, over a connection that is there then: a slow machine may miss the short limits at first."""
+    async with patiently():
+        while True:
+            with contextlib.suppress(Timeout, Unavailable):
+                return await livingworld.worlds.get(world_id)
 
 
 async def time_of(call: Awaitable[object]) -> timedelta:
     began = asyncio.get_running_loop().time()
     with pytest.raises((Timeout, Unavailable)):
-        async with asyncio.timeout(10):
+        async with patiently():
             await call
     return timedelta(seconds=asyncio.get_running_loop().time() - began)
 
@@ -102,7 +116,8 @@ async def test_with_retries_the_time_limit_ends_them(proxy: ProtocolProxy) -> No
 
 
 async def test_a_commit_without_an_answer_is_unknown(proxy: ProtocolProxy, observer: Connection) -> None:
-    async with behind(proxy) as (livingworld, world, story):
+    before_it = {"lock_timeout": timedelta(seconds=2), "statement_timeout": timedelta(seconds=3)}
+    async with behind(proxy, **before_it, command_timeout=timedelta(seconds=4)) as (livingworld, world, story):
 
         async def swallow(_: ProxiedConnection) -> None:
             proxy.flowing.clear()
@@ -117,15 +132,20 @@ async def test_a_commit_without_an_answer_is_unknown(proxy: ProtocolProxy, obser
 
 
 async def test_a_cancelled_call_does_not_wait_for_the_network(proxy: ProtocolProxy) -> None:
-    async with behind(proxy, command_timeout=timedelta(seconds=20)) as (_, world, story):
+    async with behind(proxy, command_timeout=NEVER) as (_, world, story):
+        sent = proxy.at(Moment.BEFORE, "", nothing)
         proxy.flowing.clear()
-        began = asyncio.get_running_loop().time()
+        updating = asyncio.create_task(world.stories.update(story.id, expected_version=1, title="Lost"))
+        await sent.happened.wait()
+        updating.cancel()
 
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await world.stories.update(story.id, expected_version=1, title="Lost")
+        async with patiently():
+            with pytest.raises(asyncio.CancelledError):
+                await updating
 
-        assert asyncio.get_running_loop().time() - began < 0.1 + _GIVING_UP.total_seconds()
+
+async def nothing(_: ProxiedConnection) -> None:
+    """Let it pass."""
 
 
 async def test_closing_ends_although_the_connection_that_listens_hears_nothing_any_more(
@@ -136,5 +156,5 @@ async def test_closing_ends_although_the_connection_that_listens_hears_nothing_a
         with notifications.hearing("tide"):
             await until_found(database_url, LISTENING)
         proxy.flowing.clear()
-        async with asyncio.timeout(20):
+        async with patiently():
             await notifications.close()

@@ -10,6 +10,7 @@ from livingworld import LivingWorld
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import Connection
 from tests.faults.aftermath import eventually
+from tests.patience import patiently
 
 SESSIONS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'livingworld'"
@@ -27,7 +28,7 @@ async def test_no_session_stays_when_a_set_up_is_cancelled(proxy: ProtocolProxy,
     async with LivingWorld.open(database_url=proxy.url) as livingworld:
         set_up = proxy.at(Moment.BEFORE, "pg_catalog.version()", hold)
         call = asyncio.create_task(livingworld.worlds.create("Saltmarsh"))
-        async with asyncio.timeout(20):
+        async with patiently():
             await set_up.happened.wait()
         call.cancel()
         let_go.set()

@@ -12,6 +12,7 @@ from livingworld import LivingWorld, NewScene, Scene, Story, World
 from livingworld.errors import Closed, CommitUnknown
 from livingworld.testing.staged_races import Connection
 from tests.faults.aftermath import count, eventually
+from tests.patience import patiently
 
 OURS = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'livingworld'"
 
@@ -39,7 +40,7 @@ async def test_appends_under_way_are_stored_or_refused(turns: int, database_url:
         tasks = [asyncio.ensure_future(append(world, story, number)) for number in range(32)]
         for _ in range(turns):
             await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with patiently():
         answers = await asyncio.gather(*tasks, return_exceptions=True)
     gc.collect()
 
@@ -62,7 +63,7 @@ async def test_writers_that_never_stop_do_not_keep_it_open(database_url: str, ob
             if acknowledged == 20:
                 enough.set()
 
-    async with asyncio.timeout(10):
+    async with patiently():
         async with LivingWorld.open(database_url=database_url) as livingworld:
             world = await livingworld.worlds.create("Saltmarsh")
             stories = [await world.stories.create("The Causeway") for _ in range(4)]

@@ -35,6 +35,7 @@ from livingworld.testing.server import ServerAddress
 from livingworld.testing.staged_races import connected
 from tests.acceptance.command import run_command
 from tests.faults.tcp_server import TcpServer, free_port, tcp_server
+from tests.patience import patiently
 
 PASSWORD: Final = "correct-horse"
 
@@ -137,7 +138,7 @@ async def test_a_host_that_says_nothing(silent_port: int) -> None:
 async def test_the_connect_timeout_of_the_url_goes_before_the_setting(silent_port: int) -> None:
     target = connection_target(f"postgresql://u@127.0.0.1:{silent_port}/d?connect_timeout=1")
 
-    async with asyncio.timeout(20):
+    async with patiently():
         with pytest.raises(ConnectFailed) as caught:
             await connect(target, timeout=timedelta(hours=1))
     assert isinstance(caught.value.failure.error, ConnectTimeout)
@@ -187,7 +188,7 @@ async def test_the_next_host_is_tried_when_the_first_is_dead(server: TcpServer) 
 async def test_a_first_host_that_says_nothing_takes_its_own_time_only(server: TcpServer, silent_port: int) -> None:
     hosts = f"127.0.0.1:{silent_port},127.0.0.1:{server.port}"
 
-    async with asyncio.timeout(20):
+    async with patiently():
         assert await port_of(f"postgresql://trusted@{hosts}/postgres?connect_timeout=1") == server.port
 
 

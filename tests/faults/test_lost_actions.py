@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from livingworld import LaneSize, LivingWorld, NewScene, RunningAction, Story, TransactionScope, World
 from livingworld.errors import CommitUnknown
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy
 from livingworld.testing.staged_races import Connection
-from tests.concurrency.turn_checks import until_found
+from tests.concurrency.action_checks import an_hour_goes_by
 from tests.faults.aftermath import assert_nothing_left, scene_contents
 from tests.faults.test_lost_commit import both_moments
-
-CLAIM_IS_OVER = "SELECT FROM livingworld.actions WHERE claimed_until < clock_timestamp()"
 
 
 @both_moments
@@ -68,9 +64,8 @@ async def test_a_claim_that_nobody_heard_of_ends_by_itself(
     await world.actions.enqueue("mara", "tell")
     proxy.at(moment, "claim_actions_v1")
     with pytest.raises(CommitUnknown):
-        await world.actions.claim(ttl=timedelta(milliseconds=100))
+        await world.actions.claim()
 
-    if moment is Moment.AFTER:
-        await until_found(database_url, CLAIM_IS_OVER)
+    await an_hour_goes_by(database_url)
     (action,) = await world.actions.claim()
     assert action.attempts == (2 if moment is Moment.AFTER else 1)

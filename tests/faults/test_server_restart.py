@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,7 @@ from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import Connection, connected
 from tests.faults.aftermath import assert_nothing_left, eventually, scene_contents
 from tests.faults.embedded_server.servers import kill, needs_linux, server_process
+from tests.patience import patiently
 
 _WRITERS: Final = 8
 _SCENES_OF_A_WRITER: Final = 30
@@ -64,7 +64,7 @@ async def test_every_acknowledged_scene_survives_a_killed_server(own_server: Emb
         story = await world.stories.create("The Causeway")
         writers = [write(world, story, number, acknowledged) for number in range(_WRITERS)]
 
-        async with asyncio.timeout(60):
+        async with patiently():
             await asyncio.gather(kill_twice(own_server, acknowledged), *writers)
 
         async with connected(url) as observer:
@@ -87,7 +87,7 @@ async def test_a_server_away_for_good_is_unavailable_after_the_budget(
             await proxy.close()
             heard.clear()
 
-            async with asyncio.timeout(timedelta(seconds=5).total_seconds()):
+            async with patiently():
                 with pytest.raises(Unavailable):
                     await world.characters.find("Mara")
 

@@ -22,7 +22,7 @@ from tests.concurrency.turn_checks import broken_turns
 from tests.faults.aftermath import assert_nothing_left, count, eventually, scene_contents
 
 #: So long a lease lives here that nobody gives back.
-LEASE: Final = timedelta(seconds=1)
+LEASE: Final = timedelta(seconds=3)
 QUICK: Final = {"turn_lease": LEASE, "poll_interval": timedelta(seconds=0.05)}
 KEY: Final = "once"
 

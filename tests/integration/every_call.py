@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import is_dataclass, replace
@@ -25,6 +24,7 @@ from livingworld import (
 from livingworld.identifiers import new_id
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from tests.concurrency.every_write import WRITES, Furnished
+from tests.patience import patiently
 
 
 async def do_nothing(*_: object) -> Any:  # noqa: ANN401 - whatever is asked of it
@@ -226,7 +226,7 @@ def recorded(call: Callable[[Furnished], Any], there: Furnished) -> tuple[Callab
 async def carry_out(call: Callable[[Furnished], Any], change: Mapping[str, object], there: Furnished) -> None:
     """Make a call with an argument changed, and enter and leave what it gives."""
     method, arguments = recorded(call, there)
-    async with asyncio.timeout(30):
+    async with patiently():
         given = method(**{**arguments, **change})
         if hasattr(given, "__aenter__"):
             async with given:

@@ -9,10 +9,15 @@ import pytest
 
 from livingworld import Action, LaneSize, LivingWorld, NewAction, RunningAction, Settings, TransactionScope, World
 from livingworld.errors import ActionExpired, ActionSuperseded
-from tests.concurrency.staging import until_past
+from tests.concurrency.turn_checks import rows, until_found
+from tests.patience import NEVER, patiently, until
 
 HOUR = timedelta(hours=1)
-BRIEF = timedelta(seconds=1.5)
+ITS_DEADLINE_IS_OVER = "UPDATE livingworld.actions SET deadline = deadline - interval '2 hours'"
+MOST_OF_THE_CLAIM_GOES_BY = """
+    UPDATE livingworld.actions SET claimed_until = claimed_until - interval '48 minutes' WHERE state = 'running'
+"""
+EXTENDED = "SELECT FROM livingworld.actions WHERE claimed_until > now() + interval '30 minutes'"
 
 
 async def test_what_a_handler_returns_is_the_result(world: World) -> None:
@@ -42,16 +47,17 @@ async def test_an_effect_and_the_end_of_its_action_are_one_transaction(world: Wo
     assert await world.characters.find("Mara") is not None
 
 
-async def test_an_effect_past_the_deadline_is_rolled_back_and_the_action_expires(world: World) -> None:
+async def test_an_effect_past_the_deadline_is_rolled_back_and_the_action_expires(
+    database_url: str, world: World
+) -> None:
     async def birth(running: RunningAction) -> None:
         async def effect(tx: TransactionScope) -> None:
             await tx.characters.get_or_create("Mara")
-            assert running.action.deadline is not None
-            await until_past(world, running.action.deadline)
+            await rows(database_url, ITS_DEADLINE_IS_OVER)
 
         await running.complete(effect)
 
-    given = await world.actions.enqueue("mara", "birth", deadline=BRIEF)
+    given = await world.actions.enqueue("mara", "birth", deadline=HOUR)
     await world.actions.worker({"birth": birth}).run_once()
 
     assert (await world.actions.get(given.id)).state == "expired"
@@ -83,12 +89,16 @@ async def test_a_kind_without_a_handler_fails_as_an_attempt_does(world: World) -
 async def test_no_more_run_at_once_than_are_allowed(world: World) -> None:
     at_once: list[int] = []
     now = 0
+    three = asyncio.Event()
 
     async def walk(_: RunningAction) -> None:
         nonlocal now
         now += 1
         at_once.append(now)
-        await asyncio.sleep(0.01)
+        if now == 3:
+            three.set()
+        await three.wait()
+        await asyncio.sleep(0.01)  # time for one too many
         now -= 1
 
     await world.actions.enqueue_many([NewAction(f"lane {number}", "walk") for number in range(20)])
@@ -99,7 +109,7 @@ async def test_no_more_run_at_once_than_are_allowed(world: World) -> None:
 
 
 async def test_a_running_worker_hears_of_new_work_without_polling(database_url: str) -> None:
-    settings = Settings.load(database_url=database_url, poll_interval=timedelta(minutes=1), turn_lease=HOUR)
+    settings = Settings.load(database_url=database_url, poll_interval=NEVER, turn_lease=4 * NEVER)
     async with LivingWorld.open(settings) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
         heard = asyncio.Event()
@@ -109,7 +119,8 @@ async def test_a_running_worker_hears_of_new_work_without_polling(database_url: 
 
         async with world.actions.worker({"walk": walk}).running():
             await world.actions.enqueue("mara", "walk")
-            await asyncio.wait_for(heard.wait(), 5)
+            async with patiently():
+                await heard.wait()
 
 
 async def test_a_stop_lets_what_runs_finish(world: World) -> None:
@@ -171,7 +182,7 @@ async def test_a_cancelled_action_stops_its_handler_and_ends(world: World) -> No
     async with world.actions.worker({"sleep": sleep}).running():
         await started.wait()
         await world.actions.cancel(given.id, reason="enough")
-        await asyncio.wait_for(until_empty(world), 5)
+        await until_empty(world)
 
     cancelled = await world.actions.get(given.id)
     assert (cancelled.state, cancelled.cancel_reason) == ("cancelled", "enough")
@@ -191,23 +202,24 @@ async def test_a_replaced_action_stops_and_the_new_one_runs(world: World) -> Non
     async with world.actions.worker({"sleep": sleep, "walk": walk}).running():
         await started.wait()
         new = await world.actions.enqueue("mara", "walk", conflict="replace")
-        await asyncio.wait_for(until_empty(world), 5)
+        await until_empty(world)
 
     assert (await world.actions.get(given.id)).state == "cancelled"
     assert (await world.actions.get(new.id)).state == "done"
 
 
-async def test_a_claim_is_extended_while_its_handler_works(world: World) -> None:
-    done = asyncio.Event()
-
-    async def walk(running: RunningAction) -> str:
-        await past_the_claim(world, running)
+async def test_a_claim_is_extended_while_its_handler_works(
+    database_url: str, world: World, renewed_often: None
+) -> None:
+    async def walk(_: RunningAction) -> str:
+        for _time in range(4):
+            await rows(database_url, MOST_OF_THE_CLAIM_GOES_BY)
+            await until_found(database_url, EXTENDED)
         assert await world.actions.claim() == ()
-        done.set()
         return "arrived"
 
     given = await world.actions.enqueue("mara", "walk")
-    await world.actions.worker({"walk": walk}, ttl=BRIEF).run_once()
+    await world.actions.worker({"walk": walk}, ttl=HOUR).run_once()
 
     assert (await world.actions.get(given.id)).result == "arrived"
 
@@ -236,22 +248,17 @@ async def test_whoever_lost_an_action_writes_nothing_with_it(world: World) -> No
     assert await world.characters.find("Mara") is None
 
 
-async def past_the_claim(world: World, running: RunningAction) -> None:
-    """Wait until the first claim would have ended, by the database's clock."""
-    assert running.action.claimed_until is not None
-    while (await world.actions.get(running.action.id)).claimed_until == running.action.claimed_until:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    await until_past(world, running.action.claimed_until)
-
-
 async def until_empty(world: World) -> None:
     """Wait until nothing waits and nothing runs."""
-    while await world.actions.size() != LaneSize(waiting=0, running=0):  # noqa: ASYNC110 - the database tells no event
-        await asyncio.sleep(0.01)
+
+    async def empty() -> bool:
+        return await world.actions.size() == LaneSize(waiting=0, running=0)
+
+    await until(empty)
 
 
 async def test_what_a_transaction_gives_is_heard_of_after_its_commit_without_polling(database_url: str) -> None:
-    settings = Settings.load(database_url=database_url, poll_interval=timedelta(minutes=1), turn_lease=HOUR)
+    settings = Settings.load(database_url=database_url, poll_interval=NEVER, turn_lease=4 * NEVER)
     async with LivingWorld.open(settings) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
         started, ended = asyncio.Event(), asyncio.Event()
@@ -266,7 +273,9 @@ async def test_what_a_transaction_gives_is_heard_of_after_its_commit_without_pol
         async with world.actions.worker({"sleep": sleep}).running():
             async with world.transaction() as tx:
                 given = await tx.actions.enqueue("mara", "sleep")
-            await asyncio.wait_for(started.wait(), 5)
+            async with patiently():
+                await started.wait()
             async with world.transaction() as tx:
                 await tx.actions.cancel(given.id)
-            await asyncio.wait_for(ended.wait(), 5)
+            async with patiently():
+                await ended.wait()

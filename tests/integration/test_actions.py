@@ -16,11 +16,11 @@ from livingworld.errors import (
     AlreadyCancelling,
     QueueFull,
 )
-from tests.concurrency.staging import until_past
+from tests.concurrency.action_checks import an_hour_goes_by
 
 #: Long enough for what has to come before it on a machine that has other things to do.
-SOON = timedelta(seconds=1)
-BRIEF = timedelta(milliseconds=100)
+BRIEF = timedelta(minutes=30)
+DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 
 
@@ -61,12 +61,12 @@ async def test_one_action_of_a_lane_runs_at_a_time_and_those_of_others_beside_it
     assert second.kind == "2"
 
 
-async def test_a_future_dated_action_does_not_hold_its_lane_up(world: World) -> None:
-    later = await world.actions.enqueue("a", "later", not_before=SOON, priority=9)
+async def test_a_future_dated_action_does_not_hold_its_lane_up(database_url: str, world: World) -> None:
+    await world.actions.enqueue("a", "later", not_before=BRIEF, priority=9)
     await world.actions.enqueue("a", "now")
 
     assert await drained(world) == ["now"]
-    await past(world, later)
+    await an_hour_goes_by(database_url)
     assert await drained(world) == ["later"]
 
 
@@ -78,10 +78,10 @@ async def test_an_action_past_its_deadline_expires_at_the_claim_and_the_next_one
     assert (await world.actions.get(late.id)).state == "expired"
 
 
-async def test_a_deadline_that_ends_while_it_runs_refuses_the_end_and_expires(world: World) -> None:
-    await world.actions.enqueue("a", "late", deadline=SOON)
-    (action,) = await world.actions.claim()
-    await past(world, action)
+async def test_a_deadline_that_ends_while_it_runs_refuses_the_end_and_expires(database_url: str, world: World) -> None:
+    await world.actions.enqueue("a", "late", deadline=BRIEF)
+    (action,) = await world.actions.claim(ttl=DAY)
+    await an_hour_goes_by(database_url)
 
     with pytest.raises(ActionExpired):
         await world.actions.complete(action)
@@ -118,20 +118,20 @@ async def test_a_failed_attempt_waits_and_the_last_one_has_failed_with_its_error
     assert await world.actions.claim() == ()
 
 
-async def test_a_claim_that_is_not_extended_ends_and_what_is_poison_fails(world: World) -> None:
+async def test_a_claim_that_is_not_extended_ends_and_what_is_poison_fails(database_url: str, world: World) -> None:
     await world.actions.enqueue("a", "poison", max_attempts=2)
     (first,) = await world.actions.claim(ttl=BRIEF)
     extended = await world.actions.extend(first, BRIEF)
     assert extended.claimed_until is not None
     assert first.claimed_until is not None
     assert extended.claimed_until > first.claimed_until
-    await past(world, extended)
+    await an_hour_goes_by(database_url)
 
     (second,) = await world.actions.claim(ttl=BRIEF)
     assert (second.id, second.token, second.attempts) == (first.id, first.token + 1, 2)
     with pytest.raises(ActionSuperseded):
         await world.actions.complete(first)
-    await past(world, second)
+    await an_hour_goes_by(database_url)
     assert await world.actions.claim() == ()
     assert (await world.actions.get(first.id)).state == "failed"
     assert len((await world.actions.get(first.id)).errors) == 2
@@ -241,9 +241,3 @@ async def drained(world: World) -> list[str]:
         for action in claimed:
             await world.actions.complete(action)
     return kinds
-
-
-async def past(world: World, action: Action) -> None:
-    """Wait until the first of an action's times is over by the database's clock."""
-    times = (action.not_before, action.deadline, action.claimed_until)
-    await until_past(world, min(time for time in times if time is not None))

@@ -11,10 +11,10 @@ from livingworld import Document, MergeResult, World
 from livingworld.documents.repository import DocumentRepository
 from tests.concurrency.staging import same_world
 from tests.concurrency.turn_checks import until_found
+from tests.patience import patiently
 
 NEVER = {"poll_interval": 3600, "turn_lease": 4 * 3600}
 LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'"
-PATIENCE_SECONDS = 20
 
 
 def watching(world: World, key: str, after_version: int = 0) -> aclosing[AsyncGenerator[Document, Any]]:
@@ -41,7 +41,7 @@ async def test_a_change_in_another_process_wakes_by_notification_alone(database_
     async with (
         same_world(database_url, world.id, pools=2, **NEVER) as (here, there),
         watching(here, "bell") as documents,
-        asyncio.timeout(PATIENCE_SECONDS),
+        patiently(),
     ):
         next_one = asyncio.create_task(anext(documents))
         await until_found(database_url, LISTENING)
@@ -63,7 +63,7 @@ async def test_a_change_that_nobody_tells_is_found_by_polling(database_url: str,
     async with (
         same_world(database_url, world.id, pools=1, **deaf) as (here,),
         watching(here, "bell") as documents,
-        asyncio.timeout(PATIENCE_SECONDS),
+        patiently(),
     ):
         looked = report_looks(here)
         next_one = asyncio.create_task(anext(documents))
@@ -77,7 +77,7 @@ async def test_the_last_version_arrives_and_none_comes_twice_or_late(database_ur
     async with (
         same_world(database_url, world.id, pools=3) as worlds,
         watching(world, "bell") as documents,
-        asyncio.timeout(PATIENCE_SECONDS),
+        patiently(),
     ):
         writers = [asyncio.create_task(worlds[number % 3].documents.increment("bell")) for number in range(60)]
         seen: list[int] = []
@@ -97,7 +97,7 @@ async def test_versions_that_are_known_are_not_told(world: World) -> None:
     await world.documents.increment("bell")
     async with watching(world, "bell", after_version=1) as documents:
         assert (await anext(documents)).version == 2
-    async with watching(world, "bell", after_version=2) as documents, asyncio.timeout(PATIENCE_SECONDS):
+    async with watching(world, "bell", after_version=2) as documents, patiently():
         looked = report_looks(world)
         next_one = asyncio.create_task(anext(documents))
         await looked.wait()

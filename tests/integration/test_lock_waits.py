@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 
 import asyncpg
@@ -18,13 +17,15 @@ from livingworld.stories.tables import stories
 from livingworld.testing.staged_races import connected, holding
 from tests.concurrency.staging import THE_STORY
 from tests.integration.databases import opened
+from tests.patience import NEVER, patiently
 
 SOON = timedelta(milliseconds=50)
-LATE_SECONDS = 4  # the lock timeout that is not under test is 5 s
+#: A limit that is not under test is far away.
+LATE = {"lock_timeout": NEVER, "statement_timeout": 2 * NEVER, "command_timeout": 3 * NEVER}
 #: The call's own limit, the engine's, and what the transaction sets where a pooler lets the session have none.
 LIMITS = pytest.mark.parametrize(
     ("timeout", "settings"),
-    [(SOON, {}), (None, {"lock_timeout": SOON}), (None, {"lock_timeout": SOON, "behind_pooler": True})],
+    [(SOON, LATE), (None, {"lock_timeout": SOON}), (None, {"lock_timeout": SOON, "behind_pooler": True})],
     ids=["the call's", "the engine's", "the transaction's"],
 )
 CHILD = """
@@ -43,7 +44,7 @@ async def test_the_wait_for_a_row_is_bounded(
 ) -> None:
     async with holding(database_url, THE_STORY, [world.id, story.id]), opened(database_url, **settings) as database:
         with pytest.raises(LockTimeout):
-            async with database.transaction() as tx, asyncio.timeout(LATE_SECONDS):
+            async with database.transaction() as tx, patiently():
                 await lock(tx, world, story, timeout)
 
 
@@ -57,7 +58,7 @@ async def test_the_wait_for_a_name_is_bounded(
         opened(database_url, **settings) as database,
     ):
         with pytest.raises(LockTimeout):
-            async with database.transaction() as tx, asyncio.timeout(LATE_SECONDS):
+            async with database.transaction() as tx, patiently():
                 await lock_names(tx, LockKind.CHARACTER, world.id, ["mara"], timeout=timeout)
 
 

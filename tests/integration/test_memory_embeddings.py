@@ -13,6 +13,7 @@ from livingworld.errors import OutOfMemory
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from livingworld.testing.staged_races import connected
 from tests.concurrency.turn_checks import rows
+from tests.patience import until
 
 TEXTS = ("Nobody lit the lamp", "The tide came in over the causeway", "A boat lay upside down")
 
@@ -172,15 +173,18 @@ async def test_who_lost_the_claim_stores_nothing(database_url: str, world: World
     assert len(await jobs(database_url)) == 1
 
 
+async def enough(url: str) -> bool:
+    return len(await vectors(url)) == len(TEXTS)
+
+
 async def test_a_service_embeds_while_the_block_runs_and_leaves_no_task(
     database_url: str, world: World, story: Story
 ) -> None:
     ours = world.memory_embeddings(Named("e"))
     await ours.use()
     tasks = len(asyncio.all_tasks())
-    async with ours.running(every=timedelta(milliseconds=10)), asyncio.timeout(20):
+    async with ours.running(every=timedelta(milliseconds=10)):
         await remember(world, story, *TEXTS)
-        while len(await vectors(database_url)) < len(TEXTS):  # noqa: ASYNC110 - nothing wakes us but the rows
-            await asyncio.sleep(0.01)
+        await until(lambda: enough(database_url))
 
     assert len(asyncio.all_tasks()) == tasks

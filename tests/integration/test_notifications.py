@@ -16,8 +16,9 @@ from livingworld.process import Process
 from livingworld.testing.staged_races import connected
 from tests.concurrency.turn_checks import rows, until_found
 from tests.integration.databases import opened
+from tests.patience import PATIENCE, patiently
 
-SOON, LONG = timedelta(seconds=0.05), timedelta(seconds=10)
+SOON, LONG = timedelta(seconds=0.05), PATIENCE
 LISTENING = """
     SELECT pid, state, xact_start FROM pg_stat_activity
     WHERE datname = current_database() AND query ILIKE 'LISTEN%' AND pid <> pg_backend_pid()
@@ -40,7 +41,7 @@ async def one_process(url: str, *, direct: bool = True) -> AsyncIterator[Notific
 
 async def until_heard(teller: Notifications, hearing: Hearing, topic: str) -> bool:
     """Tell until it is heard: the one that hears may not listen yet."""
-    for _ in range(100):
+    for _ in range(1000):
         teller.tell(topic)
         if await hearing.wait(SOON):
             return True
@@ -115,11 +116,11 @@ async def test_nothing_is_left_of_a_closed_one(database_url: str) -> None:
     here.tell("too late")
 
     assert here._hearings == {}
-    async with asyncio.timeout(5):
+    async with patiently():
         while asyncio.all_tasks() - before:
             await asyncio.wait(asyncio.all_tasks() - before)
     sessions = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    async with asyncio.timeout(5):
+    async with patiently():
         while await rows(database_url, sessions):
             pass
 

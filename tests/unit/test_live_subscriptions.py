@@ -10,6 +10,7 @@ import pytest
 
 from livingworld import LiveEvent, LiveKind, Missed, Subscription
 from livingworld.live.records import StoredEvents
+from tests.patience import patiently
 
 STREAM = uuid4()
 
@@ -43,7 +44,7 @@ def subscribed(source: Stored, after: int | None, size: int = 10) -> Subscriptio
 
 
 async def given(subscription: Subscription, count: int) -> list[tuple[str, int]]:
-    async with asyncio.timeout(5):
+    async with patiently():
         return [(type(item).__name__, item.number) for item in [await anext(subscription) for _ in range(count)]]
 
 

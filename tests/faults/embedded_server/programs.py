@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import pytest
 
+from tests.patience import PATIENCE
+
 _HERE: Final = Path(__file__).parent
 _CHECKOUT: Final = _HERE.parents[2]
 #: What can be imported here, without the standard library: another Python brings its own.
@@ -90,7 +92,7 @@ class ClientProgram:
 
     def wait(self) -> int:
         """Return its exit code."""
-        return self._process.wait(timeout=30)
+        return self._process.wait(timeout=PATIENCE.total_seconds())
 
 
 def identity(uid: int | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from livingworld.database.embedded import EmbeddedServer, file_lock
 from livingworld.database.embedded.layout import PORT, Layout
 from livingworld.testing.remover import remove
 from livingworld.testing.throw_away_directory import throw_away_directory
+from tests.patience import PATIENCE
 
 needs_linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root steps down to another user")
@@ -87,7 +88,7 @@ def kill(process: int, signal_number: signal.Signals = signal.SIGKILL) -> None:
     wait_for(lambda: process_state(process) in {None, "Z"})
 
 
-def wait_for(happened: Callable[[], bool], patience: timedelta = timedelta(seconds=20)) -> None:
+def wait_for(happened: Callable[[], bool], patience: timedelta = PATIENCE) -> None:
     """Return as soon as it happened; fails when it does not."""
     end = time.monotonic() + patience.total_seconds()
     while not happened():
