@@ -22,8 +22,13 @@ SCHEMA = "livingworld"
 FUNCTIONS = (
     "turn_contexts_v1",
     "retold_place_v1",
+    "request_standing_v1",
+    "end_turn_v1",
+    "leave_turn_v1",
+    "answer_left_v1",
     "await_turn_v1",
     "take_turns_v1",
+    "merge_turn_v1",
     "make_characters_v1",
     "choose_generation_v1",
     "commit_turns_v1",
@@ -95,20 +100,27 @@ def create_turn_waiters() -> None:
         sa.Column("ticket", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("owner", sa.Uuid(), nullable=False),
         sa.Column("request_key", sa.Text(), nullable=False),
+        sa.Column("request_hash", sa.LargeBinary(), nullable=False),
         sa.Column("mergeable", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("merges", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("choice", sa.Integer(), nullable=True),
         sa.Column("instruction", sa.Text(), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("ticket >= 1", name=op.f("ck_turn_waiters_ticket_positive")),
+        sa.CheckConstraint("ticket > 0 OR NOT mergeable", name=op.f("ck_turn_waiters_follower_alone")),
+        sa.CheckConstraint("ticket >= 0", name=op.f("ck_turn_waiters_ticket_natural")),
         sa.ForeignKeyConstraint(
             ["world_id", "story_id", "branch_number"],
             [f"{SCHEMA}.branches.world_id", f"{SCHEMA}.branches.story_id", f"{SCHEMA}.branches.branch_number"],
             name=op.f("fk_turn_waiters_world_id_story_id_branch_number"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("world_id", "story_id", "branch_number", "ticket", name=op.f("pk_turn_waiters")),
+        sa.PrimaryKeyConstraint(
+            "world_id", "story_id", "branch_number", "ticket", "owner", name=op.f("pk_turn_waiters")
+        ),
         schema=SCHEMA,
+    )
+    op.create_index(
+        "ix_turn_waiters_key", "turn_waiters", ["world_id", "request_key", "story_id"], unique=False, schema=SCHEMA
     )
 
 
@@ -136,7 +148,8 @@ def create_turns() -> None:
             "CASE state WHEN 'committed' THEN scene_number IS NOT NULL AND merged_into IS NULL"
             " WHEN 'merged' THEN scene_number IS NULL AND merged_into IS NOT NULL"
             " WHEN 'running' THEN num_nonnulls(scene_number, merged_into) = 0"
-            " WHEN 'failed' THEN num_nonnulls(scene_number, merged_into) = 0 ELSE false END",
+            " WHEN 'failed' THEN num_nonnulls(scene_number, merged_into) = 0"
+            " WHEN 'replaced' THEN num_nonnulls(scene_number, merged_into) = 0 ELSE false END",
             name=op.f("ck_turns_state_fits"),
         ),
         sa.CheckConstraint("char_length(request_key) BETWEEN 1 AND 500", name=op.f("ck_turns_request_key_length")),
@@ -157,6 +170,14 @@ def create_turns() -> None:
         unique=False,
         schema=SCHEMA,
         postgresql_where=sa.text("regenerates IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_turns_merged",
+        "turns",
+        ["world_id", "merged_into", "story_id"],
+        unique=False,
+        schema=SCHEMA,
+        postgresql_where=sa.text("merged_into IS NOT NULL"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Everything that happens to a turn besides being taken and committed: renewed, answered, given up, taken in."""
+"""Everything that happens to a turn besides being taken and committed: renewed, answered, given up."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from livingworld.database.locks import lock_row
 from livingworld.database.metadata import metadata
 from livingworld.database.transaction import Transaction
 from livingworld.turns.committing import Holding
-from livingworld.turns.records import TurnInput
 from livingworld.turns.tables import generations, turn_leases, turn_waiters, turns
-from livingworld.turns.taking import TakeRequest, TakeResult
+from livingworld.turns.taking import TakeRequest
 
 _RENEW: Final = """
     UPDATE livingworld.turn_leases AS l SET expires_at = now() + $5::interval
@@ -79,41 +78,6 @@ async def withdraw(tx: Transaction, world_id: UUID, request: TakeRequest) -> int
         running = (turns.c.token == token, turns.c.state == "running")
         await tx.execute(update(turns).where(*own, *running).values(state="failed", updated_at=func.now()))
     return left
-
-
-async def take_in(tx: Transaction, world_id: UUID, request: TakeRequest, leader: TakeResult, both: TurnInput) -> bool:
-    """Give the turn that waits the combined input, and remember that this one is a part of it.
-
-    False when the one that waits has gone on or was given another input meanwhile. Locks the story.
-    """
-    if not await _lock_story(tx, world_id, request.story_id):
-        return False
-    place = (
-        *_in_story(turn_waiters, world_id, request.story_id),
-        turn_waiters.c.branch_number == leader.branch_number,
-        turn_waiters.c.ticket == leader.ticket,
-        turn_waiters.c.merges == leader.merges,
-    )
-    new = {"choice": both.choice, "instruction": both.instruction, "merges": turn_waiters.c.merges + 1}
-    if (await tx.execute(update(turn_waiters).where(*place).values(**new))).rowcount == 0:
-        return False
-    merged = {"state": "merged", "merged_into": leader.request_key}
-    row = {
-        "world_id": world_id,
-        "story_id": request.story_id,
-        "request_key": request.request_key,
-        "request_hash": request.request_hash(),
-        "branch_number": leader.branch_number,
-        "choice": request.input.choice,
-        "instruction": request.input.instruction,
-        "origin_key": request.request_key,
-        "attempts": 0,
-        "token": 0,
-        **merged,
-    }
-    statement = insert(turns).values(**row)
-    await tx.execute(statement.on_conflict_do_update(constraint="pk_turns", set_={**merged, "updated_at": func.now()}))
-    return True
 
 
 def _generation(world_id: UUID, holding: Holding, known: dict[str, Any]) -> Any:  # noqa: ANN401 - an insert

@@ -64,10 +64,12 @@ turn_waiters = Table(
     world_id_column(),
     Column("story_id", Uuid(), primary_key=True),
     Column("branch_number", Integer, primary_key=True, autoincrement=False),
-    #: The order of arrival.
+    #: The order of arrival, one for each request key; 0: behind the turn that runs under the key, ahead of all others.
     Column("ticket", Integer, primary_key=True, autoincrement=False),
-    Column("owner", Uuid(), nullable=False),
+    #: The try that waits.
+    Column("owner", Uuid(), primary_key=True),
     Column("request_key", Text, nullable=False),
+    Column("request_hash", LargeBinary, nullable=False),
     #: Whether other inputs may be combined with this one, and how often that happened.
     Column("mergeable", Boolean, nullable=False, server_default=text("false")),
     Column("merges", Integer, nullable=False, server_default=text("0")),
@@ -76,8 +78,11 @@ turn_waiters = Table(
     #: Who does not ask again until then is gone.
     Column("expires_at", DateTime(timezone=True), nullable=False),
     _to("branches", _BRANCH),
-    CheckConstraint("ticket >= 1", name="ticket_positive"),
+    CheckConstraint("ticket >= 0", name="ticket_natural"),
+    CheckConstraint("ticket > 0 OR NOT mergeable", name="follower_alone"),
 )
+# The tries of a request key.
+Index("ix_turn_waiters_key", turn_waiters.c.world_id, turn_waiters.c.request_key, turn_waiters.c.story_id)
 
 turns = Table(
     "turns",
@@ -96,7 +101,7 @@ turns = Table(
     Column("origin_key", Text, nullable=False),
     #: The scene that is to be told anew.
     Column("regenerates", Integer),
-    #: The turn of another input that took this one in.
+    #: The turn of another input that took this one in. The inputs of a turn are its own and those merged into it.
     Column("merged_into", Text),
     Column("attempts", Integer, nullable=False, server_default=text("1")),
     #: The last holding that worked on it.
@@ -109,7 +114,8 @@ turns = Table(
         "CASE state WHEN 'committed' THEN scene_number IS NOT NULL AND merged_into IS NULL"
         " WHEN 'merged' THEN scene_number IS NULL AND merged_into IS NOT NULL"
         " WHEN 'running' THEN num_nonnulls(scene_number, merged_into) = 0"
-        " WHEN 'failed' THEN num_nonnulls(scene_number, merged_into) = 0 ELSE false END",
+        " WHEN 'failed' THEN num_nonnulls(scene_number, merged_into) = 0"
+        " WHEN 'replaced' THEN num_nonnulls(scene_number, merged_into) = 0 ELSE false END",
         name="state_fits",
     ),
     CheckConstraint("octet_length(request_hash) = 32", name="request_hash_length"),
@@ -122,6 +128,14 @@ Index(
     turns.c.origin_key,
     turns.c.story_id,
     postgresql_where=turns.c.regenerates.is_not(None),
+)
+# The inputs that a turn took in.
+Index(
+    "ix_turns_merged",
+    turns.c.world_id,
+    turns.c.merged_into,
+    turns.c.story_id,
+    postgresql_where=turns.c.merged_into.is_not(None),
 )
 
 generations = Table(

@@ -1,10 +1,13 @@
 -- Take turns: one row comes back for each input, in the order of the inputs, and each input is granted or refused alone.
 -- After them comes a row of the status 'context' for each that was granted, in the same order.
--- Never changed once released: new behaviour is take_turns_v2.
 --
 -- The stories are locked first, everything is decided by what is true under the lock and by the clock read after it, and
 -- then written. A holding (a row of turn_leases with an owner) is over when it has expired, when it was given back, and
 -- when the head of its branch has moved, since then its turn can no longer be committed.
+--
+-- A request key is one request: an input whose key runs or waits waits for that turn, whatever in_busy says. It is
+-- 'following' while the turn runs under another try, or while the one that took it in runs or waits; at the ticket of its
+-- key it is 'waiting', and whichever try of the key asks first when that turn has come is granted.
 --
 -- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
 -- story, and 'together' when another input of the same story stands before it.
@@ -31,7 +34,7 @@ CREATE FUNCTION livingworld.take_turns_v1(
     token bigint,
     attempt integer,
     scene_number integer,           -- replayed: the scene that is stored; granted: the one to tell anew
-    request_key text,               -- the turn that runs, waits ahead, or took this input in
+    request_key text,               -- the turn that runs, waits ahead, or is followed
     running_seconds double precision,
     ticket integer,                 -- mergeable: whose input may be combined, with what it is now
     merges integer,
@@ -59,6 +62,7 @@ DECLARE
     base integer;
     held boolean;
     live boolean;
+    patient boolean;
     next_token bigint;
     next_attempt integer;
     given_choice integer;
@@ -104,13 +108,17 @@ BEGIN
         SELECT given.*, s.story_id IS NOT NULL AS found, s.archived_at IS NOT NULL AS archived, b.branch_number AS branch,
                b.head_scene_number, b.version AS branch_version, l.token AS lease_token, l.owner AS holder,
                l.request_key AS holder_key, l.branch_version AS held_version, l.taken_at, l.expires_at,
-               h.state AS holder_state, h.token AS holder_token, h.attempts AS holder_attempts,
-               k.request_key IS NOT NULL AS known, k.request_hash = given.request_hash AS same_request, k.state, k.token AS own_token,
-               coalesce(k.scene_number, leader.scene_number) AS stored, k.attempts, k.merged_into,
-               k.base_scene_number AS former_base,
-               own.ticket AS own_ticket, own.choice AS merged_choice, own.instruction AS merged_instruction,
-               own.merges AS own_merges,
-               ahead.request_key IS NOT NULL AS leader_waits, earlier.request_key AS earlier_key
+               h.state = 'running' AND h.token = l.token AS holder_runs,
+               k.request_hash = given.request_hash AS same_request, k.state, k.stored, k.attempts, k.merged_into, k.follows,
+               k.base_scene_number AS former_base, k.choice AS former_choice, k.instruction AS former_instruction,
+               k.ticket AS own_ticket, k.waiting, k.again, k.took_in,
+               coalesce(k.mergeable, given.busy = 'merge') AS own_mergeable,
+               -- With what was merged into it: where it runs, or where it waits.
+               CASE WHEN k.again THEN k.choice WHEN k.ticket IS NOT NULL THEN k.waiting_choice
+                    ELSE given.choice END AS own_choice,
+               CASE WHEN k.again THEN k.instruction WHEN k.ticket IS NOT NULL THEN k.waiting_instruction
+                    ELSE given.instruction END AS own_instruction,
+               earlier.request_key AS earlier_key
         FROM unnest(
             in_story_ids, in_branch_numbers, in_expected_heads, in_regenerates, in_request_keys, in_request_hashes, in_owners,
             in_choices, in_instructions, in_busy, in_recents
@@ -121,10 +129,13 @@ BEGIN
         LEFT JOIN LATERAL (
             SELECT * FROM livingworld.stories s WHERE s.world_id = in_world_id AND s.story_id = given.story_id OFFSET 0
         ) s ON true
+        CROSS JOIN LATERAL livingworld.request_standing_v1(
+            in_world_id, given.story_id, given.request_key, given.owner, right_now
+        ) AS k
         LEFT JOIN LATERAL (
             SELECT * FROM livingworld.branches b
             WHERE b.world_id = in_world_id AND b.story_id = given.story_id
-                AND b.branch_number = coalesce(given.branch_number, s.current_branch) OFFSET 0
+                AND b.branch_number = coalesce(given.branch_number, k.branch_number, s.current_branch) OFFSET 0
         ) b ON true
         LEFT JOIN LATERAL (
             SELECT * FROM livingworld.turn_leases l
@@ -135,29 +146,15 @@ BEGIN
             WHERE h.world_id = in_world_id AND h.story_id = given.story_id AND h.request_key = l.request_key OFFSET 0
         ) h ON true
         LEFT JOIN LATERAL (
-            SELECT * FROM livingworld.turns k
-            WHERE k.world_id = in_world_id AND k.story_id = given.story_id AND k.request_key = given.request_key OFFSET 0
-        ) k ON true
-        LEFT JOIN LATERAL (
-            SELECT * FROM livingworld.turns leader
-            WHERE leader.world_id = in_world_id AND leader.story_id = given.story_id
-                AND leader.request_key = k.merged_into OFFSET 0
-        ) leader ON true
-        LEFT JOIN LATERAL (
-            SELECT * FROM livingworld.turn_waiters w
-            WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = b.branch_number
-                AND w.owner = given.owner LIMIT 1
-        ) own ON true
-        LEFT JOIN LATERAL (
-            SELECT * FROM livingworld.turn_waiters w
-            WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = b.branch_number
-                AND w.request_key = k.merged_into AND w.expires_at > right_now LIMIT 1
-        ) ahead ON true
-        LEFT JOIN LATERAL (
-            -- Whoever came before and still asks goes first.
+            -- Whoever came before and still asks goes first, but for those who follow a turn that is over.
             SELECT w.request_key FROM livingworld.turn_waiters w
             WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = b.branch_number
-                AND w.ticket < coalesce(own.ticket, 2147483647) AND w.expires_at > right_now
+                AND w.ticket < coalesce(k.ticket, 2147483647) AND w.expires_at > right_now
+                AND (w.ticket > 0 OR EXISTS (
+                    SELECT FROM livingworld.turns f
+                    WHERE f.world_id = in_world_id AND f.story_id = given.story_id AND f.request_key = w.request_key
+                        AND f.state IN ('running', 'failed')
+                ))
             ORDER BY w.ticket LIMIT 1
         ) earlier ON true
         ORDER BY given.ordinal
@@ -185,18 +182,23 @@ BEGIN
             WHEN input.stored IS NOT NULL THEN 'replayed'
             WHEN input.archived THEN 'archived'
             WHEN input.branch IS NULL THEN 'branch_not_found'
-            WHEN input.state = 'merged' AND (input.leader_waits OR (live AND input.holder_key = input.merged_into))
-                THEN 'following'
+            WHEN input.follows IS NOT NULL THEN 'following'
+            WHEN input.state = 'replaced' AND input.waiting AND input.own_ticket = 0 THEN 'replaced'
             WHEN input.expected_head <> coalesce(input.head_scene_number, 0) THEN 'stale_head'
         END;
         seen := seen || input.story_id;
         IF status IS NOT NULL THEN
-            request_key := coalesce(input.merged_into, request_key);
-            IF input.own_ticket IS NOT NULL AND status NOT IN ('locked', 'together') THEN
+            request_key := coalesce(input.follows, request_key);
+            IF status = 'following' AND input.follows = input.request_key THEN
+                ticket := livingworld.await_turn_v1(
+                    in_world_id, input.story_id, input.branch, 0, input.owner, input.request_key, input.request_hash, false,
+                    input.former_choice, input.former_instruction, right_now, in_patience
+                );
+            ELSIF input.waiting AND status NOT IN ('locked', 'together') THEN
                 -- Whoever has an answer waits no longer.
                 DELETE FROM livingworld.turn_waiters w
                 WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
-                    AND w.ticket = input.own_ticket;
+                    AND w.ticket = input.own_ticket AND w.owner = input.owner;
             END IF;
             RETURN NEXT;
             CONTINUE;
@@ -214,12 +216,12 @@ BEGIN
                 RETURN NEXT;
                 CONTINUE;
             END IF;
-            given_choice := coalesce(input.choice, given_choice);
-            given_instruction := coalesce(input.instruction, given_instruction);
+            given_choice := coalesce(input.own_choice, given_choice);
+            given_instruction := coalesce(input.own_instruction, given_instruction);
         ELSE
             origin := input.request_key;
-            given_choice := CASE WHEN input.own_merges > 0 THEN input.merged_choice ELSE input.choice END;
-            given_instruction := CASE WHEN input.own_merges > 0 THEN input.merged_instruction ELSE input.instruction END;
+            given_choice := input.own_choice;
+            given_instruction := input.own_instruction;
         END IF;
         IF given_choice IS NOT NULL AND NOT EXISTS (
             SELECT FROM livingworld.choices c
@@ -231,7 +233,8 @@ BEGIN
             CONTINUE;
         END IF;
 
-        IF NOT live AND input.busy <> 'replace' AND input.earlier_key IS NOT NULL THEN
+        patient := input.busy <> 'replace' OR input.own_ticket IS NOT NULL;
+        IF NOT held AND patient AND input.earlier_key IS NOT NULL THEN
             live := true;
             request_key := input.earlier_key;
             running_seconds := NULL;
@@ -250,41 +253,34 @@ BEGIN
             END IF;
             request_key := input.holder_key;
         END IF;
-        IF live AND input.busy = 'reject' THEN
+        IF live AND input.busy = 'reject' AND input.own_ticket IS NULL THEN
             status := 'busy';
             RETURN NEXT;
             CONTINUE;
         END IF;
-        IF live AND input.busy <> 'replace' THEN
+        IF input.own_ticket IS NULL AND NOT input.again AND (input.state IN ('running', 'merged') OR input.took_in) THEN
+            PERFORM livingworld.leave_turn_v1(in_world_id, input.story_id, input.request_key, input.merged_into, right_now);
+        END IF;
+        IF live AND patient THEN
             status := 'waiting';
             ticket := livingworld.await_turn_v1(
                 in_world_id, input.story_id, input.branch, input.own_ticket, input.owner, input.request_key,
-                input.busy = 'merge', input.choice, input.instruction, right_now, in_patience
+                input.request_hash, input.own_mergeable, input.own_choice, input.own_instruction, right_now, in_patience
             );
             RETURN NEXT;
             CONTINUE;
         END IF;
 
         status := 'granted';
-        IF held AND NOT live THEN
-            -- The same try again, whose first answer was lost.
+        IF input.again THEN
+            -- The same try, whose first answer was lost.
             next_token := input.lease_token;
             next_attempt := input.attempts;
         ELSE
             next_token := coalesce(input.lease_token, 0) + 1;
             next_attempt := coalesce(input.attempts, 0) + 1;
-        END IF;
-        IF input.holder_state = 'running' AND input.holder_token = input.lease_token AND next_token > input.lease_token THEN
-            -- What was running is over: it was replaced, or nobody has heard of it for the length of its lease.
-            INSERT INTO livingworld.generations
-                (world_id, generation_id, story_id, request_key, attempt, state, error)
-            VALUES (in_world_id, input.holder, input.story_id, input.holder_key, input.holder_attempts,
-                    'failed', CASE WHEN held THEN 'replaced' WHEN input.held_version <> input.branch_version THEN 'the head moved'
-                                   ELSE 'the lease expired' END)
-            ON CONFLICT ON CONSTRAINT pk_generations DO NOTHING;
-            IF input.holder_key <> input.request_key THEN
-                UPDATE livingworld.turns t SET state = 'failed', updated_at = now()
-                WHERE t.world_id = in_world_id AND t.story_id = input.story_id AND t.request_key = input.holder_key;
+            IF input.holder_runs THEN
+                PERFORM livingworld.end_turn_v1(in_world_id, input.story_id, input.holder_key, right_now);
             END IF;
         END IF;
         granted := granted || input.ordinal::integer;
@@ -299,16 +295,21 @@ BEGIN
         IF input.regenerates IS NOT NULL THEN
             retold[input.ordinal] := scene_number;
         END IF;
-        IF input.known THEN
-            SELECT g.generation_id INTO answered FROM livingworld.generations g
-            WHERE g.world_id = in_world_id AND g.request_key = input.request_key AND g.story_id = input.story_id
-                AND g.state = 'answered' AND base IS NOT DISTINCT FROM input.former_base
-            ORDER BY g.attempt DESC LIMIT 1;
+        IF input.attempts > 0 THEN
+            answered := livingworld.answer_left_v1(
+                in_world_id, input.story_id, input.request_key, base IS NOT DISTINCT FROM input.former_base,
+                given_choice IS NOT DISTINCT FROM input.former_choice
+                    AND given_instruction IS NOT DISTINCT FROM input.former_instruction
+            );
         END IF;
         IF input.own_ticket IS NOT NULL THEN
             DELETE FROM livingworld.turn_waiters w
             WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
-                AND (w.ticket = input.own_ticket OR w.expires_at <= right_now);
+                AND (w.ticket = input.own_ticket AND w.owner = input.owner OR w.expires_at <= right_now);
+            -- The other tries of its key follow it from here.
+            UPDATE livingworld.turn_waiters w SET ticket = 0, mergeable = false
+            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
+                AND w.ticket = input.own_ticket AND w.ticket > 0;
         END IF;
         base_scene_number := base;
         token := next_token;

@@ -15,6 +15,7 @@ from livingworld.errors import (
     BranchNotFound,
     Busy,
     ChoiceNotFound,
+    Fenced,
     LivingWorldError,
     RequestKeyReused,
     SceneNotFound,
@@ -146,4 +147,5 @@ _REFUSALS: Final[dict[str, type[LivingWorldError]]] = {
     "archived": Archived,
     "branch_not_found": BranchNotFound,
     "request_key_reused": RequestKeyReused,
+    "replaced": Fenced,
 }

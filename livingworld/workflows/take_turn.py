@@ -79,13 +79,17 @@ class Turns:
         `commit`, the attempt is kept as a failed generation and the lease is free at once.
 
         `request_key` makes it idempotent: carried out before, `turn.scene` is the stored scene and the model need not
-        be asked. Other arguments under the same key are RequestKeyReused. `expected_head` is the scene number that the
-        player decided on, 0 before the first: when the branch has moved on, StaleHead.
+        be asked. While a turn runs or waits under the same key, by whomever, this one waits for it and gets its scene,
+        whatever `busy` says, for `time_limit` at most, then TurnTimeout; when that one is given up, fails or dies, one
+        of those who wait takes the turn over in its place. Other arguments under the same key are RequestKeyReused.
+        `expected_head` is the scene number that the player decided on, 0 before the first: when the branch has moved
+        on, StaleHead.
 
-        `busy` says what happens when another turn runs or waits: `reject` raises Busy; `queue` waits in order of
-        arrival across processes, for `time_limit` at most, then TurnTimeout; `replace` ends the running turn, which is
-        told and cannot commit; `merge` waits too, and lets `combine` make one input of the waiting one and this one,
-        so that both callers get one scene. Also raises StoryNotFound, BranchNotFound, ChoiceNotFound, Archived.
+        `busy` says what happens when a turn of another key runs or waits: `reject` raises Busy; `queue` waits in order
+        of arrival across processes, for `time_limit` at most; `replace` ends the running turn, which is told and cannot
+        commit: it and all who wait with its key get Fenced; `merge` waits too, and lets `combine` make one input of the
+        waiting one and this one, so that both callers get one scene. Also raises StoryNotFound, BranchNotFound,
+        ChoiceNotFound, Archived.
         """
         request = self._request(
             story_id, request_key, TurnInput(choice, instruction), branch, expected_head, busy=busy, recent=recent

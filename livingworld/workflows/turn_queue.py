@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
 from livingworld.errors import Conflict, InvalidInput, InvalidType, LivingWorldError, NotFound, Refused, TurnTimeout
 from livingworld.observability import events
-from livingworld.turns.ending import take_in, withdraw
+from livingworld.turns.ending import withdraw
+from livingworld.turns.merging import merge
 from livingworld.turns.records import Combine, TurnInput
 from livingworld.turns.taking import TakeRequest, TakeResult, refusal
 from livingworld.workflows.turn_services import TurnServices, branch_topic
@@ -86,6 +87,7 @@ class TurnQueue:
         """Ask whenever something was told about the branch, and in every polling interval."""
         with self._services.notifications.hearing(branch_topic(request.story_id, result.branch_number)) as hearing:
             while True:
+                request = _patient(request, result)
                 grant, result = await self._ask(request)
                 if grant is not None:
                     return grant
@@ -103,7 +105,7 @@ class TurnQueue:
         if not isinstance(both, TurnInput):
             raise InvalidType("combine", f"must return a TurnInput, not {type(both).__name__}")
         await self._services.unit.run(
-            lambda tx: take_in(tx, self._services.world_id, request, leader, both), repeatable=False
+            lambda tx: merge(tx, self._services.world_id, request, leader, both), repeatable=True, single_statement=True
         )
 
     async def _withdraw(self, request: TakeRequest) -> None:
@@ -121,3 +123,9 @@ class TurnQueue:
     def _report(self, request: TakeRequest, error: LivingWorldError) -> None:
         ids = {"world_id": self._services.world_id, "story_id": request.story_id}
         events.emit(events.TURN_REFUSED, **ids, error=type(error).__name__)
+
+
+def _patient(request: TakeRequest, result: TakeResult) -> TakeRequest:
+    """Return a request that goes on waiting when the turn that it follows is given up, whatever policy it came with."""
+    impatient = result.status == "following" and request.busy in {"reject", "replace"}
+    return replace(request, busy="queue") if impatient else request

@@ -57,32 +57,6 @@ async def test_without_turns_twelve_clicks_are_twelve_scenes(database_url: str, 
     assert kinds(await race(database_url, THE_STORY, [world.id, story.id], clicks, blocked=1)) == ["Scene"] * 12
 
 
-@pytest.mark.parametrize("pools", [1, 4])
-async def test_fifty_equal_request_keys_are_one_scene_and_fifty_equal_answers(
-    database_url: str, world: World, story: Story, pools: int
-) -> None:
-    asked: list[Turn] = []
-
-    async def model(turn: Turn) -> NewScene:
-        asked.append(turn)
-        return NewScene(f"answer {len(asked)}")
-
-    async with same_world(database_url, world.id, pools=pools) as worlds:
-        clicks = [
-            worlds[number % pools].turns.play(
-                story.id, model, request_key="the same", instruction="ask her name", busy="queue"
-            )
-            for number in range(50)
-        ]
-        results = await race(database_url, THE_STORY, [world.id, story.id], clicks, blocked=pools)
-
-    assert {result.content if isinstance(result, Scene) else result for result in results} == {"answer 1"}
-    assert len({result.number for result in results if isinstance(result, Scene)}) == 1
-    assert len(asked) == 1
-    assert await read_path(world, story.id, 1) == [1]
-    assert await broken_turns(database_url, story.id) == []
-
-
 async def test_the_same_key_with_other_arguments_is_refused_while_it_runs_and_afterwards(
     world: World, story: Story
 ) -> None:
@@ -90,7 +64,7 @@ async def test_the_same_key_with_other_arguments_is_refused_while_it_runs_and_af
         with pytest.raises(RequestKeyReused):
             await world.turns.play(story.id, at_once("no"), request_key="key", instruction="right", busy="queue")
         with pytest.raises(Busy) as busy:
-            await world.turns.play(story.id, at_once("no"), request_key="key", instruction="left")
+            await world.turns.play(story.id, at_once("no"), request_key="another", instruction="left")
         await turn.commit(NewScene("one"))
     with pytest.raises(RequestKeyReused):
         await world.turns.play(story.id, at_once("no"), request_key="key", instruction="right")

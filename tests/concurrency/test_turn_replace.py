@@ -35,13 +35,13 @@ async def test_a_replaced_turn_is_told_and_cannot_commit(database_url: str, worl
     assert await broken_turns(database_url, story.id) == []
 
 
-async def test_who_was_replaced_under_its_own_key_is_not_told_the_others_scene_as_its_own(
+async def test_who_was_replaced_is_not_told_the_scene_of_a_later_try_of_its_key_as_its_own(
     world: World, story: Story
 ) -> None:
     with pytest.raises(Fenced):
         async with world.turns.take(story.id, request_key="key") as turn:
-            async with world.turns.take(story.id, request_key="key", busy="replace") as again:
-                await again.commit(NewScene("the second try"))
+            await world.turns.play(story.id, at_once("another"), request_key="another", busy="replace")
+            await world.turns.play(story.id, at_once("the second try"), request_key="key")
             await turn.commit(NewScene("the first try"))
 
     assert (await world.turns.play(story.id, at_once("x"), request_key="key")).content == "the second try"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, get_args
 from uuid import UUID
 
-from livingworld import NewScene, Turn
+from livingworld import NewScene, Turn, TurnInput
 from livingworld.testing.staged_races import connected
+from livingworld.turns.records import BusyPolicy
 from tests.patience import patiently
+
+POLICIES: Final[tuple[str, ...]] = get_args(BusyPolicy)
 
 #: Each statement finds what breaks one promise, and is empty when all is well.
 _PROMISES: Final = {
@@ -67,6 +71,26 @@ def at_once(text: str) -> Callable[[Turn], Awaitable[NewScene]]:
         return NewScene(text, ["on"])
 
     return write
+
+
+def joined(waiting: TurnInput, new: TurnInput) -> TurnInput:
+    """Combine two inputs so that each can be found in what is told."""
+    return TurnInput(None, f"{waiting.instruction}+{new.instruction}")
+
+
+def options_of(busy: str) -> dict[str, Any]:
+    """Return the options that a policy takes."""
+    return {"busy": busy, "combine": joined if busy == "merge" else None}
+
+
+async def until_tries_wait(url: str, count: int, *, unless: Iterable[asyncio.Task[Any]], at_most: bool = False) -> None:
+    """Look until so many wait for turns, or one of these tasks, which should wait, is done."""
+    tasks = list(unless)
+    async with patiently(), connected(url) as connection:
+        while not any(task.done() for task in tasks):
+            found: int = await connection.fetchval("SELECT count(*) FROM livingworld.turn_waiters")
+            if found == count or (found > count and not at_most):
+                return
 
 
 async def until_found(url: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:

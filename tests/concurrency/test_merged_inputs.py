@@ -1,0 +1,157 @@
+"""What is recorded as merged into a turn is what its model was told: of an input, never less and never twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+import pytest
+
+from livingworld import NewScene, Scene, Story, Turn, TurnInput, World
+from livingworld.turns.records import BusyPolicy
+from livingworld.turns.taking import TakeRequest, TakeResult
+from livingworld.workflows.turn_queue import Grant
+from tests.concurrency.turn_checks import broken_turns, joined, options_of, rows, until_found
+
+_GONE_ITS_WAY: Final = """
+    SELECT FROM livingworld.turns WHERE request_key = 'key'
+    UNION ALL SELECT FROM livingworld.turn_waiters WHERE request_key = 'key'
+"""
+
+
+async def tell(turn: Turn) -> NewScene:
+    return NewScene(f"{turn.context.instruction}")
+
+
+def a_try(world: World, story: Story, key: str) -> TakeRequest:
+    return world.turns._request(story.id, key, TurnInput(None, key), None, None, busy="merge", recent=1)
+
+
+async def look(world: World, request: TakeRequest) -> tuple[Grant | None, str]:
+    """Ask once, as who waits does again and again."""
+    grant, result = await world.turns._queue._ask(request)
+    return grant, result.status
+
+
+async def merge_behind_what_runs(world: World, story: Story, *keys: str) -> list[TakeRequest]:
+    """Have the first key wait while another turn runs, and merge the others into it; return their tries."""
+    tries = [a_try(world, story, key) for key in keys]
+    async with world.turns.take(story.id, request_key="ahead") as turn:
+        assert (await look(world, tries[0]))[1] == "waiting"
+        for each in tries[1:]:
+            _, leader = await world.turns._queue._ask(each)
+            await world.turns._queue._merge(each, leader, joined)
+        await turn.commit(NewScene("ahead"))
+    return tries
+
+
+async def test_a_leader_that_begins_anew_without_an_input_does_not_answer_it(
+    database_url: str, world: World, story: Story
+) -> None:
+    leader, _ = await merge_behind_what_runs(world, story, "leader", "merged")
+    grant, _ = await look(world, leader)
+    assert grant is not None
+    assert grant.result.instruction == "leader+merged"
+    await world.turns._queue._withdraw(leader)
+
+    anew = await world.turns.play(story.id, tell, request_key="leader", instruction="leader", **options_of("merge"))
+    told = await world.turns.play(story.id, tell, request_key="merged", instruction="merged", **options_of("merge"))
+
+    assert [(scene.number, scene.content) for scene in (anew, told)] == [(2, "leader"), (3, "merged")]
+    assert await broken_turns(database_url, story.id) == []
+
+
+async def test_a_try_whose_first_answer_was_lost_is_granted_the_combined_input_again(
+    database_url: str, world: World, story: Story
+) -> None:
+    leader, _ = await merge_behind_what_runs(world, story, "leader", "merged")
+    granted = [(await look(world, leader))[0] for _ in range(2)]
+
+    assert [grant.result.instruction for grant in granted if grant] == ["leader+merged"] * 2
+    assert [grant.result.token for grant in granted if grant] == [2, 2]
+    assert await rows(database_url, "SELECT instruction FROM livingworld.turns WHERE request_key = 'leader'") == [
+        ("leader+merged",)
+    ]
+
+
+async def test_an_input_that_went_its_own_way_is_not_told_by_the_turn_that_it_left(
+    database_url: str, world: World, story: Story
+) -> None:
+    leader, _ = await merge_behind_what_runs(world, story, "leader", "merged")
+    await rows(database_url, "UPDATE livingworld.turn_waiters SET expires_at = now()")  # nobody heard of it for long
+
+    alone = await world.turns.play(story.id, tell, request_key="merged", instruction="merged", **options_of("merge"))
+    thawed, _ = await look(world, leader)
+
+    assert alone.content == "merged"
+    assert thawed is not None
+    assert thawed.result.instruction == "leader"
+
+
+async def test_an_answer_that_was_recorded_for_another_input_is_not_offered(
+    database_url: str, world: World, story: Story
+) -> None:
+    await merge_behind_what_runs(world, story, "leader", "merged")
+    offered: list[str | None] = []
+
+    async def record_and_stop(turn: Turn) -> NewScene:
+        await turn.record(f"an answer to {turn.context.instruction}")
+        raise asyncio.CancelledError
+
+    async def note(turn: Turn) -> NewScene:
+        offered.append(turn.recorded.raw_response if turn.recorded else None)
+        return await tell(turn)
+
+    for write in (record_and_stop, note):
+        with contextlib.suppress(asyncio.CancelledError):
+            await world.turns.play(story.id, write, request_key="leader", instruction="leader", **options_of("merge"))
+        await rows(database_url, "DELETE FROM livingworld.turn_waiters")  # who waited with the key has gone
+
+    assert [scene.content for scene in await world.stories.recent(story.id, 10)] == ["ahead", "leader"]
+    assert offered == [None]
+    generations = await world.generations.alternatives(story.id, 2)
+    assert [each.raw_response for each in generations] == ["an answer to leader+merged", None]
+
+
+async def another_try(world: World, story: Story, fate: str, seen: TakeResult, go_on: asyncio.Event) -> Scene | None:
+    """Have another try of the key carried out, taken, queued or merged."""
+
+    async def write(turn: Turn) -> NewScene:
+        await go_on.wait()
+        return await tell(turn)
+
+    if fate == "merged":
+        await world.turns._queue._merge(a_try(world, story, "key"), seen, joined)
+        return None
+    if fate == "committed":
+        go_on.set()
+    busy: BusyPolicy = "queue" if fate == "waits" else "replace"
+    return await world.turns.play(story.id, write, request_key="key", instruction="key", busy=busy)
+
+
+@pytest.mark.parametrize("fate", ["committed", "merged", "runs", "waits"])
+async def test_an_input_whose_key_went_another_way_after_the_look_is_not_merged(
+    database_url: str, world: World, story: Story, fate: str
+) -> None:
+    async with world.turns.take(story.id, request_key="ahead"):
+        assert (await look(world, a_try(world, story, "leader")))[1] == "waiting"
+        late = a_try(world, story, "key")
+        _, seen = await world.turns._queue._ask(late)
+        go_on = asyncio.Event()
+        other = asyncio.create_task(another_try(world, story, fate, seen, go_on))
+        await (other if fate == "committed" else until_found(database_url, _GONE_ITS_WAY))
+        await world.turns._queue._merge(late, seen, joined)
+        go_on.set()
+    await other
+    answers = [
+        await world.turns.play(story.id, tell, request_key=key, instruction=key, **options_of("merge"))
+        for key in ("leader", "key")
+    ]
+
+    assert seen.status == "mergeable"
+    for key, scene in zip(("leader", "key"), answers, strict=True):
+        assert key in scene.content.split("+")
+    told = [scene.content for scene in await world.stories.recent(story.id, 10)]
+    assert sorted("+".join(told).split("+")) == ["key", "leader"]
+    assert await broken_turns(database_url, story.id, idle=False) == []
