@@ -58,6 +58,7 @@ DECLARE
     at_timeline integer;
     at_tip integer;
     last_timeline integer;
+    written_at timestamptz;
     new_keys text[];
     deferred boolean;
     -- The answers, by input.
@@ -96,6 +97,8 @@ BEGIN
             WHERE s.world_id = in_world_id AND s.story_id = given.story_id FOR NO KEY UPDATE SKIP LOCKED
         ) held;
     END IF;
+
+    written_at := clock_timestamp(); -- read under the lock: no write of a story moves it back
 
     FOR input IN
         SELECT given.*, s.story_id IS NOT NULL AS found, s.archived_at IS NOT NULL AS archived, s.last_scene_number,
@@ -257,7 +260,7 @@ BEGIN
 
         UPDATE livingworld.stories s
         SET last_scene_number = to_numbers[array_position(to_stories, s.story_id)],
-            last_timeline_number = to_last_timelines[array_position(to_stories, s.story_id)]
+            last_timeline_number = to_last_timelines[array_position(to_stories, s.story_id)], updated_at = written_at
         WHERE s.world_id = in_world_id AND s.story_id = ANY (to_stories);
 
         IF in_request_keys IS NOT NULL THEN

@@ -30,7 +30,7 @@ from livingworld.observability import events
 from livingworld.stories.records import Branch
 from livingworld.stories.scene_tables import scenes
 from livingworld.stories.tables import branches, stories, timeline_lineage, timelines
-from livingworld.stories.writing import FIRST_TIMELINE, lock_story
+from livingworld.stories.writing import FIRST_TIMELINE, WRITTEN_NOW, lock_story, touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ class BranchMoves:
         place = _head(source) if at is None else await self._place_of_scene(at)
         await self._refuse_taken(name)
         counted = self._story.last_branch_number + 1
-        await self._tx.execute(update(stories).where(*self._in(stories)).values(last_branch_number=counted))
+        counter = {"last_branch_number": counted, "updated_at": WRITTEN_NOW}
+        await self._tx.execute(update(stories).where(*self._in(stories)).values(**counter))
         values = {**self._ids, "branch_number": counted, "name": name, **place.columns("head")}
         row = (await self._tx.execute(insert(branches).values(**values).returning(branches))).one()
         self._tell(events.BRANCH_FORKED, row)
@@ -115,8 +116,9 @@ class BranchMoves:
         if expected_branch is not None and expected_branch != current:
             raise BranchChanged(expected=expected_branch, actual=current)
         row = await self.branch(number)
-        await self._tx.execute(update(stories).where(*self._in(stories)).values(current_branch=number))
         if number != current:
+            switched = {"current_branch": number, "updated_at": WRITTEN_NOW}
+            await self._tx.execute(update(stories).where(*self._in(stories)).values(**switched))
             self._publish(LiveKind.BRANCH_SWITCHED, row)
         return make_branch(row)
 
@@ -133,7 +135,8 @@ class BranchMoves:
         row = await self.branch(number, expected_head)
         if number == self._story.current_branch:
             raise BranchInUse(story_id=self._story.story_id, branch_number=number)
-        await self._tx.execute(delete(branches).where(*self._in(branches), branches.c.branch_number == number))
+        gone = delete(branches).where(*self._in(branches), branches.c.branch_number == number)
+        await self._tx.execute(gone.add_cte(touched(*self._ids.values())))
         self._tell(events.BRANCH_DELETED, row)
         self._publish(LiveKind.BRANCH_DELETED, row)
 
@@ -157,7 +160,8 @@ class BranchMoves:
     async def _update(self, row: Row[Any], **values: Any) -> Row[Any]:  # noqa: ANN401 - column values
         own = branches.c.branch_number == row.branch_number
         changed = update(branches).where(*self._in(branches), own).values(**values, updated_at=func.now())
-        return (await self._tx.execute(changed.returning(branches))).one()
+        changed = changed.returning(branches).add_cte(touched(*self._ids.values()))
+        return (await self._tx.execute(changed)).one()
 
     async def _refuse_taken(self, name: str) -> None:
         """Raise BranchNameTaken; uq_branches_name decides, this keeps the transaction alive."""

@@ -29,6 +29,7 @@ class Story:
     #: Raised by every change of the fields above, not by scenes; `update` takes the one it decided on.
     version: int
     created_at: datetime
+    #: When its fields, its scenes or its branches were last written.
     updated_at: datetime
     #: When it was archived, or None.
     archived_at: datetime | None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import CTE, Row, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from livingworld.database.idempotency import request_keys
@@ -26,6 +26,8 @@ from livingworld.stories.tables import branches, stories, timelines
 
 FIRST_TIMELINE = 1
 MAIN_BRANCH = {"branch_number": 1, "name": "main"}
+#: What `stories.updated_at` is set to, by a statement that comes after the lock: no write of a story moves it back.
+WRITTEN_NOW = func.statement_timestamp()
 
 
 async def create_story(tx: Transaction, world_id: UUID, story_id: UUID, values: Mapping[str, Any]) -> Story:
@@ -50,6 +52,12 @@ async def lock_story(tx: Transaction, world_id: UUID, story_id: UUID) -> Row[Any
     if row is None:
         raise StoryNotFound(story_id=story_id)
     return row
+
+
+def touched(world_id: UUID, story_id: UUID) -> CTE:
+    """Return what moves `updated_at` of a locked story in the statement of another write, by its `add_cte`."""
+    own = (stories.c.world_id == world_id, stories.c.story_id == story_id)
+    return update(stories).where(*own).values(updated_at=WRITTEN_NOW).returning(stories.c.story_id).cte("touched")
 
 
 async def update_story(
@@ -94,7 +102,7 @@ async def edit_scene(
         tx, world_id, "scene", story_id, scene_number=scene_number, version=old.version, content=content
     )
     new = {**changes, "version": scenes.c.version + 1, "updated_at": func.now()}
-    await tx.execute(update(scenes).where(*_is(scenes, key)).values(**new))
+    await tx.execute(update(scenes).where(*_is(scenes, key)).values(**new).add_cte(touched(world_id, story_id)))
     told = {"scene_number": scene_number, "version": old.version + 1}
     tx.publish_later(world_id, story_id, LiveKind.SCENE_CHANGED, **told)
     return await read_scene(tx, world_id, story_id, scene_number)
@@ -134,7 +142,7 @@ async def _change(tx: Transaction, old: Row[Any], **changes: Any) -> Story:  # n
     statement = (
         update(stories)
         .where(stories.c.world_id == old.world_id, stories.c.story_id == old.story_id)
-        .values(**changes, version=stories.c.version + 1, updated_at=func.now())
+        .values(**changes, version=stories.c.version + 1, updated_at=WRITTEN_NOW)
         .returning(stories)
     )
     story = make_story((await tx.execute(statement)).one())

@@ -37,6 +37,7 @@ DECLARE
     appended record;
     parent integer;
     taken integer;
+    written_at timestamptz;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'choose_generation_v1 needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
@@ -47,6 +48,7 @@ BEGIN
         RETURN QUERY SELECT 'story_not_found', NULL::integer, NULL::integer, false;
         RETURN;
     END IF;
+    written_at := clock_timestamp();
     SELECT g.* INTO chosen FROM livingworld.generations g
     WHERE g.world_id = in_world_id AND g.generation_id = in_generation_id AND g.story_id = in_story_id;
     SELECT t.* INTO turn FROM livingworld.turns t
@@ -162,6 +164,8 @@ BEGIN
         -- Whoever decided on the old text must look again.
         UPDATE livingworld.branches b SET version = b.version + 1, updated_at = now()
         WHERE b.world_id = in_world_id AND b.story_id = in_story_id AND b.branch_number = branch.branch_number;
+        UPDATE livingworld.stories s SET updated_at = written_at
+        WHERE s.world_id = in_world_id AND s.story_id = in_story_id;
         taken := target.scene_number;
     ELSE
         IF branch.head_scene_number IS DISTINCT FROM coalesce(target.scene_number, parent) THEN
