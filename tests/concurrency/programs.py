@@ -25,6 +25,12 @@ class PlayerProcess:
         async with patiently():
             return (await self._process.stdout.readline()).decode().strip()
 
+    async def lines(self) -> AsyncIterator[str]:
+        """Give every line that it prints from now on, until it ends."""
+        assert self._process.stdout
+        while line := await self._process.stdout.readline():
+            yield line.decode().strip()
+
     def say(self, line: str) -> None:
         """Tell it to do something, without waiting for it."""
         assert self._process.stdin
