@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from livingworld import NewScene, Scene, Turn, World
-from livingworld.errors import Busy, LivingWorldError
+from livingworld.errors import LivingWorldError
 from story_generator.live import Live
 from story_generator.models import Model, ModelFailedError
 from story_generator.pages import scene_page
@@ -65,25 +65,17 @@ class Stage:
     async def _run(self, story_id: UUID, request: Request) -> None:
         outcome: dict[str, Any]
         try:
-            scene = await self._scene(story_id, request)
+            scene = await self._take(story_id, request)
             outcome = {"type": "scene", "scene": scene_page(scene)}
         except (LivingWorldError, ModelFailedError, ValueError) as error:
             outcome = {"type": "refused", "error": type(error).__name__, "message": str(error)}
         self._live.tell(story_id, {**outcome, "request_key": request.request_key})
 
-    async def _scene(self, story_id: UUID, request: Request) -> Scene:
-        """Play at once; when the same click runs in another process already, wait for what it tells."""
-        try:
-            return await self._take(story_id, request, "reject")
-        except Busy as busy:
-            if busy.request_key != request.request_key:
-                raise
-        return await self._take(story_id, request, "queue")
-
-    async def _take(self, story_id: UUID, request: Request, busy: Any) -> Scene:  # noqa: ANN401 - a literal
+    async def _take(self, story_id: UUID, request: Request) -> Scene:
+        """Play at once; the same click again, in whatever process, waits for the first one and gets its scene."""
         take = self._world.turns.regenerate if request.anew else self._world.turns.take
         options = request.model_dump(exclude={"anew"})
-        async with take(story_id, **options, busy=busy) as turn:
+        async with take(story_id, **options) as turn:
             if turn.scene is not None:
                 return turn.scene
             return await turn.commit(await turn.while_held(self._write(story_id, turn)))
