@@ -272,4 +272,4 @@ def test_whatever_connects_goes_through_the_translation() -> None:
     made = re.compile(r"(create_async_engine|make_url)\(|= asyncpg\.connect\b|await asyncpg\.connect\b")
     files = [*(ROOT / "livingworld").rglob("*.py"), *(ROOT / "alembic").rglob("*.py")]
 
-    assert {path.name for path in files if made.search(path.read_text())} == {"engine.py", "connecting.py"}
+    assert {path.name for path in files if made.search(path.read_text())} == {"engine.py", "driver_connection.py"}
