@@ -20,6 +20,7 @@ CONFLICTS: Final = {
     "TaskSuperseded": "the task is taken over anew, or another one is created",
     "ActionSuperseded": "the action is claimed anew",
     "SerializationFailure": "the other transaction is over",
+    "DeadlockDetected": "the other transaction is over",
 }
 #: What stays refused however often it is read and tried: somebody has to wish for something else first.
 REFUSALS: Final = {

@@ -12,12 +12,13 @@ from livingworld.errors import (
     InvalidInput,
     LivingWorldError,
     NotFound,
+    Refused,
     SerializationFailure,
 )
 from livingworld.observability import events
 
 #: What a caller is told, and has to expect.
-_REFUSALS: Final = (InvalidInput, NotFound, Conflict, Closed, AlreadyInTransaction)
+_REFUSALS: Final = (InvalidInput, NotFound, Conflict, Refused, Closed, AlreadyInTransaction)
 
 
 def report(error: BaseException) -> None:

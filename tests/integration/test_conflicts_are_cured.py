@@ -16,7 +16,7 @@ from tests.error_branches import CONFLICTS, REFUSALS
 _PREFERS_ANOTHER: Final = """
     CREATE SEQUENCE tries;
     CREATE FUNCTION prefer_another() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        IF nextval('public.tries') = 1 THEN RAISE EXCEPTION 'refused' USING ERRCODE = '40001'; END IF;
+        IF nextval('public.tries') = 1 THEN RAISE EXCEPTION 'refused' USING ERRCODE = '{sqlstate}'; END IF;
         RETURN NEW;
     END $$;
     CREATE TRIGGER prefer_another BEFORE UPDATE ON livingworld.stories FOR EACH ROW EXECUTE FUNCTION prefer_another();
@@ -153,11 +153,19 @@ async def action_superseded(at: Furnished, url: str) -> None:
 
 
 async def serialization_failure(at: Furnished, url: str) -> None:
+    await rolled_back_once(at, url, "40001", errors.SerializationFailure)
+
+
+async def deadlock_detected(at: Furnished, url: str) -> None:
+    await rolled_back_once(at, url, "40P01", errors.DeadlockDetected)
+
+
+async def rolled_back_once(at: Furnished, url: str, sqlstate: str, error: type[errors.Conflict]) -> None:
     async with connected(url) as connection:
-        await connection.execute(_PREFERS_ANOTHER)
+        await connection.execute(_PREFERS_ANOTHER.format(sqlstate=sqlstate))
     async with LivingWorld.open(Settings.load(database_url=url, conflict_retries=0)) as livingworld:
         world = await livingworld.worlds.get(at.world.id)
-        with pytest.raises(errors.SerializationFailure):
+        with pytest.raises(error):
             await world.stories.update(at.story.id, expected_version=1, title="x")
 
         await world.stories.update(at.story.id, expected_version=1, title="x")
@@ -179,6 +187,7 @@ STAGES: Final[dict[str, Stage]] = {
     "TaskSuperseded": task_superseded,
     "ActionSuperseded": action_superseded,
     "SerializationFailure": serialization_failure,
+    "DeadlockDetected": deadlock_detected,
 }
 
 

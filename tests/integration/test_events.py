@@ -14,6 +14,7 @@ from livingworld.database.lock_order import LockKind
 from livingworld.database.locks import lock_key
 from livingworld.database.transaction import Transaction
 from livingworld.errors import (
+    Archived,
     DatabaseFailure,
     SceneNumberConflict,
     StaleHead,
@@ -127,6 +128,10 @@ async def test_an_answer_that_the_caller_must_expect_is_no_failure(
     heard: HeardEvents, world: World, story: Story
 ) -> None:
     with pytest.raises(VersionConflict):
+        await world.stories.update(story.id, expected_version=2, title="Renamed")
+
+    await world.stories.archive(story.id)
+    with pytest.raises(Archived):
         await world.stories.update(story.id, expected_version=2, title="Renamed")
 
     assert not heard.of(events.FAILED)
