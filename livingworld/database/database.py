@@ -186,14 +186,7 @@ class Database:
                 unit.phase = Phase.WORKING
                 with self._admission.in_transaction():
                     yield tx
-                unit.phase = Phase.CHECKING
-                tx.refuse_if_it_met_a_lock()
-                await tx.refuse_if_poisoned()
-                tx.refuse_if_lost()
-                await tx.publish()
-                unit.phase = Phase.COMMITTING
-                await connection.commit()
-                unit.phase = Phase.COMMITTED
+                await _commit(unit, tx, connection)
         except (LivingWorldError, *DRIVER_EXCEPTIONS) as exception:
             failure = _failure(exception, tx, unit.phase)
             if failure is None and unit.phase is not Phase.COMMITTED:
@@ -280,6 +273,17 @@ def _failure(exception: Exception, tx: Transaction | None, phase: Phase) -> Fail
         ours = tx is not None and tx.failure is not None and tx.failure.error is exception
         return tx.failure if tx is not None and ours else None
     return None if phase is Phase.WORKING else name_failure(exception)
+
+
+async def _commit(unit: Unit[Any], tx: Transaction, connection: AsyncConnection) -> None:
+    unit.phase = Phase.CHECKING
+    tx.refuse_if_it_met_a_lock()
+    await tx.refuse_if_poisoned()
+    tx.refuse_if_lost()
+    await tx.publish()
+    unit.phase = Phase.COMMITTING
+    await connection.commit()
+    unit.phase = Phase.COMMITTED
 
 
 def _raise(failure: Failure, unit: Unit[Any], tx: Transaction | None) -> NoReturn:

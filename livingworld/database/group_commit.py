@@ -280,6 +280,8 @@ class GroupCommit(Generic[Q, R]):
     async def _send_story(self, requests: Sequence[Q], tx: Transaction) -> list[R]:
         tx.locks(LockKind.STORY, self._world_id, requests[0].story_id)
         results = await self._send(tx, self._world_id, requests, wait=tx.may_wait)
-        if results[0].must_go_alone and not tx.may_wait:
+        if results[0].is_locked:
             tx.refuse_to_wait()
+        if results[0].must_go_alone:  # nothing was tried: it needs a statement to itself
+            return await self._send(tx, self._world_id, requests, wait=True)
         return results

@@ -61,6 +61,11 @@ class Result(Protocol):
         """Whether nothing was tried, because the story is held by others or another request stands before it."""
         ...
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether it is because the story is held by others."""
+        ...
+
 
 Q = TypeVar("Q", bound=Request)
 R = TypeVar("R", bound=Result)

@@ -118,6 +118,11 @@ class AppendResult:
         """Whether nothing was tried: another transaction has the story, or it depends on another scene of the group."""
         return self.status in {"locked", "together"}
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether another transaction has the story."""
+        return self.status == "locked"
+
 
 async def append_together(
     tx: Transaction, world_id: UUID, requests: Sequence[AppendRequest], *, wait: bool

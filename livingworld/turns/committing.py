@@ -117,6 +117,11 @@ class CommitResult:
         """Whether nothing was tried: the story is held, another request stands before it, or more is to be made."""
         return self.status in {"locked", "together"}
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether another transaction has the story."""
+        return self.status == "locked"
+
     def cast(self) -> list[dict[str, Any]]:
         """Return who appears, as `character_id`, `role` and `importance`, in the order of ids."""
         members: list[dict[str, Any]] = json.loads(self.cast_members or "[]")

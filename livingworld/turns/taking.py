@@ -102,6 +102,11 @@ class TakeResult:
         """Whether nothing was tried: another transaction has the story, or another request stands before it."""
         return self.status in {"locked", "together"}
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether another transaction has the story."""
+        return self.status == "locked"
+
 
 class TakeTogether:
     """The statement that takes turns, with the lengths that this process uses."""

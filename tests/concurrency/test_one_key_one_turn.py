@@ -21,7 +21,7 @@ from tests.concurrency.turn_checks import (
     until_found,
     until_tries_wait,
 )
-from tests.concurrency.turn_players import player
+from tests.concurrency.turn_players import expire, player
 
 SOON = {"poll_interval": timedelta(seconds=0.05)}
 
@@ -111,7 +111,7 @@ async def test_when_the_holder_dies_one_of_those_who_wait_with_its_key_takes_ove
         return NewScene(turn.request_key)
 
     async with (
-        player(database_url, world, story, lease=1) as dying,
+        player(database_url, world, story) as dying,
         same_world(database_url, world.id, pools=3, **SOON) as worlds,
     ):
         assert await dying.do("take key reject") == "taken key"
@@ -123,6 +123,7 @@ async def test_when_the_holder_dies_one_of_those_who_wait_with_its_key_takes_ove
         later = asyncio.create_task(worlds[0].turns.play(story.id, write, request_key="later", busy="queue"))
         await until_tries_wait(database_url, 4, unless=tries)
         await dying.kill()
+        await expire(database_url)
         scenes = await asyncio.gather(*tries, later)
 
     assert asked == ["key", "later"]

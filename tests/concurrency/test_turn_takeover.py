@@ -7,17 +7,11 @@ import pytest
 from livingworld import Story, World
 from tests.concurrency.story_checks import broken_promises, read_path
 from tests.concurrency.turn_checks import broken_turns, rows, until_found
-from tests.concurrency.turn_players import player
+from tests.concurrency.turn_players import expire, player
 
 HOUR = 3600.0
 MOST_OF_THE_LEASE_GOES_BY = "UPDATE livingworld.turn_leases SET expires_at = expires_at - interval '48 minutes'"
 RENEWED = "SELECT FROM livingworld.turn_leases WHERE expires_at > now() + interval '30 minutes'"
-EXPIRE = "UPDATE livingworld.turn_leases SET expires_at = now() - interval '1 second' WHERE owner IS NOT NULL"
-
-
-async def expire(url: str) -> None:
-    """Let the lease be over, as if its holder had been silent for so long."""
-    await rows(url, EXPIRE)
 
 
 async def test_a_thawed_holder_is_fenced_and_no_row_changes(database_url: str, world: World, story: Story) -> None:

@@ -47,6 +47,7 @@ class Answer:
     """What a request led to."""
 
     must_go_alone: bool = False
+    is_locked: bool = False
 
 
 async def answer(tx: Transaction, world_id: UUID, requests: Sequence[Question], *, wait: bool) -> list[Answer]:

@@ -18,6 +18,7 @@ from livingworld.testing.hashing_embedder import HashingEmbedder
 from livingworld.testing.staged_races import connected
 from tests.concurrency.every_write import Furnished, furnish
 from tests.concurrency.staging import backend_of
+from tests.patience import patiently
 
 
 class Mine(Exception):  # noqa: N818 - somebody's own
@@ -136,7 +137,7 @@ async def test_the_callers_own_error_leaves_a_block_when_the_server_is_away(
 ) -> None:
     mine = Mine("no")
     with pytest.raises(Mine) as raised:
-        async with asyncio.timeout(30), BLOCKS[block](there):
+        async with patiently(), BLOCKS[block](there):
             await cut_off(database_url)
             raise mine
 
@@ -148,7 +149,7 @@ async def test_nothing_of_the_driver_leaves_a_block_when_the_server_is_away(
     database_url: str, there: Furnished, block: str
 ) -> None:
     with suppress(LivingWorldError):
-        async with asyncio.timeout(30), BLOCKS[block](there):
+        async with patiently(), BLOCKS[block](there):
             await cut_off(database_url)
 
 

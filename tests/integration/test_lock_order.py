@@ -18,6 +18,7 @@ from livingworld.stories.tables import stories
 from livingworld.testing.staged_races import connected, holding
 from tests.concurrency.staging import THE_STORY
 from tests.integration.databases import opened
+from tests.patience import patiently
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ async def test_only_where_the_story_is_held_the_append_is_refused_and_says_what_
     first = r"this transaction holds a character .* Call tx\.stories\.lock\(story_id\)"
     async with (
         holding(database_url, THE_STORY, [world.id, story.id]),
-        asyncio.timeout(LATE_SECONDS),
+        patiently(),
         world.transaction() as tx,
     ):
         await tx.characters.get_or_create("Mara")

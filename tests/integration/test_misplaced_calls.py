@@ -18,6 +18,7 @@ from livingworld.errors import AlreadyInTransaction, WrongEventLoop
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from tests.concurrency.every_write import Furnished, furnish
 from tests.integration.every_call import CALLS, do_nothing
+from tests.patience import patiently
 
 #: As they are called here, these ask nothing of the database and begin nothing.
 WITHOUT_A_DATABASE: Final = {
@@ -56,7 +57,7 @@ async def there(database_url: str) -> AsyncIterator[Furnished]:
 
 async def make(call: Callable[[Furnished], Any], there: Furnished) -> None:
     """Make a call, and enter and leave what it gives, or take the first of it."""
-    async with asyncio.timeout(10):
+    async with patiently():
         given = call(there)
         if hasattr(given, "__aenter__"):
             async with given:

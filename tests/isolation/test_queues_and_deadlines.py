@@ -163,6 +163,7 @@ class _Request:
 
 class _Result:
     must_go_alone = False
+    is_locked = False
 
 
 async def _nobody_waits(_tx: object, _world: UUID, requests: Any, *, wait: bool) -> list[_Result]:  # noqa: ANN401

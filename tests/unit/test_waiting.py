@@ -23,6 +23,7 @@ VALUE: Final = "a value, and nobody waits for it"
 HERE: Final = "the one place that does it for all"
 
 ALLOWED: Final[dict[str, dict[str, str]]] = {
+    "acceptance/interrupted_program.py": {"time.sleep(0.001)": PAUSE},
     "acceptance/soak_deeds.py": {"timedelta(milliseconds=500)": "who waits longer is refused, which is part of it"},
     "acceptance/test_scripts_command.py": {
         "time.monotonic()": "tells whether the machine kept the file from growing",
@@ -60,6 +61,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
         "timedelta(seconds=1)": LIMIT,
     },
     "faults/embedded_server/test_refusals.py": {"timedelta(seconds=1)": LIMIT, "timedelta(milliseconds=100)": LIMIT},
+    "faults/embedded_server/test_supervisor.py": {"timedelta(seconds=5)": LIMIT},
     "faults/pooler.py": {"time.monotonic()": PAUSE, "time.sleep(0.02)": PAUSE},
     "faults/test_black_hole.py": {
         "timedelta(milliseconds=400)": LIMIT,
@@ -79,6 +81,17 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
         "asyncio.get_running_loop().time()": "no limit ends sooner than it says; the margin after it is 25 s",
     },
     "faults/test_connecting.py": {"timedelta(milliseconds=100)": LIMIT},
+    "faults/quiet_program.py": {
+        "timedelta(milliseconds=1)": LIMIT,
+        "asyncio.sleep(0.05)": NOTHING,
+        "asyncio.sleep(0.01)": NOTHING,
+    },
+    "faults/test_canaries.py": {
+        "timedelta(milliseconds=100)": "its owner is dead, and nobody keeps it",
+        "timedelta(milliseconds=20)": PAUSE,
+    },
+    "faults/test_nothing_on_standard_error.py": {"asyncio.timeout(120)": "a whole program"},
+    "faults/test_own_errors_come_out.py": {"timedelta(seconds=2)": LIMIT, "timedelta(seconds=1)": LIMIT},
     "faults/test_samples_and_an_absent_server.py": {
         "timedelta(milliseconds=20)": PAUSE,
         "timedelta(seconds=0.3)": LIMIT,
@@ -110,6 +123,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     "integration/test_live_retention.py": {"timedelta(milliseconds=30)": PAUSE},
     "integration/test_lock_waits.py": {"timedelta(milliseconds=50)": LIMIT},
     "integration/test_memory_embeddings.py": {"timedelta(milliseconds=10)": PAUSE},
+    "integration/test_misplaced_calls.py": {"asyncio.timeout(8)": "shorter than the pool's time limit"},
     "integration/test_notifications.py": {"timedelta(seconds=0.05)": PAUSE, "timedelta(seconds=0.2)": NOTHING},
     "integration/test_openai_embeddings.py": {"asyncio.sleep(0.01)": PAUSE, "timedelta(milliseconds=200)": LIMIT},
     "integration/test_retries.py": {
