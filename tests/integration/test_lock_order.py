@@ -18,7 +18,6 @@ from livingworld.stories.tables import stories
 from livingworld.testing.staged_races import connected, holding
 from tests.concurrency.staging import THE_STORY
 from tests.integration.databases import opened
-from tests.patience import patiently
 
 
 @pytest.fixture
@@ -61,7 +60,6 @@ async def test_only_where_the_story_is_held_the_append_is_refused_and_says_what_
     first = r"this transaction holds a character .* Call tx\.stories\.lock\(story_id\)"
     async with (
         holding(database_url, THE_STORY, [world.id, story.id]),
-        patiently(),
         world.transaction() as tx,
     ):
         await tx.characters.get_or_create("Mara")
