@@ -11,14 +11,13 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import make_url, text
 
-from livingworld import LivingWorld, NewLoreEntry, Settings, TransactionScope, World, errors
+from livingworld import LivingWorld, NewLoreEntry, Settings, World, errors
 from livingworld.database import migrations
 from livingworld.database.embedded import EmbeddedServer
 from livingworld.observability import events
@@ -41,42 +40,27 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 
 async def cross(world: World, observer: Connection) -> list[object]:
-    """Let two units lock two things in opposite orders; each asks for its second once both have their first."""
+    """Let two transactions lock two things in opposite orders; each asks for its second once both have their first."""
     holding = asyncio.Barrier(2)
-    tries = [0, 0]
 
-    async def unit(number: int, tx: TransactionScope) -> int:
-        tries[number] += 1
+    async def block(number: int) -> int:
         first, second = (1, 2) if number else (2, 1)
-        await tx._transaction.execute(text(f"SELECT pg_advisory_xact_lock({first})"))
-        if tries[number] == 1:
+        async with world.transaction() as tx:
+            await tx._transaction.execute(text(f"SELECT pg_advisory_xact_lock({first})"))
             await holding.wait()
-        if number:  # the other one waits for this one already: now there is a circle
-            await until_blocked(observer, by=await backend_of(tx))
-        await tx._transaction.execute(text(f"SELECT pg_advisory_xact_lock({second})"))
-        return tries[number]
+            if number:  # the other one waits for this one already: now there is a circle
+                await until_blocked(observer, by=await backend_of(tx))
+            await tx._transaction.execute(text(f"SELECT pg_advisory_xact_lock({second})"))
+        return number
 
-    units = [world.run(partial(unit, number)) for number in range(2)]
-    return await asyncio.gather(*units, return_exceptions=True)
+    return list(await asyncio.gather(block(0), block(1), return_exceptions=True))
 
 
-async def test_a_deadlock_is_told_and_cured_by_a_repetition(
+async def test_a_deadlock_is_a_conflict_and_an_event_of_its_own(
     database_url: str, world: World, heard: HeardEvents
 ) -> None:
     async with connected(database_url) as observer:
-        tries = await cross(world, observer)
-
-    assert sorted(tries, key=str) == [1, 2]
-    assert len(heard.of(events.DEADLOCK_BROKEN)) == 1
-    assert [told["error"] for told in heard.of(events.RETRIED)] == ["DeadlockDetected"]
-
-
-async def test_a_deadlock_that_may_not_be_repeated_is_a_conflict_of_its_own(
-    database_url: str, world: World, heard: HeardEvents
-) -> None:
-    settings = Settings.load(database_url=database_url, conflict_retries=0)
-    async with connected(database_url) as observer, LivingWorld.open(settings) as livingworld:
-        ends = await cross(await livingworld.worlds.get(world.id), observer)
+        ends = await cross(world, observer)
 
     assert sorted(type(end).__name__ for end in ends) == ["DeadlockDetected", "int"]
     assert issubclass(errors.DeadlockDetected, errors.Conflict)

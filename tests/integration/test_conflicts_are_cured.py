@@ -11,6 +11,7 @@ from livingworld import LivingWorld, NewMemory, NewScene, Settings, errors
 from livingworld.testing.staged_races import connected
 from tests.concurrency.every_write import Furnished, furnish
 from tests.error_branches import CONFLICTS, REFUSALS
+from tests.faults.test_refusals_by_name import cross
 
 #: PostgreSQL prefers another one, once. A sequence is not rolled back.
 _PREFERS_ANOTHER: Final = """
@@ -169,6 +170,15 @@ async def rolled_back_once(at: Furnished, url: str, sqlstate: str, error: type[e
             await world.stories.update(at.story.id, expected_version=1, title="x")
 
         await world.stories.update(at.story.id, expected_version=1, title="x")
+
+
+async def deadlock_detected(at: Furnished, url: str) -> None:
+    async with connected(url) as observer:
+        ends = await cross(at.world, observer)
+    assert [type(end) for end in ends if isinstance(end, Exception)] == [errors.DeadlockDetected]
+
+    async with at.world.locks.exclusive("again") as tx:
+        await tx.documents.increment("waves")
 
 
 Stage: TypeAlias = Callable[[Furnished, str], Awaitable[None]]
