@@ -30,6 +30,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
         "time.sleep(0.05)": "a file that grows slowly",
     },
     "acceptance/test_soak.py": {"asyncio.get_running_loop().time()": "it goes on for so long as was asked for"},
+    "concurrency/input_program.py": {"asyncio.sleep(seconds)": "a model that works", "timedelta(seconds=0.05)": PAUSE},
     "concurrency/live_checks.py": {"asyncio.timeout(_QUIET_SECONDS)": NOTHING},
     "concurrency/model_program.py": {"asyncio.sleep(0.01)": "an inference"},
     "concurrency/task_program.py": {"timedelta(milliseconds=20)": PAUSE},
@@ -39,8 +40,12 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     },
     "concurrency/test_application_locks.py": {"timedelta(milliseconds=50)": LIMIT},
     "concurrency/test_background_care.py": {"timedelta(milliseconds=10)": PAUSE},
+    "concurrency/test_every_input_is_told_once.py": {
+        "asyncio.sleep(self._random.uniform(0, 0.06))": "arrivals at random moments",
+    },
     "concurrency/test_model_loading.py": {"timedelta(milliseconds=50)": LIMIT},
     "concurrency/test_model_swap.py": {"timedelta(milliseconds=50)": LIMIT},
+    "concurrency/test_one_key_one_turn.py": {"timedelta(seconds=0.05)": PAUSE, "timedelta(seconds=0.2)": LIMIT},
     "concurrency/test_sample_collector.py": {"timedelta(milliseconds=20)": PAUSE},
     "concurrency/test_script_races.py": {"timeout=0.3": "the late one comes as far as it gets"},
     "concurrency/test_script_walks.py": {
