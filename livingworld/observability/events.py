@@ -27,16 +27,10 @@ FAILED: Final = _event(
     "A unit was rolled back by an error that nobody asked for; with the places in livingworld that it came through.",
 )
 ROLLED_BACK: Final = _event(
-    "unit rolled back",
-    logging.INFO,
-    "error",
-    "The application's own work in a unit raised an exception of its own, of this class; the unit was rolled back.",
+    "unit rolled back", logging.INFO, "error", "The application's own work raised this class; its unit was rolled back."
 )
 DEADLOCK_BROKEN: Final = _event(
-    "deadlock broken",
-    logging.WARNING,
-    "statements",
-    "PostgreSQL ended a transaction that waited for another one which waited for it, at its so many-th statement.",
+    "deadlock broken", logging.WARNING, "statements", "PostgreSQL ended a deadlock at this unit's so many-th statement."
 )
 SCENE_CREATED: Final = _event(
     "scene created", logging.DEBUG, "world_id story_id scene_number branch_number", "A scene was appended."
