@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from livingworld.errors import CallTimeout
 from livingworld.inputs import check_duration
+
+T = TypeVar("T")
 
 _end: Final[ContextVar[float | None]] = ContextVar("livingworld_deadline", default=None)
 
@@ -40,6 +42,31 @@ def call_end(limit: timedelta) -> float:
     if end <= now:
         raise CallTimeout
     return end
+
+
+@contextmanager
+def one_call(limit: timedelta | None) -> Iterator[None]:
+    """Count what the block does as one call of at most `limit`, unless it is a part of another one that has an end."""
+    if limit is None or _end.get() is not None:
+        yield
+        return
+    with deadline(limit):
+        yield
+
+
+async def before_deadline(work: Awaitable[T]) -> T:
+    """Return the result of `work`, or cancel it and raise CallTimeout where a deadline was given and is over."""
+    end = _end.get()
+    if end is None:
+        return await work
+    timer = asyncio.timeout_at(end)
+    try:
+        async with timer:
+            return await work
+    except TimeoutError:
+        if not timer.expired():
+            raise
+    raise CallTimeout
 
 
 def without_deadline() -> Context:

@@ -19,6 +19,7 @@ from livingworld.database.lock_order import LockKind
 from livingworld.database.locks import lock_names, lock_row
 from livingworld.database.revisions import Revision, keep_revision, read_revisions
 from livingworld.database.transaction import Transaction, UnitOfWork
+from livingworld.deadlines import one_call
 from livingworld.errors import CharacterNotFound, InvalidType, NameTaken, SerializationFailure, VersionConflict
 from livingworld.identifiers import new_id
 from livingworld.inputs import check_integer, check_iterable, check_json_object, check_uuid
@@ -71,7 +72,8 @@ class CharacterRepository:
     ) -> tuple[tuple[Character, bool], ...]:
         """Do so with names that were checked, and cards by their keys."""
         keys = [name_key(name) for name in written]
-        found, created = await self._ensure(dict(zip(reversed(keys), reversed(written), strict=True)), cards)
+        with one_call(self._unit.call_timeout):
+            found, created = await self._ensure(dict(zip(reversed(keys), reversed(written), strict=True)), cards)
         answers = []
         for key in keys:
             answers.append((found[key], key in created))

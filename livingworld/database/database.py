@@ -58,6 +58,7 @@ class Database:
         self._places = ConnectionPlaces(settings)
         self._lock_waits = LockWaits(self._places.lock_waits)
         self._closed = False
+        self.call_timeout: timedelta | None = settings.call_timeout
         #: The calls of this process that have no answer yet.
         self.backlog = backlog or Backlog(settings.queue_limit, settings.queue_characters)
         #: Cancels what a session does; None where that is not possible.
@@ -150,6 +151,7 @@ class Database:
         lost: RolledBack | None = None
         try:
             async with self._places.block(), self._unit(Unit(_nothing), self._settings.lock_timeout, None) as tx:
+                tx.is_block = True
                 yield tx
         except RolledBack as signal:
             lost = signal

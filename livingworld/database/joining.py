@@ -22,6 +22,7 @@ async def joined(given: AsyncConnection | AsyncSession, admission: Admission) ->
     transaction = Transaction(connection, admission, limits={})
     await transaction.refuse_unsafe_isolation()
     transaction.lock_order = lock_order_of(connection)
+    transaction.is_block = True
     with admission.in_transaction():
         yield transaction
     await transaction.refuse_if_poisoned()

@@ -19,6 +19,7 @@ from livingworld.database.live_events import PUBLISH, Unpublished, live_topic, p
 from livingworld.database.live_kinds import LiveKind
 from livingworld.database.lock_order import LockKind, LockOrder
 from livingworld.database.time_limits import in_milliseconds
+from livingworld.deadlines import before_deadline
 from livingworld.errors import (
     DeadlockDetected,
     LivingWorldError,
@@ -40,6 +41,9 @@ LockedRow = tuple[object, ...]
 class UnitOfWork(Protocol):
     """Where a repository's work runs: in a transaction of its own, or in one that is open already."""
 
+    #: How long a call of several units may take; None in a transaction, whose block is the application's.
+    call_timeout: timedelta | None
+
     async def run(self, work: Work[T], *, repeatable: bool = False, single_statement: bool = False) -> T:
         """Run `work` wholly or not at all and return its result.
 
@@ -60,6 +64,9 @@ class UnitOfWork(Protocol):
 class Transaction:
     """One transaction that is open on a connection; as a UnitOfWork it is joined, never committed."""
 
+    call_timeout: timedelta | None = None
+    #: Whether it is a block of the application's, whose calls have to end by themselves.
+    is_block = False
     #: The row that was asked for last.
     row: LockedRow | None = None
     #: What it met while it did not wait.
@@ -121,7 +128,7 @@ class Transaction:
     async def _named(self, execution: Awaitable[CursorResult[Any]]) -> CursorResult[Any]:
         self.statements += 1
         try:
-            return await execution
+            return await (before_deadline(execution) if self.is_block else execution)
         except DRIVER_EXCEPTIONS as exception:
             failure = self._noted(self._place(name_failure(exception)))
         except BaseException:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from livingworld.database.group_commit import GroupCommit
 from livingworld.database.transaction import Transaction, UnitOfWork
+from livingworld.deadlines import one_call
 from livingworld.errors import LivingWorldError, SceneNumberConflict, StaleHead
 from livingworld.observability import events
 from livingworld.stories.appending import AppendRequest, AppendResult, append_joined, refusal
@@ -59,6 +60,17 @@ class SceneAppender:
         request_key: str | None,
     ) -> Scene:
         """Store a scene and return it, or raise what refused it; see StoryRepository.append_scene."""
+        with one_call(self._unit.call_timeout):
+            return await self._append(story_id, scene, branch_number, expected_head, request_key)
+
+    async def _append(
+        self,
+        story_id: UUID,
+        scene: NewScene,
+        branch_number: int | None,
+        expected_head: int | None,
+        request_key: str | None,
+    ) -> Scene:
         names = scene.names()
         self._cast_names.check(names)
         known = await self._known(names) if names else {}

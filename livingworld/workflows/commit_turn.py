@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from livingworld.deadlines import one_call
 from livingworld.identifiers import new_id
 from livingworld.inputs import check_uuid
 from livingworld.observability import events
@@ -39,6 +40,12 @@ async def commit_turn(
         spare_id=new_id(),
         generation=attempt.as_json(),
     )
+    with one_call(services.unit.call_timeout):
+        return await _commit(services, request, state)
+
+
+async def _commit(services: TurnServices, request: CommitRequest, state: NewState | None) -> tuple[Scene, bool]:
+    holding = request.holding
     result = await _store(services, request, state)
     place = {"world_id": services.world_id, "story_id": holding.story_id}
     if (error := refusal(result, holding)) is not None:
