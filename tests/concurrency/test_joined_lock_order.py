@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 import pytest
 
 from livingworld import LivingWorld, NewMemory, TransactionScope, errors
+from livingworld.database.admission import outside
 from livingworld.database.lock_order import LockKind
 from tests.concurrency.every_write import Furnished, furnish
 from tests.concurrency.joined_calls import JOINED, given_up, join
@@ -85,7 +86,7 @@ async def test_what_somebody_else_has_is_refused_by_name_when_it_comes_late(
     for name in sorted(JOINED)[part::PARTS]:
         async with given_up(there.world) as other:
             await told(name, there, other)
-            ends[name] = await end_when_late(name, there)
+            ends[name] = await asyncio.create_task(end_when_late(name, there), context=outside())
 
     late = {name: "done" if name in WAIT_FOR_NOBODY else "LockOrderViolation" for name in ends}
     assert ends == late
@@ -135,7 +136,7 @@ async def test_what_the_order_did_not_know_closes_no_circle(
 
     async with given_up(there.world) as tx:
         await first(tx, there)
-        between = asyncio.create_task(come_between())
+        between = asyncio.create_task(come_between(), context=outside())
         await done_or_behind(between, database_url, await backend_of(tx))
         assert not between.done(), "the other one waits"
         with pytest.raises(errors.LockOrderViolation):
