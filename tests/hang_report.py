@@ -66,8 +66,8 @@ def _threads(interrupted: FrameType | None) -> str:
 
 def _sessions(url: str) -> str:
     """Ask on a connection of its own, without asyncio: the loop is the one that hangs."""
-    arguments = connection_arguments(url)
-    arguments["dbname"] = arguments.pop("database")
+    told = connection_arguments(url)
+    arguments = {name: told[name] for name in ("host", "port", "user", "password")} | {"dbname": told["database"]}
     options = f"-c statement_timeout={_PATIENCE_SECONDS}s"
     try:
         with psycopg.connect(**arguments, connect_timeout=_PATIENCE_SECONDS, options=options) as connection:

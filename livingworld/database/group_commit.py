@@ -146,8 +146,10 @@ class GroupCommit(Generic[Q, R]):
         characters = 0
         while self._ready and len(group) < _GROUP and characters < _GROUP_CHARACTERS:
             story_id, _ = self._ready.popitem(last=False)
-            self._busy.add(story_id)
+            before = len(group)
             characters = self._take(story_id, group, characters)
+            if len(group) > before:
+                self._busy.add(story_id)
         return group
 
     def _take(self, story_id: UUID, group: list[Waiter[Q, R]], characters: int = 0) -> int:
@@ -156,8 +158,9 @@ class GroupCommit(Generic[Q, R]):
         while queue and len(group) < _GROUP and characters < _GROUP_CHARACTERS:
             _, waiter = queue.popitem(last=False)
             waiter.sent = True
-            characters += waiter.request.characters
-            group.append(waiter)
+            if not waiter.result.done():  # cancelled in this very turn of the loop
+                characters += waiter.request.characters
+                group.append(waiter)
         if not queue:
             self._waiting.pop(story_id, None)
         return characters

@@ -64,9 +64,11 @@ class LockWaits:
                             if signal.kind is not RetryKind.LOCK:
                                 raise
                             met = signal
-                    looks += 1
                     if met.row not in {row, None}:
                         break
+                    if may_wait:  # it did not use its time: what it met is asked for without a wait
+                        await asyncio.sleep(min(max(until - _now(), 0), _pause(looks)))
+                    looks += 1
                 else:
                     raise met
 
@@ -116,7 +118,7 @@ async def _acquired(lock: asyncio.Lock | asyncio.Semaphore, patience: float) -> 
 
 def _pause(looks: int) -> float:
     """Return how long to wait before the next look; at random, so that those who look do not meet."""
-    return random.uniform(0.5, 1) * min(_FIRST_LOOK * 2.0**looks, _LOOKS_APART)  # noqa: S311 - no secret
+    return random.uniform(0.5, 1) * min(_FIRST_LOOK * 2.0 ** min(looks, 16), _LOOKS_APART)  # noqa: S311 - no secret
 
 
 def _now() -> float:

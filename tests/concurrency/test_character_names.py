@@ -34,7 +34,7 @@ NEW_NAMES = "LOCK TABLE livingworld.characters IN SHARE MODE"
 @pytest.fixture
 async def worlds(database_url: str, world: World) -> AsyncIterator[list[World]]:
     """Give the world twice, each time with a pool for half of the callers."""
-    async with same_world(database_url, world.id, pools=2, pool_size=CALLERS // 2) as opened:
+    async with same_world(database_url, world.id, pools=2, pool_size=CALLERS) as opened:
         yield opened
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from types import UnionType
 from typing import Any, Final, cast
@@ -66,6 +67,7 @@ async def write_before_a_purge(
     there = await furnish(livingworld)
     async with connected(database_url) as observer, elsewhere(there.world.transaction()) as tx:
         await write(replace(there, world=cast("Any", tx)))
+        caplog.set_level(logging.DEBUG)
         caplog.clear()
         purge = asyncio.create_task(livingworld.worlds.purge(there.world.id))
         waiting = [
