@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
-from livingworld import LivingWorld, NewScene, World
+from livingworld import LivingWorld, NewScene, Settings, Story, World
+from livingworld.observability import events
+from livingworld.testing.heard_events import hearing_events
 from livingworld.testing.staged_races import connected
 from tests.concurrency.staging import kinds
 from tests.isolation.regimes import every_write, held, play, running, while_held
+from tests.patience import until
 
 #: Of ten connections so many may wait for locks of calls that met a held row.
 PLACES = 2
+LONG_LOOK = timedelta(milliseconds=500)
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
@@ -81,6 +86,27 @@ async def test_one_connection_at_most_waits_for_one_story(database_url: str, wor
             await holder.until_blocked()
             await _until_settled(world)
             assert {await observer.fetchval(WAITING) for _ in range(50)} <= {0, 1}
+
+
+async def test_who_comes_while_somebody_waits_for_a_story_takes_no_connection(
+    database_url: str, world: World, story: Story
+) -> None:
+    """A long first try, so that a newcomer who took one would be seen waiting."""
+    limits = {"prompt_lock_timeout": LONG_LOOK, "lock_timeout": timedelta(seconds=20)}
+    async with LivingWorld.open(Settings.load(database_url=database_url, **limits)) as livingworld:
+        same = await livingworld.worlds.get(world.id)
+        first = [same.stories.update(story.id, expected_version=1, title="first")]
+        newcomers = [same.facts.set(story.id, "sky", f"{number}", 1) for number in range(12)]
+        async with (
+            held(database_url, [story]) as holder,
+            connected(database_url) as observer,
+            running(first),
+        ):
+            with hearing_events() as heard:
+                await until(lambda: heard.of(events.LOCK_AWAITED))
+            await holder.until_blocked()
+            async with running(newcomers):
+                assert {await observer.fetchval(WAITING) for _ in range(100)} == {1}
 
 
 async def _until_settled(world: World) -> None:
