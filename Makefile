@@ -1,6 +1,6 @@
 # Needs Python 3.11 or newer and make, nothing else. Which Python: make PYTHON=python3.13 VENV=.venv-3.13 test
 PYTHON ?= python3
-# Which SQLAlchemy, instead of the one in constraints.txt: make SQLALCHEMY=2.0.55 test
+# Which SQLAlchemy, instead of the one in constraints.txt: make SQLALCHEMY=2.0.58 test
 SQLALCHEMY ?=
 VENV ?= .venv$(SQLALCHEMY:%=-sqlalchemy-%)
 # More arguments for the command that a target runs: make test ARGS='-k races'

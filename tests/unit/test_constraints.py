@@ -71,7 +71,7 @@ def test_every_declared_dependency_is_pinned_within_its_range() -> None:
 
 
 def test_the_tests_run_on_the_sqlalchemy_that_was_asked_for() -> None:
-    """`make SQLALCHEMY=2.0.55 test` asks for another one than the pinned."""
+    """`make SQLALCHEMY=2.0.58 test` asks for another one than the pinned."""
     assert version("sqlalchemy") == (os.environ.get("SQLALCHEMY") or pins()["sqlalchemy"])
 
 
