@@ -101,7 +101,7 @@ class Database:
             if overdue is None or not isinstance(error, StatementTimeout):  # it is tried again in parts
                 report(error)
             raise
-        if patience:
+        if patience or lost.kind is not RetryKind.LOCK:  # without patience it is tried again in parts
             report(lost.told())
         raise lost.error from lost.cause
 

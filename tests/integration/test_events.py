@@ -24,6 +24,7 @@ from livingworld.errors import (
 from livingworld.observability import events
 from livingworld.settings import Settings
 from livingworld.testing.heard_events import HeardEvents, hearing_events
+from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import connected, holding
 
 _CONFLICT = "DO $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '40001'; END $$"
@@ -113,6 +114,21 @@ async def test_a_server_that_is_away_is_an_error_with_its_places_too(heard: Hear
     (fields,) = heard.of(events.FAILED)
     assert fields["error"] == "ServerNotRunning"
     assert "in _unit" in fields["frames"]
+
+
+async def test_a_group_that_finds_the_server_away_is_such_an_error(
+    heard: HeardEvents, database_url: str, world: World, story: Story
+) -> None:
+    async with (
+        protocol_proxy(database_url) as proxy,
+        LivingWorld.open(Settings.load(database_url=proxy.url, outage_retries=0)) as livingworld,
+    ):
+        cut_off = await livingworld.worlds.get(world.id)
+        await proxy.close()
+        with pytest.raises(Unavailable):
+            await cut_off.stories.append_scene(story.id, NewScene("x"), request_key="k")
+
+    assert len(heard.of(events.FAILED)) == 1
 
 
 async def test_a_failure_of_the_callers_own_work_is_told_by_its_class(heard: HeardEvents, world: World) -> None:
