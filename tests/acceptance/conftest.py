@@ -10,6 +10,9 @@ import pytest
 
 from tests.faults.embedded_server.servers import kill, make_home, server_process
 
+#: What a newcomer has not set: variables of the library, of the desktop, of libpq, and of a `make` that runs the tests.
+_SET_UP = ("LIVINGWORLD_", "XDG_", "PG", "MAKE", "MFLAGS", "ARGS")
+
 
 @pytest.fixture
 def fresh_home() -> Iterator[Path]:
@@ -25,7 +28,7 @@ def fresh_home() -> Iterator[Path]:
 @pytest.fixture
 def newcomer(fresh_home: Path) -> dict[str, str]:
     """Give the environment of somebody who has set up nothing: no URL, and homes that are not there yet."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("LIVINGWORLD_", "XDG_", "PG"))}
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(_SET_UP)}
     binaries = {name: value for name, value in os.environ.items() if name == "LIVINGWORLD_PG_BIN"}
     user = str(fresh_home.with_name("user"))
     homes = {"HOME": user, "XDG_DATA_HOME": f"{user}/data", "XDG_CONFIG_HOME": f"{user}/config"}
