@@ -8,13 +8,13 @@ from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection, inspect
 
-from livingworld.database.metadata import SCHEMA
-from livingworld.database.migration_run import MigrationRun
-from livingworld.database.migrations import comparison_options, connected, take_turn, turn_as_sql
-from livingworld.database.vectors import provision_vectors, vectors_as_sql
 from livingworld.errors import LivingWorldError
+from livingworld.postgres.metadata import SCHEMA
+from livingworld.postgres.migration_run import MigrationRun
+from livingworld.postgres.migrations import comparison_options, connected, take_turn, turn_as_sql
 from livingworld.schema import metadata
-from livingworld.settings import Settings
+from livingworld.settings.settings import Settings
+from livingworld.story.memories.vector_similarity import provision_vectors, vectors_as_sql
 
 
 def migrate(run: MigrationRun) -> None:
@@ -31,7 +31,7 @@ def migrate(run: MigrationRun) -> None:
 
 
 async def migrate_named_database() -> None:
-    """Migrate as the command `alembic` does; in a program `livingworld.database.migrations` does it."""
+    """Migrate as the command `alembic` does; in a program `livingworld.postgres.migrations` does it."""
     settings = Settings.load()
     if (url := settings.url()) is None:
         message = "set LIVINGWORLD_DATABASE_URL to the database; the embedded server has `livingworld db upgrade`"

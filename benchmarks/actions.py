@@ -25,7 +25,7 @@ from append import parse, server_url
 from benchmark_procrastinate import Procrastinate
 
 from livingworld import Action, LivingWorld, NewAction, Settings, World
-from livingworld.database import migrations
+from livingworld.postgres import migrations
 from livingworld.testing.staged_races import connection_arguments
 
 WORKERS: Final = 8

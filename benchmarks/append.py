@@ -31,8 +31,8 @@ from benchmark_asyncpg import HandWritten
 from benchmark_orm import OrmPattern
 
 from livingworld import LivingWorld, NewScene, Settings, World
-from livingworld.database import migrations
-from livingworld.database.embedded import EmbeddedServer
+from livingworld.embedded_server import EmbeddedServer
+from livingworld.postgres import migrations
 
 TASKS: Final = 16
 CONTENT: Final = "The tide came in over the causeway, and nobody had lit the lamp. " * 8

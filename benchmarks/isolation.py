@@ -21,8 +21,8 @@ from append import parse, server_url
 from sqlalchemy import make_url
 
 from livingworld import LivingWorld, NewScene, Settings, Story, World
-from livingworld.database import migrations
 from livingworld.errors import LivingWorldError
+from livingworld.postgres import migrations
 
 SECONDS: Final = 3
 HEALTHY: Final = 16

@@ -21,7 +21,7 @@ from uuid import UUID
 from append import CHOICES, CONTENT, TASKS, WARM_UP, check, parse, server_url
 
 from livingworld import LivingWorld, NewScene, Settings, Turn, World
-from livingworld.database import migrations
+from livingworld.postgres import migrations
 
 SHAPES: Final = {"spread16": TASKS, "serial1": 1}
 Tell = Callable[[World, UUID, str], Awaitable[object]]

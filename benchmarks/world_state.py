@@ -22,7 +22,7 @@ from typing import Any, Final
 from append import parse, server_url
 
 from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, Settings, Story, World
-from livingworld.database import migrations
+from livingworld.postgres import migrations
 from livingworld.testing.staged_races import connected
 
 LENGTHS: Final = (100, 1_000, 20_000)

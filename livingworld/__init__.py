@@ -1,56 +1,55 @@
 """livingworld keeps worlds and stories in PostgreSQL for programs that generate stories with language models."""
 
 from livingworld import errors
-from livingworld.actions.conflict_policy import COMMANDS, ConflictPolicy, Rule, Verdict
-from livingworld.actions.records import Action, LaneSize, NewAction
-from livingworld.actions.replaying import replay
-from livingworld.ai_models.hosting import ModelHost
-from livingworld.ai_models.loaded_model import PinnedModel
-from livingworld.ai_models.records import AIModel, NewSample, SampleResult, TrainingSample
-from livingworld.ai_models.sample_collector import SampleCollector
-from livingworld.app import LivingWorld, World
-from livingworld.characters.records import Character
-from livingworld.cycles.records import CycleRun
-from livingworld.cycles.running import Cycle
-from livingworld.database.keyset import Page
-from livingworld.database.live_kinds import LiveKind
-from livingworld.database.revisions import Revision
+from livingworld.app.livingworld import LivingWorld
+from livingworld.app.transaction_scope import ActionWorker, RunningAction, TransactionScope
+from livingworld.app.world import World
+from livingworld.coordination.actions.conflict_policy import COMMANDS, ConflictPolicy, Rule, Verdict
+from livingworld.coordination.actions.records import Action, LaneSize, NewAction
+from livingworld.coordination.actions.replaying import replay
+from livingworld.coordination.cycles.records import CycleRun
+from livingworld.coordination.cycles.running import Cycle
+from livingworld.coordination.documents.merge import Strategies, Strategy
+from livingworld.coordination.documents.records import ABSENT, Absent, Document, MergeConflict, MergeResult
+from livingworld.coordination.locks.leases import HeldLease
+from livingworld.coordination.sessions.records import Interaction, Session, Task
+from livingworld.coordination.sessions.running import RunningTask
 from livingworld.deadlines import deadline
-from livingworld.documents.merge import Strategies, Strategy
-from livingworld.documents.records import ABSENT, Absent, Document, MergeConflict, MergeResult
-from livingworld.embeddings.dispatch import DispatchPolicy
-from livingworld.embeddings.dispatcher import EmbedderDispatcher
-from livingworld.embeddings.embedder import Embedder
-from livingworld.embeddings.openai_compatible import OpenAICompatibleEmbedder
-from livingworld.embeddings.packaged_model import packaged_minilm
-from livingworld.embeddings.pipeline import EmbeddingPipeline
-from livingworld.embeddings.records import Embedded
-from livingworld.embeddings.sentence_transformers import SentenceTransformersEmbedder
 from livingworld.errors import *  # noqa: F403 - they stand in its own __all__
-from livingworld.facts.new_facts import RETRACTED
-from livingworld.facts.records import Fact
+from livingworld.live.kinds import LiveKind
 from livingworld.live.records import LiveEvent, Missed
 from livingworld.live.subscription import Subscription
-from livingworld.locks.leases import HeldLease
-from livingworld.lore.records import LoreEntry, LoreMatch, NewLoreEntry
-from livingworld.memories.records import Memory, NewMemory, Recalled, RecallWeights, Recollection
-from livingworld.relationships.records import LedgerEntry, Relationship, RelationshipChange
-from livingworld.scripts.kinds import CheckedScript
-from livingworld.scripts.records import Script, ScriptExecution, ScriptHead, ScriptUsage, ScriptVersion
-from livingworld.sessions.records import Interaction, Session, Task
-from livingworld.sessions.running import RunningTask
-from livingworld.settings import Settings
-from livingworld.stories.new_scene import NewScene
-from livingworld.stories.records import Branch, CastMember, Choice, Scene, Story, StoryHead, TreeScene
-from livingworld.transaction_scope import TransactionScope
-from livingworld.turns.records import Generation, TurnInput
-from livingworld.workflows.new_state import NewState
-from livingworld.workflows.run_action import RunningAction
-from livingworld.workflows.search import SearchHit, SearchPage
-from livingworld.workflows.turn import Turn
-from livingworld.workflows.turn_context import TurnContext
-from livingworld.workflows.work_actions import ActionWorker
-from livingworld.worlds.records import WorldRecord
+from livingworld.models.ai_models.hosting import ModelHost
+from livingworld.models.ai_models.loaded_model import PinnedModel
+from livingworld.models.ai_models.records import AIModel, NewSample, SampleResult, TrainingSample
+from livingworld.models.ai_models.sample_collector import SampleCollector
+from livingworld.models.embeddings.dispatch import DispatchPolicy
+from livingworld.models.embeddings.dispatcher import EmbedderDispatcher
+from livingworld.models.embeddings.embedder import Embedder
+from livingworld.models.embeddings.openai_compatible import OpenAICompatibleEmbedder
+from livingworld.models.embeddings.packaged_model import packaged_minilm
+from livingworld.models.embeddings.pipeline import EmbeddingPipeline
+from livingworld.models.embeddings.records import Embedded
+from livingworld.models.embeddings.sentence_transformers import SentenceTransformersEmbedder
+from livingworld.models.scripts.kinds import CheckedScript
+from livingworld.models.scripts.records import Script, ScriptExecution, ScriptHead, ScriptUsage, ScriptVersion
+from livingworld.postgres.keyset import Page
+from livingworld.settings.settings import Settings
+from livingworld.story.characters.records import Character
+from livingworld.story.facts.new_facts import RETRACTED
+from livingworld.story.facts.records import Fact
+from livingworld.story.lore.records import LoreEntry, LoreMatch, NewLoreEntry
+from livingworld.story.memories.records import Memory, NewMemory, Recalled, RecallWeights, Recollection
+from livingworld.story.relationships.records import LedgerEntry, Relationship, RelationshipChange
+from livingworld.story.revisions import Revision
+from livingworld.story.search.search import SearchHit, SearchPage
+from livingworld.story.stories.new_scene import NewScene
+from livingworld.story.stories.records import Branch, CastMember, Choice, Scene, Story, StoryHead, TreeScene
+from livingworld.story.turns.new_state import NewState
+from livingworld.story.turns.records import Generation, TurnInput
+from livingworld.story.turns.turn import Turn
+from livingworld.story.turns.turn_context import TurnContext
+from livingworld.story.worlds.records import WorldRecord
 
 __all__ = [
     "ABSENT",

@@ -1,26 +1,26 @@
 """Every table of livingworld: all that alembic imports."""
 
-from livingworld.actions.tables import actions, lanes
-from livingworld.ai_models.tables import ai_model_roles, ai_models, training_samples
-from livingworld.characters.tables import character_names, characters
-from livingworld.cycles.tables import cycle_runs, cycles
-from livingworld.database.idempotency import request_keys
-from livingworld.database.live_events import live_events, live_streams
-from livingworld.database.metadata import metadata
-from livingworld.database.revisions import revisions
-from livingworld.documents.tables import document_versions, documents
-from livingworld.embeddings.tables import embedding_cache
-from livingworld.facts.tables import fact_names, facts
-from livingworld.locks.tables import leases
-from livingworld.lore.tables import lore_entries
-from livingworld.memories.tables import memories, memory_embedders, memory_embedding_jobs, memory_vectors
-from livingworld.relationships.tables import relationship_changes, relationships
-from livingworld.scripts.tables import script_activations, script_executions, script_versions, scripts
-from livingworld.sessions.tables import interactions, sessions, tasks
-from livingworld.stories.scene_tables import choices, scene_cast, scenes
-from livingworld.stories.tables import branches, stories, timeline_lineage, timelines
-from livingworld.turns.tables import generations, turn_leases, turn_waiters, turns
-from livingworld.worlds.tables import worlds
+from livingworld.coordination.actions.tables import actions, lanes
+from livingworld.coordination.cycles.tables import cycle_runs, cycles
+from livingworld.coordination.documents.tables import document_versions, documents
+from livingworld.coordination.locks.tables import leases
+from livingworld.coordination.sessions.tables import interactions, sessions, tasks
+from livingworld.live.log import live_events, live_streams
+from livingworld.models.ai_models.tables import ai_model_roles, ai_models, training_samples
+from livingworld.models.embeddings.tables import embedding_cache
+from livingworld.models.scripts.tables import script_activations, script_executions, script_versions, scripts
+from livingworld.postgres.idempotency import request_keys
+from livingworld.postgres.metadata import metadata
+from livingworld.story.characters.tables import character_names, characters
+from livingworld.story.facts.tables import fact_names, facts
+from livingworld.story.lore.tables import lore_entries
+from livingworld.story.memories.tables import memories, memory_embedders, memory_embedding_jobs, memory_vectors
+from livingworld.story.relationships.tables import relationship_changes, relationships
+from livingworld.story.revisions import revisions
+from livingworld.story.stories.scene_tables import choices, scene_cast, scenes
+from livingworld.story.stories.tables import branches, stories, timeline_lineage, timelines
+from livingworld.story.turns.tables import generations, turn_leases, turn_waiters, turns
+from livingworld.story.worlds.tables import worlds
 
 __all__ = [
     "actions",

@@ -3,7 +3,7 @@ from importlib.metadata import version
 import pytest
 from hypothesis import HealthCheck, settings
 
-from livingworld.database import leases
+from livingworld.postgres import leases
 from livingworld.testing.throw_away_directory import end_programs_with_this_process
 
 pytest_plugins = ["livingworld.testing.fixtures", "tests.time_limits"]

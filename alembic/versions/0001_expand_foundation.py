@@ -19,7 +19,7 @@ branch_labels = None
 depends_on = None
 
 SCHEMA = "livingworld"
-FUNCTION = "append_scenes_v1"
+FUNCTION = "story/stories/sql/append_scenes_v1"
 TABLES = (
     "worlds",
     "characters",
@@ -47,11 +47,11 @@ def upgrade() -> None:
     create_revisions()
     create_request_keys()
     # One statement for one execute: a driver that prepares statements takes no two, and Citus none.
-    op.execute(sa.text(files("livingworld.stories").joinpath(f"{FUNCTION}.sql").read_text().replace(":", "\\:")))
+    op.execute(sa.text(files("livingworld").joinpath(f"{FUNCTION}.sql").read_text().replace(":", "\\:")))
 
 
 def downgrade() -> None:
-    op.execute(f"DROP FUNCTION {SCHEMA}.{FUNCTION}")
+    op.execute(f"DROP FUNCTION {SCHEMA}.{FUNCTION.rpartition('/')[2]}")
     op.drop_constraint("fk_scenes_chosen_choice", "scenes", schema=SCHEMA)
     for table in reversed(TABLES):
         op.drop_table(table, schema=SCHEMA)

@@ -20,18 +20,18 @@ depends_on = None
 
 SCHEMA = "livingworld"
 FUNCTIONS = (
-    "turn_contexts_v1",
-    "retold_place_v1",
-    "request_standing_v1",
-    "end_turn_v1",
-    "leave_turn_v1",
-    "answer_left_v1",
-    "await_turn_v1",
-    "take_turns_v1",
-    "merge_turn_v1",
-    "make_characters_v1",
-    "choose_generation_v1",
-    "commit_turns_v1",
+    "story/turns/sql/turn_contexts_v1",
+    "story/turns/sql/retold_place_v1",
+    "story/turns/sql/request_standing_v1",
+    "story/turns/sql/end_turn_v1",
+    "story/turns/sql/leave_turn_v1",
+    "story/turns/sql/answer_left_v1",
+    "story/turns/sql/await_turn_v1",
+    "story/turns/sql/take_turns_v1",
+    "story/turns/sql/merge_turn_v1",
+    "story/turns/sql/make_characters_v1",
+    "story/turns/sql/choose_generation_v1",
+    "story/turns/sql/commit_turns_v1",
 )
 TABLES = ("turn_leases", "turn_waiters", "turns", "generations")
 REDO = ("redo_scene_number", "redo_timeline", "redo_position", "redo_version")
@@ -49,12 +49,12 @@ def upgrade() -> None:
     create_generations()
     # One statement for one execute: a driver that prepares statements takes no two, and Citus none.
     for function in FUNCTIONS:
-        op.execute(sa.text(files("livingworld.turns").joinpath(f"{function}.sql").read_text().replace(":", "\\:")))
+        op.execute(sa.text(files("livingworld").joinpath(f"{function}.sql").read_text().replace(":", "\\:")))
 
 
 def downgrade() -> None:
     for function in reversed(FUNCTIONS):
-        op.execute(f"DROP FUNCTION {SCHEMA}.{function}")
+        op.execute(f"DROP FUNCTION {SCHEMA}.{function.rpartition('/')[2]}")
     for table in reversed(TABLES):
         op.drop_table(table, schema=SCHEMA)
     op.drop_constraint(op.f("ck_branches_redo_is_one_place"), "branches", schema=SCHEMA)

@@ -21,10 +21,10 @@ depends_on = None
 SCHEMA = "livingworld"
 #: In an order in which each finds those that it calls.
 FUNCTIONS = (
-    "stories/path_pieces_v1",
-    "stories/story_place_v1",
-    "facts/write_facts_v1",
-    "facts/visible_facts_v1",
+    "story/stories/sql/path_pieces_v1",
+    "story/stories/sql/story_place_v1",
+    "story/facts/sql/write_facts_v1",
+    "story/facts/sql/visible_facts_v1",
 )
 TABLES = (
     "fact_names",
@@ -42,7 +42,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for function in reversed(FUNCTIONS):
-        op.execute(f"DROP FUNCTION {SCHEMA}.{function.partition('/')[2]}")
+        op.execute(f"DROP FUNCTION {SCHEMA}.{function.rpartition('/')[2]}")
     for table in reversed(TABLES):
         op.drop_table(table, schema=SCHEMA)
 

@@ -20,10 +20,10 @@ depends_on = None
 SCHEMA = "livingworld"
 #: In an order in which each finds those that it calls.
 FUNCTIONS = (
-    "relationships/last_relationship_v1",
-    "relationships/refold_relationship_v1",
-    "relationships/write_relationships_v1",
-    "relationships/visible_relationships_v1",
+    "story/relationships/sql/last_relationship_v1",
+    "story/relationships/sql/refold_relationship_v1",
+    "story/relationships/sql/write_relationships_v1",
+    "story/relationships/sql/visible_relationships_v1",
 )
 TABLES = (
     "relationships",
@@ -41,7 +41,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for function in reversed(FUNCTIONS):
-        op.execute(f"DROP FUNCTION {SCHEMA}.{function.partition('/')[2]}")
+        op.execute(f"DROP FUNCTION {SCHEMA}.{function.rpartition('/')[2]}")
     for table in reversed(TABLES):
         op.drop_table(table, schema=SCHEMA)
 

@@ -21,12 +21,12 @@ depends_on = None
 SCHEMA = "livingworld"
 #: In an order in which each finds those that it calls.
 FUNCTIONS = (
-    "memories/write_memories_v1",
-    "memories/visible_memories_v1",
-    "workflows/shelve_state_v1",
-    "workflows/unshelve_state_v1",
-    "characters/named_characters_v1",
-    "workflows/commit_turn_with_state_v1",
+    "story/memories/sql/write_memories_v1",
+    "story/memories/sql/visible_memories_v1",
+    "story/turns/sql/shelve_state_v1",
+    "story/turns/sql/unshelve_state_v1",
+    "story/characters/sql/named_characters_v1",
+    "story/turns/sql/commit_turn_with_state_v1",
 )
 TABLES = (
     "memories",
@@ -47,9 +47,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute(f"DROP FUNCTION IF EXISTS {SCHEMA}.vector_similarity")  # made by livingworld.database.vectors
+    # Made by livingworld.story.memories.vector_similarity.
+    op.execute(f"DROP FUNCTION IF EXISTS {SCHEMA}.vector_similarity")
     for function in reversed(FUNCTIONS):
-        op.execute(f"DROP FUNCTION {SCHEMA}.{function.partition('/')[2]}")
+        op.execute(f"DROP FUNCTION {SCHEMA}.{function.rpartition('/')[2]}")
     for table in reversed(TABLES):
         op.drop_table(table, schema=SCHEMA)
 

@@ -21,11 +21,11 @@ depends_on = None
 SCHEMA = "livingworld"
 #: In an order in which each finds those that it calls.
 FUNCTIONS = (
-    "actions/settle_lane_v1",
-    "actions/stop_action_v1",
-    "actions/enqueue_actions_v1",
-    "actions/claim_actions_v1",
-    "actions/complete_action_v1",
+    "coordination/actions/sql/settle_lane_v1",
+    "coordination/actions/sql/stop_action_v1",
+    "coordination/actions/sql/enqueue_actions_v1",
+    "coordination/actions/sql/claim_actions_v1",
+    "coordination/actions/sql/complete_action_v1",
 )
 TABLES = (
     "lanes",
@@ -44,7 +44,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for function in reversed(FUNCTIONS):
-        op.execute(f"DROP FUNCTION {SCHEMA}.{function.partition('/')[2]}")
+        op.execute(f"DROP FUNCTION {SCHEMA}.{function.rpartition('/')[2]}")
     for table in reversed(TABLES):
         op.drop_table(table, schema=SCHEMA)
 

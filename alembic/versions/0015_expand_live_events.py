@@ -21,11 +21,11 @@ depends_on = None
 SCHEMA = "livingworld"
 #: In an order in which each finds those that it calls.
 FUNCTIONS = (
-    "database/publish_events_v1",
-    "stories/append_scenes_v2",
-    "turns/publish_turn_v1",
-    "turns/commit_turns_v2",
-    "workflows/commit_turn_with_state_v2",
+    "live/sql/publish_events_v1",
+    "story/stories/sql/append_scenes_v2",
+    "story/turns/sql/publish_turn_v1",
+    "story/turns/sql/commit_turns_v2",
+    "story/turns/sql/commit_turn_with_state_v2",
 )
 
 
@@ -39,7 +39,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for function in reversed(FUNCTIONS):
-        op.execute(f"DROP FUNCTION {SCHEMA}.{function.partition('/')[2]}")
+        op.execute(f"DROP FUNCTION {SCHEMA}.{function.rpartition('/')[2]}")
     op.drop_table("live_events", schema=SCHEMA)
     op.drop_table("live_streams", schema=SCHEMA)
 

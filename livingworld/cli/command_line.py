@@ -13,8 +13,8 @@ from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
 from livingworld.cli import db, demo, scripts
-from livingworld.cli.demo_run import WorldStays
 from livingworld.cli.interruption import INTERRUPTED, interruption
+from livingworld.demo.run import WorldStays
 from livingworld.errors import InvalidInput, LivingWorldError
 
 DONE: Final = 0

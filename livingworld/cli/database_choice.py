@@ -12,10 +12,10 @@ from typing import Annotated
 import typer
 from sqlalchemy import URL
 
-from livingworld.database.address import database_address
-from livingworld.database.embedded import EmbeddedServer, default_home
-from livingworld.database_url import parse_url
-from livingworld.settings import Settings
+from livingworld.embedded_server import EmbeddedServer, default_home
+from livingworld.postgres.connections.address import database_address
+from livingworld.settings.database_url import parse_url
+from livingworld.settings.settings import Settings
 
 UrlOption = Annotated[
     str | None,

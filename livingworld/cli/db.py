@@ -11,8 +11,8 @@ from livingworld.cli.downgrade import downgrade
 from livingworld.cli.interruption import interruption
 from livingworld.cli.migrated_database import database_to_migrate
 from livingworld.cli.migration_words import standing, told
-from livingworld.database import migrations
-from livingworld.database.migrations import MigrationStatus
+from livingworld.postgres import migrations
+from livingworld.postgres.migrations import MigrationStatus
 from livingworld.schema import metadata
 
 commands = typer.Typer(help="Bring a database to this release's tables.", no_args_is_help=True)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Awaitable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,13 +14,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from livingworld.cli.branching_story import demo_story
 from livingworld.cli.database_choice import LockTimeoutOption, UrlOption, chosen_database
-from livingworld.cli.demo_page import print_page
-from livingworld.cli.demo_plan import Plan, plan_from_playthroughs, plan_from_story
-from livingworld.cli.demo_run import Outcome, run_demo
 from livingworld.cli.interruption import interruption
-from livingworld.cli.playthroughs import read_playthroughs
+from livingworld.demo.branching_story import demo_story
+from livingworld.demo.page import print_page
+from livingworld.demo.plan import Plan, plan_from_playthroughs, plan_from_story
+from livingworld.demo.playthroughs import read_playthroughs
+from livingworld.demo.run import Outcome, run_demo
 from livingworld.errors import LivingWorldError
 
 _PLAYTHROUGHS: Final = typer.Option(
@@ -51,7 +52,8 @@ def demo(
             with _progress(hidden=as_json) as progress:
                 task = progress.add_task("writing", total=plan.scenes + plan.detours)
                 thinking = timedelta(seconds=think_time)
-                run = run_demo(database, plan, lambda: progress.advance(task), think_time=thinking, purge=purge)
+                where, step = (database.settings, database.url), partial(progress.advance, task)
+                run = run_demo(*where, plan, step, think_time=thinking, purge=purge)
                 return await _flat(run)
 
     outcome = interruption.run(work())

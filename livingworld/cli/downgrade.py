@@ -11,9 +11,9 @@ from livingworld.cli.database_choice import LockTimeoutOption, UrlOption
 from livingworld.cli.interruption import interruption
 from livingworld.cli.migrated_database import database_to_migrate
 from livingworld.cli.migration_words import planned, told
-from livingworld.database import migrations
-from livingworld.database.migration_run import Migrated
 from livingworld.errors import DataWouldBeLost, InvalidInput
+from livingworld.postgres import migrations
+from livingworld.postgres.migration_run import Migrated
 
 
 def downgrade(

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from alembic.util import CommandError
 
 from livingworld.cli.database_choice import ChosenDatabase, chosen_database
-from livingworld.database import migrations
 from livingworld.errors import InvalidInput
+from livingworld.postgres import migrations
 
 
 @asynccontextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from livingworld.database.migration_run import Migrated
-from livingworld.database.migrations import MigrationStatus
+from livingworld.postgres.migration_run import Migrated
+from livingworld.postgres.migrations import MigrationStatus
 
 #: What a person asks for first; the other tables are named after them.
 _FIRST: Final = ("worlds", "stories", "scenes")

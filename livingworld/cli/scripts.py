@@ -21,7 +21,7 @@ from livingworld.cli.interruption import interruption
 from livingworld.cli.script_files import Refusal
 from livingworld.cli.script_sync import ScriptSync, Synced
 from livingworld.errors import InvalidInput, LivingWorldError, NotFound
-from livingworld.settings import Settings
+from livingworld.settings.settings import Settings
 
 commands = typer.Typer(help="Scripts: prompts, templates and rules of a world.", no_args_is_help=True)
 

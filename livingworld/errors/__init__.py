@@ -4,9 +4,7 @@ A class's docstring is its default message. Data travels as attributes and stand
 story text, names and secrets never do.
 """
 
-from livingworld.errors.base import (
-    LivingWorldError,
-)
+from livingworld.errors.base import LivingWorldError
 from livingworld.errors.conflicts import (
     ActionSuperseded,
     ActiveModelChanged,

@@ -16,10 +16,10 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Row, Uuid, and_, any_, case, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from livingworld.database.live_events import live_events, live_streams
-from livingworld.database.live_kinds import LiveKind
-from livingworld.database.transaction import Transaction
+from livingworld.live.kinds import LiveKind
+from livingworld.live.log import live_events, live_streams
 from livingworld.live.records import LiveEvent, StoredEvents
+from livingworld.postgres.transactions.transaction import Transaction
 
 #: A follow lasts so long after its last renewal.
 LENGTH: Final = timedelta(minutes=10)

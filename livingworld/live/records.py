@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from livingworld.database.live_kinds import LiveKind
+from livingworld.live.kinds import LiveKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,14 +10,14 @@ from typing import Final
 from uuid import UUID
 
 from livingworld.background.tasks import BackgroundTasks
-from livingworld.database.live_events import live_topic
-from livingworld.database.notifications import Hearing, Notifications
-from livingworld.database.transaction import Transaction, UnitOfWork
 from livingworld.errors import Closed, LivingWorldError, NotFound
 from livingworld.errors.base import own_copy
 from livingworld.live.following import begin, read_events, renew
+from livingworld.live.log import live_topic
 from livingworld.live.records import LiveEvent, Missed, StoredEvents
 from livingworld.live.subscription import Subscription
+from livingworld.postgres.notifications import Hearing, Notifications
+from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
 
 #: Events that are read by one statement.
 PAGE: Final = 500

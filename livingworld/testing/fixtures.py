@@ -18,7 +18,7 @@ from pytest_postgresql.executors import NoopExecutor
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from livingworld import LivingWorld, Story, World
-from livingworld.database import migrations
+from livingworld.postgres import migrations
 from livingworld.testing.server import ServerAddress, running_server
 
 #: No two sessions, also of two machines on one server, share a name; in each worker of xdist it is another one.

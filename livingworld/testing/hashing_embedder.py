@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Final
 
 from livingworld.inputs import check_integer
-from livingworld.vectors import MAX_DIMENSIONS
+from livingworld.models.embeddings.vectors import MAX_DIMENSIONS
 
 _WORD: Final = re.compile(r"\w+")
 

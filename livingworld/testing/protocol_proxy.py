@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from livingworld.database_url import parse_url
+from livingworld.settings.database_url import parse_url
 from livingworld.testing.frontend_statements import FrontendStatements, Message, read_message, read_startup
 from livingworld.testing.staged_races import connection_arguments
 

@@ -12,9 +12,9 @@ import pytest
 from pytest_postgresql.config import get_config
 from sqlalchemy import URL
 
-from livingworld.database.embedded import EmbeddedServer
-from livingworld.database.embedded.layout import PORT
-from livingworld.database_url import connection_target, parse_url
+from livingworld.embedded_server import EmbeddedServer
+from livingworld.embedded_server.layout import PORT
+from livingworld.settings.database_url import connection_target, parse_url
 from livingworld.testing.remover import remove
 from livingworld.testing.throw_away_directory import throw_away_directory
 

@@ -21,8 +21,8 @@ from typing import Any, Final, TypeAlias
 
 import asyncpg
 
-from livingworld.database.connecting import connect
-from livingworld.database_url import connection_target
+from livingworld.postgres.connections.connecting import connect
+from livingworld.settings.database_url import connection_target
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 

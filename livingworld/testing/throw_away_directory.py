@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Final
 
-from livingworld.database.embedded.supervision import python_interpreter
+from livingworld.embedded_server.supervision import python_interpreter
 from livingworld.testing import remover
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it

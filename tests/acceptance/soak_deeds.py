@@ -24,7 +24,7 @@ from livingworld import (
     World,
 )
 from livingworld.identifiers import new_id
-from livingworld.turns.records import BusyPolicy
+from livingworld.story.turns.records import BusyPolicy
 from tests.patience import patiently
 
 NAMES = ("Mara", "Tom", "Ife", "The lamplighter", "Wren")

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import NullPool, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from livingworld.database import migrations
-from livingworld.database_url import parse_url
+from livingworld.postgres import migrations
+from livingworld.settings.database_url import parse_url
 from livingworld.testing.staged_races import holding
 from tests.acceptance.command import run_command
 
@@ -186,7 +186,7 @@ def test_wrong_use_exits_with_2_and_shows_the_usage() -> None:
 
 def test_a_defect_is_one_line_that_says_where_it_is(database_url: str) -> None:
     program = (
-        "import livingworld.database.migrations as m; m.status = None; from livingworld_command import main; main()"
+        "import livingworld.postgres.migrations as m; m.status = None; from livingworld_command import main; main()"
     )
     result = subprocess.run(
         [sys.executable, "-c", program, "db", "status", "--url", database_url],

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from livingworld import LivingWorld, NewLoreEntry, NewScene
-from livingworld.database import migrations
 from livingworld.errors import DataWouldBeLost
+from livingworld.postgres import migrations
 from livingworld.testing.staged_races import connected
 from tests.acceptance.command import PROGRAM, command_environment, run_command
 

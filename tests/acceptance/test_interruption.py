@@ -13,10 +13,10 @@ from typing import Final
 
 import pytest
 
-from livingworld.database import migrations
-from livingworld.database.embedded import find_binaries
-from livingworld.database.embedded.binaries import read_major_version
-from livingworld.database.embedded.layout import Layout
+from livingworld.embedded_server import find_binaries
+from livingworld.embedded_server.binaries import read_major_version
+from livingworld.embedded_server.layout import Layout
+from livingworld.postgres import migrations
 from livingworld.testing.staged_races import holding
 from tests.acceptance.command import command_environment, start_command
 from tests.faults.embedded_server.servers import server_process

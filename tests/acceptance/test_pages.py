@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from sqlalchemy import make_url
 
-from livingworld.database.embedded import find_binaries
+from livingworld.embedded_server import find_binaries
 from tests.acceptance.page_examples import FRAMES, PAGES, PICTURES, ROOT, SUFFIXES, Example, examples
 
 EXAMPLES: Final = examples()

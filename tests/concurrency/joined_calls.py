@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from livingworld import TransactionScope, World
-from livingworld.scripts.kinds import ScriptKinds
+from livingworld.models.scripts.kinds import ScriptKinds
 from tests.concurrency.every_write import ALONE, WRITES, Furnished
 from tests.concurrency.staging import GaveUp
 from tests.integration.every_call import CALLS

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from livingworld import LivingWorld, Settings, World
 from livingworld.errors import LivingWorldError
-from livingworld.scripts import executions
+from livingworld.models.scripts import executions
 from tests.patience import until
 
 #: So many in the length of a lease: a lease for which no machine is too slow is renewed all the time.

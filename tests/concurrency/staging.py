@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from livingworld import LivingWorld, Settings, TransactionScope, World
-from livingworld.database.admission import outside
+from livingworld.postgres.transactions.admission import outside
 from livingworld.testing.staged_races import connected, holding, until_blocked
 from tests.patience import patiently
 

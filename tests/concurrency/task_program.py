@@ -20,8 +20,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from livingworld import LivingWorld, RunningTask, Settings, World
+from livingworld.coordination.sessions.records import WhenOwnerDies
 from livingworld.errors import LivingWorldError
-from livingworld.sessions.records import WhenOwnerDies
 
 
 class Owner:

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 from livingworld import Action, ConflictPolicy, LaneSize, NewAction, Rule, TransactionScope, World, replay
-from livingworld.database.admission import outside
 from livingworld.errors import ActionEnded, ActionExpired, ActionSuperseded, LivingWorldError, QueueFull
+from livingworld.postgres.transactions.admission import outside
 from livingworld.testing.staged_races import connected, holding
 from tests.concurrency.action_checks import AN_HOUR_LATER, an_hour_goes_by
 from tests.concurrency.staging import deadlocks

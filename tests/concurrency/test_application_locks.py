@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from livingworld import LivingWorld, Story, World
-from livingworld.database.lock_order import LockKind
-from livingworld.database.locks import lock_key
 from livingworld.errors import InvalidInput, LockOrderViolation, LockTimeout
+from livingworld.postgres.locks import lock_key
+from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.testing.staged_races import connected, holding
 from tests.concurrency.staging import elsewhere, race
 

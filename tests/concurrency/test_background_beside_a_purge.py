@@ -12,7 +12,7 @@ import pytest
 
 from livingworld import LivingWorld, NewMemory, NewScene, Settings, Story, World
 from livingworld.errors import OutOfMemory
-from livingworld.scripts import executions
+from livingworld.models.scripts import executions
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from livingworld.testing.staged_races import holding
 from tests.concurrency.staging import deadlocks, done_or_behind, stop

@@ -10,9 +10,9 @@ from uuid import UUID
 import pytest
 
 from livingworld import Character, NewScene, Story, World
-from livingworld.characters import naming
-from livingworld.characters.name_key import name_key
 from livingworld.identifiers import new_id
+from livingworld.story.characters import naming
+from livingworld.story.characters.name_key import name_key
 from livingworld.testing.staged_races import connected, holding
 from tests.concurrency.staging import deadlocks, same_world, stop
 from tests.concurrency.story_checks import read_path

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from livingworld import Document, MergeResult, World
-from livingworld.database.lock_order import LockKind
-from livingworld.database.locks import lock_key
 from livingworld.errors import LockOrderViolation, VersionConflict
+from livingworld.postgres.locks import lock_key
+from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.testing.staged_races import connected, holding
 from tests.concurrency.staging import deadlocks, kinds, race, same_world
 from tests.concurrency.turn_checks import rows

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from livingworld.embeddings.metrics import Counts, Metrics, Outcome
+from livingworld.models.embeddings.metrics import Counts, Metrics, Outcome
 
 CALLS = 100
 WORKERS = 5

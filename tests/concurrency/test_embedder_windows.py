@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from livingworld import DispatchPolicy, EmbedderDispatcher
-from livingworld.embeddings.metrics import Counts, Metrics
+from livingworld.models.embeddings.metrics import Counts, Metrics
 from livingworld.observability import events
 from livingworld.testing.heard_events import hearing_events
 from tests.embedders import StagedEmbedder, vectors

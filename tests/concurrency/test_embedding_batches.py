@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from livingworld import LivingWorld, Settings, World
-from livingworld.embeddings.cache import EmbeddingCache, content_digest
 from livingworld.errors import BatchSizeMismatch, DimensionMismatch, EmbedderUnavailable, EmbeddingFailed
+from livingworld.models.embeddings.cache import EmbeddingCache, content_digest
 from livingworld.observability import events
 from livingworld.testing.heard_events import HeardEvents, hearing_events
 from livingworld.testing.staged_races import connected, holding

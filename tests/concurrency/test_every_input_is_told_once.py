@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 from livingworld import Story, Turn, World
-from livingworld.stories.new_scene import NewScene
+from livingworld.story.stories.new_scene import NewScene
 from tests.concurrency.programs import PlayerProcess, started
 from tests.concurrency.story_checks import broken_promises
 from tests.concurrency.turn_checks import broken_turns, rows

@@ -13,8 +13,8 @@ from typing import Any, Final, TypeAlias
 import pytest
 
 from livingworld import LivingWorld, NewMemory, TransactionScope, errors
-from livingworld.database.admission import outside
-from livingworld.database.lock_order import LockKind
+from livingworld.postgres.transactions.admission import outside
+from livingworld.postgres.transactions.lock_order import LockKind
 from tests.concurrency.every_write import Furnished, furnish
 from tests.concurrency.joined_calls import JOINED, given_up, join
 from tests.concurrency.staging import backend_of, deadlocks, done_or_behind

@@ -42,7 +42,7 @@ async def follow_behind(
     tx: TransactionScope, world: World, observer: Connection, story: UUID | None = None, session: UUID | None = None
 ) -> asyncio.Task[int]:
     """Begin to follow while the transaction has published already and is not committed; return once it waits."""
-    await tx._transaction.publish()
+    await tx._transaction.store_all()
 
     async def present() -> int:
         async with world.live.subscribe(story=story, session=session) as events:
@@ -153,7 +153,7 @@ async def test_who_joins_a_follow_of_another_process_waits_for_no_writer(
 async def test_writers_of_one_world_do_not_wait_for_each_other_when_nobody_follows(world: World) -> None:
     async with elsewhere(world.transaction()) as tx:
         await tx.documents.increment("gold")
-        await tx._transaction.publish()
+        await tx._transaction.store_all()
         async with patiently():
             await world.documents.increment("silver")
 

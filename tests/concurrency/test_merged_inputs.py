@@ -9,9 +9,9 @@ from typing import Final
 import pytest
 
 from livingworld import NewScene, Scene, Story, Turn, TurnInput, World
-from livingworld.turns.records import BusyPolicy
-from livingworld.turns.taking import TakeRequest, TakeResult
-from livingworld.workflows.turn_queue import Grant
+from livingworld.story.turns.records import BusyPolicy
+from livingworld.story.turns.taking import TakeRequest, TakeResult
+from livingworld.story.turns.turn_queue import Grant
 from tests.concurrency.turn_checks import broken_turns, joined, options_of, rows, until_found
 
 _GONE_ITS_WAY: Final = """

@@ -9,14 +9,7 @@ from typing import Any
 import pytest
 
 from livingworld import World
-from livingworld.errors import (
-    Closed,
-    InvalidInput,
-    ModelLoadFailed,
-    ModelNotValidated,
-    ModelProbeFailed,
-    NoActiveModel,
-)
+from livingworld.errors import Closed, InvalidInput, ModelLoadFailed, ModelNotValidated, ModelProbeFailed, NoActiveModel
 from tests.concurrency.model_staging import (
     Handle,
     Loaders,

@@ -9,10 +9,7 @@ from datetime import timedelta
 import pytest
 
 from livingworld import World
-from livingworld.errors import (
-    Closed,
-    ModelClosed,
-)
+from livingworld.errors import Closed, ModelClosed
 from livingworld.observability import events
 from livingworld.testing.heard_events import hearing_events
 from tests.concurrency.model_staging import (

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from livingworld import Character, World
-from livingworld.database import locks
 from livingworld.errors import NameTaken
+from livingworld.postgres import locks
 from livingworld.testing.staged_races import Connection, connected, holding, until_blocked
 from tests.concurrency.staging import deadlocks, elsewhere, kinds, same_world, stop
 

@@ -7,8 +7,8 @@ from itertools import permutations
 from typing import Any
 
 from livingworld import NewScene, Story, World
-from livingworld.database.lock_order import LockKind
-from livingworld.database.locks import lock_key
+from livingworld.postgres.locks import lock_key
+from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.testing.staged_races import holding
 from tests.concurrency.staging import deadlocks
 

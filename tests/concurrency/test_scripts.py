@@ -13,8 +13,8 @@ from sqlalchemy import event
 
 from livingworld import LivingWorld, Settings, World
 from livingworld.errors import ScriptInvalid, ScriptNotFound
+from livingworld.models.scripts import executions
 from livingworld.observability import events
-from livingworld.scripts import executions
 from livingworld.testing.heard_events import hearing_events
 from tests.concurrency.staging import same_world
 from tests.concurrency.turn_checks import rows, until_found

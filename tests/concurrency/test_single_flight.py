@@ -11,8 +11,8 @@ import pytest_asyncio
 
 from livingworld import EmbeddingPipeline, LivingWorld, World
 from livingworld.background.tasks import BackgroundTasks
-from livingworld.embeddings.single_flight import Land, SingleFlight
 from livingworld.errors import BatchSizeMismatch, Closed, EmbeddingFailed
+from livingworld.models.embeddings.single_flight import Land, SingleFlight
 from tests.concurrency.staging import stop
 from tests.embedders import StagedEmbedder
 

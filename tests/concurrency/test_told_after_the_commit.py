@@ -11,8 +11,8 @@ import pytest_asyncio
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld import LivingWorld, Session, Task, TransactionScope, World
-from livingworld.database.notifications import Hearing
-from livingworld.sessions.locking import task_topic
+from livingworld.coordination.sessions.locking import task_topic
+from livingworld.postgres.notifications import Hearing
 from livingworld.testing.staged_races import holding
 from tests.concurrency.session_staging import THE_SESSION
 from tests.concurrency.staging import GaveUp, race, same_world

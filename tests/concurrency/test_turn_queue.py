@@ -10,8 +10,8 @@ import pytest
 
 from livingworld import NewScene, Scene, Story, Turn, TurnInput, World
 from livingworld.errors import InvalidInput, TurnTimeout
+from livingworld.story.turns.taking import TakeRequest
 from livingworld.testing.staged_races import connected
-from livingworld.turns.taking import TakeRequest
 from tests.concurrency.staging import same_world
 from tests.concurrency.story_checks import broken_promises, read_path
 from tests.concurrency.turn_checks import at_once, broken_turns, rows, until_found

@@ -15,9 +15,9 @@ from typing import Any, Final
 import pytest
 
 from livingworld import LivingWorld, NewLoreEntry, TransactionScope, World
-from livingworld.database.lock_order import LockKind
-from livingworld.database.locks import lock_key
 from livingworld.errors import InvalidInput, LockOrderViolation, LockTimeout
+from livingworld.postgres.locks import lock_key
+from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.testing.staged_races import holding
 from tests.concurrency.staging import GaveUp, elsewhere, race, same_world, stop
 from tests.concurrency.turn_checks import rows

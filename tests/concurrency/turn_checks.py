@@ -8,8 +8,8 @@ from typing import Any, Final, get_args
 from uuid import UUID
 
 from livingworld import NewScene, Turn, TurnInput
+from livingworld.story.turns.records import BusyPolicy
 from livingworld.testing.staged_races import connected
-from livingworld.turns.records import BusyPolicy
 from tests.patience import patiently
 
 POLICIES: Final[tuple[str, ...]] = get_args(BusyPolicy)

@@ -18,8 +18,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from livingworld import LivingWorld, NewScene, Settings, Turn, World
-from livingworld.database import leases
 from livingworld.errors import LivingWorldError
+from livingworld.postgres import leases
 
 #: So many in the length of a lease: a lease for which no machine is too slow is renewed all the time.
 RENEWALS = 36_000

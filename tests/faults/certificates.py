@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from livingworld.database.embedded.server_account import ServerAccount
+from livingworld.embedded_server.server_account import ServerAccount
 
 
 @dataclass(frozen=True, slots=True)

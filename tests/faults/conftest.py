@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 
 from livingworld import LivingWorld, World
-from livingworld.database import retry
-from livingworld.database.embedded import EmbeddedServer, find_binaries
+from livingworld.embedded_server import EmbeddedServer, find_binaries
 from livingworld.errors import EmbeddedServerFailed
+from livingworld.postgres.transactions import retry
 from livingworld.testing.protocol_proxy import ProtocolProxy, protocol_proxy
 from livingworld.testing.staged_races import Connection, connected
 from tests.faults.embedded_server.servers import make_home, remove_home

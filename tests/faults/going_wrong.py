@@ -12,10 +12,10 @@ from uuid import uuid4
 from sqlalchemy import insert, text
 
 from livingworld import LivingWorld, NewScene, Story, World, errors
-from livingworld.characters.tables import character_names
-from livingworld.database.idempotency import request_keys
-from livingworld.database.transaction import Transaction
-from livingworld.settings import Settings
+from livingworld.postgres.idempotency import request_keys
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.settings.settings import Settings
+from livingworld.story.characters.tables import character_names
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import connected, holding
 from tests.concurrency.staging import elsewhere

@@ -13,8 +13,8 @@ from typing import Final
 from sqlalchemy import text
 
 from livingworld import LivingWorld, Settings
-from livingworld.database.transaction import Transaction
 from livingworld.errors import LivingWorldError
+from livingworld.postgres.transactions.transaction import Transaction
 
 #: More steps of the event loop than connecting, or a statement, takes.
 _STEPS: Final = 40

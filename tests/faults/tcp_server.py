@@ -14,9 +14,9 @@ from typing import Final
 
 import psycopg
 
-from livingworld.database.embedded import find_binaries
-from livingworld.database.embedded.binaries import reachable_binaries
-from livingworld.database.embedded.server_account import ServerAccount
+from livingworld.embedded_server import find_binaries
+from livingworld.embedded_server.binaries import reachable_binaries
+from livingworld.embedded_server.server_account import ServerAccount
 from tests.faults.certificates import Certificates
 from tests.faults.embedded_server.servers import make_home, wait_for
 

@@ -14,7 +14,7 @@ import pytest
 
 from livingworld import LivingWorld, NewScene, Story, World
 from livingworld.errors import CommitUnknown, Timeout, Unavailable
-from livingworld.settings import Settings
+from livingworld.settings.settings import Settings
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import Connection
 from tests.concurrency.turn_checks import until_found

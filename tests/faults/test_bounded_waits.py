@@ -13,10 +13,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld import LivingWorld, NewScene
-from livingworld.database.lock_order import LockKind
-from livingworld.database.locks import lock_key
 from livingworld.errors import LivingWorldError, LockTimeout, PoolTimeout, StatementTimeout
-from livingworld.settings import Settings
+from livingworld.postgres.locks import lock_key
+from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.settings.settings import Settings
 from livingworld.testing.staged_races import Connection, holding
 from tests.concurrency.staging import elsewhere
 from tests.faults.aftermath import assert_nothing_left

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from livingworld import LivingWorld, NewScene, Story, World
+from livingworld.app.transaction_scope import TransactionScope
 from livingworld.testing.staged_races import Connection
-from livingworld.transaction_scope import TransactionScope
 from tests.faults.aftermath import assert_nothing_left, count, engine_of, eventually, scene_contents
 from tests.faults.cancelling import Persistence, cancelled_at
 

@@ -8,10 +8,10 @@ import contextlib
 import pytest
 
 from livingworld import LivingWorld, NewScene, Story, World
+from livingworld.app.transaction_scope import TransactionScope
 from livingworld.errors import TransactionPoisoned, Unavailable
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import Connection
-from livingworld.transaction_scope import TransactionScope
 from tests.faults.aftermath import assert_nothing_left, count, scene_contents
 
 

@@ -11,9 +11,9 @@ from uuid import UUID
 
 from livingworld import LivingWorld
 from livingworld.background.tasks import BackgroundTasks
-from livingworld.database.group_commit import GroupCommit
-from livingworld.database.transaction import Transaction
 from livingworld.identifiers import new_id
+from livingworld.postgres.group_commit import GroupCommit
+from livingworld.postgres.transactions.transaction import Transaction
 
 
 @contextmanager

@@ -11,10 +11,7 @@ from typing import Final
 import pytest
 
 from livingworld import LivingWorld, Settings
-from livingworld.database.connecting import connect
-from livingworld.database.driver_errors import ConnectFailed
-from livingworld.database.embedded import find_binaries
-from livingworld.database_url import connection_target
+from livingworld.embedded_server import find_binaries
 from livingworld.errors import (
     ConnectionRejected,
     ConnectTimeout,
@@ -30,6 +27,9 @@ from livingworld.errors import (
     WrongPassword,
 )
 from livingworld.observability import events
+from livingworld.postgres.connections.connecting import connect
+from livingworld.postgres.connections.driver_errors import ConnectFailed
+from livingworld.settings.database_url import connection_target
 from livingworld.testing.heard_events import hearing_events
 from livingworld.testing.server import ServerAddress
 from livingworld.testing.staged_races import connected

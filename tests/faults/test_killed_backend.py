@@ -9,10 +9,10 @@ from typing import Final
 import pytest
 
 from livingworld import LivingWorld, NewScene, Story, World
+from livingworld.app.transaction_scope import TransactionScope
 from livingworld.errors import CommitUnknown
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import Connection, connected
-from livingworld.transaction_scope import TransactionScope
 from tests.faults.aftermath import assert_nothing_left, count
 
 _STATEMENTS_AT_MOST: Final = 60

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from livingworld import LivingWorld, NewScene, Story, World
-from livingworld.database.transaction import Transaction
+from livingworld.app.transaction_scope import TransactionScope
+from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy
 from livingworld.testing.staged_races import Connection
-from livingworld.transaction_scope import TransactionScope
 from tests.faults.aftermath import assert_nothing_left, engine_of, eventually, scene_contents
 
 KILL_ALL = """

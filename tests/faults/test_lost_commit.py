@@ -8,10 +8,10 @@ from functools import partial
 import pytest
 
 from livingworld import LivingWorld, NewScene, Scene, Story, World
+from livingworld.app.transaction_scope import TransactionScope
 from livingworld.errors import CommitUnknown
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy
 from livingworld.testing.staged_races import Connection
-from livingworld.transaction_scope import TransactionScope
 from tests.faults.aftermath import assert_nothing_left, count, scene_contents
 
 both_moments = pytest.mark.parametrize("moment", Moment)

@@ -18,9 +18,9 @@ import pytest_asyncio
 from sqlalchemy import make_url, text
 
 from livingworld import LivingWorld, NewLoreEntry, Settings, World, errors
-from livingworld.database import migrations
-from livingworld.database.embedded import EmbeddedServer
+from livingworld.embedded_server import EmbeddedServer
 from livingworld.observability import events
+from livingworld.postgres import migrations
 from livingworld.testing.heard_events import HeardEvents, hearing_events
 from livingworld.testing.staged_races import Connection, connected, until_blocked
 from tests.concurrency.staging import backend_of

@@ -10,12 +10,12 @@ from typing import Final
 import pytest
 
 from livingworld import LivingWorld, NewSample, World
-from livingworld.database import migrations
-from livingworld.database.embedded import EmbeddedServer
-from livingworld.database_url import parse_url
+from livingworld.embedded_server import EmbeddedServer
 from livingworld.errors import SamplesNotStored
 from livingworld.identifiers import new_id
 from livingworld.observability import events
+from livingworld.postgres import migrations
+from livingworld.settings.database_url import parse_url
 from livingworld.testing.heard_events import HeardEvents, hearing_events
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import Connection, connected

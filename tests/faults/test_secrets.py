@@ -13,13 +13,13 @@ import pytest
 import pytest_asyncio
 
 from livingworld import LivingWorld, NewScene
-from livingworld.database.embedded import EmbeddedServer
+from livingworld.app.transaction_scope import TransactionScope
+from livingworld.embedded_server import EmbeddedServer
 from livingworld.errors import WrongPassword
-from livingworld.settings import Settings
+from livingworld.settings.settings import Settings
 from livingworld.testing.heard_events import hearing_events
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy
 from livingworld.testing.staged_races import connected
-from livingworld.transaction_scope import TransactionScope
 from tests.faults.going_wrong import EXPECTED, NAME, PASSWORD, SCENE, TEXT, Stage, with_password
 
 

@@ -14,10 +14,10 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from livingworld import LivingWorld
-from livingworld.database import migrations
-from livingworld.database.embedded import EmbeddedServer, find_binaries
+from livingworld.embedded_server import EmbeddedServer, find_binaries
 from livingworld.errors import EmbeddedServerFailed, SchemaNotReady, SchemaTooNew
 from livingworld.observability import events
+from livingworld.postgres import migrations
 from livingworld.testing.staged_races import holding
 from tests.faults.embedded_server.servers import ask_server, make_home, needs_linux, remove_home
 

@@ -9,11 +9,11 @@ from typing import Final
 import pytest
 
 from livingworld import LivingWorld, NewScene, Story, World
-from livingworld.database import migrations
-from livingworld.database.embedded import EmbeddedServer
+from livingworld.embedded_server import EmbeddedServer
 from livingworld.errors import Unavailable
 from livingworld.observability import events
-from livingworld.settings import Settings
+from livingworld.postgres import migrations
+from livingworld.settings.settings import Settings
 from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import Connection, connected
 from tests.faults.aftermath import assert_nothing_left, eventually, scene_contents

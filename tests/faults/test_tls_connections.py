@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from livingworld import LivingWorld, Settings
-from livingworld.database import migrations
-from livingworld.database.driver_errors import ConnectFailed
 from livingworld.errors import CertificateRejected, LivingWorldError, LoginRefused, TlsRefused
+from livingworld.postgres import migrations
+from livingworld.postgres.connections.driver_errors import ConnectFailed
 from livingworld.testing.staged_races import connected
 from tests.faults.certificates import Certificates
 from tests.faults.tcp_server import TcpServer, free_port, programs_with_tls, tcp_server

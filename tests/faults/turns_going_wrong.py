@@ -6,17 +6,7 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, Final
 
-from livingworld import (
-    LivingWorld,
-    NewMemory,
-    NewScene,
-    NewState,
-    RelationshipChange,
-    Scene,
-    Story,
-    Turn,
-    World,
-)
+from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, Scene, Story, Turn, World
 from livingworld.testing.staged_races import Connection
 from tests.concurrency.turn_checks import broken_turns
 from tests.faults.aftermath import assert_nothing_left, count, eventually, scene_contents

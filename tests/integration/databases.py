@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from livingworld import Settings
-from livingworld.database.database import Database
-from livingworld.database.engine import create_engine
+from livingworld.postgres.connections.engine import create_engine
+from livingworld.postgres.transactions.database import Database
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from livingworld import Action, NewAction, World
-from livingworld.actions.new_action import MAX_ACTIONS
+from livingworld.coordination.actions.new_action import MAX_ACTIONS
 from livingworld.errors import InvalidInput
 from livingworld.identifiers import new_id
 from tests.integration.test_bad_turn_input import BAD_ID, NUL, SURROGATE, nowhere

@@ -11,10 +11,10 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld import LivingWorld
-from livingworld.cli.branching_story import demo_story
-from livingworld.cli.demo_plan import Plan, plan_from_story
-from livingworld.cli.demo_players import Ledger, perform
-from livingworld.cli.demo_report import PROMISES, Report, read_report
+from livingworld.demo.branching_story import demo_story
+from livingworld.demo.plan import Plan, plan_from_story
+from livingworld.demo.players import Ledger, perform
+from livingworld.demo.report import PROMISES, Report, read_report
 
 DROP_CONSTRAINTS = """
 DO $$

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any, cast
 
 from livingworld import Document, MergeResult, World
-from livingworld.documents.repository import DocumentRepository
+from livingworld.coordination.documents.repository import DocumentRepository
 from tests.concurrency.staging import same_world
 from tests.concurrency.turn_checks import until_found
 from tests.patience import patiently

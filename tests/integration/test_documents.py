@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livingworld import ABSENT, LivingWorld, World
-from livingworld.documents.reading import end_of_prefix
+from livingworld.coordination.documents.reading import end_of_prefix
 from livingworld.errors import DocumentNotFound, NotCountable, NotMergeable, VersionConflict, WorldNotFound
 
 SCALARS = st.one_of(

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from livingworld import DispatchPolicy, EmbedderDispatcher
-from livingworld.embeddings.circuit_breaker import CircuitBreaker
-from livingworld.embeddings.dispatch import Backend, choose
 from livingworld.errors import BatchSizeMismatch, InvalidInput, OutOfMemory
+from livingworld.models.embeddings.circuit_breaker import CircuitBreaker
+from livingworld.models.embeddings.dispatch import Backend, choose
 from livingworld.observability import events
 from livingworld.testing.heard_events import HeardEvents, hearing_events
 from tests.embedders import StagedEmbedder, vectors
@@ -193,7 +193,7 @@ async def test_every_decision_is_what_its_one_snapshot_says(monkeypatch: pytest.
             assert counts.carried + counts.started == counts.finished + counts.in_flight
         return choose(snapshot, size)
 
-    monkeypatch.setattr("livingworld.embeddings.dispatcher.choose", choosing)
+    monkeypatch.setattr("livingworld.models.embeddings.dispatcher.choose", choosing)
     await asyncio.gather(*(stage.calls(20) for _ in range(5)))
 
     assert decisions == [True] * 100

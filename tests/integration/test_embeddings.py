@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import event
 
 from livingworld import EmbedderDispatcher, LivingWorld, Settings, World
-from livingworld.embeddings.cache import EmbeddingCache, content_digest
 from livingworld.errors import (
     DimensionMismatch,
     EmbeddingFailed,
@@ -22,6 +21,7 @@ from livingworld.errors import (
     WorldNotFound,
 )
 from livingworld.identifiers import new_id
+from livingworld.models.embeddings.cache import EmbeddingCache, content_digest
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from livingworld.testing.staged_races import connected
 from tests.embedders import StagedEmbedder, vectors

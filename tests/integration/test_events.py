@@ -10,19 +10,12 @@ import pytest
 from sqlalchemy import text
 
 from livingworld import LivingWorld, NewScene, Story, TransactionScope, World
-from livingworld.database.lock_order import LockKind
-from livingworld.database.locks import lock_key
-from livingworld.database.transaction import Transaction
-from livingworld.errors import (
-    Archived,
-    DatabaseFailure,
-    SceneNumberConflict,
-    StaleHead,
-    Unavailable,
-    VersionConflict,
-)
+from livingworld.errors import Archived, DatabaseFailure, SceneNumberConflict, StaleHead, Unavailable, VersionConflict
 from livingworld.observability import events
-from livingworld.settings import Settings
+from livingworld.postgres.locks import lock_key
+from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.settings.settings import Settings
 from livingworld.testing.heard_events import HeardEvents, hearing_events
 from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import connected, holding
@@ -101,7 +94,7 @@ async def test_a_failure_is_an_error_with_its_places(heard: HeardEvents, livingw
     assert events.FAILED.level == logging.ERROR
     (fields,) = heard.of(events.FAILED)
     assert (fields["error"], fields["sqlstate"]) == ("DatabaseFailure", "22012")
-    assert "database/transaction.py:" in fields["frames"]
+    assert "postgres/transactions/transaction.py:" in fields["frames"]
     assert "in divide" not in fields["frames"]
 
 

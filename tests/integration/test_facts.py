@@ -7,14 +7,7 @@ from uuid import uuid4
 import pytest
 
 from livingworld import NewScene, Story, World
-from livingworld.errors import (
-    Archived,
-    BranchNotFound,
-    SceneNotFound,
-    StaleHead,
-    StoryNotFound,
-    VersionConflict,
-)
+from livingworld.errors import Archived, BranchNotFound, SceneNotFound, StaleHead, StoryNotFound, VersionConflict
 from livingworld.identifiers import new_id
 
 

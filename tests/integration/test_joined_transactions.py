@@ -11,7 +11,6 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from livingworld import NewScene, Story, World
-from livingworld.database.lock_order import LockKind
 from livingworld.errors import (
     InvalidType,
     LivingWorldError,
@@ -20,6 +19,7 @@ from livingworld.errors import (
     TransactionPoisoned,
     UnsafeIsolation,
 )
+from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.testing.staged_races import connected, holding, until_blocked
 from tests.concurrency.staging import THE_STORY, GaveUp
 from tests.concurrency.story_checks import broken_promises

@@ -11,9 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld import LiveEvent, LiveKind, NewScene, Session, Story, World
+from livingworld.app.transaction_scope import TransactionScope
 from livingworld.errors import InvalidInput, SessionNotFound, StoryNotFound
 from livingworld.identifiers import new_id
-from livingworld.transaction_scope import TransactionScope
+from livingworld.live.log import publish_at_commit
 from tests.concurrency.live_checks import append, event, nothing_more, numbers, take, told
 from tests.concurrency.turn_checks import rows
 
@@ -27,7 +28,7 @@ async def test_a_commit_tells_everything_in_order_and_one_that_is_rolled_back_no
         with pytest.raises(ZeroDivisionError):
             async with world.transaction() as tx:
                 await tx.stories.append_scene(story.id, NewScene("never"))
-                await tx._transaction.publish()  # numbered already
+                await tx._transaction.store_all()  # numbered already
                 raise ZeroDivisionError
         async with world.transaction() as tx:
             await tx.stories.append_scene(story.id, NewScene("one"))
@@ -101,7 +102,7 @@ async def test_what_nobody_follows_is_not_stored(database_url: str, world: World
 
 async def test_a_single_statement_that_would_publish_later_is_refused(world: World) -> None:
     async def work(tx: Any) -> None:  # noqa: ANN401 - a Transaction
-        tx.publish_later(world.id, world.id, LiveKind.STORY_CREATED)
+        publish_at_commit(tx, world.id, world.id, LiveKind.STORY_CREATED)
 
     with pytest.raises(AssertionError, match="single statement"):
         await world._database.run(work, single_statement=True)

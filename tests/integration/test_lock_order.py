@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import text
 
 from livingworld import NewScene, Story, World
-from livingworld.database.database import Database
-from livingworld.database.lock_order import LockKind
-from livingworld.database.locks import lock_key, lock_names, lock_row
-from livingworld.database.transaction import Transaction
 from livingworld.errors import LockOrderViolation
-from livingworld.stories.tables import stories
+from livingworld.postgres.locks import lock_key, lock_names, lock_row
+from livingworld.postgres.transactions.database import Database
+from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.stories.tables import stories
 from livingworld.testing.staged_races import connected, holding
 from tests.concurrency.staging import THE_STORY
 from tests.integration.databases import opened

@@ -9,7 +9,7 @@ import pytest
 from livingworld import NewLoreEntry, World
 from livingworld.errors import InvalidCursor, InvalidInput, LoreEntryNotFound, VersionConflict
 from livingworld.identifiers import new_id
-from livingworld.lore.matching import SearchedText
+from livingworld.story.lore.matching import SearchedText
 from tests.concurrency.staging import kinds, race
 
 

@@ -10,9 +10,9 @@ from datetime import timedelta
 import pytest
 
 from livingworld import LivingWorld, Settings
-from livingworld.database.engine import listening_connection
-from livingworld.database.notifications import Hearing, Notifications
-from livingworld.process import Process
+from livingworld.app.process import Process
+from livingworld.postgres.connections.engine import listening_connection
+from livingworld.postgres.notifications import Hearing, Notifications
 from livingworld.testing.staged_races import connected
 from tests.concurrency.turn_checks import rows, until_found
 from tests.integration.databases import opened

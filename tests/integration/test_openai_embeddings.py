@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from livingworld import OpenAICompatibleEmbedder, Settings, World
-from livingworld.app import LivingWorld
+from livingworld.app.livingworld import LivingWorld
 from livingworld.errors import (
     BatchSizeMismatch,
     DimensionMismatch,

@@ -6,7 +6,7 @@ import pytest
 
 from livingworld import LivingWorld, NewLoreEntry, NewMemory, NewScene, SearchHit, Story, World
 from livingworld.errors import InvalidCursor, InvalidInput
-from livingworld.workflows import search
+from livingworld.story.search import search
 
 
 async def fill(world: World, story: Story) -> None:

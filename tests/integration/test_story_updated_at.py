@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from livingworld import LivingWorld, NewScene, NewState, Scene, Settings
-from livingworld.stories.tables import stories
+from livingworld.story.stories.tables import stories
 from livingworld.testing.staged_races import connected
 from tests.concurrency.every_write import WRITES, Furnished, Write, furnish
 from tests.concurrency.turn_checks import at_once

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld import NewMemory, RecallWeights, Story, World
-from livingworld.database import vectors
-from livingworld.database.vectors import PLAIN_BODY, processor_is_safe, provision_vectors
 from livingworld.errors import DimensionMismatch
+from livingworld.story.memories import vector_similarity as vectors
+from livingworld.story.memories.vector_similarity import PLAIN_BODY, processor_is_safe, provision_vectors
 from livingworld.testing.staged_races import connected
 
 PLAIN = f"""CREATE OR REPLACE FUNCTION livingworld.vector_similarity(real[], real[]) RETURNS double precision

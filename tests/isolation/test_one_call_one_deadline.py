@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import text
 
 from livingworld import NewScene, Story, World, deadline
-from livingworld.database import database, group_commit
 from livingworld.deadlines import call_end
 from livingworld.errors import CallTimeout, TransactionPoisoned
+from livingworld.postgres import group_commit
+from livingworld.postgres.transactions import database
 from livingworld.testing.staged_races import holding
 
 NAMES = "LOCK TABLE livingworld.character_names IN ACCESS EXCLUSIVE MODE"

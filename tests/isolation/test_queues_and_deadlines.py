@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import text
 
 from livingworld import LivingWorld, NewScene, Settings, Story, World, deadline
-from livingworld.database.group_commit import GroupCommit
 from livingworld.errors import CallTimeout, CommitUnknown, InvalidInput, LockTimeout, Overloaded, StaleHead, Unavailable
+from livingworld.postgres.group_commit import GroupCommit
 from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import holding
 from tests.concurrency.staging import kinds, stop

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import make_url
 
 from livingworld import LivingWorld
-from livingworld.database import migrations
-from livingworld.database.embedded import find_binaries
+from livingworld.embedded_server import find_binaries
+from livingworld.postgres import migrations
 from livingworld.schema import metadata
 from livingworld.testing.staged_races import connected
 from tests.migrations.catalogs import catalog

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from livingworld.database import migrations
 from livingworld.errors import MigrationTimeout
+from livingworld.postgres import migrations
 from livingworld.testing.staged_races import holding
 
 HOLD = "SELECT pg_advisory_xact_lock($1)"
@@ -43,7 +43,7 @@ def process(url: str, lock: str) -> subprocess.Popen[str]:
     """Start an upgrade as a process of its own, with another statement in the place of the lock."""
     code = f"""
 import asyncio
-from livingworld.database import migrations
+from livingworld.postgres import migrations
 migrations._LOCK = {lock!r}
 asyncio.run(migrations.upgrade({url!r}))
 """

@@ -2,10 +2,10 @@ import unicodedata
 from collections import Counter
 from random import Random
 
-from livingworld.characters.name_key import name_key
-from livingworld.cli.branching_story import BranchingStory, demo_story, walk
-from livingworld.cli.demo_plan import plan_from_playthroughs, plan_from_story, spellings
-from livingworld.cli.playthroughs import Playthrough, Turn
+from livingworld.demo.branching_story import BranchingStory, demo_story, walk
+from livingworld.demo.plan import plan_from_playthroughs, plan_from_story, spellings
+from livingworld.demo.playthroughs import Playthrough, Turn
+from livingworld.story.characters.name_key import name_key
 
 STORY = demo_story()
 ENDINGS = {name for name, scene in STORY.scenes.items() if not scene.ways}

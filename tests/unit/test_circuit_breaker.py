@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livingworld.embeddings.circuit_breaker import CircuitBreaker, CircuitState, Permit
 from livingworld.errors import CircuitOpen, InvalidInput
+from livingworld.models.embeddings.circuit_breaker import CircuitBreaker, CircuitState, Permit
 
 
 class Clock:

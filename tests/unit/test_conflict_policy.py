@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from livingworld import COMMANDS, ConflictPolicy, Rule, Verdict
-from livingworld.actions.conflict_policy import check_policy
+from livingworld.coordination.actions.conflict_policy import check_policy
 from livingworld.errors import InvalidInput, InvalidType
 
 GAME = COMMANDS.extended(categories={"walk": "movement", "run": "movement", "fireball": "skill", "heal": "skill"})

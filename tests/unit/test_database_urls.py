@@ -11,9 +11,9 @@ from typing import Any, Final
 import pytest
 
 from livingworld import Settings
-from livingworld.database.engine import _session_options
-from livingworld.database_url import Address, ConnectionTarget, connection_target
 from livingworld.errors import InvalidSettings
+from livingworld.postgres.connections.engine import _session_options
+from livingworld.settings.database_url import Address, ConnectionTarget, connection_target
 
 ROOT: Final = Path(__file__).parents[2]
 SECRET: Final = "correct-horse"

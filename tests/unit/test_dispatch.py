@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livingworld.embeddings.dispatch import Backend, DispatchPolicy, DispatchSnapshot, choose
-from livingworld.embeddings.metrics import Counts
 from livingworld.errors import InvalidInput
+from livingworld.models.embeddings.dispatch import Backend, DispatchPolicy, DispatchSnapshot, choose
+from livingworld.models.embeddings.metrics import Counts
 
 POLICY = DispatchPolicy(least_speed_up=2, least_success_rate=0.9, smallest_batch=4, largest_batch=64)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livingworld import ABSENT, MergeConflict, Strategies, Strategy
-from livingworld.documents.merge import Sides, merge, same
+from livingworld.coordination.documents.merge import Sides, merge, same
 
 FIELDS = st.sampled_from("abcdef")
 VALUES = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from([0.5, 1.0, 2.5]), st.text(max_size=2))

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from livingworld.errors import InvalidSettings
-from livingworld.settings import Settings
+from livingworld.settings.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from livingworld import errors
-from livingworld.database.keyset import newest_first
+from livingworld.postgres.keyset import newest_first
 from livingworld.schema import stories
 
 MEMBERS = dict(inspect.getmembers(errors, inspect.isclass))

@@ -11,9 +11,9 @@ from datetime import timedelta
 import pytest
 
 from livingworld.background.tasks import BackgroundTasks
-from livingworld.database.leases import Lease
-from livingworld.database.notifications import Hearing
 from livingworld.errors import Unavailable
+from livingworld.postgres.leases import Lease
+from livingworld.postgres.notifications import Hearing
 from tests.virtual_time import in_virtual_time
 
 LENGTH = timedelta(minutes=1)

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from uuid import UUID
 
-from livingworld.database.lock_order import LockKind
-from livingworld.database.locks import lock_key
+from livingworld.postgres.locks import lock_key
+from livingworld.postgres.transactions.lock_order import LockKind
 
 WORLD = UUID("018f3c9a-7b1e-7c44-9d2b-5a6e0c1f2d3b")
 ANOTHER = UUID("018f3c9a-7b1e-7c44-9d2b-5a6e0c1f2d3c")
@@ -18,8 +18,8 @@ NAMES = ["mara", "josé", "\uff4d\uff41\uff52\uff41", "", "a" * 400]
 def printed_by_another_process(expression: str, seed: int) -> str:
     program = f"""
 from uuid import UUID
-from livingworld.database.lock_order import LockKind
-from livingworld.database.locks import lock_key
+from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.postgres.locks import lock_key
 print({expression})
 """
     environment = os.environ | {"PYTHONHASHSEED": str(seed), "PYTHONUTF8": "1"}

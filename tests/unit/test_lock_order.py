@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livingworld.database.lock_order import LockKind, LockOrder
+from livingworld.postgres.transactions.lock_order import LockKind, LockOrder
 
 LOCKS = st.tuples(st.sampled_from(LockKind), st.integers(0, 9))
 

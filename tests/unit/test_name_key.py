@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livingworld.characters.name_key import MAX_KEY_CHARACTERS, check_name, name_key
 from livingworld.errors import InvalidName, InvalidText
+from livingworld.story.characters.name_key import MAX_KEY_CHARACTERS, check_name, name_key
 
 #: The look-alikes of which a raw unique constraint takes every one, by the name they are.
 SAME = [

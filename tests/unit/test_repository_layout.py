@@ -95,7 +95,7 @@ def test_the_wheel_carries_nothing_but_the_package(wheel: Path) -> None:
 
 def test_an_installed_wheel_finds_its_own_migrations(wheel: Path, tmp_path: Path) -> None:
     ZipFile(wheel).extractall(tmp_path)  # a pure wheel is its own installed form
-    look = "from livingworld.database.migrations import script_location; print(script_location())"
+    look = "from livingworld.postgres.migrations import script_location; print(script_location())"
     found = subprocess.run(
         [sys.executable, "-c", look], cwd=tmp_path, check=True, capture_output=True, text=True
     ).stdout.strip()

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from livingworld.errors import ScriptInvalid
-from livingworld.scripts import kinds
-from livingworld.scripts.kinds import ScriptKinds, digest_of
+from livingworld.models.scripts import kinds
+from livingworld.models.scripts.kinds import ScriptKinds, digest_of
 
 
 def test_without_the_extra_a_template_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from livingworld import Settings
-from livingworld.database.engine import _session_options
-from livingworld.database_url import connection_target
-from livingworld.environment import OTHER_VARIABLES
 from livingworld.errors import InvalidSettings
+from livingworld.postgres.connections.engine import _session_options
+from livingworld.settings.database_url import connection_target
+from livingworld.settings.environment import OTHER_VARIABLES
 
 ROOT = Path(__file__).parents[2]
 SECRET = "correct-horse"

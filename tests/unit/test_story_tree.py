@@ -1,6 +1,6 @@
 from random import Random
 
-from livingworld.cli.story_tree import Node, draw, shorten
+from livingworld.demo.story_tree import Node, draw, shorten
 
 
 def node(number: int, parent: int | None, *choices: str, chosen: int | None = None, text: str = "") -> Node:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livingworld.embeddings.chunking import combine, split_text
-from livingworld.vectors import normalized
+from livingworld.models.embeddings.chunking import combine, split_text
+from livingworld.models.embeddings.vectors import normalized
 
 PROSE = st.text(alphabet=st.sampled_from("ab .!?\n\t\"')…。\u00a0\r"), max_size=400) | st.text(max_size=200)
 LIMITS = st.integers(1, 50)

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from livingworld.errors import DimensionMismatch, InvalidInput, InvalidNumber, InvalidType, InvalidVector
-from livingworld.vectors import check_vector, normalized
+from livingworld.models.embeddings.vectors import check_vector, normalized
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 VECTORS = st.lists(FINITE, min_size=1, max_size=20).filter(any)

@@ -5,7 +5,7 @@ import asyncio
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld import LivingWorld, TransactionScope
-from livingworld.database.embedded import EmbeddedServer
+from livingworld.embedded_server import EmbeddedServer
 
 
 async def work(tx: TransactionScope) -> None:

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from livingworld.database.embedded import EmbeddedServer
+from livingworld.embedded_server import EmbeddedServer
 from livingworld.errors import EmbeddedServerFailed
 
 

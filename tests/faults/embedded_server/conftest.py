@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from livingworld.database.embedded import find_binaries
-from livingworld.database.embedded.binaries import read_major_version
-from livingworld.database.embedded.layout import Layout
+from livingworld.embedded_server import find_binaries
+from livingworld.embedded_server.binaries import read_major_version
+from livingworld.embedded_server.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
 from tests.faults.embedded_server.servers import make_home, remove_home

@@ -111,7 +111,7 @@ def python_for(uid: int) -> str:
 
 
 def _imports(python: str, uid: int) -> bool:
-    command = [python, "-c", "import livingworld.database.embedded"]
+    command = [python, "-c", "import livingworld.embedded_server"]
     environment = {**os.environ, "PYTHONPATH": _IMPORTABLE}
     try:
         done = subprocess.run(command, env=environment, cwd="/", capture_output=True, check=False, **identity(uid))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from livingworld.database.embedded import find_binaries
-from livingworld.database.embedded.binaries import reachable_binaries
-from livingworld.database.embedded.server_account import ServerAccount
+from livingworld.embedded_server import find_binaries
+from livingworld.embedded_server.binaries import reachable_binaries
+from livingworld.embedded_server.server_account import ServerAccount
 from tests.faults.embedded_server.servers import wait_for
 
 _SCRIPT = """#!/bin/sh

@@ -12,8 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from livingworld.database.embedded import EmbeddedServer, file_lock
-from livingworld.database.embedded.layout import PORT, Layout
+from livingworld.embedded_server import EmbeddedServer, file_lock
+from livingworld.embedded_server.layout import PORT, Layout
 from livingworld.testing.remover import remove
 from livingworld.testing.throw_away_directory import throw_away_directory
 from tests.patience import PATIENCE

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from livingworld.database.embedded import EmbeddedServer, file_lock
-from livingworld.database.embedded.layout import Layout
+from livingworld.embedded_server import EmbeddedServer, file_lock
+from livingworld.embedded_server.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
 from tests.faults.embedded_server.scripted_binaries import ScriptedBinaries

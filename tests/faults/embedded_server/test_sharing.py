@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from livingworld.database.embedded import EmbeddedServer
-from livingworld.database.embedded.layout import Layout
+from livingworld.embedded_server import EmbeddedServer
+from livingworld.embedded_server.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
 from tests.faults.embedded_server.servers import ask_server, kill, needs_linux, server_process, supervisor_process

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from livingworld.database.embedded import EmbeddedServer, default_home
-from livingworld.database.embedded.layout import Layout
+from livingworld.embedded_server import EmbeddedServer, default_home
+from livingworld.embedded_server.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
 from tests.faults.embedded_server.servers import ask_server, needs_linux, needs_root, server_process

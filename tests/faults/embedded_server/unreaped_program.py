@@ -6,7 +6,7 @@ import ctypes
 import sys
 from pathlib import Path
 
-from livingworld.database.embedded import EmbeddedServer
+from livingworld.embedded_server import EmbeddedServer
 from tests.faults.embedded_server.servers import ask_server, kill, process_state, server_process
 
 PR_SET_CHILD_SUBREAPER = 36

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import make_url
 
-from livingworld.database import migrations
+from livingworld.postgres import migrations
 from livingworld.testing.server import ServerAddress
 from livingworld.testing.staged_races import connected
 

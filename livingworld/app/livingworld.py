@@ -1,0 +1,88 @@
+"""LivingWorld and its worlds: where a program begins."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from uuid import UUID
+
+from livingworld.app.process import Process
+from livingworld.app.purge_world import purge_world
+from livingworld.app.world import World
+from livingworld.embedded_server.embedded_database import embedded_database
+from livingworld.inputs import check_uuid
+from livingworld.settings.settings import Settings
+from livingworld.story.worlds.records import WorldRecord
+from livingworld.story.worlds.repository import WorldRepository
+
+T = TypeVar("T")
+
+
+class Worlds:
+    """The worlds of a database."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._database = process.database
+        self._repository = WorldRepository(process.database)
+        self.list = self._repository.list
+        self.update = self._repository.update
+        self.archive = self._repository.archive
+        self.restore = self._repository.restore
+
+    async def create(self, name: str, *, tenant: str | None = None, settings: Mapping[str, Any] | None = None) -> World:
+        """Store a new world and return it; names need not be unique."""
+        return self._bind(await self._repository.create(name, tenant=tenant, settings=settings))
+
+    async def get(self, world_id: UUID) -> World:
+        """Return a world, archived or not; raises WorldNotFound."""
+        return self._bind(await self._repository.get(world_id))
+
+    async def purge(self, world_id: UUID) -> None:
+        """Remove the world and everything in it for ever, in one transaction; raises WorldNotFound."""
+        key = check_uuid("world_id", world_id)
+        await self._database.run(lambda tx: purge_world(tx, key))
+
+    def _bind(self, record: WorldRecord) -> World:
+        return World(self._database, record, self._process.writers(record.id))
+
+
+class LivingWorld:
+    """An open door to one database; made by `open`."""
+
+    def __init__(self, process: Process) -> None:
+        self.worlds = Worlds(process)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, settings: Settings | None = None, *, database_url: str | None = None
+    ) -> AsyncIterator[LivingWorld]:
+        """Connect to PostgreSQL, and leave nothing behind when the block ends.
+
+        `database_url` before the settings' one, before the environment's; a database that is named so keeps the tables
+        it has. Without any the embedded server is started, or shared when another process has it, an event says where
+        its data is, and its tables become those of this release. Raises InvalidSettings, EmbeddedServerFailed,
+        SchemaTooNew.
+        """
+        settings = settings or Settings.load()
+        if database_url is not None:
+            settings = Settings.load(**settings.model_dump() | {"database_url": database_url})
+        url = settings.url()
+        if url is not None:
+            async with _connected(Process(settings, url)) as livingworld:
+                yield livingworld
+            return
+        async with embedded_database(settings) as embedded:
+            process = Process(settings, embedded.url, revive_server=embedded.revive)
+            async with _connected(process) as livingworld:
+                yield livingworld
+
+
+@asynccontextmanager
+async def _connected(process: Process) -> AsyncIterator[LivingWorld]:
+    try:
+        yield LivingWorld(process)
+    finally:
+        await process.close()

@@ -1,0 +1,84 @@
+"""One transaction with every repository on it: the table of contents of a world."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+from uuid import UUID
+
+from livingworld.coordination.actions import run_action, work_actions
+from livingworld.coordination.actions.repository import ActionRepository
+from livingworld.coordination.cycles.running import Cycle
+from livingworld.coordination.documents.repository import DocumentRepository
+from livingworld.coordination.locks.leases import HeldLease
+from livingworld.coordination.locks.transaction_locks import TransactionLocks
+from livingworld.coordination.sessions.interaction_repository import InteractionRepository
+from livingworld.coordination.sessions.repository import SessionRepository
+from livingworld.coordination.sessions.task_repository import TaskRepository
+from livingworld.models.ai_models.repository import AIModelRepository
+from livingworld.models.scripts.repository import ScriptRepository
+from livingworld.postgres.group_commit import GroupCommit
+from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.story.characters.cast_names import WorldCastNames
+from livingworld.story.characters.repository import CharacterRepository
+from livingworld.story.facts.repository import FactRepository
+from livingworld.story.lore.repository import LoreRepository
+from livingworld.story.memories.memory_embedder import share_embedder
+from livingworld.story.memories.repository import MemoryRepository
+from livingworld.story.relationships.repository import RelationshipRepository
+from livingworld.story.stories.appending import AppendRequest, AppendResult
+from livingworld.story.stories.branch_repository import BranchRepository
+from livingworld.story.stories.repository import StoryRepository
+from livingworld.story.stories.scene_appender import SceneAppender
+
+
+class WorldRepositories:
+    """Everything that is kept in one world; bound to it, so that no call reaches another world's rows."""
+
+    def __init__(
+        self,
+        unit: UnitOfWork,
+        world_id: UUID,
+        appends: GroupCommit[AppendRequest, AppendResult] | None = None,
+    ) -> None:
+        self._id = world_id
+        appender = SceneAppender(unit, world_id, WorldCastNames(world_id), appends)
+        self.stories = StoryRepository(unit, world_id, appender, share_embedder)
+        self.branches = BranchRepository(unit, world_id)
+        self.characters = CharacterRepository(unit, world_id)
+        self.facts = FactRepository(unit, world_id)
+        self.relationships = RelationshipRepository(unit, world_id)
+        self.memories = MemoryRepository(unit, world_id)
+        self.lore = LoreRepository(unit, world_id)
+        self.documents = DocumentRepository(unit, world_id)
+        self.sessions = SessionRepository(unit, world_id)
+        self.interactions = InteractionRepository(unit, world_id)
+        self.tasks = TaskRepository(unit, world_id)
+        self.actions = ActionRepository(unit, world_id)
+        self.ai_models = AIModelRepository(unit, world_id)
+
+    @property
+    def id(self) -> UUID:
+        """Id of the world."""
+        return self._id
+
+
+class TransactionScope(WorldRepositories):
+    """The repositories of a world inside one transaction: nothing they write is seen by others before it commits."""
+
+    def __init__(self, transaction: Transaction, world_id: UUID) -> None:
+        super().__init__(transaction, world_id)
+        self._transaction = transaction
+        self.locks = TransactionLocks(transaction, world_id)
+        self.scripts = ScriptRepository(transaction, world_id)
+
+    async def prove(self, held: HeldLease | Cycle) -> None:
+        """Prove that a lease or a cycle is still held, until this transaction ends; raises Fenced.
+
+        A lease is best proven first: later it is not waited for, as a cycle is.
+        """
+        await held.check(self._transaction)
+
+
+#: An action in hand, whose effects get a TransactionScope.
+RunningAction: TypeAlias = run_action.RunningAction[TransactionScope]
+ActionWorker: TypeAlias = work_actions.ActionWorker[TransactionScope]

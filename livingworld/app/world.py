@@ -1,0 +1,139 @@
+"""World: everything that is kept in one world, and the transactions on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from livingworld.app.process import WorldWriters
+from livingworld.app.transaction_scope import TransactionScope, WorldRepositories
+from livingworld.coordination.actions.work_actions import Actions
+from livingworld.coordination.documents.watch_document import WatchedDocuments
+from livingworld.coordination.locks.world_locks import WorldLocks
+from livingworld.coordination.sessions.sweeping import SweptSessions
+from livingworld.coordination.sessions.taking_over import SucceededTasks
+from livingworld.inputs import check_function, check_json, check_json_object, check_label
+from livingworld.models.ai_models.serving import AIModels
+from livingworld.models.embeddings.embedder import Embedder
+from livingworld.models.embeddings.pipeline import EmbeddingPipeline
+from livingworld.postgres.idempotency import find_result, record_result, request_hash
+from livingworld.postgres.transactions.database import Database
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.memories.embed_memories import MemoryEmbeddings
+from livingworld.story.search.search import Search
+from livingworld.story.turns.choose_generation import Generations
+from livingworld.story.turns.take_turn import Turns
+from livingworld.story.worlds.records import WorldRecord
+
+T = TypeVar("T")
+
+
+class World(WorldRepositories):
+    """One world: its record, and repositories of which each call is one whole transaction with retries."""
+
+    #: Sittings of players.
+    sessions: SweptSessions
+    #: One of a kind at a time in each session.
+    tasks: SucceededTasks
+    #: Queued commands, one at a time in each lane.
+    actions: Actions[TransactionScope]
+    #: Registered, served and swapped while others use them.
+    ai_models: AIModels
+    #: Versioned state of the whole world, which can be watched.
+    documents: WatchedDocuments
+
+    def __init__(self, database: Database, record: WorldRecord, writers: WorldWriters) -> None:
+        super().__init__(database, record.id, writers.appends)
+        self._database = database
+        self._writers = writers
+        #: The world as it was when this object was made.
+        self.record = record
+        services = writers.services
+        self.sessions = SweptSessions(database, record.id)
+        self.tasks = SucceededTasks(database, record.id, services)
+        self.actions = Actions(database, record.id, services, TransactionScope)
+        self.ai_models = AIModels(database, record.id, services)
+        self.documents = WatchedDocuments(database, record.id, services.notifications, services.poll_interval)
+        #: One generation at a time on each branch.
+        self.turns = Turns(writers.turns)
+        #: What models have answered.
+        self.generations = Generations(writers.turns)
+        #: Names that one transaction has at a time.
+        self.locks = WorldLocks(database, record.id, TransactionScope)
+        #: The right to do something for longer than a transaction.
+        self.leases = writers.leases
+        #: Recurring jobs, one instance of each at a time.
+        self.cycles = writers.cycles
+        #: Named texts that are swapped while others run them.
+        self.scripts = writers.scripts
+        #: What happens in stories, sessions and the world, as it happens.
+        self.live = writers.live
+        #: Everything that is told and known, by words.
+        self.search = Search(database, record.id)
+
+    def embeddings(self, embedder: Embedder) -> EmbeddingPipeline:
+        """Return the way from texts to vectors by this embedder; raises InvalidInput when its name cannot be stored.
+
+        All pipelines of this world in one process share what they compute under one name.
+        """
+        return EmbeddingPipeline(embedder, self._writers.embeddings)
+
+    def memory_embeddings(self, embedder: Embedder, *former: Embedder) -> MemoryEmbeddings:
+        """Return what gives memories their vectors by this embedder, and recalls by a text.
+
+        `former` embedders answer while this one's vectors are not complete; raises InvalidInput as `embeddings` does.
+        """
+        pipelines = [self.embeddings(each) for each in (embedder, *former)]
+        return MemoryEmbeddings(self._database, self.id, pipelines)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[TransactionScope]:
+        """Open one transaction: committed when the block ends, rolled back on any error, never repeated.
+
+        Raises TransactionPoisoned when a statement's error was swallowed inside, CommitUnknown when the connection was
+        lost in COMMIT. Use `run` for work that may be repeated.
+        """
+        async with self._database.transaction() as transaction:
+            yield TransactionScope(transaction, self.id)
+
+    async def run(
+        self,
+        work: Callable[[TransactionScope], Awaitable[T]],
+        *,
+        request_key: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> T:
+        """Run a function of a transaction and return its result; run it again where PostgreSQL said it may be.
+
+        With a `request_key` it takes effect once: a repetition with equal `arguments` returns the stored result, which
+        must be JSON, and other arguments are RequestKeyReused. Without one a lost COMMIT is CommitUnknown.
+        """
+        check_function("work", work)
+        if request_key is None:
+            return await self._database.run(lambda tx: work(TransactionScope(tx, self.id)))
+        key = check_label("request_key", request_key)
+        digest = request_hash(check_json_object("arguments", arguments or {}))
+
+        async def once(tx: Transaction) -> T:
+            stored = await find_result(tx, self.id, self.id, key, digest)
+            if stored is None:
+                result = await work(TransactionScope(tx, self.id))
+                stored = {"result": check_json("the result of the work", result)}
+                await record_result(tx, self.id, self.id, key, digest, stored)
+            answer: T = stored["result"]
+            return answer
+
+        return await self._database.run(once, repeatable=True)
+
+    @asynccontextmanager
+    async def join(self, connection: AsyncConnection | AsyncSession) -> AsyncIterator[TransactionScope]:
+        """Work inside a transaction of the caller's own, who commits it or rolls it back.
+
+        The caller's time limits are in force. Raises UnsafeIsolation unless it is READ COMMITTED, and
+        TransactionPoisoned at the end of the block when a statement's error was swallowed inside.
+        """
+        async with self._database.join(connection) as transaction:
+            yield TransactionScope(transaction, self.id)

@@ -1,0 +1,172 @@
+"""The actions of a world, and the workers that run them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final, Generic
+from uuid import UUID
+
+from livingworld.coordination.actions.claiming import ActionClaims
+from livingworld.coordination.actions.records import Action
+from livingworld.coordination.actions.repository import ActionRepository
+from livingworld.coordination.actions.run_action import ActionServices, RunningAction, Scope
+from livingworld.coordination.actions.telling import actions_topic
+from livingworld.errors import InvalidInput, InvalidType, LivingWorldError
+from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_function, check_integer, check_label
+from livingworld.observability import events
+from livingworld.postgres.notifications import Hearing
+from livingworld.postgres.services import Services
+from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+
+#: Runs one action; what it returns, JSON, is the result unless it has called `complete` itself.
+Handler = Callable[[RunningAction[Scope]], Awaitable[Any]]
+
+MAX_CONCURRENCY: Final = 1000
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
+
+
+def longer_each_time(action: Action) -> timedelta:
+    """Return 1, 2, 4, ... seconds, at most 5 minutes."""
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * (1 << min(action.attempts - 1, 10)))
+
+
+class Actions(ActionRepository, Generic[Scope]):
+    """The actions of one world, and what works them off."""
+
+    def __init__(
+        self, unit: UnitOfWork, world_id: UUID, process: Services, scope: Callable[[Transaction, UUID], Scope]
+    ) -> None:
+        super().__init__(unit, world_id)
+        self._process = process
+        self._scope = scope
+
+    def worker(
+        self,
+        handlers: Mapping[str, Handler[Scope]],
+        *,
+        concurrency: int = 8,
+        ttl: timedelta = timedelta(seconds=30),
+        retry_in: Callable[[Action], timedelta | None] = longer_each_time,
+    ) -> ActionWorker[Scope]:
+        """Return what runs actions by these handlers, by kind, at most `concurrency` at once; it runs when told to.
+
+        An action that is failed waits for `retry_in`, and has failed for good where that is None. A kind without a
+        handler fails as an attempt does. No transaction is open while a handler works. Other options as `claim`.
+        """
+        if not isinstance(handlers, Mapping):
+            raise InvalidType("handlers", f"must be a mapping of kinds to functions, not {type(handlers).__name__}")
+        for kind, handler in handlers.items():
+            check_label("handlers", kind)
+            check_function(f"handlers[{kind}]", handler)
+        check_function("retry_in", retry_in)
+        check_integer("concurrency", concurrency, minimum=1, maximum=MAX_CONCURRENCY)
+        length = check_duration("ttl", ttl, minimum=MIN_TTL, maximum=MAX_TTL)
+        services = ActionServices(
+            world_id=self._world_id,
+            unit=self._unit,
+            process=self._process,
+            scope=self._scope,
+            ttl=length,
+            retry_in=retry_in,
+        )
+        return ActionWorker(services, dict(handlers), concurrency)
+
+
+class ActionWorker(Generic[Scope]):
+    """Claims actions of one world and runs them; any number of workers and processes may do so at once."""
+
+    def __init__(
+        self, services: ActionServices[Scope], handlers: Mapping[str, Handler[Scope]], concurrency: int
+    ) -> None:
+        self._services = services
+        self._actions = ActionClaims(services.unit, services.world_id)
+        self._handlers = handlers
+        self._concurrency = concurrency
+        self._running: set[asyncio.Task[None]] = set()
+        #: The last claim: what it brings is begun also when whoever asked for it is gone.
+        self._claiming: asyncio.Task[list[asyncio.Task[None]]] | None = None
+
+    async def run_once(self) -> int:
+        """Claim what is due, as much as may run at once, run it to its end, and return how much it was."""
+        self._services.unit.refuse_misplaced()
+        try:
+            started = await self._claim(None)
+            if started:
+                await asyncio.wait(started)
+        except asyncio.CancelledError:
+            await self._finish(timedelta(0))
+            raise
+        return len(started)
+
+    @asynccontextmanager
+    async def running(self, *, finish_within: timedelta = timedelta(seconds=10)) -> AsyncIterator[ActionWorker[Scope]]:
+        """Run actions while the block runs, as they are due.
+
+        At its end nothing more is claimed, what runs has `finish_within` to come to its end, and what has not is
+        cancelled and given back to its lane, as if it had not been claimed.
+        """
+        check_duration("finish_within", finish_within)
+        self._services.unit.refuse_misplaced()
+        serving = asyncio.create_task(self._serve())
+        try:
+            yield self
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+            await self._finish(finish_within)
+
+    async def _serve(self) -> None:
+        topic = actions_topic(self._services.world_id)
+        with self._services.process.notifications.hearing(topic) as hearing:
+            while True:
+                started = await self._claim(hearing)
+                if not started or len(self._running) >= self._concurrency:
+                    await hearing.wait(self._services.process.poll_interval)
+
+    async def _claim(self, hearing: Hearing | None) -> list[asyncio.Task[None]]:
+        """Claim as much as may begin now, and begin it; a cancelled caller loses nothing that was claimed."""
+        free = self._concurrency - len(self._running)
+        if free <= 0:
+            return []
+        self._claiming = self._services.process.tasks.finish(self._begin(free, hearing))
+        return await asyncio.shield(self._claiming)
+
+    async def _begin(self, free: int, hearing: Hearing | None) -> list[asyncio.Task[None]]:
+        asked_at = asyncio.get_running_loop().time()
+        try:
+            claimed = await self._actions.claim(free, ttl=self._services.ttl)
+        except LivingWorldError as error:
+            events.emit(events.SERVICE_FAILED, service="actions", error=type(error).__name__)
+            return []
+        return [self._start(RunningAction(self._services, action, asked_at), hearing) for action in claimed]
+
+    def _start(self, action: RunningAction[Scope], hearing: Hearing | None) -> asyncio.Task[None]:
+        task = asyncio.create_task(action.run(self._handlers.get(action.action.kind, _unknown_kind)))
+        self._running.add(task)
+
+        def ended(_: asyncio.Task[None]) -> None:
+            self._running.discard(task)
+            if hearing is not None:
+                hearing.tell()
+
+        task.add_done_callback(ended)
+        return task
+
+    async def _finish(self, within: timedelta) -> None:
+        try:
+            if self._claiming is not None:
+                await asyncio.wait([self._claiming])
+            if self._running:  # each takes its first step here at the latest: before it, nothing could be given back
+                await asyncio.wait(self._running, timeout=within.total_seconds())
+        finally:
+            left = list(self._running)
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+
+async def _unknown_kind(_: RunningAction[Any]) -> None:
+    raise InvalidInput("kind", "has no handler here")

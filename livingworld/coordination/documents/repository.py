@@ -1,0 +1,189 @@
+"""Documents: versioned values of a whole world, tied to no story."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select
+
+from livingworld.coordination.documents import reading, statements, writing
+from livingworld.coordination.documents.merge import Strategies, check_changes, check_strategies
+from livingworld.coordination.documents.records import ABSENT, Absent, Document, MergeResult
+from livingworld.errors import DocumentNotFound, NotCountable, VersionConflict
+from livingworld.inputs import check_function, check_integer, check_json, check_label, check_number, check_text
+from livingworld.postgres.keyset import Page, check_limit, number_cursor
+from livingworld.postgres.transactions.transaction import T, Transaction, UnitOfWork, Work
+
+_LONGEST = 2**63
+
+
+class DocumentRepository:
+    """The documents of one world. A key is a text; a value is any JSON value, and null is one."""
+
+    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+        self._unit = unit
+        self._world_id = world_id
+
+    async def read(self, key: str) -> Document:
+        """Return a document as one immutable snapshot, value and version of one write; raises DocumentNotFound."""
+        document = await self.find(key)
+        if document is None:
+            raise DocumentNotFound
+        return document
+
+    async def find(self, key: str) -> Document | None:
+        """Return a document, or None when there is none; one round trip, no lock."""
+        return await self._find(statements.read_document(self._world_id, check_key(key)))
+
+    async def list(self, *, prefix: str = "", after: str | None = None, limit: int = 50) -> Page[Document]:
+        """Return a page of the documents whose keys begin with `prefix`, by key; empty when there is none."""
+        check_limit(limit)
+        begins = check_text("prefix", prefix)
+        last = None if after is None else check_text("after", after)
+        return await self._unit.run(
+            lambda tx: reading.read_keys(tx, self._world_id, begins, last, limit),
+            repeatable=True,
+            single_statement=True,
+        )
+
+    async def history(self, key: str, *, after: str | None = None, limit: int = 50) -> Page[Document]:
+        """Return a page of every version of a document, oldest first; empty when there is no document."""
+        check_limit(limit)
+        name = check_key(key)
+        version = 0 if after is None else number_cursor(after)
+        return await self._unit.run(
+            lambda tx: reading.read_history(tx, self._world_id, name, version, limit),
+            repeatable=True,
+            single_statement=True,
+        )
+
+    async def at(self, key: str, version: int) -> Document:
+        """Return a document as it was at a version; raises DocumentNotFound."""
+        name, number = check_key(key), check_integer("version", version, minimum=1)
+        return await self._unit.run(
+            lambda tx: writing.read_version(tx, self._world_id, name, number), repeatable=True, single_statement=True
+        )
+
+    async def compare_and_set(self, key: str, value: object, *, expected_version: int) -> Document:
+        """Store a value where the document still has the expected version, 0 for none yet, and return the document.
+
+        One statement, which locks the document. Raises VersionConflict when the document has another version, 0 where
+        there is none; versions only rise, so a value that came back is another version.
+        """
+        check_integer("expected_version", expected_version)
+        name, plain = check_key(key), check_json("value", value)
+        if expected_version == 0:
+            statement = statements.create(self._world_id, name, plain)
+        else:
+            condition = statements.at_version(expected_version)
+            statement = statements.replace(self._world_id, name, plain, condition)
+        document = await self._write(name, statement)
+        if document is None:
+            stored = await self.find(name)
+            raise VersionConflict(expected=expected_version, actual=0 if stored is None else stored.version)
+        return document
+
+    async def update(
+        self, key: str, function: Callable[[Any], object], *, default: object | Absent = ABSENT
+    ) -> Document:
+        """Store what a function makes of the value, and return the document; no other write comes between.
+
+        Locks the document, or the name of a missing one, for which the function gets `default`. The function is pure:
+        it may be called again, and when it raises, nothing is written. Raises DocumentNotFound when there is neither
+        document nor default, InvalidInput when the result is no JSON.
+        """
+        name = check_key(key)
+        check_function("function", function)
+        if default is not ABSENT:
+            check_json("default", default)
+        return await self._change(name, partial(self._update, name, function, default))
+
+    async def merge(
+        self, key: str, *, base_version: int, changes: Mapping[str, Any], strategy: Strategies
+    ) -> MergeResult:
+        """Change fields of a document that was read at `base_version`, and return it with every conflict.
+
+        A field that only one side changed is taken from that side; one that both changed is a conflict, and the
+        strategy decides, by field or for all: "prefer_newer" keeps what was stored after the base, "last_write_wins"
+        takes the change, "prefer_higher" the greater of two numbers; "manual" keeps what is stored and leaves the
+        conflict unresolved, as "prefer_higher" does for what is no number. ABSENT removes a field. Writes nothing when
+        nothing changes. Locks the document. Raises DocumentNotFound, also for a base that never was, and NotMergeable
+        when one of the two is no JSON object.
+        """
+        name, base = check_key(key), check_integer("base_version", base_version, minimum=1)
+        fields, strategies = check_changes(changes), check_strategies(strategy)
+        return await self._change(
+            name, lambda tx: writing.merge_changes(tx, self._world_id, name, base, fields, strategies)
+        )
+
+    async def increment(self, key: str, by: float = 1, *, field: str | None = None) -> Document:
+        """Add to a number, the document's value or one of its fields, and return the document; missing counts from 0.
+
+        One statement, exact also for decimal fractions, which locks the document. Raises NotCountable when there is
+        something else than a number, or the sum does not fit into 64 bits; then nothing was written.
+        """
+        name, amount = check_key(key), _check_amount(by)
+        if field is None:
+            statement = statements.increment(self._world_id, name, amount)
+        else:
+            column = check_text("field", field)
+            statement = statements.increment_field(self._world_id, name, column, amount)
+        document = await self._write(name, statement)
+        if document is None:
+            raise NotCountable
+        return document
+
+    async def set_if(self, key: str, value: object, *, expected: object, field: str | None = None) -> Document | None:
+        """Store a value where the expected one stands, in the document or one of its fields, and return the document.
+
+        Returns None, and writes nothing, when there is another value. `expected=ABSENT` stores where there is nothing
+        yet: no document, or no such field. One statement, which locks the document. A value that was changed and came
+        back counts as the expected one: where that matters, `compare_and_set`.
+        """
+        name = check_key(key)
+        old = expected if expected is ABSENT else check_json("expected", expected)
+        if field is None:
+            statement = self._set(name, check_json("value", value), old)
+        else:
+            column = check_text("field", field)
+            statement = self._set_field(name, column, check_json("value", {column: value})[column], old)
+        return await self._write(name, statement)
+
+    def _set(self, key: str, value: object, expected: object) -> Select[Any]:
+        if expected is ABSENT:
+            return statements.create(self._world_id, key, value)
+        return statements.replace(self._world_id, key, value, statements.holds(expected))
+
+    def _set_field(self, key: str, field: str, value: object, expected: object) -> Select[Any]:
+        if expected is ABSENT:
+            return statements.add_field(self._world_id, key, field, value)
+        return statements.put_field(self._world_id, key, field, value, expected)
+
+    async def _update(self, key: str, function: Callable[[Any], object], default: object, tx: Transaction) -> Document:
+        return await writing.update(tx, self._world_id, key, function, default)
+
+    async def _write(self, key: str, statement: Select[Any]) -> Document | None:
+        return await self._change(
+            key, lambda tx: writing.write(tx, self._world_id, key, statement), single_statement=True
+        )
+
+    async def _change(self, key: str, work: Work[T], *, single_statement: bool = False) -> T:  # noqa: ARG002
+        """Run what changes a document; where each call is a whole transaction, its change is told after it."""
+        return await self._unit.run(work, single_statement=single_statement)
+
+    async def _find(self, statement: Select[Any]) -> Document | None:
+        return await self._unit.run(lambda tx: writing.find(tx, statement), repeatable=True, single_statement=True)
+
+
+def check_key(key: object) -> str:
+    """Return a key unchanged if it can be one."""
+    return check_label("key", key)
+
+
+def _check_amount(by: float) -> float:
+    if isinstance(by, int):
+        return check_integer("by", by, minimum=-_LONGEST, maximum=_LONGEST - 1)
+    return check_number("by", by, minimum=-float(_LONGEST), maximum=float(_LONGEST))

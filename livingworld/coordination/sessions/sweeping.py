@@ -1,0 +1,47 @@
+"""The care for what was left alone: sessions that nobody renews, and tasks whose owners are dead."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from livingworld.background.periodic_service import running
+from livingworld.coordination.sessions.repository import SessionRepository
+from livingworld.coordination.sessions.task_repository import TaskRepository
+from livingworld.inputs import check_duration
+from livingworld.postgres.transactions.transaction import UnitOfWork
+
+#: How often it is looked, unless the caller says otherwise.
+SWEEP_EVERY: Final = timedelta(minutes=1)
+
+
+class SweptSessions(SessionRepository):
+    """The sessions of one world, and the service that cares for them."""
+
+    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+        super().__init__(unit, world_id)
+        self._tasks = TaskRepository(unit, world_id)
+
+    @asynccontextmanager
+    async def sweeping(self, *, idle_for: timedelta, every: timedelta = SWEEP_EVERY) -> AsyncIterator[None]:
+        """Remove sessions that had no heartbeat for `idle_for`, and let dead owners' tasks fail, while the block runs.
+
+        It does so as `expire` and `tasks.fail_dead` do, about so often, and at once again while there is more to do.
+        Several processes may do it at once. What fails is logged, and done in the next round.
+        """
+        check_duration("idle_for", idle_for, minimum=timedelta.resolution)
+        check_duration("every", every, minimum=timedelta.resolution)
+        self._unit.refuse_misplaced()
+        expired, dead = partial(self._expire, idle_for), self._fail_dead
+        async with running("idle sessions", expired, every=every), running("dead tasks", dead, every=every):
+            yield
+
+    async def _expire(self, idle_for: timedelta) -> int:
+        return len(await self.expire(idle_for))
+
+    async def _fail_dead(self) -> int:
+        return len(await self._tasks.fail_dead())

@@ -1,0 +1,78 @@
+"""Following a story, a session or the world: what is locked while a follow begins, and what says that it is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from livingworld.errors import InvalidInput, SessionNotFound, StoryNotFound, WorldNotFound
+from livingworld.inputs import check_integer, check_uuid
+from livingworld.live.following import lock_world_writers
+from livingworld.live.hub import LiveHub
+from livingworld.live.subscription import Subscription
+from livingworld.live.tail import LiveServices, Stream
+from livingworld.postgres.transactions.transaction import Transaction
+
+_MAX_NUMBER: Final = 2**63 - 1
+#: Events that wait for a slow subscriber.
+_BUFFER: Final = 1_000
+
+#: Locks a story or a session against its writers; raises that it does not exist.
+LockStream = Callable[[Transaction, UUID, UUID], Awaitable[object]]
+
+
+class Live:
+    """What happens in one world, told to those who follow it; writes publish by themselves, in their transactions."""
+
+    def __init__(self, services: LiveServices, *, lock_story: LockStream, lock_session: LockStream) -> None:
+        self._world_id = services.world_id
+        self._lock_story = lock_story
+        self._lock_session = lock_session
+        self._hub = LiveHub(services)
+
+    def subscribe(
+        self,
+        *,
+        story: UUID | None = None,
+        session: UUID | None = None,
+        after: int | None = None,
+        buffer: int = _BUFFER,
+    ) -> AbstractAsyncContextManager[Subscription]:
+        """Follow a story, a session, or the world itself while the block runs: `async for event in` what it gives.
+
+        The world tells what belongs to no story and no session, and which stories come and go; what happens in them
+        only they tell. From `started_at` on every event comes, in the order of commits: read the present state once in
+        the block, then follow. With `after`, the number of the last event that is known, it goes on from there, or
+        yields Missed when what came next is kept no more: all that was committed is kept for five minutes after the
+        last subscriber has left, as far as it is no more than 10,000 events. When `buffer` events wait for this
+        subscriber, they are dropped for one Missed; neither writers nor other subscribers wait for it.
+
+        Waits for who is writing the story or session when nobody follows it yet, as a write does. Raises StoryNotFound,
+        SessionNotFound, WorldNotFound, LockTimeout; the iteration raises the first three when what is followed was
+        removed, and Closed when the LivingWorld is closed.
+        """
+        if story is not None and session is not None:
+            raise InvalidInput("session", "must not be given beside a story: one subscription follows one of them")
+        number = None if after is None else check_integer("after", after, maximum=_MAX_NUMBER)
+        size = check_integer("buffer", buffer, minimum=1)
+        return self._hub.subscribe(self._stream(story, session), number, size)
+
+    def _stream(self, story: UUID | None, session: UUID | None) -> Stream:
+        world_id = self._world_id
+        if story is not None:
+            key = check_uuid("story", story)
+            return Stream(
+                id=key, lock=lambda tx: self._lock_story(tx, world_id, key), gone=partial(StoryNotFound, story_id=key)
+            )
+        if session is not None:
+            of = check_uuid("session", session)
+            return Stream(
+                id=of,
+                lock=lambda tx: self._lock_session(tx, world_id, of),
+                gone=partial(SessionNotFound, session_id=of),
+            )
+        everywhere = partial(lock_world_writers, world_id=world_id)
+        return Stream(id=world_id, lock=everywhere, gone=partial(WorldNotFound, world_id=world_id))

@@ -1,0 +1,125 @@
+"""The log of small events of stories, sessions and worlds, written by the transaction that they tell of.
+
+Only what somebody follows is logged. The numbers of a stream are made under the lock of its row, by the last statement
+before the commit: their order is the order of commits, and a transaction that is rolled back leaves no gap.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Delete,
+    ForeignKeyConstraint,
+    Select,
+    Table,
+    Text,
+    Uuid,
+    delete,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from livingworld.live.kinds import LiveKind
+from livingworld.postgres.metadata import SCHEMA, metadata, world_id_column
+from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.postgres.transactions.transaction import Transaction
+
+_STREAM_KEY: Final = ("world_id", "stream_id")
+
+live_streams = Table(
+    "live_streams",
+    metadata,
+    world_id_column(),
+    #: Id of the story, the session or the world that is followed.
+    Column("stream_id", Uuid(), primary_key=True),
+    #: The counter: raised under the lock of this row.
+    Column("last_number", BigInteger, nullable=False, server_default=text("0")),
+    #: Every event with a greater number is kept, none was missed while nobody followed.
+    Column("kept_after", BigInteger, nullable=False, server_default=text("0")),
+    #: Until then what happens is logged.
+    Column("followed_until", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(["world_id"], [f"{SCHEMA}.worlds.world_id"], ondelete="CASCADE"),
+    CheckConstraint("kept_after BETWEEN 0 AND last_number", name="kept_after_known"),
+)
+
+live_events = Table(
+    "live_events",
+    metadata,
+    world_id_column(),
+    Column("stream_id", Uuid(), primary_key=True),
+    Column("event_number", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("details", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    ForeignKeyConstraint(_STREAM_KEY, [f"{SCHEMA}.live_streams.{name}" for name in _STREAM_KEY], ondelete="CASCADE"),
+    CheckConstraint("event_number > 0", name="event_number_positive"),
+)
+
+_PUBLISH: Final = "SELECT * FROM livingworld.publish_events_v1($1, $2, $3, $4)"
+
+
+@dataclass(frozen=True, slots=True)
+class UnpublishedEvent:
+    """An event of a transaction that is still open."""
+
+    world_id: UUID
+    stream_id: UUID
+    kind: LiveKind
+    details: Mapping[str, Any]
+
+
+def publish_at_commit(tx: Transaction, world_id: UUID, stream_id: UUID, kind: LiveKind, /, **details: object) -> None:
+    """Publish an event to the followers of a story, a session or the world, as the last statement of the transaction.
+
+    A `single_statement` has no end of its own: there the statement itself publishes.
+    """
+    tx.store_at_commit(_publish, UnpublishedEvent(world_id, stream_id, kind, details))
+
+
+async def _publish(tx: Transaction, events: list[UnpublishedEvent]) -> None:
+    """Store events with their numbers, a statement for each world; locks the streams until the transaction ends."""
+    worlds: dict[UUID, list[UnpublishedEvent]] = {}
+    for event in events:
+        worlds.setdefault(event.world_id, []).append(event)
+    for world_id, published in worlds.items():
+        streams = [event.stream_id for event in published]
+        kinds = [event.kind.value for event in published]
+        details = [json.dumps(dict(event.details), default=str) for event in published]
+        tx.lock_order.hold(LockKind.STREAM, world_id)
+        for row in await tx.execute_text(_PUBLISH, (world_id, streams, kinds, details)):
+            note_published(tx, row[0])
+
+
+def note_published(tx: Transaction, stream_id: UUID) -> None:
+    """Notify the followers of a stream when this transaction, which has published to it, is committed."""
+    tx.notify_later(live_topic(stream_id))
+
+
+def live_topic(stream_id: UUID) -> str:
+    """Return the topic on which it is told that a stream has new events."""
+    return f"live:{stream_id}"
+
+
+def remove_streams(world_id: UUID, stream_ids: Iterable[UUID]) -> Delete:
+    """Return the statement that removes streams with what they told, since what they tell of is removed."""
+    return delete(live_streams).where(
+        live_streams.c.world_id == world_id, live_streams.c.stream_id.in_(list(stream_ids))
+    )
+
+
+def lock_streams(world_id: UUID) -> Select[Any]:
+    """Return the statement that locks every stream of a world against everybody."""
+    rows = select(live_streams.c.stream_id).where(live_streams.c.world_id == world_id)
+    locked = rows.order_by(live_streams.c.stream_id).with_for_update().subquery()
+    return select(func.count()).select_from(locked)

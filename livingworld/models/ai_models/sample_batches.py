@@ -1,0 +1,38 @@
+"""The one statement that stores samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Final
+from uuid import UUID
+
+from livingworld.errors import DatabaseFailure, ModelNotFound
+from livingworld.models.ai_models.new_sample import PreparedSample
+from livingworld.models.ai_models.records import SampleResult
+from livingworld.postgres.locks import in_order
+from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+
+_STORE: Final = files(__package__).joinpath("sql/store_samples.sql").read_text()
+
+
+async def store(unit: UnitOfWork, world_id: UUID, samples: Sequence[PreparedSample]) -> tuple[SampleResult, ...]:
+    """Store samples and return one result for each, in order; what was stored before is stored."""
+    if not samples:
+        return ()
+    return await unit.run(lambda tx: _store(tx, world_id, samples), repeatable=True, single_statement=True)
+
+
+async def _store(tx: Transaction, world_id: UUID, samples: Sequence[PreparedSample]) -> tuple[SampleResult, ...]:
+    keys = [str(sample.id) for sample in samples]
+    async with in_order(tx, LockKind.SAMPLE, *keys):  # waits for somebody who stores the same one
+        rows = (await tx.execute_text(_STORE, (world_id, f"[{','.join(sample.text for sample in samples)}]"))).all()
+    for key in keys:
+        tx.lock_order.hold(LockKind.SAMPLE, key)
+    if [row.sample_id.int for row in rows] != [sample.id.int for sample in samples]:
+        raise DatabaseFailure(sqlstate=None, constraint=None)
+    return tuple(
+        SampleResult(id=sample.id, error=None if row.stored else ModelNotFound(model_id=UUID(int=row.model_id.int)))
+        for sample, row in zip(samples, rows, strict=True)
+    )

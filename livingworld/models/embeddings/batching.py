@@ -1,0 +1,97 @@
+"""Texts go to the embedder in batches: so many at once, each answer checked, each kept as soon as it is whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import count
+from typing import TypeAlias
+
+from livingworld.errors import BatchSizeMismatch, EmbedderTimeout, EmbedderUnavailable, LivingWorldError, OutOfMemory
+from livingworld.errors.base import own_copy
+from livingworld.models.embeddings.embedder import Embedder
+from livingworld.models.embeddings.failures import named_failure
+from livingworld.models.embeddings.vectors import Vector, check_vector, normalized
+from livingworld.observability import events
+
+#: Stores the vectors of a whole batch.
+Keep: TypeAlias = Callable[[Mapping[str, Vector]], Awaitable[None]]
+#: Tells what became of one text.
+Tell: TypeAlias = Callable[[str, Vector | LivingWorldError], None]
+
+
+def split_batches(texts: Sequence[str], size: int) -> list[Sequence[str]]:
+    """Return the texts in order, `size` in each batch but the last."""
+    return [texts[start : start + size] for start in range(0, len(texts), size)]
+
+
+def check_answer(texts: Sequence[str], vectors: object, dimensions: int) -> list[tuple[float, ...]]:
+    """Return the vectors of a batch; raise unless there is exactly one good one for each text.
+
+    Raises BatchSizeMismatch, DimensionMismatch, InvalidVector, InvalidType.
+    """
+    answers = list(vectors)  # type: ignore[call-overload]  # what is no list is a TypeError, as it should be
+    if len(answers) != len(texts):
+        raise BatchSizeMismatch(expected=len(texts), actual=len(answers))
+    return [check_vector(f"vectors[{place}]", answer, dimensions=dimensions) for place, answer in enumerate(answers)]
+
+
+class Batches:
+    """Texts of one call on their way to an embedder."""
+
+    def __init__(self, embedder: Embedder, gate: asyncio.Semaphore, keep: Keep, tell: Tell) -> None:
+        """`gate` lets so many batches through at once; `keep` is called with each whole batch, before `tell`."""
+        self._embedder = embedder
+        self._gate = gate
+        self._keep = keep
+        self._tell = tell
+        #: Why no further batch is begun: the embedder is away.
+        self._away: LivingWorldError | None = None
+
+    async def run(self, texts: Sequence[str], size: int) -> None:
+        """Embed all texts; a batch that fails is told so, and the others go on.
+
+        Only when the embedder is away, those that have not begun fail as the first one did.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            for number, batch in zip(count(1), split_batches(texts, size), strict=False):
+                tasks.create_task(self._run_batch(number, batch))
+
+    async def _run_batch(self, number: int, texts: Sequence[str]) -> None:
+        try:
+            vectors = await self._through_the_gate(number, texts)
+            await self._keep(dict(zip(texts, vectors, strict=True)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            self._fail(number, texts, named_failure(error, batch=number))
+        else:
+            for text, vector in zip(texts, vectors, strict=True):
+                self._tell(text, vector)
+
+    async def _through_the_gate(self, number: int, texts: Sequence[str]) -> list[Vector]:
+        async with self._gate:
+            if self._away is not None:
+                raise own_copy(self._away)
+            return await self._embed(number, texts)
+
+    async def _embed(self, number: int, texts: Sequence[str]) -> list[Vector]:
+        """Embed a batch whole, or in halves for as long as there is not enough memory."""
+        try:
+            vectors = await self._embedder.embed(texts)
+        except (MemoryError, OutOfMemory):
+            if len(texts) == 1:
+                raise
+        else:
+            return [normalized(vector) for vector in check_answer(texts, vectors, self._embedder.dimensions)]
+        events.emit(events.EMBEDDING_BATCH_HALVED, embedder=self._embedder.name, batch=number, texts=len(texts))
+        middle = (len(texts) + 1) // 2
+        return [*await self._embed(number, texts[:middle]), *await self._embed(number, texts[middle:])]
+
+    def _fail(self, number: int, texts: Sequence[str], error: LivingWorldError) -> None:
+        if isinstance(error, EmbedderUnavailable | EmbedderTimeout):
+            self._away = error
+        kind = type(error).__name__
+        events.emit(
+            events.EMBEDDING_BATCH_FAILED, embedder=self._embedder.name, batch=number, texts=len(texts), error=kind
+        )
+        for text in texts:
+            self._tell(text, error)

@@ -1,0 +1,65 @@
+"""Vectors that were computed once: looked up and kept by the digest of their text, many with one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import partial
+from hashlib import blake2b
+from importlib.resources import files
+from itertools import chain
+from typing import Final
+from uuid import UUID
+
+from livingworld.models.embeddings.vectors import Vector
+from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+
+# Each by its key: for a list of digests a planner without statistics reads the whole world instead.
+_FIND: Final = """
+    SELECT asked.digest, known.vector FROM unnest($3::bytea[]) AS asked (digest)
+    CROSS JOIN LATERAL (
+        SELECT c.vector FROM livingworld.embedding_cache AS c
+        WHERE c.world_id = $1 AND c.embedder = $2 AND c.digest = asked.digest OFFSET 0
+    ) AS known
+"""
+_KEEP: Final = files(__package__).joinpath("sql/keep_vectors.sql").read_text()
+
+
+def content_digest(text: str, dimensions: int) -> bytes:
+    """Return the key of a text: 32 bytes, others for vectors of another size by a model of the same name."""
+    return blake2b(text.encode(), digest_size=32, salt=dimensions.to_bytes(16)).digest()
+
+
+class EmbeddingCache:
+    """The vectors that one embedder gave to the texts of one world."""
+
+    def __init__(self, unit: UnitOfWork, world_id: UUID, embedder: str, dimensions: int) -> None:
+        self._unit = unit
+        self._world_id = world_id
+        self._embedder = embedder
+        self._dimensions = dimensions
+
+    async def find(self, texts: Collection[str]) -> dict[str, Vector]:
+        """Return the vectors that are known; a text without one is left out. One statement, no lock."""
+        by_digest = {content_digest(text, self._dimensions): text for text in texts}
+        found = await self._unit.run(
+            partial(_find, self._world_id, self._embedder, list(by_digest)), repeatable=True, single_statement=True
+        )
+        return {by_digest[digest]: vector for digest, vector in found.items()}
+
+    async def keep(self, vectors: Mapping[str, Vector]) -> None:
+        """Store the vectors of texts in one statement; one that is stored already stays. Raises WorldNotFound."""
+        if not vectors:
+            return
+        digests = [content_digest(text, self._dimensions) for text in vectors]
+        numbers = list(chain.from_iterable(vectors.values()))
+        values = (self._world_id, self._embedder, digests, self._dimensions, numbers)
+        await self._unit.run(partial(_keep, values), repeatable=True, single_statement=True)
+
+
+async def _find(world_id: UUID, embedder: str, digests: list[bytes], tx: Transaction) -> dict[bytes, Vector]:
+    rows = await tx.execute_text(_FIND, (world_id, embedder, digests))
+    return {bytes(row.digest): tuple(row.vector) for row in rows}
+
+
+async def _keep(values: tuple[object, ...], tx: Transaction) -> None:
+    await tx.execute_text(_KEEP, values)

@@ -1,0 +1,133 @@
+"""From texts to vectors: parts, one computation for all who ask, what is known, batches, what is kept.
+
+A transaction lasts for one statement here and none is open while the embedder works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias
+from uuid import UUID
+
+from livingworld.errors import LivingWorldError
+from livingworld.inputs import MAX_CONTENT_CHARACTERS, check_sequence, check_text
+from livingworld.models.embeddings.batching import Batches
+from livingworld.models.embeddings.cache import EmbeddingCache
+from livingworld.models.embeddings.chunking import combine, split_text
+from livingworld.models.embeddings.embedder import Embedder, check_embedder
+from livingworld.models.embeddings.records import Embedded
+from livingworld.models.embeddings.single_flight import Land, SingleFlight
+from livingworld.models.embeddings.vectors import Vector
+from livingworld.postgres.transactions.transaction import UnitOfWork
+
+#: Most texts of one call.
+MAX_TEXTS: Final = 10_000
+
+
+class _Key(NamedTuple):
+    """What is computed once: a part of a text, by a model."""
+
+    embedder: str
+    dimensions: int
+    part: str
+
+
+_Outcomes: TypeAlias = dict[_Key, Vector | LivingWorldError]
+
+
+class EmbeddingServices:
+    """Shared by every pipeline of one world in one process."""
+
+    def __init__(
+        self,
+        *,
+        world_id: UUID,
+        unit: UnitOfWork,
+        start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        gate: Callable[[str], asyncio.Semaphore],
+        batch_size: int,
+        chunk_characters: int,
+    ) -> None:
+        """`start` makes a task that may be cancelled; `gate` limits the batches of the embedder that it names."""
+        self.world_id = world_id
+        self.unit = unit
+        self.gate = gate
+        self.batch_size = batch_size
+        self.chunk_characters = chunk_characters
+        self.flights: SingleFlight[_Key, Vector] = SingleFlight(start)
+
+
+class EmbeddingPipeline:
+    """One embedder at work for one world."""
+
+    def __init__(self, embedder: Embedder, services: EmbeddingServices) -> None:
+        self._name, self._dimensions = check_embedder(embedder)
+        self._embedder = embedder
+        self._services = services
+        self._cache = EmbeddingCache(services.unit, services.world_id, self._name, self._dimensions)
+
+    @property
+    def embedder(self) -> Embedder:
+        """Who embeds."""
+        return self._embedder
+
+    async def embed(self, texts: Sequence[str]) -> tuple[Vector, ...]:
+        """Return one vector of length 1 for each text, in order; known ones are read, the others computed and kept.
+
+        Raises the first failure when a text got no vector: BatchSizeMismatch, DimensionMismatch, InvalidVector,
+        OutOfMemory, EmbedderUnavailable, EmbedderTimeout, EmbeddingFailed with the embedder's own exception as cause,
+        or what the database raises. It says by places in `texts` which have vectors (`embedded`), which are kept, and
+        which not (`missing`). InvalidInput for an empty text or more than 10,000 of them.
+        """
+        result = await self.embed_each(texts)
+        if missing := result.missing:
+            error = result.failures[missing[0]]
+            error.__dict__.update(embedded=result.embedded, missing=missing)
+            raise error
+        return tuple(vector for vector in result.vectors if vector is not None)
+
+    async def embed_each(self, texts: Sequence[str]) -> Embedded:
+        """Return for each text its vector or why it has none; raises InvalidInput only."""
+        checked = [
+            check_text(f"texts[{place}]", text, limit=MAX_CONTENT_CHARACTERS, empty=False)
+            for place, text in enumerate(check_sequence("texts", texts, limit=MAX_TEXTS))
+        ]
+        self._services.unit.refuse_misplaced()
+        parts = {text: self._keys(text) for text in dict.fromkeys(checked)}
+        keys = [key for keys in parts.values() for key in keys]
+        outcomes = await self._services.flights.get(dict.fromkeys(keys), self._compute)
+        wholes = {text: _whole(keys, outcomes) for text, keys in parts.items()}
+        return Embedded(outcomes=tuple(wholes[text] for text in checked))
+
+    def _keys(self, text: str) -> list[_Key]:
+        """Return the parts of a text that say something; blank ones would only be refused by an endpoint."""
+        parts = split_text(text, self._services.chunk_characters)
+        return [_Key(self._name, self._dimensions, part) for part in parts if part.strip()]
+
+    async def _compute(self, keys: Sequence[_Key], land: Land[_Key, Vector]) -> None:
+        """Land each part: from the cache, or from the embedder when its whole batch is in the cache."""
+        by_part = {key.part: key for key in keys}
+        found = await self._cache.find(by_part)
+        for part, vector in found.items():
+            land(by_part[part], vector)
+        missing = [part for part in by_part if part not in found]
+        gate = self._services.gate(self._name)
+        batches = Batches(self._embedder, gate, self._cache.keep, partial(_tell, land, by_part))
+        await batches.run(missing, self._services.batch_size)
+
+
+def _tell(land: Land[_Key, Vector], keys: dict[str, _Key], part: str, outcome: Vector | LivingWorldError) -> None:
+    land(keys[part], outcome)
+
+
+def _whole(keys: Sequence[_Key], outcomes: _Outcomes) -> Vector | LivingWorldError:
+    """Return the vector of a text, or the failure of the first part that has none."""
+    vectors = []
+    for key in keys:
+        outcome = outcomes[key]
+        if isinstance(outcome, LivingWorldError):
+            return outcome
+        vectors.append(outcome)
+    return combine([key.part for key in keys], vectors)

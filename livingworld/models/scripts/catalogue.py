@@ -1,0 +1,164 @@
+"""The active version of every script, compiled: one snapshot in each process, swapped whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from types import MappingProxyType
+from typing import Final
+from uuid import UUID
+
+from livingworld.background.tasks import BackgroundTasks
+from livingworld.errors import InvalidInput, LivingWorldError, ScriptInvalid
+from livingworld.models.scripts import reading
+from livingworld.models.scripts.kinds import ScriptKinds
+from livingworld.models.scripts.records import Script, ScriptVersion
+from livingworld.models.scripts.telling import scripts_topic
+from livingworld.observability import events
+from livingworld.postgres.notifications import Notifications
+from livingworld.postgres.transactions.transaction import UnitOfWork
+
+#: So many bodies are read at once.
+_BATCH: Final = 100
+
+Snapshot = Mapping[str, Script]
+
+
+class Catalogue:
+    """The scripts of one world in this process."""
+
+    def __init__(
+        self,
+        background: UnitOfWork,
+        world_id: UUID,
+        tasks: BackgroundTasks,
+        notifications: Notifications,
+        *,
+        kinds: ScriptKinds,
+        poll_interval: timedelta,
+    ) -> None:
+        self._background = background
+        self._world_id = world_id
+        self._tasks = tasks
+        self._notifications = notifications
+        self._kinds = kinds
+        self._poll_interval = poll_interval
+        self._looking = asyncio.Lock()
+        self._blocks = 0
+        self._follower: asyncio.Task[None] | None = None
+        #: Replaced by one assignment, never changed.
+        self._snapshot: Snapshot = MappingProxyType({})
+        #: What was active, by which validators, when a version did not compile.
+        self._refused: tuple[Mapping[str, int], int] | None = None
+        #: Why the newest scripts are not in service here; None: they are.
+        self.refusal: ScriptInvalid | None = None
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """Return what is in service, immutable; None while nobody follows."""
+        return None if self._follower is None or self._follower.done() else self._snapshot
+
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Keep the snapshot current while the block runs; see Scripts.following."""
+        self._background.refuse_misplaced()
+        self._blocks += 1
+        try:
+            if self._follower is None:
+                await self._look()
+                if self.refusal is not None:
+                    raise self.refusal
+            if self._follower is None:
+                self._follower = self._tasks.watch(self._follow())
+            yield
+        finally:
+            self._blocks -= 1
+            await self._stop_if_last()
+
+    async def catch_up(self) -> None:
+        """Bring what this process has just written into service, if anybody follows; polling finds what fails here."""
+        if self._follower is not None:
+            await self._look_again()
+
+    async def _stop_if_last(self) -> None:
+        if self._blocks or self._follower is None:
+            return
+        follower, self._follower = self._follower, None
+        follower.cancel()
+        await asyncio.wait([follower])
+
+    async def _follow(self) -> None:
+        with self._notifications.hearing(scripts_topic(self._world_id)) as hearing:
+            while True:
+                await self._look_again()
+                await hearing.wait(self._poll_interval)
+
+    async def _look_again(self) -> None:
+        try:
+            await self._look()
+        except LivingWorldError as error:
+            events.emit(events.SERVICE_FAILED, service="script catalogue", error=type(error).__name__)
+
+    async def _look(self) -> None:
+        """Compile what is new and swap, or keep the snapshot; one look at a time, so that none goes back."""
+        async with self._looking:
+            world_id = self._world_id
+            active = await self._background.run(
+                lambda tx: reading.read_active(tx, world_id), repeatable=True, single_statement=True
+            )
+            old, known = self._snapshot, (active, self._kinds.revision)
+            if active == {name: script.version for name, script in old.items()}:
+                self._refused = self.refusal = None
+                return
+            if known == self._refused:
+                return
+            new = [(name, number) for name, number in active.items() if _version(old, name) != number]
+            compiled = await self._compile(await self._read(new))
+            if compiled is None:
+                self._refused = known
+            elif len(compiled) == len(new):
+                everything = {name: compiled.get(name) or old[name] for name in active}
+                self._snapshot = MappingProxyType(everything)
+                self._refused = self.refusal = None
+                events.emit(events.CATALOGUE_SWAPPED, world_id=world_id, scripts=len(active), changed=len(new))
+
+    async def _read(self, versions: list[tuple[str, int]]) -> list[ScriptVersion]:
+        found: list[ScriptVersion] = []
+        for first in range(0, len(versions), _BATCH):
+            read = partial(reading.read_bodies, world_id=self._world_id, versions=versions[first : first + _BATCH])
+            found += await self._background.run(read, repeatable=True, single_statement=True)
+        return found
+
+    async def _compile(self, versions: list[ScriptVersion]) -> dict[str, Script] | None:
+        """Return all of them, ready to run; None when one is not, which is logged."""
+        compiled = {}
+        for version in versions:
+            try:
+                compiled[version.name] = make_script(version, self._kinds)
+            except InvalidInput as error:
+                line = getattr(error, "line", None)
+                self.refusal = ScriptInvalid(f"{version.name} {version.version}", error.reason, line=line)
+                events.emit(events.CATALOGUE_KEPT, world_id=self._world_id, version=version.version, line=line)
+                return None
+            await asyncio.sleep(0)  # many scripts do not keep everybody else waiting
+        return compiled
+
+
+def make_script(version: ScriptVersion, kinds: ScriptKinds) -> Script:
+    """Return a version ready to run; raises ScriptInvalid when this process cannot compile it."""
+    return Script(
+        name=version.name,
+        version=version.version,
+        kind=version.kind,
+        body=version.body,
+        digest=version.digest,
+        compiled=kinds.compile(version.kind, version.body),
+    )
+
+
+def _version(snapshot: Snapshot, name: str) -> int | None:
+    script = snapshot.get(name)
+    return None if script is None else script.version

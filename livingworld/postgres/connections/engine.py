@@ -1,0 +1,129 @@
+"""The engine: READ COMMITTED whatever the role's default says, every wait bounded, no parameter in any error."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import asyncpg
+from sqlalchemy import URL, NullPool, event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from livingworld.inputs import canonical_json
+from livingworld.observability import events
+from livingworld.postgres.connections.connecting import Open, connect
+from livingworld.postgres.connections.driver_connection import open_connection
+from livingworld.postgres.connections.time_limits import in_milliseconds
+from livingworld.settings.database_url import ConnectionTarget, connection_target
+from livingworld.settings.settings import Settings
+
+ISOLATION_LEVEL = "READ COMMITTED"
+#: Brings back a server that refuses connections.
+Revive = Callable[[], Awaitable[None]]
+
+
+def create_engine(settings: Settings, url: URL, *, revive_server: Revive | None = None) -> AsyncEngine:
+    """Return an engine on `url`; nothing is connected yet.
+
+    `revive_server` is awaited, once for each connection that is refused, before the connection is tried again.
+    """
+    target = connection_target(url, tls=settings.tls_context())
+    engine = create_async_engine(
+        target.label(),
+        isolation_level=ISOLATION_LEVEL,
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_use_lifo=True,  # few warm connections, with their plans, before many cold ones
+        pool_timeout=settings.pool_timeout.total_seconds(),
+        hide_parameters=True,
+        json_serializer=canonical_json,
+        connect_args=_connect_arguments(settings, target, revive_server),
+    )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed_connection)
+    events.emit(
+        events.ENGINE_CREATED,
+        isolation_level=ISOLATION_LEVEL,
+        pool_size=settings.pool_size,
+        embedded=revive_server is not None,
+        behind_pooler=settings.behind_pooler,
+    )
+    return engine
+
+
+def unpooled_engine(url: URL | str, settings: Settings | None = None) -> AsyncEngine:
+    """Return an engine for work that is done once, without the library's time limits; settings load themselves."""
+    settings = settings or Settings.load()
+    target = connection_target(url, tls=settings.tls_context())
+    return create_async_engine(
+        target.label(),
+        poolclass=NullPool,
+        isolation_level=ISOLATION_LEVEL,
+        hide_parameters=True,
+        connect_args={"async_creator_fn": _creator(target, timeout=settings.connect_timeout)},
+    )
+
+
+def listening_connection(settings: Settings, url: URL) -> Callable[[], Awaitable[Any]]:
+    """Return what opens a connection that listens for notifications: asyncpg's own, outside the pool."""
+    direct = settings.model_copy(update={"behind_pooler": False})
+    target = connection_target(url, tls=settings.tls_context(), field="direct_database_url")
+    return partial(connect, target, timeout=settings.connect_timeout, **_session_options(direct, target))
+
+
+def transaction_limits(settings: Settings) -> dict[str, timedelta]:
+    """Return the server's time limits by the name of the PostgreSQL setting; of locks the prompt one."""
+    return {
+        "statement_timeout": settings.statement_timeout,
+        "lock_timeout": min(settings.prompt_lock_timeout, settings.lock_timeout),
+        "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout,
+    }
+
+
+def _connect_arguments(settings: Settings, target: ConnectionTarget, revive_server: Revive | None) -> dict[str, Any]:
+    opening = open_connection if revive_server is None else _reviving(revive_server)
+    options = _session_options(settings, target) | {"open_connection": opening}
+    creator = _creator(target, timeout=settings.connect_timeout, **options)
+    arguments: dict[str, Any] = {"async_creator_fn": creator}
+    if settings.behind_pooler:  # its server connections change under us
+        arguments["prepared_statement_cache_size"] = 0
+    return arguments
+
+
+def _session_options(settings: Settings, target: ConnectionTarget) -> dict[str, Any]:
+    told = {"application_name": "livingworld", **target.server_settings}
+    options: dict[str, Any] = {"command_timeout": settings.command_timeout.total_seconds(), "server_settings": told}
+    if settings.behind_pooler:  # it refuses other startup parameters
+        return options | {"statement_cache_size": 0}
+    for name, limit in transaction_limits(settings).items():
+        told[name] = in_milliseconds(limit)
+    told |= {"default_transaction_isolation": ISOLATION_LEVEL.lower(), "jit": "off"}
+    return options
+
+
+def _creator(target: ConnectionTarget, **options: Any) -> Callable[..., Awaitable[Any]]:  # noqa: ANN401 - of connect
+    """Return what SQLAlchemy calls for a connection; the parts of the engine's URL that it passes are a label only."""
+
+    async def create(**_: object) -> Any:  # noqa: ANN401 - asyncpg's connection
+        return await connect(target, **options)
+
+    return create
+
+
+def _reviving(revive_server: Revive) -> Open:
+    async def open_again(**arguments: Any) -> Any:  # noqa: ANN401 - asyncpg.connect's own signature
+        try:
+            return await open_connection(**arguments)
+        except (ConnectionError, FileNotFoundError, asyncpg.CannotConnectNowError):
+            await revive_server()
+        return await open_connection(**arguments)
+
+    return open_again
+
+
+def _refuse_closed_connection(dbapi_connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401
+    """Let the pool replace a connection that the server has closed: a ping without a round trip."""
+    if dbapi_connection.driver_connection.is_closed():
+        raise DisconnectionError

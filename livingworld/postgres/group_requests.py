@@ -1,0 +1,186 @@
+"""What a group commit is made of: requests, their results, who waits for them, and how a failed group is divided."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain
+from typing import Final, Generic, Protocol, TypeVar
+from uuid import UUID
+
+from livingworld.errors import (
+    CallTimeout,
+    Closed,
+    CommitUnknown,
+    LivingWorldError,
+    LockTimeout,
+    Overloaded,
+    PoolTimeout,
+    SchemaNotReady,
+    StatementTimeout,
+    Unavailable,
+)
+from livingworld.errors.base import own_copy
+from livingworld.postgres.transactions.backlog import Backlog
+from livingworld.postgres.transactions.transaction import Transaction, Work
+
+#: So long before the end of a call its wait for a lock ends, and so long after it a certain answer may still come:
+#: later nobody knows what became of a write that was sent.
+MARGIN_SECONDS: Final = 0.05
+_GRACE_SECONDS: Final = 1.0
+#: Errors that every request of a group would meet.
+_NOBODYS_FAULT: Final = (Unavailable, PoolTimeout, CallTimeout, Closed, Overloaded, SchemaNotReady)
+
+
+class Request(Protocol):
+    """Something to write in one story."""
+
+    @property
+    def story_id(self) -> UUID:
+        """The story it is written in."""
+        ...
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether carrying it out twice has the effect of carrying it out once."""
+        ...
+
+    @property
+    def characters(self) -> int:
+        """About how many characters of text it brings."""
+        ...
+
+
+class Result(Protocol):
+    """What became of a request."""
+
+    @property
+    def must_go_alone(self) -> bool:
+        """Whether nothing was tried, because the story is held by others or another request stands before it."""
+        ...
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether it is because the story is held by others."""
+        ...
+
+
+Q = TypeVar("Q", bound=Request)
+R = TypeVar("R", bound=Result)
+T = TypeVar("T")
+Q_contra = TypeVar("Q_contra", bound=Request, contravariant=True)
+
+
+class Send(Protocol[Q_contra, R]):
+    """The one statement that carries out a group."""
+
+    async def __call__(self, tx: Transaction, world_id: UUID, requests: Sequence[Q_contra], *, wait: bool) -> list[R]:
+        """Return one result for each request, in order; `wait` for stories that others hold."""
+        ...
+
+
+class Runner(Protocol):
+    """What runs the statements: Database."""
+
+    async def run(
+        self,
+        work: Work[T],
+        *,
+        repeatable: bool = False,
+        single_statement: bool = False,
+        lock_timeout: timedelta | None = None,
+        overdue: timedelta | None = None,
+    ) -> T:
+        """Run `work` as one transaction; see Database.run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLimits:
+    """How long a request waits, and how many may."""
+
+    call_timeout: timedelta = timedelta(seconds=30)
+    lock_timeout: timedelta = timedelta(seconds=5)
+    backlog: Backlog | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Waiter(Generic[Q, R]):
+    """A request and who waits for its result."""
+
+    request: Q
+    result: asyncio.Future[R]
+    #: When it was asked for and when the call is over, in seconds of the loop's clock.
+    asked: float
+    end: float
+    sent: bool = False
+
+    def answer(self, outcome: R | Exception) -> None:
+        """Tell the outcome, unless the caller was cancelled or the call's time is over."""
+        if self.result.done():
+            return
+        if isinstance(outcome, Exception):
+            self.result.set_exception(outcome)
+        else:
+            self.result.set_result(outcome)
+
+    def time_is_over(self) -> None:
+        """Tell that the call's time is over; what was sent gets a moment more, since its answer would be certain."""
+        if self.sent and not self.request.repeatable:
+            asyncio.get_running_loop().call_later(_GRACE_SECONDS, self.answer, CommitUnknown())
+        else:
+            self.answer(CallTimeout())
+
+
+def is_nobodys_fault(error: Exception) -> bool:
+    """Return whether every other request would fail in the same way, so that dividing them is of no use."""
+    return isinstance(error, _NOBODYS_FAULT) or not isinstance(error, LivingWorldError)
+
+
+def divided(group: list[Waiter[Q, R]], error: Exception) -> list[list[Waiter[Q, R]]]:
+    """Return the parts of a failed group that are tried again: its stories, two halves of them, or nothing.
+
+    After a lost answer only a request that may be repeated can tell what happened; the others stay unknown.
+    """
+    if isinstance(error, CommitUnknown):
+        group = [waiter for waiter in group if waiter.request.repeatable]
+    elif is_nobodys_fault(error) or (len(group) == 1 and not isinstance(error, LockTimeout)):
+        return []
+    stories = list(by_story(group).values())
+    if isinstance(error, CommitUnknown | LockTimeout | StatementTimeout) or len(stories) == 1:
+        return stories
+    middle = len(stories) // 2
+    return [list(chain(*stories[:middle])), list(chain(*stories[middle:]))]
+
+
+def answer_each(group: list[Waiter[Q, R]], results: list[R]) -> list[Waiter[Q, R]]:
+    """Tell the waiters what became of their requests, and return those of whom nothing was tried."""
+    left = []
+    for waiter, result in zip(group, results, strict=True):
+        if result.must_go_alone:
+            left.append(waiter)
+        else:
+            waiter.answer(result)
+    return left
+
+
+def answer_all(group: Iterable[Waiter[Q, R]], error: Exception) -> None:
+    """Tell everybody the same error."""
+    for waiter in group:
+        waiter.answer(own_copy(error))
+
+
+def cancel_all(group: Iterable[Waiter[Q, R]]) -> None:
+    """Cancel everybody."""
+    for waiter in group:
+        waiter.result.cancel()
+
+
+def by_story(group: Iterable[Waiter[Q, R]]) -> dict[UUID, list[Waiter[Q, R]]]:
+    """Return the waiters by story, both in their order."""
+    stories: dict[UUID, list[Waiter[Q, R]]] = {}
+    for waiter in group:
+        stories.setdefault(waiter.request.story_id, []).append(waiter)
+    return stories

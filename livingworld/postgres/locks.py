@@ -1,0 +1,119 @@
+"""Row locks and advisory locks that end with the transaction, waited for in one declared order only.
+
+A wait out of order could be one side of a deadlock. So what comes out of order is tried: it is taken when it is free,
+since what does not wait cannot deadlock, and only the wait is refused. docs/decisions/2026-11-21-late-locks.md has the
+locks of every call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from hashlib import blake2b
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row, Table, func, select
+
+from livingworld.errors import LockTimeout
+from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.postgres.transactions.transaction import Transaction
+
+#: Within a kind, names come before rows, and whatever may be held without being known comes last.
+_NAMES, _ROWS, _UNKNOWN = 0, 1, 2
+#: Held by a transaction that locked rows of a kind without saying which.
+UNKNOWN: Final = (_UNKNOWN,)
+#: Asked for by a statement whose row has no place of its own among the locks of its kind: after nothing of the kind.
+ANY: Final = (_NAMES,)
+#: How long a statement may wait that must not wait: what PostgreSQL itself locks for an instant is no lock of others.
+_AT_ONCE: Final = timedelta(milliseconds=10)
+
+
+def lock_key(kind: LockKind, world_id: UUID, name: str) -> int:
+    """Return the signed 64-bit key of a name in a world: the same in every process, too wide to aim at."""
+    digest = blake2b(name.encode(), digest_size=8, key=world_id.bytes, person=kind.name.lower().encode())
+    return int.from_bytes(digest.digest(), signed=True)
+
+
+def row_order_key(key: Mapping[str, object]) -> tuple[int | str, ...]:
+    """Return where the lock of a row stands among the locks of its kind."""
+    return (_ROWS, *(str(value) for value in key.values()))
+
+
+async def lock_row(
+    tx: Transaction,
+    kind: LockKind,
+    table: Table,
+    key: Mapping[str, object],
+    *,
+    timeout: timedelta | None = None,
+) -> Row[Any] | None:
+    """Lock one row until the transaction ends and return it as it is now, or None when there is none.
+
+    FOR NO KEY UPDATE, because plain FOR UPDATE would deadlock with inserts of children. Waits for `timeout` (default:
+    the engine's lock timeout), then raises LockTimeout; raises LockOrderViolation instead of waiting out of order, and
+    then the transaction may go on.
+    """
+    order_key = row_order_key(key)
+    statement = select(table).where(*(table.c[name] == value for name, value in key.items()))
+    if tx.lock_order.is_late(kind, order_key):
+        row = (await tx.execute(statement.with_for_update(key_share=True, skip_locked=True))).one_or_none()
+        if row is None and (await tx.execute(statement)).first() is not None:
+            raise tx.lock_order.refusal(kind)
+    else:
+        async with tx.lock_timeout(timeout):
+            tx.locks(kind, *key.values())
+            row = (await tx.execute(statement.with_for_update(key_share=True))).one_or_none()
+    if row is not None:
+        tx.lock_order.hold(kind, order_key)
+    return row
+
+
+@asynccontextmanager
+async def in_order(tx: Transaction, kind: LockKind, *order_keys: Any, upgrade: bool = False) -> AsyncIterator[None]:  # noqa: ANN401
+    """Let a statement in the block lock what these keys stand for: wait for it in order, and only try it out of order.
+
+    For what is locked by an insert or inside a function; the caller holds it in the order when it was locked. Raises
+    LockOrderViolation instead of waiting out of order; then the transaction can only be rolled back. `upgrade`: others
+    may share what is to be had alone, so that two who waited would wait for each other; then it is tried too.
+    """
+    late = upgrade or any(tx.lock_order.is_late(kind, key) for key in order_keys)
+    refused = False
+    try:
+        async with tx.lock_timeout(_AT_ONCE if late else None):
+            yield
+    except LockTimeout:
+        if not late:
+            raise
+        refused = True
+    if refused:
+        raise tx.lock_order.refusal(kind)
+
+
+async def lock_names(
+    tx: Transaction,
+    kind: LockKind,
+    world_id: UUID,
+    names: Iterable[str],
+    *,
+    timeout: timedelta | None = None,
+) -> None:
+    """Lock canonical names that may have no row yet, until the transaction ends.
+
+    All keys in sorted order, each one once. Waits and raises as `lock_row` does.
+    """
+    keys = sorted({lock_key(kind, world_id, name) for name in names})
+    async with tx.lock_timeout(timeout):
+        for key in keys:
+            await _lock_key(tx, kind, key)
+
+
+async def _lock_key(tx: Transaction, kind: LockKind, key: int) -> None:
+    order_key = (_NAMES, key)
+    tx.locks(kind, key)
+    if not tx.lock_order.is_late(kind, order_key):
+        await tx.execute(select(func.pg_advisory_xact_lock(key)))
+    elif not await tx.scalar(select(func.pg_try_advisory_xact_lock(key))):
+        raise tx.lock_order.refusal(kind)
+    tx.lock_order.hold(kind, order_key)

@@ -1,0 +1,226 @@
+"""Migrations: several replicas may ask at once; one works, the others wait their turn, and then find it done."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, MetaData, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from livingworld.errors import LockTimeout, MigrationTimeout
+from livingworld.observability import events
+from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, name_failure
+from livingworld.postgres.connections.engine import unpooled_engine
+from livingworld.postgres.metadata import SCHEMA, VERSION_TABLE
+from livingworld.postgres.migration_run import Migrated, MigrationRun
+from livingworld.postgres.schema_differences import describe
+
+T = TypeVar("T")
+
+_one_at_a_time: Final = threading.Lock()  # alembic keeps what it works on in its module
+_POLL_SECONDS: Final = 0.02
+
+DEFAULT_LOCK_TIMEOUT: Final = timedelta(seconds=60)
+#: No statement of a migration may run longer.
+_STATEMENT_TIMEOUT: Final = timedelta(minutes=15)
+_LOCK: Final = "SELECT pg_advisory_xact_lock(:key)"
+_LOCK_KEY: Final = int.from_bytes(b"lwmigrat", signed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStatus:
+    """Where a database stands."""
+
+    #: Its revision, or None when it was never migrated.
+    current: str | None
+    #: The newest revision of this release.
+    head: str
+    #: The revisions that an upgrade would run, oldest first.
+    pending: tuple[str, ...]
+
+
+class _OnlyLooked(Exception):  # noqa: N818 - a signal that rolls a migration back
+    """The migration ran far enough to be looked at."""
+
+
+def script_location() -> Path:
+    """Return the folder of the migrations: inside the package when installed from a wheel, else the checkout's."""
+    package = Path(__file__).parents[1]
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parent / "alembic"
+
+
+def revisions() -> list[str]:
+    """Return every revision of this release, oldest first, by the names of their files: nothing is read."""
+    return sorted(path.name.partition("_")[0] for path in (script_location() / "versions").glob("[0-9]*.py"))
+
+
+async def upgrade(
+    url: str | URL, revision: str = "head", *, lock_timeout: timedelta = DEFAULT_LOCK_TIMEOUT
+) -> Migrated:
+    """Bring the database to `revision`, in one transaction, and return what ran.
+
+    Waits for another process that migrates; raises MigrationTimeout after `lock_timeout`. Doing it again is harmless.
+    """
+    return await _run(command.upgrade, url, revision, lock_timeout)
+
+
+async def downgrade(
+    url: str | URL, revision: str, *, destroy_data: bool = False, lock_timeout: timedelta = DEFAULT_LOCK_TIMEOUT
+) -> Migrated:
+    """Take the database back to `revision`, in one transaction, and return what ran; `base` removes every table.
+
+    Raises DataWouldBeLost, with everything as it was, when a row or a value would be lost and `destroy_data` is not
+    True. Nobody else writes meanwhile. Waits and raises as `upgrade` does.
+    """
+    return await _run(command.downgrade, url, revision, lock_timeout, may_lose_data=destroy_data)
+
+
+async def preview_downgrade(
+    url: str | URL, revision: str, *, lock_timeout: timedelta = DEFAULT_LOCK_TIMEOUT
+) -> Migrated:
+    """Return what `downgrade` would do: it is done and rolled back, so nobody else can write for that long."""
+
+    def look(config: Config, revision: str) -> None:
+        command.downgrade(config, revision)
+        raise _OnlyLooked
+
+    return await _run(look, url, revision, lock_timeout, may_lose_data=True)
+
+
+async def status(url: str | URL) -> MigrationStatus:
+    """Return where the database stands; changes nothing."""
+    scripts = ScriptDirectory(str(script_location()))
+    current = await _inspect(url, lambda connection: _context(connection).get_current_revision())
+    head = scripts.get_current_head() or "base"
+    revisions = [script.revision for script in scripts.iterate_revisions(head, current or "base")]
+    return MigrationStatus(current, head, tuple(reversed(revisions)))
+
+
+async def check(url: str | URL, metadata: MetaData) -> list[str]:
+    """Return how the database differs from the tables of this release, a line each; empty when it does not."""
+    return describe(await _inspect(url, lambda connection: compare_metadata(_context(connection), metadata)))
+
+
+def take_turn(connection: Connection, lock_timeout: timedelta) -> None:
+    """Wait for the turn to migrate, which ends with the transaction, and see that the schema exists.
+
+    The revision is read afterwards, so that whoever waited finds the work done.
+    """
+    events.emit(events.MIGRATION_WAITING, time_limit_seconds=lock_timeout.total_seconds())
+    limits = {"lock_timeout": lock_timeout, "statement_timeout": _STATEMENT_TIMEOUT}
+    for name, limit in limits.items():
+        value = f"{limit // timedelta(milliseconds=1)}ms"
+        connection.execute(text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
+    connection.execute(text(_LOCK), {"key": _LOCK_KEY})
+    exists = connection.scalar(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": SCHEMA})
+    if not exists:  # not IF NOT EXISTS: that needs the right to create schemas even where an administrator made it
+        connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+
+
+def turn_as_sql() -> list[str]:
+    """Return the statements with which a script takes its turn, as `take_turn` does on a connection."""
+    return [
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        f"SET LOCAL lock_timeout = '{DEFAULT_LOCK_TIMEOUT.total_seconds():.0f}s'",
+        f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT.total_seconds():.0f}s'",
+        _LOCK.replace(":key", str(_LOCK_KEY)),
+        f"DO $$BEGIN IF to_regnamespace('{SCHEMA}') IS NULL THEN CREATE SCHEMA {SCHEMA}; END IF; END$$",
+    ]
+
+
+@asynccontextmanager
+async def connected(url: str | URL) -> AsyncIterator[AsyncConnection]:
+    """Give a connection outside any pool; what the driver raises in the block is named."""
+    failure = None
+    engine = unpooled_engine(url)
+    try:
+        async with engine.connect() as connection:
+            yield connection
+    except DRIVER_EXCEPTIONS as exception:
+        failure = name_failure(exception)
+    finally:
+        await engine.dispose()
+    if failure is not None:
+        raise failure.error from failure.cause
+
+
+_Task = Callable[[Config, str], object]
+
+
+async def _run(
+    task: _Task, url: str | URL, revision: str, lock_timeout: timedelta, *, may_lose_data: bool | None = None
+) -> Migrated:
+    done = Migrated()
+
+    def migrate(connection: Connection) -> None:
+        config = _config()
+        config.attributes["run"] = MigrationRun(connection, lock_timeout, done, may_lose_data=may_lose_data)
+        task(config, revision)
+
+    try:
+        async with _alone(), connected(url) as connection, connection.begin():
+            await connection.run_sync(migrate)
+    except LockTimeout as error:
+        raise MigrationTimeout from error.__cause__
+    except _OnlyLooked:
+        return done
+    events.emit(events.MIGRATED, revision=revision)
+    return done
+
+
+@asynccontextmanager
+async def _alone() -> AsyncIterator[None]:
+    """Wait until nothing else of this process migrates, in whichever thread and event loop."""
+    while not _one_at_a_time.acquire(blocking=False):  # noqa: ASYNC110 - an asyncio.Event belongs to one event loop
+        await asyncio.sleep(_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        _one_at_a_time.release()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(script_location()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+async def _inspect(url: str | URL, look: Callable[[Connection], T]) -> T:
+    async with connected(url) as connection:
+        return await connection.run_sync(look)
+
+
+def _context(connection: Connection) -> MigrationContext:
+    return MigrationContext.configure(connection, opts=comparison_options())
+
+
+def comparison_options() -> dict[str, Any]:
+    """Return what alembic needs to find livingworld's tables and no others; shared with alembic/env.py."""
+    return {
+        "version_table": VERSION_TABLE,
+        "version_table_schema": SCHEMA,
+        "include_schemas": True,
+        "include_name": _is_ours,
+        "compare_type": True,
+        "compare_server_default": True,
+    }
+
+
+def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    if kind == "schema":
+        return name == SCHEMA
+    return not (kind == "table" and name == VERSION_TABLE)

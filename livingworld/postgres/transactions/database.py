@@ -1,0 +1,293 @@
+"""The runner: the one place that commits, retries whole units, and says what a lost COMMIT means."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any, NoReturn
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from livingworld.deadlines import call_end
+from livingworld.errors import CallTimeout, Closed, CommitUnknown, LivingWorldError, StatementTimeout
+from livingworld.observability import events
+from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, Failure, RetryKind, name_failure
+from livingworld.postgres.connections.engine import transaction_limits
+from livingworld.postgres.connections.pooled_connection import pooled_connection
+from livingworld.postgres.transactions.admission import Admission
+from livingworld.postgres.transactions.backlog import Backlog
+from livingworld.postgres.transactions.connection_places import ConnectionPlaces
+from livingworld.postgres.transactions.joining import joined
+from livingworld.postgres.transactions.lock_waits import LockWaits
+from livingworld.postgres.transactions.overdue import CancelSession, cancelled_when_overdue
+from livingworld.postgres.transactions.retry import RolledBack, run_within_budgets
+from livingworld.postgres.transactions.rolled_back import report
+from livingworld.postgres.transactions.transaction import LockedRow, Notify, T, Transaction, Work
+from livingworld.postgres.transactions.unit import Phase, Unit
+from livingworld.settings.settings import Settings
+
+
+class Database:
+    """A pool of connections to one database; as a UnitOfWork each unit is a transaction of its own, with retries."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        settings: Settings,
+        backlog: Backlog | None = None,
+        *,
+        admission: Admission | None = None,
+    ) -> None:
+        """`admission` is shared by the pools of one LivingWorld; without one this pool stands for itself."""
+        self._admission = admission or Admission()
+        self._engine = engine
+        self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._settings = settings
+        self._limits = transaction_limits(settings) if settings.behind_pooler else {}
+        self._places = ConnectionPlaces(settings)
+        self._lock_waits = LockWaits(self._places.lock_waits)
+        self._closed = False
+        self.call_timeout: timedelta | None = settings.call_timeout
+        #: The calls of this process that have no answer yet.
+        self.backlog = backlog or Backlog(settings.queue_limit, settings.queue_characters)
+        #: Cancels what a session does; None where that is not possible.
+        self.cancel_session: CancelSession | None = None
+        #: Tells a topic to whoever hears it; called after each commit.
+        self.notify: Notify = lambda _: None
+
+    async def close(self) -> None:
+        """Close every connection, those at work as soon as their unit ends; no other unit begins."""
+        self._closed = True
+        event.listen(self._engine.sync_engine, "checkin", _close_connection)
+        await self._engine.dispose()
+
+    async def run(
+        self,
+        work: Work[T],
+        *,
+        repeatable: bool = False,
+        single_statement: bool = False,
+        lock_timeout: timedelta | None = None,
+        overdue: timedelta | None = None,
+    ) -> T:
+        """Run `work` as one transaction and return its result; see UnitOfWork.
+
+        Runs it again when PostgreSQL said that it rolled it back, within both budgets, and when it met a row that
+        others hold, for `lock_timeout` (default: the setting; 0: never). A single statement that is `overdue` is
+        cancelled, as StatementTimeout. Raises CommitUnknown when the connection was lost, or the call's time was over,
+        in COMMIT and the work is not repeatable; CallTimeout when the call's time was over before.
+        """
+        self.refuse_misplaced()
+        unit = Unit(work, repeatable=repeatable, single_statement=single_statement, overdue=overdue)
+        patience = self._settings.lock_timeout if lock_timeout is None else lock_timeout
+        lost: RolledBack | None = None
+        try:
+            with self.backlog.place():
+                return await self._until_deadline(unit, patience)
+        except RolledBack as signal:
+            lost = signal
+        except Exception as error:
+            if overdue is None or not isinstance(error, StatementTimeout):  # it is tried again in parts
+                report(error)
+            raise
+        if patience or lost.kind is not RetryKind.LOCK:  # without patience it is tried again in parts
+            report(lost.told())
+        raise lost.error from lost.cause
+
+    async def _until_deadline(self, unit: Unit[T], lock_timeout: timedelta) -> T:
+        end = call_end(self._settings.call_timeout)
+        timer = asyncio.timeout_at(end)
+        try:
+            async with timer:
+                return await run_within_budgets(lambda: self._try(unit, lock_timeout, end), self._settings, end)
+        except TimeoutError:
+            if not timer.expired():
+                raise
+        if unit.phase is Phase.COMMITTING and not unit.repeatable:
+            raise CommitUnknown
+        raise CallTimeout
+
+    async def _try(self, unit: Unit[T], lock_timeout: timedelta, end: float) -> T:
+        """Run a unit; when it meets a row that others hold, again when the row may be free."""
+        began = asyncio.get_running_loop().time()
+        try:
+            return await self._attempt(unit, None, None)
+        except RolledBack as signal:
+            if signal.kind is not RetryKind.LOCK:
+                raise
+            met = signal
+        milliseconds = round((asyncio.get_running_loop().time() - began) * 1000)
+        if lock_timeout:
+            events.emit(events.LOCK_AWAITED, milliseconds=milliseconds)
+        until = min(end, began + lock_timeout.total_seconds())
+        return await self._lock_waits.get_through(met, partial(self._attempt, unit), until)
+
+    async def _attempt(self, unit: Unit[T], may_wait: timedelta | None, row: LockedRow | None) -> T:
+        unit.attempts += 1
+        if unit.single_statement and not self._limits and may_wait is None:
+            return await self._statement(unit, row)
+        async with self._unit(unit, may_wait, row) as tx:
+            return await unit.work(tx)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open one transaction: committed when the block ends, rolled back on any error, never repeated.
+
+        Raises TransactionPoisoned when a statement's error was swallowed inside, CommitUnknown when the connection was
+        lost in COMMIT.
+        """
+        self.refuse_misplaced()
+        lost: RolledBack | None = None
+        try:
+            async with self._places.block(), self._unit(Unit(_nothing), self._settings.lock_timeout, None) as tx:
+                tx.is_block = True
+                yield tx
+        except RolledBack as signal:
+            lost = signal
+        except Exception as error:
+            report(error)
+            raise
+        if lost is not None:
+            report(lost.told())
+            raise lost.error from lost.cause
+
+    @asynccontextmanager
+    async def join(self, connection: AsyncConnection | AsyncSession) -> AsyncIterator[Transaction]:
+        """Work inside a transaction of somebody else's; see World.join."""
+        async with joined(connection, self._admission) as tx:
+            yield tx
+        tx.tell(self.notify)
+
+    @asynccontextmanager
+    async def _unit(
+        self, unit: Unit[Any], may_wait: timedelta | None, row: LockedRow | None
+    ) -> AsyncIterator[Transaction]:
+        """Open, hand out, commit; leave with RolledBack where the whole unit may run again.
+
+        It may wait for locks in PostgreSQL for `may_wait`; `row` is the one whose turn this unit has.
+        """
+        self._refuse_if_closed()
+        unit.phase = Phase.OPENING
+        tx: Transaction | None = None
+        failure: Failure | None = None
+        try:
+            async with pooled_connection(self._engine) as connection:
+                tx = self._opened(connection, unit, may_wait, row)
+                await tx.begin()
+                unit.phase = Phase.WORKING
+                with self._admission.in_transaction():
+                    yield tx
+                await _commit(unit, tx, connection)
+        except (LivingWorldError, *DRIVER_EXCEPTIONS) as exception:
+            failure = _failure(exception, tx, unit.phase)
+            if failure is None and unit.phase is not Phase.COMMITTED:
+                raise
+        if failure is not None:
+            _raise(failure, unit, tx)
+        if tx is not None:
+            events.emit(events.COMMITTED, statements=tx.statements, attempt=unit.attempts)
+            tx.tell(self.notify)
+
+    async def _statement(self, unit: Unit[T], row: LockedRow | None) -> T:
+        """Run a single statement that is its own transaction: no BEGIN, no COMMIT, one round trip."""
+        self._refuse_if_closed()
+        unit.phase = Phase.OPENING
+        tx: Transaction | None = None
+        failure: Failure | None = None
+        try:
+            async with pooled_connection(self._single) as connection:
+                is_held = self._held_by_others(row)
+                tx = Transaction(
+                    connection, self._admission, limits={}, is_single=True, may_wait=False, is_held=is_held
+                )
+                unit.phase = Phase.COMMITTING
+                async with cancelled_when_overdue(connection, unit.overdue, self.cancel_session):
+                    result = await unit.work(tx)
+                unit.phase = Phase.COMMITTED
+        except (LivingWorldError, *DRIVER_EXCEPTIONS) as exception:
+            failure = _failure(exception, tx, unit.phase)
+            if failure is None and unit.phase is not Phase.COMMITTED:
+                raise
+        if failure is not None:
+            _raise(failure, unit, tx)
+        if tx is not None:
+            tx.refuse_unstored()
+            tx.tell(self.notify)
+        return result
+
+    def _opened(
+        self, connection: AsyncConnection, unit: Unit[Any], may_wait: timedelta | None, row: LockedRow | None
+    ) -> Transaction:
+        limits = self._time_limits(unit, may_wait)
+        is_held = self._held_by_others(row)
+        may = may_wait is not None
+        return Transaction(connection, self._admission, limits=limits, may_wait=may, is_held=is_held)
+
+    def _time_limits(self, unit: Unit[Any], may_wait: timedelta | None) -> dict[str, timedelta]:
+        """Return the limits to set in a transaction because its session has others, or none."""
+        own = {"lock_timeout": may_wait} if may_wait is not None else {}
+        if unit.overdue is not None:
+            own |= {"statement_timeout": unit.overdue}
+        return self._limits | own
+
+    def _held_by_others(self, own: LockedRow | None) -> Callable[[LockedRow], bool]:
+        return lambda row: row != own and self._lock_waits.is_held(row)
+
+    def refuse_misplaced(self) -> None:
+        """Raise Closed, WrongEventLoop or AlreadyInTransaction where no unit may begin; see UnitOfWork."""
+        self._refuse_if_closed()
+        self._admission.refuse_misplaced()
+
+    def refuse_other_loops(self) -> None:
+        """Raise WrongEventLoop; see UnitOfWork."""
+        self._admission.refuse_other_loops()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise Closed
+
+
+async def _nothing(_: Transaction) -> None:
+    """Do nothing: the work of the transaction is a block of the caller's."""
+
+
+def _close_connection(_: object, entry: ConnectionPoolEntry) -> None:
+    """Close what comes back to a pool that nobody will empty again."""
+    entry.close()
+
+
+def _failure(exception: Exception, tx: Transaction | None, phase: Phase) -> Failure | None:
+    """Return what the driver reported, or None when the exception is somebody else's or comes after the commit."""
+    if phase is Phase.COMMITTED:
+        return None
+    if isinstance(exception, LivingWorldError):
+        ours = tx is not None and tx.failure is not None and tx.failure.error is exception
+        return tx.failure if tx is not None and ours else None
+    return None if phase is Phase.WORKING else name_failure(exception)
+
+
+async def _commit(unit: Unit[Any], tx: Transaction, connection: AsyncConnection) -> None:
+    unit.phase = Phase.CHECKING
+    tx.refuse_if_it_met_a_lock()
+    await tx.refuse_if_poisoned()
+    tx.refuse_if_lost()
+    await tx.store_all()
+    unit.phase = Phase.COMMITTING
+    await connection.commit()
+    unit.phase = Phase.COMMITTED
+
+
+def _raise(failure: Failure, unit: Unit[Any], tx: Transaction | None) -> NoReturn:
+    ambiguous = unit.phase is Phase.COMMITTING and not failure.answered
+    if ambiguous and not unit.repeatable:
+        raise CommitUnknown from failure.cause
+    if ambiguous or failure.retry is not None:
+        unit.phase = Phase.OPENING
+        row = None if tx is None else tx.row
+        raise RolledBack(failure.error, failure.cause, failure.retry or RetryKind.OUTAGE, row)
+    raise failure.error from failure.cause

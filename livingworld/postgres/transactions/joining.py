@@ -1,0 +1,43 @@
+"""A transaction that somebody else opened, and will commit or roll back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from livingworld.errors import InvalidType
+from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, name_failure
+from livingworld.postgres.transactions.admission import Admission
+from livingworld.postgres.transactions.joined_order import lock_order_of
+from livingworld.postgres.transactions.transaction import Transaction
+
+
+@asynccontextmanager
+async def joined(given: AsyncConnection | AsyncSession, admission: Admission) -> AsyncIterator[Transaction]:
+    """Work inside the transaction of a connection or a session; see World.join."""
+    admission.refuse_other_loops()
+    connection = await _connection(given)
+    transaction = Transaction(connection, admission, limits={})
+    await transaction.refuse_unsafe_isolation()
+    transaction.lock_order = lock_order_of(connection)
+    transaction.is_block = True
+    with admission.in_transaction():
+        yield transaction
+    await transaction.refuse_if_poisoned()
+    await transaction.store_all()
+
+
+async def _connection(given: AsyncConnection | AsyncSession) -> AsyncConnection:
+    """Return the connection; of a session it may have to be had first."""
+    if isinstance(given, AsyncConnection):
+        return given
+    if not isinstance(given, AsyncSession):
+        kind = type(given).__name__  # type: ignore[unreachable]
+        raise InvalidType("connection", f"must be an AsyncConnection or AsyncSession, not {kind}")
+    try:
+        return await given.connection()
+    except DRIVER_EXCEPTIONS as exception:
+        failure = name_failure(exception)
+    raise failure.error from failure.cause

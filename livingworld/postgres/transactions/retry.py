@@ -1,0 +1,118 @@
+"""When a unit runs again: many quick tries after a lost conflict, few slow ones while the server is away."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState
+
+from livingworld.errors import LivingWorldError
+from livingworld.observability import events
+from livingworld.postgres.connections.driver_errors import DriverError, RetryKind
+from livingworld.settings.settings import Settings
+
+T = TypeVar("T")
+
+_FIRST_WAIT_SECONDS = {RetryKind.CONFLICT: 0.005, RetryKind.OUTAGE: 0.2}
+_LONGEST_WAIT_SECONDS = {RetryKind.CONFLICT: 0.25, RetryKind.OUTAGE: 5.0}
+
+
+class RolledBack(Exception):  # noqa: N818 - a signal to the retry loop, never seen by callers
+    """The unit certainly left nothing behind, and may run again."""
+
+    def __init__(
+        self, error: LivingWorldError, cause: DriverError, kind: RetryKind, row: tuple[object, ...] | None = None
+    ) -> None:
+        super().__init__()
+        self.error = error
+        self.cause = cause
+        self.kind = kind
+        #: Which row it could not lock, when that is known.
+        self.row = row
+
+    def told(self) -> LivingWorldError:
+        """Return the error for the caller, with the frames that led to it also when nothing has raised it yet."""
+        return self.error.with_traceback(self.error.__traceback__ or self.__traceback__)
+
+
+async def run_within_budgets(unit: Callable[[], Awaitable[T]], settings: Settings, end: float) -> T:
+    """Run a unit until it succeeds, fails for good, or a budget or the time is used up; then raise its last error.
+
+    No try is begun that could not start before `end`, in seconds of the event loop's clock.
+
+    The loop is entered with the first failure in hand: most units never need it, and it costs half a statement.
+    """
+    budgets = Budgets(settings, end)
+    failed: RolledBack | None = None
+    try:
+        return await unit()
+    except RolledBack as signal:
+        failed = signal
+
+    async def again() -> T:
+        nonlocal failed
+        if failed is not None:
+            first, failed = failed, None
+            raise first
+        return await unit()
+
+    return await budgets.retrying()(again)
+
+
+@dataclass
+class Budgets:
+    """How often one unit has been repeated, by kind; one object for each unit."""
+
+    settings: Settings
+    #: When the call has to be over, in seconds of the event loop's clock.
+    end: float
+    spent: Counter[RetryKind] = field(default_factory=Counter)
+
+    def retrying(self) -> AsyncRetrying:
+        """Return the tenacity loop that runs a unit within these budgets and re-raises its last error."""
+        return AsyncRetrying(
+            retry=self._may_repeat, stop=self._time_is_up, wait=self._wait, before_sleep=_report, reraise=True
+        )
+
+    def _may_repeat(self, state: RetryCallState) -> bool:
+        signal = _signal(state)
+        if signal is None:
+            return False
+        allowed = {
+            RetryKind.CONFLICT: self.settings.conflict_retries,
+            RetryKind.OUTAGE: self.settings.outage_retries,
+        }
+        self.spent[signal.kind] += 1
+        return self.spent[signal.kind] <= allowed.get(signal.kind, 0)
+
+    def _time_is_up(self, state: RetryCallState) -> bool:
+        return asyncio.get_running_loop().time() + state.upcoming_sleep > self.end
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Full jitter over an exponentially growing bound, so that the losers of one conflict do not meet again."""
+        signal = _signal(state)
+        if signal is None:
+            return 0.0
+        bound = _FIRST_WAIT_SECONDS[signal.kind] * 2.0 ** min(self.spent[signal.kind], 16)
+        return random.uniform(0, min(bound, _LONGEST_WAIT_SECONDS[signal.kind]))  # noqa: S311 - no secret
+
+
+def _signal(state: RetryCallState) -> RolledBack | None:
+    error = state.outcome.exception() if state.outcome else None
+    return error if isinstance(error, RolledBack) else None
+
+
+def _report(state: RetryCallState) -> None:
+    signal = _signal(state)
+    if signal is not None:
+        events.emit(
+            events.RETRIED,
+            error=type(signal.error).__name__,
+            attempt=state.attempt_number,
+            kind=signal.kind.value,
+        )

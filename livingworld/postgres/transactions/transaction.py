@@ -1,0 +1,298 @@
+"""One open transaction: where statements run, errors get their names, and a swallowed failure is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, NoReturn, Protocol, TypeVar
+
+from sqlalchemy import CursorResult, Executable, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from livingworld.deadlines import before_deadline
+from livingworld.errors import (
+    DeadlockDetected,
+    LivingWorldError,
+    LockTimeout,
+    SchemaNotReady,
+    TransactionPoisoned,
+    UnsafeIsolation,
+)
+from livingworld.observability.events import DEADLOCK_BROKEN, Event, emit
+from livingworld.postgres.connections.address import database_address
+from livingworld.postgres.connections.driver_errors import (
+    DRIVER_EXCEPTIONS,
+    DriverError,
+    Failure,
+    RetryKind,
+    name_failure,
+)
+from livingworld.postgres.connections.time_limits import in_milliseconds
+from livingworld.postgres.transactions.admission import Admission
+from livingworld.postgres.transactions.lock_order import LockOrder
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+Work = Callable[["Transaction"], Awaitable[T]]
+#: Stores what was collected in a transaction, as one of its last statements.
+StoreAll = Callable[["Transaction", list[Item]], Awaitable[None]]
+#: Wakes who waits for a topic, in this process and others; never blocks or raises.
+Notify = Callable[[str], None]
+#: What is locked: its kind and the parts of its key.
+LockedRow = tuple[object, ...]
+
+
+class UnitOfWork(Protocol):
+    """Where a repository's work runs: in a transaction of its own, or in one that is open already."""
+
+    #: How long a call of several units may take; None in a transaction, whose block is the application's.
+    call_timeout: timedelta | None
+
+    async def run(self, work: Work[T], *, repeatable: bool = False, single_statement: bool = False) -> T:
+        """Run `work` wholly or not at all and return its result.
+
+        `repeatable`: running it twice has the effect of running it once, so a lost answer is no reason to give up.
+        `single_statement`: one statement is the whole transaction, in one round trip.
+        """
+        ...
+
+    def refuse_misplaced(self) -> None:
+        """Raise what a unit that begins here would raise at once: for calls that hand their work to somebody else."""
+        ...
+
+    def refuse_other_loops(self) -> None:
+        """Raise WrongEventLoop anywhere but in the event loop that the LivingWorld was opened in."""
+        ...
+
+
+class Transaction:
+    """One transaction that is open on a connection; as a UnitOfWork it is joined, never committed."""
+
+    call_timeout: timedelta | None = None
+    #: Whether it is a block of the application's, whose calls have to end by themselves.
+    is_block = False
+    #: The row that was asked for last.
+    row: LockedRow | None = None
+    #: What it met while it did not wait.
+    _met: Failure | None = None
+    #: Whether a lock with a limit of its own is asked for.
+    _has_own_limit = False
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        admission: Admission,
+        *,
+        limits: Mapping[str, timedelta],
+        is_single: bool = False,
+        may_wait: bool = True,
+        is_held: Callable[[LockedRow], bool] = lambda _: False,
+    ) -> None:
+        self._connection = connection
+        self._admission = admission
+        #: Whether it may wait for locks in PostgreSQL; otherwise it gives up after a moment and is run again.
+        self.may_wait = may_wait
+        #: Whether others of this process wait for a row already.
+        self._is_held = is_held
+        #: Time limits to set in this transaction because the session has none: name of the setting, limit.
+        self._limits = limits
+        #: One statement is all of it: it commits itself, and publishes itself.
+        self.is_single = is_single
+        self._suspect = False
+        self._untold: list[tuple[Event, dict[str, object]]] = []
+        self._unnotified: list[str] = []
+        self._unstored: dict[StoreAll[Any], list[Any]] = {}
+        #: The last thing the driver reported; the runner asks it whether the unit may run again.
+        self.failure: Failure | None = None
+        self.lock_order = LockOrder()
+        self.statements = 0
+
+    async def run(self, work: Work[T], *, repeatable: bool = False, single_statement: bool = False) -> T:  # noqa: ARG002
+        """Run `work` as a part of this transaction; whoever opened it commits and retries."""
+        return await work(self)
+
+    def refuse_misplaced(self) -> None:
+        """Raise WrongEventLoop; the unit has begun already, and is joined."""
+        self.refuse_other_loops()
+
+    def refuse_other_loops(self) -> None:
+        """Raise WrongEventLoop; see UnitOfWork."""
+        self._admission.refuse_other_loops()
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:  # noqa: ANN401
+        """Run one statement; a driver's exception becomes the livingworld error that it means."""
+        self.refuse_other_loops()
+        return await self._named(self._connection.execute(statement, parameters))
+
+    async def execute_text(self, sql: str, parameters: tuple[Any, ...]) -> CursorResult[Any]:
+        """Run a statement that is text with $1, $2, ...: for the hottest ones, which need nothing compiled."""
+        self.refuse_other_loops()
+        return await self._named(self._connection.exec_driver_sql(sql, parameters))
+
+    async def _named(self, execution: Awaitable[CursorResult[Any]]) -> CursorResult[Any]:
+        self.statements += 1
+        try:
+            return await (before_deadline(execution) if self.is_block else execution)
+        except DRIVER_EXCEPTIONS as exception:
+            failure = self._noted(self._place(name_failure(exception)))
+        except BaseException:
+            self._suspect = True  # cancelled half way: nobody knows whether the server still runs it
+            raise
+        self._suspect = True
+        if isinstance(failure.error, DeadlockDetected):
+            emit(DEADLOCK_BROKEN, statements=self.statements)
+        raise failure.error from failure.cause  # outside `except`: the driver's text is not chained as context
+
+    def _place(self, failure: Failure) -> Failure:
+        """Name the database where the message is of no use without it."""
+        if not isinstance(failure.error, SchemaNotReady):
+            return failure
+        name = database_address(self._connection.engine.url)
+        message = f"The database {name} lacks livingworld's tables or this release's; run `livingworld db upgrade`."
+        return replace(failure, error=SchemaNotReady(message, database=name))
+
+    async def scalar(self, statement: Executable, parameters: Any = None) -> Any:  # noqa: ANN401
+        """Run one statement and return the first column of its first row, or None."""
+        return (await self.execute(statement, parameters)).scalar()
+
+    def locks(self, *row: object) -> None:
+        """Say which row is locked next; raises LockTimeout when a unit that must not wait would have to."""
+        self.row = row
+        if not self.may_wait and not self._has_own_limit and self._is_held(row):
+            self.refuse_to_wait()
+
+    def refuse_to_wait(self) -> NoReturn:
+        """Raise LockTimeout for a row that is held: the runner waits for it, without a connection, and tries again."""
+        held = self._noted(Failure(LockTimeout(), DriverError("the row is held"), RetryKind.LOCK, answered=True))
+        raise held.error from held.cause
+
+    def _noted(self, failure: Failure) -> Failure:
+        """Remember what failed, for the runner; a lock that was asked for with a limit of its own is not waited for."""
+        if failure.retry is RetryKind.LOCK and self._has_own_limit:
+            failure = replace(failure, retry=None)
+        elif failure.retry is RetryKind.LOCK and not self.may_wait:
+            self._met = failure
+        self.failure = failure
+        return failure
+
+    def refuse_if_it_met_a_lock(self) -> None:
+        """Raise the LockTimeout of a unit that did not wait, also when it was caught inside: it may wait yet."""
+        if self._met is not None:
+            self.failure = self._met
+            raise self._met.error from self._met.cause
+
+    async def begin(self) -> None:
+        """Set the time limits that the session lacks."""
+        if self._limits:
+            settings = ", ".join(f"set_config('{name}', :{name}, true)" for name in self._limits)
+            limits = {name: in_milliseconds(limit) for name, limit in self._limits.items()}
+            await self.execute(text(f"SELECT {settings}"), limits)
+
+    @asynccontextmanager
+    async def lock_timeout(self, timeout: timedelta | None) -> AsyncIterator[None]:
+        """Bound the waits for locks inside the block; None leaves the limit that is in force."""
+        if timeout is None:
+            yield
+            return
+        former = await self.scalar(text("SELECT current_setting('lock_timeout')"))
+        await self.execute(_SET_LOCK_TIMEOUT, {"limit": in_milliseconds(timeout)})
+        self._has_own_limit = True
+        try:
+            yield  # after an error the transaction is over, and with it the setting
+        finally:
+            self._has_own_limit = False
+        await self.execute(_SET_LOCK_TIMEOUT, {"limit": former})
+
+    def tell_later(self, event: Event, **fields: object) -> None:
+        """Log an event when it is true for others too: after the commit, and not at all without one."""
+        self._untold.append((event, fields))
+
+    def notify_later(self, topic: str) -> None:
+        """Wake whoever hears the topic when there is something to see: after the commit, and not at all without one."""
+        self._unnotified.append(topic)
+
+    def tell(self, notify: Notify) -> None:
+        """Log and tell what was kept for later; called at the commit, or when it is handed back to who commits it."""
+        for event, fields in self._untold:
+            emit(event, **fields)
+        for topic in self._unnotified:
+            notify(topic)
+        self._untold.clear()
+        self._unnotified.clear()
+
+    def store_at_commit(self, store: StoreAll[Item], item: Item) -> None:
+        """Give an item to `store`, with all others that it is given, as the last thing of this transaction.
+
+        Of no use in a `single_statement`, which has no end of its own.
+        """
+        self._unstored.setdefault(store, []).append(item)
+
+    async def store_all(self) -> None:
+        """Store what was kept for the end of the transaction."""
+        stores, self._unstored = self._unstored, {}
+        for store, items in stores.items():
+            await store(self, items)
+
+    def refuse_unstored(self) -> None:
+        """Raise AssertionError when something was to be stored at the end and cannot be any more: it would be lost."""
+        if any(self._unstored.values()):
+            raise AssertionError("a single statement has no end at which anything is stored")
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what the block wrote and locked, and only that, when it raises."""
+        await self.execute(text("SAVEPOINT livingworld"))
+        held, kept = self.lock_order.copy(), self._kept()
+        try:
+            yield
+        except Exception:
+            failure = self.failure
+            self._forget_after(kept)
+            with suppress(LivingWorldError):  # a rollback that fails must not hide why it was needed
+                await self.execute(text("ROLLBACK TO SAVEPOINT livingworld"))
+            self.failure = failure
+            self.lock_order.restore(held)
+            raise
+        await self.execute(text("RELEASE SAVEPOINT livingworld"))
+
+    def _kept(self) -> tuple[int, int, dict[StoreAll[Any], list[Any]]]:
+        """Return what is kept for later."""
+        return len(self._untold), len(self._unnotified), {store: list(items) for store, items in self._unstored.items()}
+
+    def _forget_after(self, kept: tuple[int, int, dict[StoreAll[Any], list[Any]]]) -> None:
+        """Forget what was kept for later since then."""
+        told, notified, self._unstored = kept
+        del self._untold[told:], self._unnotified[notified:]
+
+    async def refuse_if_poisoned(self) -> None:
+        """Raise TransactionPoisoned when a statement failed and was not undone by a savepoint.
+
+        PostgreSQL answers COMMIT of a failed transaction with a rollback that no driver reports as an error.
+        """
+        if not self._suspect:
+            return
+        poisoned: LivingWorldError | None = None
+        try:
+            await self.execute(text("SELECT 1"))
+        except LivingWorldError:
+            poisoned = TransactionPoisoned()
+        if poisoned is not None:
+            raise poisoned
+
+    def refuse_if_lost(self) -> None:
+        """Raise ConnectionError when the session has ended: COMMIT is then never sent, so its effect is no question."""
+        connection = self._connection.sync_connection
+        driver_connection = None if connection is None else connection.connection.driver_connection
+        if driver_connection is None or driver_connection.is_closed():
+            raise ConnectionResetError
+
+    async def refuse_unsafe_isolation(self) -> None:
+        """Raise UnsafeIsolation unless a statement after a lock sees what the lock waited for."""
+        level = await self.scalar(text("SELECT current_setting('transaction_isolation')"))
+        if level != "read committed":
+            raise UnsafeIsolation(level=level)
+
+
+_SET_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :limit, true)")

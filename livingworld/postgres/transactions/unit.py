@@ -1,0 +1,32 @@
+"""Work that is to be one transaction, and how far it has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import Generic
+
+from livingworld.postgres.transactions.transaction import T, Work
+
+
+class Phase(Enum):
+    """How far one attempt has come: decides what an exception means."""
+
+    OPENING = "opening"
+    WORKING = "working"
+    CHECKING = "checking"
+    COMMITTING = "committing"
+    COMMITTED = "committed"
+
+
+@dataclass(slots=True)
+class Unit(Generic[T]):
+    """Work to run as one transaction, and how far its latest attempt has come."""
+
+    work: Work[T]
+    repeatable: bool = False
+    single_statement: bool = False
+    overdue: timedelta | None = None
+    attempts: int = 0
+    phase: Phase = Phase.OPENING

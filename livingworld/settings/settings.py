@@ -1,0 +1,161 @@
+"""Every knob of livingworld in one frozen object, read from the environment and checked once."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from sqlalchemy import URL
+
+from livingworld.errors import InvalidSettings
+from livingworld.settings.database_url import connection_target, parse_url
+from livingworld.settings.environment import PREFIX, refuse_unknown_variables
+
+
+def _plain_number_as_seconds(value: object) -> object:
+    if isinstance(value, str):  # from the environment; pydantic takes a number, but not the text of one
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_plain_number_as_seconds), Field(gt=timedelta(0), le=timedelta(days=1))]
+
+
+class Settings(BaseSettings):
+    """How to reach the database and how long to wait for it.
+
+    Each field is also the environment variable `LIVINGWORLD_` + its name in capitals; a plain number means seconds.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
+
+    #: `postgresql://user:password@host:port/database?sslmode=...`, with libpq's parameters. Default: None, the embedded
+    #: server.
+    database_url: SecretStr | None = None
+    #: Most connections that one open LivingWorld works with; a few more renew leases and listen. Default: 10.
+    pool_size: int = Field(default=10, ge=1, le=1000)
+    #: Longest wait of one unit of work for a free connection of the pool. Default: 10 s.
+    pool_timeout: Duration = timedelta(seconds=10)
+    #: A call ends after this, all its waits and tries together; `livingworld.deadline` gives one call its own. Time in
+    #: a queue counts; the block of `world.transaction()` is the application's and does not. Default: 30 s.
+    call_timeout: Duration = timedelta(seconds=30)
+    #: Longest wait for one host of the URL to set up one new connection; `connect_timeout` in the URL goes before it.
+    #: Default: 10 s.
+    connect_timeout: Duration = timedelta(seconds=10)
+    #: The server cancels one statement after this, its waits for locks included. Default: 30 s.
+    statement_timeout: Duration = timedelta(seconds=30)
+    #: A call waits for rows and names that others hold for this long in all; shorter than `statement_timeout`.
+    #: Default: 5 s.
+    lock_timeout: Duration = timedelta(seconds=5)
+    #: So long a call waits for a lock on a connection that others need too; then it waits in the process, and of all
+    #: that wait a few connections at most wait in PostgreSQL. Default: 0.025 s.
+    prompt_lock_timeout: Duration = timedelta(milliseconds=25)
+    #: Most calls of this process that may wait for an answer; further ones are Overloaded. Default: 10,000.
+    queue_limit: int = Field(default=10_000, ge=1, le=10_000_000)
+    #: Most characters of text in those calls. Default: 64,000,000.
+    queue_characters: int = Field(default=64_000_000, ge=1)
+    #: The server ends a session whose open transaction waits this long for its next statement. Default: 60 s.
+    idle_in_transaction_timeout: Duration = timedelta(seconds=60)
+    #: The client gives one statement up after this, even without a network; longer than `statement_timeout`.
+    #: Default: 35 s.
+    command_timeout: Duration = timedelta(seconds=35)
+    #: Further tries of a unit that PostgreSQL rolled back for another one. Default: 20, quick.
+    conflict_retries: int = Field(default=20, ge=0, le=1000)
+    #: Further tries of a unit while the server is away. Default: 5, slow.
+    outage_retries: int = Field(default=5, ge=0, le=1000)
+    #: Longest wait of `livingworld db upgrade` and `downgrade` for another process that migrates. Default: 60 s.
+    migration_lock_timeout: Duration = timedelta(seconds=60)
+    #: A turn whose process is gone can be taken over after this; living ones renew it. Default: 30 s.
+    turn_lease: Duration = timedelta(seconds=30)
+    #: What a process ran of scripts counts no more after this; living ones renew it. Default: 30 s.
+    script_lease: Duration = timedelta(seconds=30)
+    #: Whoever waits for a turn looks so often, also where no notification can arrive; at most a quarter of
+    #: `turn_lease`. Default: 0.25 s.
+    poll_interval: Duration = timedelta(seconds=0.25)
+    #: Connections beside the pool, for renewing leases and for notifications. Default: 2.
+    background_connections: int = Field(default=2, ge=1, le=100)
+    #: Most texts that an embedder is given at once. Default: 64.
+    embedding_batch_size: int = Field(default=64, ge=1, le=10_000)
+    #: Most batches that one embedder works on at once in this process. Default: 4.
+    embedding_concurrency: int = Field(default=4, ge=1, le=1000)
+    #: Longer texts are embedded in parts of at most so many characters. Default: 1000.
+    embedding_chunk_characters: int = Field(default=1000, ge=1, le=1_000_000)
+    #: Where to listen for notifications when `database_url` leads through a pooler. Default: None, polling there.
+    direct_database_url: SecretStr | None = None
+    #: True behind PgBouncer in transaction mode: limits are set in each transaction, no statement is kept prepared.
+    #: Default: False.
+    behind_pooler: bool = False
+    #: TLS for TCP connections, for example `ssl.create_default_context()`; goes before the URL. Default: None, what the
+    #: URL says.
+    tls: ssl.SSLContext | None = None
+    #: File of the certificate authority; sets `tls` to a context that verifies server and host name. Default: None.
+    tls_ca_file: Path | None = None
+
+    @classmethod
+    def load(cls, **overrides: object) -> Self:
+        """Return the settings of the environment with overrides, or raise InvalidSettings naming the field.
+
+        A variable that begins with LIVINGWORLD_ and that nobody reads is refused too.
+        """
+        refuse_unknown_variables(cls.model_fields)
+        try:
+            return cls(**overrides)  # type: ignore[arg-type]  # pydantic checks them
+        except ValidationError as error:
+            field, reason = _first_problem(error)
+        except SettingsError as error:  # a variable that cannot be read at all
+            field, reason = "settings", str(error)
+        raise InvalidSettings(field, reason)
+
+    @model_validator(mode="after")
+    def _waits_nest(self) -> Self:
+        if not self.lock_timeout < self.statement_timeout < self.command_timeout:
+            message = "lock_timeout must be shorter than statement_timeout, and that shorter than command_timeout"
+            raise ValueError(message)
+        if self.poll_interval * 4 > self.turn_lease:
+            message = "turn_lease must be at least four times poll_interval"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _urls_can_be_kept(self) -> Self:
+        tls = self.tls_context()
+        for field in ("database_url", "direct_database_url"):
+            if (url := getattr(self, field)) is not None:
+                connection_target(url.get_secret_value(), tls=tls, field=field)
+        return self
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Return the TLS context to connect with, or None for what the URL says; raises InvalidSettings."""
+        if self.tls is not None or self.tls_ca_file is None:
+            return self.tls
+        reason = None
+        try:
+            return ssl.create_default_context(cafile=str(self.tls_ca_file))
+        except OSError as error:  # ssl.SSLError is one
+            reason = error.strerror
+        field = "tls_ca_file"
+        raise InvalidSettings(field, f"its file cannot be used: {reason}")
+
+    def url(self) -> URL | None:
+        """Return the database's URL for asyncpg, or None when the embedded server is meant."""
+        return None if self.database_url is None else parse_url(self.database_url.get_secret_value())
+
+    def listening_url(self) -> URL | None:
+        """Return the URL of a direct connection when one is named, or None."""
+        return None if self.direct_database_url is None else parse_url(self.direct_database_url.get_secret_value())
+
+
+def _first_problem(error: ValidationError) -> tuple[str, str]:
+    problem = error.errors(include_input=False, include_url=False)[0]
+    told = problem.get("ctx", {}).get("error")
+    if isinstance(told, InvalidSettings):
+        return told.field, told.reason
+    return ".".join(str(part) for part in problem["loc"]) or "settings", problem["msg"]

@@ -1,0 +1,260 @@
+"""Characters: one for each name, whoever asks for it first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, func, select, update
+
+from livingworld.deadlines import one_call
+from livingworld.errors import CharacterNotFound, InvalidType, NameTaken, SerializationFailure, VersionConflict
+from livingworld.identifiers import new_id
+from livingworld.inputs import check_integer, check_iterable, check_json_object, check_uuid
+from livingworld.live.kinds import LiveKind
+from livingworld.live.log import publish_at_commit
+from livingworld.observability import events
+from livingworld.postgres.keyset import Page, check_limit, newest_first, page_of
+from livingworld.postgres.locks import lock_names, lock_row
+from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.story.characters.name_key import check_name, name_key
+from livingworld.story.characters.naming import (
+    claim_name,
+    find_by_keys,
+    make_character,
+    make_missing,
+    select_characters,
+)
+from livingworld.story.characters.records import Character
+from livingworld.story.characters.tables import character_names, characters
+from livingworld.story.revisions import Revision, keep_revision, read_revisions
+
+#: Most names of one call.
+MAX_NAMES = 1000
+#: A name can be taken and given up between two looks; nobody loses as often as this.
+_LOOKS = 5
+
+
+class CharacterRepository:
+    """The characters of one world."""
+
+    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+        self._unit = unit
+        self._world_id = world_id
+
+    async def get_or_create(self, name: str, *, card: Mapping[str, Any] | None = None) -> tuple[Character, bool]:
+        """Return the character of this name and whether this call made it; look-alike spellings are one name.
+
+        One round trip without a lock when the name is known, whatever `card` says. Else locks the name until the
+        transaction ends. Raises InvalidName, WorldNotFound.
+        """
+        shown = check_name("name", name)
+        cards = {} if card is None else {name_key(shown): check_json_object("card", card)}
+        (answer,) = await self._get_or_create([shown], cards)
+        return answer
+
+    async def get_or_create_many(
+        self, names: Iterable[str], *, cards: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> tuple[tuple[Character, bool], ...]:
+        """Return, for each name in order, its character and whether this call made it; all of them or none.
+
+        `cards` are by name as written in `names`. Locks and raises as `get_or_create`; of spellings of one name the
+        first counts as made.
+        """
+        written = [
+            check_name(f"names[{index}]", name)
+            for index, name in enumerate(check_iterable("names", names, limit=MAX_NAMES))
+        ]
+        checked = {
+            name_key(check_name(f"cards[{index}]", name)): check_json_object(f"cards[{index}]", card)
+            for index, (name, card) in enumerate(_cards(cards).items())
+        }
+        return await self._get_or_create(written, checked)
+
+    async def _get_or_create(
+        self, written: Sequence[str], cards: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[tuple[Character, bool], ...]:
+        """Do so with names that were checked, and cards by their keys."""
+        keys = [name_key(name) for name in written]
+        with one_call(self._unit.call_timeout):
+            found, created = await self._ensure(dict(zip(reversed(keys), reversed(written), strict=True)), cards)
+        answers = []
+        for key in keys:
+            answers.append((found[key], key in created))
+            created.discard(key)
+        return tuple(answers)
+
+    async def find(self, name: str) -> Character | None:
+        """Return who answers to a name, or None; one round trip, no lock."""
+        key = name_key(check_name("name", name))
+        found = await self._find([key])
+        return found.get(key)
+
+    async def get(self, character_id: UUID) -> Character:
+        """Return a character; raises CharacterNotFound."""
+        key = check_uuid("character_id", character_id)
+        return await self._unit.run(partial(_read, self._world_id, key), repeatable=True, single_statement=True)
+
+    async def list(self, *, after: str | None = None, limit: int = 50) -> Page[Character]:
+        """Return a page of characters, newest first; empty when there is none."""
+        check_limit(limit)
+        statement = newest_first(
+            select_characters().where(characters.c.world_id == self._world_id),
+            characters.c.created_at,
+            characters.c.character_id,
+            after=after,
+            limit=limit,
+        )
+
+        async def work(tx: Transaction) -> Page[Character]:
+            return page_of((await tx.execute(statement)).all(), limit, make_character, "character_id")
+
+        return await self._unit.run(work, repeatable=True, single_statement=True)
+
+    async def update(
+        self,
+        character_id: UUID,
+        *,
+        expected_version: int,
+        name: str | None = None,
+        card: Mapping[str, Any] | None = None,
+    ) -> Character:
+        """Change the fields that are given, keep the old ones as a revision, and return the character.
+
+        The former name stays an alias. Locks the character. Raises VersionConflict when it was changed since
+        `expected_version`, NameTaken, CharacterNotFound.
+        """
+        check_integer("expected_version", expected_version, minimum=1)
+        changes: dict[str, Any] = {}
+        if name is not None:
+            changes["name"] = check_name("name", name)
+        if card is not None:
+            changes["card"] = check_json_object("card", card)
+        key = check_uuid("character_id", character_id)
+        return await self._unit.run(partial(_update, self._world_id, key, expected_version, changes))
+
+    async def add_alias(self, character_id: UUID, name: str) -> Character:
+        """Let a character answer to one more name and return it; again changes nothing.
+
+        Locks the name. Raises NameTaken when another character has it, CharacterNotFound.
+        """
+        key, checked = check_uuid("character_id", character_id), check_name("name", name)
+        return await self._unit.run(partial(_add_alias, self._world_id, key, checked), repeatable=True)
+
+    async def revisions(self, character_id: UUID) -> tuple[Revision, ...]:
+        """Return the old copies of a character, oldest first; empty when it was never changed."""
+        key = check_uuid("character_id", character_id)
+        return await self._unit.run(
+            lambda tx: read_revisions(tx, self._world_id, "character", key), repeatable=True, single_statement=True
+        )
+
+    async def _find(self, keys: Sequence[str]) -> dict[str, Character]:
+        return await self._unit.run(
+            lambda tx: find_by_keys(tx, self._world_id, keys), repeatable=True, single_statement=True
+        )
+
+    async def _ensure(
+        self, names: Mapping[str, str], cards: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[dict[str, Character], set[str]]:
+        """Find what is there without a lock; make the rest under one."""
+        found = await self._unit.run(
+            lambda tx: _look(self._world_id, list(names), tx), repeatable=True, single_statement=True
+        )
+        for character in found.values():
+            events.emit(events.CHARACTER_FOUND, world_id=self._world_id, character_id=character.id)
+        created: set[str] = set()
+        for _ in range(_LOOKS):
+            missing = {key: name for key, name in names.items() if key not in found}
+            if not missing:
+                return found, created
+            work = partial(_make, self._world_id, missing, cards, {key: new_id() for key in missing})
+            made, new = await self._unit.run(work, repeatable=True)
+            found |= made
+            created |= new
+        raise SerializationFailure
+
+
+async def _look(world_id: UUID, keys: list[str], tx: Transaction) -> dict[str, Character]:
+    """Find without a lock."""
+    return await find_by_keys(tx, world_id, keys)
+
+
+async def _make(
+    world_id: UUID,
+    names: Mapping[str, str],
+    cards: Mapping[str, Mapping[str, Any]],
+    new_ids: Mapping[str, UUID],
+    tx: Transaction,
+) -> tuple[dict[str, Character], set[str]]:
+    return await make_missing(tx, world_id, names, cards, new_ids)
+
+
+async def _read(world_id: UUID, character_id: UUID, tx: Transaction) -> Character:
+    statement = select_characters().where(characters.c.world_id == world_id, characters.c.character_id == character_id)
+    row = (await tx.execute(statement)).one_or_none()
+    if row is None:
+        raise CharacterNotFound(character_id=character_id)
+    return make_character(row)
+
+
+async def _lock(world_id: UUID, character_id: UUID, tx: Transaction) -> Row[Any]:
+    key = {"world_id": world_id, "character_id": character_id}
+    row = await lock_row(tx, LockKind.CHARACTER, characters, key)
+    if row is None:
+        raise CharacterNotFound(character_id=character_id)
+    return row
+
+
+async def _update(
+    world_id: UUID, character_id: UUID, expected: int, changes: Mapping[str, Any], tx: Transaction
+) -> Character:
+    async with tx.savepoint():
+        if "name" in changes:  # names are locked before rows
+            await _claim(world_id, character_id, changes["name"], tx)
+        old = await _lock(world_id, character_id, tx)
+        if old.version != expected:
+            raise VersionConflict(expected=expected, actual=old.version)
+    content = {"name": old.name, "card": old.card}
+    await keep_revision(tx, world_id, "character", character_id, version=old.version, content=content)
+    await tx.execute(
+        update(characters)
+        .where(characters.c.world_id == world_id, characters.c.character_id == character_id)
+        .values(**changes, version=characters.c.version + 1, updated_at=func.now())
+    )
+    publish_at_commit(tx, world_id, world_id, LiveKind.CHARACTER_CHANGED, character_id=character_id)
+    return await _read(world_id, character_id, tx)
+
+
+async def _add_alias(world_id: UUID, character_id: UUID, name: str, tx: Transaction) -> Character:
+    if await _claim(world_id, character_id, name, tx):
+        publish_at_commit(tx, world_id, world_id, LiveKind.CHARACTER_CHANGED, character_id=character_id)
+    return await _read(world_id, character_id, tx)
+
+
+async def _claim(world_id: UUID, character_id: UUID, name: str, tx: Transaction) -> bool:
+    """Give the character the name and return whether it is new to it, or raise NameTaken; the character must exist."""
+    key = name_key(name)
+    await lock_names(tx, LockKind.CHARACTER, world_id, [key])
+    await _read(world_id, character_id, tx)
+    character = {"world_id": world_id, "character_id": character_id}
+    if await claim_name(tx, character, key, name):
+        return True
+    owner = await tx.scalar(
+        select(character_names.c.character_id).where(
+            character_names.c.world_id == world_id, character_names.c.name_key == key
+        )
+    )
+    if owner is None or owner.int != character_id.int:
+        raise NameTaken(character_id=owner)
+    return False
+
+
+def _cards(cards: Mapping[str, Mapping[str, Any]] | None) -> Mapping[str, Mapping[str, Any]]:
+    if cards is None:
+        return {}
+    if not isinstance(cards, Mapping):
+        raise InvalidType("cards", f"must be a mapping of names to cards, not {type(cards).__name__}")
+    return cards

@@ -1,0 +1,59 @@
+"""What is stored of lore."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from livingworld.inputs import MAX_DESCRIPTION_CHARACTERS, MAX_LABEL_CHARACTERS
+from livingworld.postgres.metadata import SCHEMA, metadata, time_columns, version_column, world_id_column
+
+lore_entries = Table(
+    "lore_entries",
+    metadata,
+    world_id_column(),
+    Column("lore_id", Uuid(), primary_key=True),
+    Column("book", Text, nullable=False),
+    #: The order in the book; equal ones in the order of their ids.
+    Column("position", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    #: The words and phrases that call the entry up.
+    Column("keys", ARRAY(Text), nullable=False),
+    Column("case_sensitive", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    #: The record it was made of, as it came; NULL: it was made here.
+    Column("raw", JSONB(none_as_null=True)),
+    version_column(),
+    *time_columns(),
+    Column("removed_at", DateTime(timezone=True)),
+    ForeignKeyConstraint(["world_id"], [f"{SCHEMA}.worlds.world_id"], ondelete="CASCADE"),
+    CheckConstraint(f"char_length(book) BETWEEN 1 AND {MAX_LABEL_CHARACTERS}", name="book_length"),
+    CheckConstraint(f"char_length(title) <= {MAX_LABEL_CHARACTERS}", name="title_length"),
+    CheckConstraint(f"char_length(content) <= {MAX_DESCRIPTION_CHARACTERS}", name="content_length"),
+    CheckConstraint("version > 0", name="version_positive"),
+)
+# The order of lists.
+Index(
+    "ix_lore_entries_book",
+    lore_entries.c.world_id,
+    lore_entries.c.book,
+    lore_entries.c.position,
+    lore_entries.c.lore_id,
+    postgresql_where=lore_entries.c.removed_at.is_(None),
+)
+Index("ix_lore_entries_words", func.to_tsvector(text("'simple'"), lore_entries.c.content), postgresql_using="gin")

@@ -1,0 +1,127 @@
+"""Give memories their vectors, and recall them by a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from livingworld.background.periodic_service import running
+from livingworld.errors import Timeout, Unavailable
+from livingworld.inputs import canonical_json, check_integer
+from livingworld.models.embeddings.embedder import check_embedder
+from livingworld.models.embeddings.pipeline import EmbeddingPipeline
+from livingworld.models.embeddings.records import Embedded
+from livingworld.observability import events
+from livingworld.postgres.transactions.transaction import UnitOfWork
+from livingworld.story.memories import embedding_jobs
+from livingworld.story.memories.embedding_jobs import EmbeddingJob
+from livingworld.story.memories.records import Recollection
+from livingworld.story.memories.repository import MemoryRepository
+
+#: Memories of one round.
+MAX_JOBS: Final = 1000
+#: A claim that was not finished for so long is anybody's again.
+_PATIENCE: Final = timedelta(minutes=5)
+#: After a failure a job rests for so long, each time longer.
+_PAUSE: Final = timedelta(seconds=5)
+
+
+class MemoryEmbeddings:
+    """The vectors of one world's memories; made by `World.memory_embeddings`.
+
+    The first pipeline is the embedder that the world has or is to have; another one is only used to ask while that one
+    is not complete yet.
+    """
+
+    def __init__(self, unit: UnitOfWork, world_id: UUID, pipelines: Sequence[EmbeddingPipeline]) -> None:
+        self._unit = unit
+        self._world_id = world_id
+        self._pipeline = pipelines[0]
+        self._by_name = {check_embedder(pipeline.embedder)[0]: pipeline for pipeline in pipelines}
+        self._name, self._dimensions = check_embedder(self._pipeline.embedder)
+        self._memories = MemoryRepository(unit, world_id)
+
+    async def use(self) -> None:
+        """Make the embedder the world's, as MemoryRepository.use_embedder does."""
+        await self._memories.use_embedder(self._name, self._dimensions)
+
+    async def run_once(self, limit: int = 64) -> int:
+        """Embed up to so many memories that have no vector yet, and return how many got one; 0: nothing is left to do.
+
+        Several processes may do so at once, none does another's work, and what a dead one had claimed is free again
+        after 5 minutes. No transaction is open while the embedder works. When every memory has its vector and the
+        embedder was to take over, it does. Failed ones are tried again later.
+        """
+        check_integer("limit", limit, minimum=1, maximum=MAX_JOBS)
+        jobs = await self._unit.run(
+            lambda tx: embedding_jobs.claim(tx, self._world_id, self._name, limit, _PATIENCE), single_statement=True
+        )
+        if not jobs:
+            await self._unit.run(lambda tx: embedding_jobs.switch(tx, self._world_id, self._name), repeatable=True)
+            return 0
+        embedded = await self._embed(jobs)
+        await self._put_off(jobs, embedded)
+        return await self._store(jobs, embedded)
+
+    async def run_all(self, limit: int = 64) -> int:
+        """Embed until nothing is left that could be tried now, and return how many memories got a vector."""
+        count = 0
+        while done := await self.run_once(limit):
+            count += done
+        return count
+
+    def running(self, every: timedelta = timedelta(seconds=1)) -> AbstractAsyncContextManager[None]:
+        """Embed in the background while the block runs, looking for work about so often."""
+        self._unit.refuse_misplaced()
+        return running("memory embeddings", self.run_once, every=every)
+
+    async def recall(self, story_id: UUID, query: str, **options: Any) -> Recollection:  # noqa: ANN401
+        """Return the memories that come first for a text; options and errors as MemoryRepository.recall.
+
+        The text is embedded by the world's embedder of the moment; where none of the pipelines is that one, it goes by
+        words.
+        """
+        current = await self._unit.run(
+            lambda tx: embedding_jobs.read(tx, self._world_id), repeatable=True, single_statement=True
+        )
+        pipeline = self._by_name.get(current.embedder or "") if current is not None else None
+        if current is None or pipeline is None:
+            return await self._memories.recall(story_id, query, **options)
+        (vector,) = await pipeline.embed([query])
+        return await self._memories.recall(story_id, vector, text=query, embedder=current.embedder, **options)
+
+    async def _embed(self, jobs: Sequence[EmbeddingJob]) -> Embedded:
+        """Embed together, and those that failed once more alone: what cannot be embedded holds nobody up."""
+        embedded = await self._pipeline.embed_each([job.content for job in jobs])
+        outcomes = list(embedded.outcomes)
+        if len(jobs) > 1:
+            for place, error in embedded.failures.items():
+                if not isinstance(error, Unavailable | Timeout):
+                    (outcomes[place],) = (await self._pipeline.embed_each([jobs[place].content])).outcomes
+        return Embedded(outcomes=tuple(outcomes))
+
+    async def _store(self, jobs: Sequence[EmbeddingJob], embedded: Embedded) -> int:
+        vectors = {
+            str(jobs[place].memory_id): list(vector)
+            for place, vector in enumerate(embedded.vectors)
+            if vector is not None
+        }
+        done = [jobs[place] for place in embedded.embedded]
+        told = canonical_json(vectors)
+        return await self._unit.run(
+            lambda tx: embedding_jobs.finish(tx, self._world_id, self._name, done, told), single_statement=True
+        )
+
+    async def _put_off(self, jobs: Sequence[EmbeddingJob], embedded: Embedded) -> None:
+        if not embedded.failures:
+            return
+        failed = [jobs[place] for place in embedded.missing]
+        error = str(next(iter(embedded.failures.values())))
+        events.emit(events.MEMORIES_NOT_EMBEDDED, world_id=self._world_id, embedder=self._name, memories=len(failed))
+        await self._unit.run(
+            lambda tx: embedding_jobs.fail(tx, self._world_id, self._name, failed, error, _PAUSE),
+            single_statement=True,
+        )

@@ -1,0 +1,159 @@
+"""Which memories are to be embedded, by whom, and whose vectors recall compares.
+
+A world has one embedder. Another one takes over when every memory has a vector of it; until then recall compares the
+former one's. Who writes memories shares the lock of the world's row here, who changes the embedder takes it: so no
+memory is written without its job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from livingworld.errors import WorldNotFound
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.memories.memory_embedder import changing_embedder
+from livingworld.story.memories.tables import memory_embedders, memory_embedding_jobs
+
+_MISSING: Final = """
+    INSERT INTO livingworld.memory_embedding_jobs (world_id, embedder, memory_id)
+    SELECT m.world_id, $2, m.memory_id FROM livingworld.memories AS m
+    WHERE m.world_id = $1 AND NOT EXISTS (
+        SELECT FROM livingworld.memory_vectors AS v
+        WHERE v.world_id = $1 AND v.memory_id = m.memory_id AND v.embedder = $2
+    )
+    ON CONFLICT ON CONSTRAINT pk_memory_embedding_jobs DO NOTHING
+"""
+# Materialized: else the choice may be made anew for each row that is joined, and more is claimed than was asked for.
+_CLAIM: Final = """
+    WITH free AS MATERIALIZED (
+        SELECT o.memory_id FROM livingworld.memory_embedding_jobs AS o
+        WHERE o.world_id = $1 AND o.embedder = $2 AND (o.claimed_until IS NULL OR o.claimed_until <= now())
+        ORDER BY o.memory_id LIMIT $3 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE livingworld.memory_embedding_jobs AS j
+    SET attempts = j.attempts + 1, claimed_until = now() + $4::interval
+    FROM free
+    CROSS JOIN LATERAL (
+        SELECT m.content FROM livingworld.memories AS m
+        WHERE m.world_id = $1 AND m.memory_id = free.memory_id OFFSET 0
+    ) AS memory
+    WHERE j.world_id = $1 AND j.embedder = $2 AND j.memory_id = free.memory_id
+    RETURNING j.memory_id, j.attempts, memory.content
+"""
+# What somebody is removing is left to him: he waits for none of our rows, and we for none of his.
+_KEPT: Final = """
+    WITH kept AS MATERIALIZED (
+        SELECT m.memory_id, given.attempts FROM unnest($3::uuid[], $4::integer[]) AS given (memory_id, attempts)
+        JOIN livingworld.memories AS m ON m.world_id = $1 AND m.memory_id = given.memory_id
+        FOR KEY SHARE OF m SKIP LOCKED
+    )
+"""
+_FINISH: Final = f"""
+    {_KEPT}, done AS (
+        DELETE FROM livingworld.memory_embedding_jobs AS j USING kept
+        WHERE j.world_id = $1 AND j.embedder = $2 AND j.memory_id = kept.memory_id AND j.attempts = kept.attempts
+        RETURNING j.memory_id
+    )
+    INSERT INTO livingworld.memory_vectors (world_id, memory_id, embedder, vector)
+    SELECT $1, done.memory_id, $2, ARRAY(
+        SELECT number::real FROM json_array_elements_text($5::json -> done.memory_id::text) AS number
+    ) FROM done
+    ON CONFLICT ON CONSTRAINT pk_memory_vectors DO NOTHING
+"""  # noqa: S608 - our own words
+_FAIL: Final = f"""
+    {_KEPT}
+    UPDATE livingworld.memory_embedding_jobs AS j
+    SET error = left($5, 500), claimed_until = now() + $6::interval * least(j.attempts, 10)
+    FROM kept
+    WHERE j.world_id = $1 AND j.embedder = $2 AND j.memory_id = kept.memory_id AND j.attempts = kept.attempts
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingJob:
+    """A memory that is claimed to be embedded."""
+
+    memory_id: UUID
+    #: The number of the claim: only the last one may finish.
+    attempt: int
+    content: str
+
+
+async def begin(tx: Transaction, world_id: UUID, embedder: str, dimensions: int) -> None:
+    """Make an embedder the world's, at once when it is the first, else when every memory has a vector of it.
+
+    Raises WorldNotFound.
+    """
+    own = memory_embedders.c.world_id == world_id
+    async with changing_embedder(tx, world_id):
+        await tx.execute(insert(memory_embedders).values(world_id=world_id).on_conflict_do_nothing())
+        row = (await tx.execute(select(memory_embedders).where(own).with_for_update(key_share=True))).one_or_none()
+    if row is None:  # it was there when the insert looked, and is only removed with its world
+        raise WorldNotFound(world_id=world_id)
+    values: dict[str, object] = {"next_embedder": None, "next_dimensions": None}
+    if row.embedder is None:
+        values |= {"embedder": embedder, "dimensions": dimensions}
+    elif row.embedder != embedder:
+        values = {"next_embedder": embedder, "next_dimensions": dimensions}
+    await tx.execute(update(memory_embedders).where(own).values(**values, updated_at=func.now()))
+    await tx.execute_text(_MISSING, (world_id, embedder))
+
+
+async def claim(tx: Transaction, world_id: UUID, embedder: str, limit: int, patience: timedelta) -> list[EmbeddingJob]:
+    """Claim jobs that nobody works on; whoever is not done after `patience` loses them."""
+    rows = await tx.execute_text(_CLAIM, (world_id, embedder, limit, patience))
+    return [EmbeddingJob(UUID(int=row.memory_id.int), row.attempts, row.content) for row in rows]
+
+
+async def finish(tx: Transaction, world_id: UUID, embedder: str, jobs: Sequence[EmbeddingJob], vectors: str) -> int:
+    """Store the vectors of jobs that are still claimed by us and return how many were; `vectors` is JSON by id."""
+    done = await tx.execute_text(_FINISH, (world_id, embedder, *_claims(jobs), vectors))
+    return done.rowcount
+
+
+async def fail(
+    tx: Transaction, world_id: UUID, embedder: str, jobs: Sequence[EmbeddingJob], error: str, pause: timedelta
+) -> None:
+    """Leave jobs for later, each time a little longer."""
+    await tx.execute_text(_FAIL, (world_id, embedder, *_claims(jobs), error, pause))
+
+
+async def switch(tx: Transaction, world_id: UUID, embedder: str) -> bool:
+    """Let an embedder take over if it is the next one and every memory has its vector; return whether it is the one."""
+    own = memory_embedders.c.world_id == world_id
+    row = (await tx.execute(select(memory_embedders).where(own).with_for_update(key_share=True))).one_or_none()
+    if row is None or row.next_embedder != embedder:
+        return row is not None and row.embedder == embedder
+    if await _has_jobs(tx, world_id, embedder):
+        return False
+    values = {
+        "embedder": row.next_embedder,
+        "dimensions": row.next_dimensions,
+        "next_embedder": None,
+        "next_dimensions": None,
+    }
+    await tx.execute(update(memory_embedders).where(own).values(**values, updated_at=func.now()))
+    former = (memory_embedding_jobs.c.world_id == world_id, memory_embedding_jobs.c.embedder == row.embedder)
+    await tx.execute(delete(memory_embedding_jobs).where(*former))
+    return True
+
+
+async def read(tx: Transaction, world_id: UUID) -> Row[tuple[object, ...]] | None:
+    """Return the world's embedder and its next one, or None when it has none."""
+    return (await tx.execute(select(memory_embedders).where(memory_embedders.c.world_id == world_id))).one_or_none()
+
+
+async def _has_jobs(tx: Transaction, world_id: UUID, embedder: str) -> bool:
+    own = (memory_embedding_jobs.c.world_id == world_id, memory_embedding_jobs.c.embedder == embedder)
+    return await tx.scalar(select(memory_embedding_jobs.c.memory_id).where(*own).limit(1)) is not None
+
+
+def _claims(jobs: Sequence[EmbeddingJob]) -> tuple[list[UUID], list[int]]:
+    return [job.memory_id for job in jobs], [job.attempt for job in jobs]

@@ -1,0 +1,187 @@
+"""Relationships: changed at the head of a branch, read on the path of any branch or scene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from livingworld.errors import CharacterNotFound, InvalidType
+from livingworld.inputs import canonical_json, check_sequence, check_uuid
+from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.story.relationships.records import LedgerEntry, Relationship, RelationshipChange
+from livingworld.story.stories.coordinates import PLACE, Viewpoint, check_place, lock_head, refuse_no_place
+
+#: Most changes of one call.
+MAX_CHANGES: Final = 1000
+_VISIBLE: Final = f"""
+    SELECT felt.* FROM {PLACE}
+    CROSS JOIN LATERAL livingworld.visible_relationships_v1(
+        $1, $2, place.timeline_number, place.position, $5, $6
+    ) AS felt
+"""  # noqa: S608 - no value in it
+_LEDGER: Final = f"""
+    SELECT change.* FROM {PLACE}
+    CROSS JOIN LATERAL livingworld.path_pieces_v1($1, $2, place.timeline_number, place.position) AS piece
+    CROSS JOIN LATERAL (
+        SELECT * FROM livingworld.relationship_changes AS c
+        WHERE c.world_id = $1 AND c.story_id = $2 AND c.source_id = $5 AND c.target_id = $6 AND c.shelved_in IS NULL
+            AND c.timeline_number = piece.timeline_number
+            AND c.position BETWEEN piece.from_position AND piece.to_position
+    ) AS change
+    ORDER BY change.position, change.version
+"""  # noqa: S608 - no value in it
+_WRITE: Final = "SELECT * FROM livingworld.write_relationships_v1($1, $2, $3, $4, $5, $6)"
+_UNKNOWN: Final = """
+    SELECT given.character_id FROM unnest($2::uuid[]) AS given (character_id)
+    WHERE NOT EXISTS (
+        SELECT FROM livingworld.characters AS c WHERE c.world_id = $1 AND c.character_id = given.character_id
+    )
+"""
+
+
+class RelationshipRepository:
+    """What characters feel toward each other in the stories of one world.
+
+    Every write locks the story and stands at the scene where the branch stands then; whoever undoes that scene takes it
+    back, and every path that contains the scene has it. Raises StoryNotFound, BranchNotFound, Archived, and StaleHead
+    when the branch is not at `expected_head`.
+    """
+
+    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+        self._unit = unit
+        self._world_id = world_id
+
+    async def adjust(  # noqa: PLR0913 - what is felt has these parts
+        self,
+        story_id: UUID,
+        source: UUID,
+        target: UUID,
+        *,
+        sentiment: float = 0.0,
+        trust: float = 0.0,
+        familiarity: float = 0.0,
+        kind: str | None = None,
+        reason: str | None = None,
+        branch: int | None = None,
+        expected_head: int | None = None,
+    ) -> Relationship:
+        """Add to what `source` feels toward `target`, keep the change in the ledger, and return what is felt now.
+
+        Sums are clamped: sentiment and trust to -1..1, familiarity to 0..1. Raises CharacterNotFound.
+        """
+        check_uuid("source", source)
+        check_uuid("target", target)
+        change = RelationshipChange(source, target, sentiment, trust, familiarity, kind, reason)
+        (felt,) = await self.adjust_many(story_id, [change], branch=branch, expected_head=expected_head)
+        return felt
+
+    async def adjust_many(
+        self,
+        story_id: UUID,
+        changes: Sequence[RelationshipChange],
+        *,
+        branch: int | None = None,
+        expected_head: int | None = None,
+    ) -> tuple[Relationship, ...]:
+        """Carry out changes one after the other, all or none, and return what each led to; characters go by id."""
+        check_place(story_id, branch, expected_head)
+        given = check_sequence("changes", changes, limit=MAX_CHANGES)
+        rows = [_row(f"changes[{index}]", change) for index, change in enumerate(given)]
+
+        async def work(tx: Transaction) -> tuple[Relationship, ...]:
+            place = await lock_head(tx, self._world_id, story_id, branch, expected_head)
+            await self._refuse_unknown(tx, rows)
+            at = (self._world_id, story_id, place.timeline, place.position, place.scene_number)
+            written = await tx.execute_text(_WRITE, (*at, canonical_json(rows)))
+            return tuple(_relationship(row) for row in written)
+
+        return await self._unit.run(work) if rows else ()
+
+    async def between(
+        self, story_id: UUID, source: UUID, target: UUID, *, branch: int | None = None, as_of: int | None = None
+    ) -> Relationship | None:
+        """Return what `source` feels toward `target` at the head of a branch, or at a scene; None: nothing yet.
+
+        One round trip. Raises StoryNotFound, BranchNotFound, SceneNotFound.
+        """
+        ends = (check_uuid("source", source), check_uuid("target", target))
+        found = await self._read(_VISIBLE, Viewpoint(story_id, branch, as_of), *ends)
+        return _relationship(found[0]) if found else None
+
+    async def of(
+        self, story_id: UUID, source: UUID, *, branch: int | None = None, as_of: int | None = None
+    ) -> tuple[Relationship, ...]:
+        """Return what a character feels toward everybody, in the order of ids; raises as `between`."""
+        view = Viewpoint(story_id, branch, as_of)
+        return tuple(_relationship(row) for row in await self._read(_VISIBLE, view, check_uuid("source", source), None))
+
+    async def graph(
+        self, story_id: UUID, *, branch: int | None = None, as_of: int | None = None
+    ) -> tuple[Relationship, ...]:
+        """Return what everybody feels toward everybody, in the order of ids; raises as `between`."""
+        found = await self._read(_VISIBLE, Viewpoint(story_id, branch, as_of), None, None)
+        return tuple(_relationship(row) for row in found)
+
+    async def ledger(
+        self, story_id: UUID, source: UUID, target: UUID, *, branch: int | None = None, as_of: int | None = None
+    ) -> tuple[LedgerEntry, ...]:
+        """Return every change on the path, oldest first: added up and clamped one by one they are what is felt.
+
+        Raises as `between`.
+        """
+        ends = (check_uuid("source", source), check_uuid("target", target))
+        rows = await self._read(_LEDGER, Viewpoint(story_id, branch, as_of), *ends)
+        return tuple(_entry(row) for row in rows)
+
+    async def _read(
+        self, statement: str, view: Viewpoint, source: UUID | None, target: UUID | None
+    ) -> Sequence[Row[Any]]:
+        async def work(tx: Transaction) -> Sequence[Row[Any]]:
+            rows = (await tx.execute_text(statement, (*view.parameters(self._world_id), source, target))).all()
+            if not rows:
+                await refuse_no_place(tx, self._world_id, view)
+            return rows
+
+        return await self._unit.run(work, repeatable=True, single_statement=True)
+
+    async def _refuse_unknown(self, tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
+        ids = [UUID(row[end]) for row in rows for end in ("source_id", "target_id")]
+        unknown = (await tx.execute_text(_UNKNOWN, (self._world_id, ids))).scalar()
+        if unknown is not None:
+            raise CharacterNotFound(character_id=unknown)
+
+
+def _row(field: str, change: object) -> dict[str, Any]:
+    if not isinstance(change, RelationshipChange):
+        raise InvalidType(field, f"must be a RelationshipChange, not {type(change).__name__}")
+    ends = {"source": change.source, "target": change.target}
+    pair = {f"{end}_id": str(check_uuid(f"{field}.{end}", value)) for end, value in ends.items()}
+    return {**pair, **change.deltas()}
+
+
+def _relationship(row: Row[Any]) -> Relationship:
+    return Relationship(
+        source=UUID(int=row.source_id.int),
+        target=UUID(int=row.target_id.int),
+        sentiment=row.sentiment,
+        trust=row.trust,
+        familiarity=row.familiarity,
+        kind=row.kind,
+        changes=row.changes,
+        version=row.version,
+        scene_number=row.scene_number,
+        updated_at=row.created_at,
+    )
+
+
+def _entry(row: Row[Any]) -> LedgerEntry:
+    return LedgerEntry(
+        sentiment_delta=row.sentiment_delta,
+        trust_delta=row.trust_delta,
+        familiarity_delta=row.familiarity_delta,
+        reason=row.reason,
+        relationship=_relationship(row),
+    )

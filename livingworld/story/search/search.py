@@ -1,0 +1,138 @@
+"""Full-text search over everything that is told and known in one world."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from livingworld.errors import InvalidCursor, InvalidInput
+from livingworld.inputs import check_sequence, check_text, check_uuid
+from livingworld.postgres.keyset import Page, check_limit
+from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+
+Kind = Literal["scene", "memory", "lore"]
+KINDS: Final[tuple[Kind, ...]] = ("scene", "memory", "lore")
+_FIND: Final = files(__package__).joinpath("sql/search.sql").read_text()
+_QUERY_CHARACTERS: Final = 1000
+#: Most texts of each kind that one search looks at.
+MAX_LOOKED_AT: Final = 1000
+_MARK_CHARACTERS: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchHit:
+    """A text in which the words were found."""
+
+    kind: Kind
+    #: The story of a scene or a memory; None for lore.
+    story_id: UUID | None
+    #: The scene, or the one that a memory stands at; None for lore.
+    scene_number: int | None
+    #: The memory or the lore entry; None for a scene.
+    id: UUID | None
+    #: The story's title, or the lore entry's; None for a memory.
+    title: str | None
+    #: A piece of the text with the words marked.
+    excerpt: str
+    #: How well it fits; the order of the hits.
+    rank: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage(Page[SearchHit]):
+    """One slice of what was found."""
+
+    #: Whether MAX_LOOKED_AT texts of a kind were looked at, so that there may be more, and better ones.
+    is_cut: bool
+
+
+class Search:
+    """The texts of one world."""
+
+    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+        self._unit = unit
+        self._world_id = world_id
+
+    async def find(
+        self,
+        query: str,
+        *,
+        kinds: Sequence[Kind] = KINDS,
+        story_id: UUID | None = None,
+        marks: tuple[str, str] = ("[", "]"),
+        after: str | None = None,
+        limit: int = 20,
+    ) -> SearchPage:
+        """Return a page of hits, the best first; empty when nothing fits. One round trip.
+
+        The query is words; "quotes" make a phrase, OR joins, a minus excludes, and nothing is bad syntax. Words are
+        compared as they are written, without case, in any language. Of a scene the first 100,000 characters count.
+        Private, forgotten and replaced memories, and lore that is disabled, are never found. With `story_id` only what
+        stands in that story. On texts that do not change pages neither repeat nor skip.
+
+        A query must name a word that is to be there: one that only excludes finds nothing. Of each kind at most
+        MAX_LOOKED_AT texts that have the words are ranked, the oldest as a rule; `is_cut` says that there may be more.
+        """
+        words = check_text("query", query, limit=_QUERY_CHARACTERS, empty=False)
+        of = None if story_id is None else check_uuid("story_id", story_id)
+        if unknown := [kind for kind in check_sequence("kinds", kinds, limit=100) if kind not in KINDS]:
+            raise InvalidInput("kinds", f"may hold {', '.join(KINDS)}, not {unknown!r}")
+        place = (None, None) if after is None else _after(after)
+        asked = (self._world_id, words, of, list(kinds), *place, check_limit(limit) + 1, _options(marks), MAX_LOOKED_AT)
+
+        async def work(tx: Transaction) -> SearchPage:
+            rows = (await tx.execute_text(_FIND, asked)).all()
+            found = [row for row in rows if row.kind is not None]
+            rest = _cursor(found[limit - 1]) if len(found) > limit else None
+            return SearchPage(tuple(map(_hit, found[:limit])), rest, is_cut=rows[0].is_cut)
+
+        return await self._unit.run(work, repeatable=True, single_statement=True)
+
+
+def _options(marks: tuple[str, str]) -> str:
+    quoted = []
+    if len(check_sequence("marks", marks, limit=2)) != 2:  # noqa: PLR2004 - what comes before and after
+        raise InvalidInput("marks", "must be two texts")
+    for name, mark in zip(("StartSel", "StopSel"), marks, strict=True):
+        text = check_text("marks", mark, limit=_MARK_CHARACTERS, empty=False)
+        if '"' in text or "\\" in text:
+            raise InvalidInput("marks", "must not hold a quotation mark or a backslash")
+        quoted.append(f'{name}="{text}"')
+    return ", ".join((*quoted, "MaxWords=35, MinWords=15"))
+
+
+def _hit(row: Row[Any]) -> SearchHit:
+    return SearchHit(
+        kind=row.kind,
+        story_id=None if row.story_id is None else UUID(int=row.story_id.int),
+        scene_number=row.scene_number,
+        id=None if row.id is None else UUID(int=row.id.int),
+        title=row.title,
+        excerpt=row.excerpt,
+        rank=row.rank,
+    )
+
+
+def _cursor(row: Row[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps([row.rank, row.place]).encode()).decode()
+
+
+def _after(cursor: str) -> tuple[float, str]:
+    """Read a cursor; anything that no page gave out is InvalidCursor."""
+    check_text("after", cursor)
+    try:
+        rank, place = json.loads(base64.urlsafe_b64decode(cursor.encode()).decode())
+        if isinstance(rank, float) and math.isfinite(rank) and isinstance(place, str):
+            return rank, check_text("after", place)
+    except (ValueError, TypeError, binascii.Error):
+        pass
+    raise InvalidCursor("after", "is not the cursor of a page")

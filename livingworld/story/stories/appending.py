@@ -1,0 +1,195 @@
+"""Appending scenes: what is asked for, the one statement that does it, and what its answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from livingworld.errors import (
+    Archived,
+    BranchNotFound,
+    CharacterNotFound,
+    ChoiceNotFound,
+    LivingWorldError,
+    RequestKeyReused,
+    StaleHead,
+    StoryNotFound,
+)
+from livingworld.inputs import canonical_json
+from livingworld.live.kinds import LiveKind
+from livingworld.live.log import note_published, publish_at_commit
+from livingworld.postgres.idempotency import request_hash
+from livingworld.postgres.locks import row_order_key
+from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.stories.new_scene import NewScene
+from livingworld.story.stories.records import CastMember
+
+#: As asyncpg takes it; the driver knows the types from the function.
+_PARAMETERS: Final = ", ".join(f"${number}" for number in range(1, 16))
+#: For a transaction that goes on and publishes at its end.
+_APPEND: Final = f"SELECT *, false AS followed FROM livingworld.append_scenes_v1({_PARAMETERS})"  # noqa: S608
+_APPEND_AND_PUBLISH: Final = f"SELECT * FROM livingworld.append_scenes_v2({_PARAMETERS})"  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class AppendRequest:
+    """One scene to append, with its cast resolved to ids."""
+
+    story_id: UUID
+    scene: NewScene
+    cast: tuple[CastMember, ...]
+    branch_number: int | None
+    #: The head the caller decided on: a scene number, 0 before the first, None for wherever the branch stands.
+    expected_head: int | None
+    request_key: str | None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it again finds the scene that is stored."""
+        return self.request_key is not None
+
+    @property
+    def characters(self) -> int:
+        """About how many characters of text it brings."""
+        return len(self.scene.content) + len(self.scene.raw_response or "")
+
+    def request_hash(self) -> bytes | None:
+        """Return the digest of what a repetition must repeat; where the branch stands is no part of it."""
+        if self.request_key is None:
+            return None
+        scene = self.scene
+        cast = [[str(member.character), member.role, member.importance] for member in scene.cast]  # type: ignore[union-attr]
+        return request_hash(
+            [
+                self.branch_number,
+                scene.content,
+                scene.choices,
+                cast,
+                scene.chosen_choice,
+                scene.location,
+                scene.story_time,
+                scene.metadata,
+                scene.raw_response,
+            ]
+        )
+
+    def values(self) -> tuple[Any, ...]:
+        """Return what this request puts into each of the function's arrays, in their order."""
+        scene = self.scene
+        cast = [
+            {"character_id": str(member.character), "role": member.role, "importance": member.importance}
+            for member in self.cast
+        ]
+        return (
+            self.story_id,
+            self.branch_number,
+            self.expected_head,
+            scene.content,
+            scene.chosen_choice,
+            scene.location,
+            scene.story_time,
+            canonical_json(scene.metadata) if scene.metadata else None,
+            scene.raw_response,
+            canonical_json(scene.choices) if scene.choices else None,
+            canonical_json(cast) if cast else None,
+            self.request_key,
+            self.request_hash(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """What became of one request."""
+
+    status: str
+    scene_number: int | None
+    parent_number: int | None
+    position: int | None
+    branch_number: int | None
+    created_at: datetime
+
+    @property
+    def must_go_alone(self) -> bool:
+        """Whether nothing was tried: another transaction has the story, or it depends on another scene of the group."""
+        return self.status in {"locked", "together"}
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether another transaction has the story."""
+        return self.status == "locked"
+
+
+async def append_together(
+    tx: Transaction, world_id: UUID, requests: Sequence[AppendRequest], *, wait: bool
+) -> list[AppendResult]:
+    """Append scenes by one statement, publish them, and return one result for each; see append_scenes_v2.sql."""
+    rows = await _append(tx, _APPEND_AND_PUBLISH, world_id, requests, wait=wait)
+    for story_id in {request.story_id for request, row in zip(requests, rows, strict=True) if row.followed}:
+        note_published(tx, story_id)
+    return [_result(row) for row in rows]
+
+
+async def _append(
+    tx: Transaction, sql: str, world_id: UUID, requests: Sequence[AppendRequest], *, wait: bool
+) -> Sequence[Row[Any]]:
+    columns = zip(*(request.values() for request in requests), strict=True)
+    arrays = (column if any(value is not None for value in column) else None for column in columns)
+    rows = (await tx.execute_text(sql, (world_id, wait, *arrays))).all()
+    if len(rows) != len(requests):
+        message = f"append_scenes answered {len(rows)} of {len(requests)} requests"
+        raise AssertionError(message)
+    return rows
+
+
+async def append_joined(tx: Transaction, world_id: UUID, request: AppendRequest) -> AppendResult:
+    """Append a scene as part of a transaction that stays open; locks the story until it ends."""
+    key = row_order_key({"world_id": world_id, "story_id": request.story_id})
+    wait = not tx.lock_order.is_late(LockKind.STORY, key)
+    tx.locks(LockKind.STORY, world_id, request.story_id)
+    (row,) = await _append(tx, _APPEND, world_id, [request], wait=wait)
+    result = _result(row)
+    if result.must_go_alone:
+        raise tx.lock_order.refusal(LockKind.STORY)
+    tx.lock_order.hold(LockKind.STORY, key)
+    if result.status == "appended":
+        place = {"scene_number": result.scene_number, "branch_number": result.branch_number}
+        publish_at_commit(tx, world_id, request.story_id, LiveKind.SCENE_APPENDED, **place)
+    return result
+
+
+def refusal(result: AppendResult, request: AppendRequest) -> LivingWorldError | None:
+    """Return the error that a result means, or None when the scene is stored."""
+    match result.status:
+        case "appended" | "replayed":
+            return None
+        case "stale_head":
+            return StaleHead(expected=request.expected_head, actual=result.parent_number or 0)
+        case "choice_not_found":
+            return ChoiceNotFound(choice=request.scene.chosen_choice, scene_number=result.parent_number or 0)
+    return _REFUSALS[result.status](story_id=request.story_id)
+
+
+_REFUSALS: Final[dict[str, type[LivingWorldError]]] = {
+    "story_not_found": StoryNotFound,
+    "archived": Archived,
+    "branch_not_found": BranchNotFound,
+    "character_not_found": CharacterNotFound,
+    "request_key_reused": RequestKeyReused,
+}
+
+
+def _result(row: Row[Any]) -> AppendResult:
+    return AppendResult(
+        status=row.status,
+        scene_number=row.scene_number,
+        parent_number=row.parent_scene_number,
+        position=row.position,
+        branch_number=row.branch_number,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,139 @@
+"""Branches: the promises; how they are kept stands in branching.py and branch_query.py."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from uuid import UUID
+
+from livingworld import inputs
+from livingworld.postgres.keyset import Page, check_limit, number_cursor
+from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.story.stories.branch_query import read_branches, read_tree
+from livingworld.story.stories.branching import BranchMoves, open_branches
+from livingworld.story.stories.records import Branch, TreeScene
+
+T = TypeVar("T")
+
+
+class BranchRepository:
+    """The branches of the stories of one world: named pointers into the tree of scenes. No scene is ever changed here.
+
+    Every write locks the story and raises StoryNotFound, BranchNotFound and Archived. Where `expected_head` is given,
+    the scene number that the caller decided on, 0 before the first, another head is StaleHead.
+    """
+
+    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+        self._unit = unit
+        self._world_id = world_id
+
+    async def list(self, story_id: UUID, *, after: str | None = None, limit: int = 50) -> Page[Branch]:
+        """Return a page of branches, oldest first; empty when there is no such story."""
+        check_limit(limit)
+        key, number = inputs.check_uuid("story_id", story_id), 0 if after is None else number_cursor(after)
+        found = await self._unit.run(
+            lambda tx: read_branches(tx, self._world_id, key, number, limit + 1),
+            repeatable=True,
+            single_statement=True,
+        )
+        shown = tuple(found[:limit])
+        return Page(shown, str(shown[-1].number) if len(found) > limit else None)
+
+    async def tree(self, story_id: UUID) -> tuple[TreeScene, ...]:
+        """Return every scene of the story in the order of numbers, without its text, and the branches that stand there.
+
+        One round trip, as long as the story. Empty when it has no scene and when there is no such story.
+        """
+        key = inputs.check_uuid("story_id", story_id)
+        return await self._unit.run(
+            lambda tx: read_tree(tx, self._world_id, key), repeatable=True, single_statement=True
+        )
+
+    async def fork(
+        self,
+        story_id: UUID,
+        name: str,
+        *,
+        at: int | None = None,
+        branch: int | None = None,
+        expected_head: int | None = None,
+    ) -> Branch:
+        """Add a branch at a scene, 0 for the place before the first; default: the head of `branch` or the current one.
+
+        The current branch stays the current one. Raises BranchNameTaken, SceneNotFound, StaleHead.
+        """
+        inputs.check_label("name", name)
+        place = None if at is None else inputs.check_integer("at", at)
+        number, head = _branch(branch), _head(expected_head)
+        return await self._write(story_id, lambda moves: moves.fork(name, place, number, head))
+
+    async def rewind(
+        self, story_id: UUID, to: int, *, branch: int | None = None, expected_head: int | None = None
+    ) -> Branch:
+        """Move the head back to a scene of its path, 0 for the place before the first, and return the branch.
+
+        The scenes after it stay; the next scene begins a new timeline beside them, and `redo` leads back to them until
+        then. Raises SceneNotOnPath, SceneNotFound, StaleHead.
+        """
+        inputs.check_integer("to", to)
+        number, head = _branch(branch), _head(expected_head)
+        return await self._write(story_id, lambda moves: moves.rewind(to, number, head))
+
+    async def undo(
+        self, story_id: UUID, turns: int = 1, *, branch: int | None = None, expected_head: int | None = None
+    ) -> Branch:
+        """Move the head back by a number of scenes and return the branch; raises NothingToUndo, StaleHead."""
+        inputs.check_integer("turns", turns, minimum=1)
+        number, head = _branch(branch), _head(expected_head)
+        return await self._write(story_id, lambda moves: moves.undo(turns, number, head))
+
+    async def redo(
+        self, story_id: UUID, turns: int = 1, *, branch: int | None = None, expected_head: int | None = None
+    ) -> Branch:
+        """Move the head forward by a number of scenes, where `undo` and `rewind` came from, and return the branch.
+
+        Good until anything else moves the head. Raises NothingToRedo, StaleHead.
+        """
+        inputs.check_integer("turns", turns, minimum=1)
+        number, head = _branch(branch), _head(expected_head)
+        return await self._write(story_id, lambda moves: moves.redo(turns, number, head))
+
+    async def switch(self, story_id: UUID, branch: int, *, expected_branch: int | None = None) -> Branch:
+        """Make a branch the story's current one and return it.
+
+        `expected_branch` is the one that the caller saw as current: when it is another one now, BranchChanged.
+        """
+        number = inputs.check_integer("branch", branch, minimum=1)
+        if expected_branch is not None:
+            inputs.check_integer("expected_branch", expected_branch, minimum=1)
+        return await self._write(story_id, lambda moves: moves.switch(number, expected_branch))
+
+    async def rename(self, story_id: UUID, branch: int, name: str) -> Branch:
+        """Give a branch another name and return it; raises BranchNameTaken."""
+        inputs.check_label("name", name)
+        number = inputs.check_integer("branch", branch, minimum=1)
+        return await self._write(story_id, lambda moves: moves.rename(number, name))
+
+    async def delete(self, story_id: UUID, branch: int, *, expected_head: int | None = None) -> None:
+        """Forget a branch: its name and its pointer. Its scenes stay, and its number is never used again.
+
+        Raises BranchInUse for the current one, StaleHead.
+        """
+        number, head = inputs.check_integer("branch", branch, minimum=1), _head(expected_head)
+        await self._write(story_id, lambda moves: moves.delete(number, head))
+
+    async def _write(self, story_id: UUID, move: Callable[[BranchMoves], Awaitable[T]]) -> T:
+        key = inputs.check_uuid("story_id", story_id)
+
+        async def work(tx: Transaction) -> T:
+            return await move(await open_branches(tx, self._world_id, key))
+
+        return await self._unit.run(work)
+
+
+def _branch(branch: int | None) -> int | None:
+    return None if branch is None else inputs.check_integer("branch", branch, minimum=1)
+
+
+def _head(expected_head: int | None) -> int | None:
+    return None if expected_head is None else inputs.check_integer("expected_head", expected_head)

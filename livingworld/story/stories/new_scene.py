@@ -1,0 +1,85 @@
+"""What goes in: a scene to append, checked when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from livingworld import inputs
+from livingworld.errors import InvalidInput, InvalidType
+from livingworld.story.stories.records import CastMember
+
+#: Most choices one scene offers.
+MAX_CHOICES: Final = 100
+#: Most characters in one scene's cast.
+MAX_CAST: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class NewScene:
+    """A scene to append; raises InvalidInput, naming the field, when it could not be stored."""
+
+    content: str
+    #: What the player may do next, in the order they are numbered from 1.
+    choices: Sequence[str] = ()
+    #: Who appears: names, character ids, or CastMembers. A name that nobody has yet makes a new character.
+    cast: Sequence[str | UUID | CastMember] = ()
+    #: Which choice of the scene before led here.
+    chosen_choice: int | None = field(default=None, kw_only=True)
+    location: str | None = field(default=None, kw_only=True)
+    story_time: str | None = field(default=None, kw_only=True)
+    #: The application's own data, a JSON object.
+    metadata: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    #: What the model answered before it was parsed; kept, and read by `stories.raw_response`.
+    raw_response: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        inputs.check_text("content", self.content, limit=inputs.MAX_CONTENT_CHARACTERS)
+        if self.chosen_choice is not None:
+            inputs.check_integer("chosen_choice", self.chosen_choice, minimum=1, maximum=MAX_CHOICES)
+        inputs.check_optional_text("location", self.location)
+        inputs.check_optional_text("story_time", self.story_time)
+        inputs.check_optional_text("raw_response", self.raw_response, limit=inputs.MAX_RAW_RESPONSE_CHARACTERS)
+        object.__setattr__(self, "choices", check_choices(self.choices))
+        object.__setattr__(self, "cast", _check_cast(self.cast))
+        object.__setattr__(self, "metadata", inputs.check_json_object("metadata", self.metadata))
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names in the cast, which have to become ids before the scene is stored."""
+        members: Sequence[CastMember] = self.cast  # type: ignore[assignment]  # checked and wrapped above
+        return tuple(member.character for member in members if isinstance(member.character, str))
+
+
+def check_choices(choices: object) -> tuple[str, ...]:
+    """Return the choices as a tuple if each can be stored."""
+    given = inputs.check_sequence("choices", choices, limit=MAX_CHOICES)
+    return tuple(
+        inputs.check_text(f"choices[{index}]", choice, limit=inputs.MAX_CHOICE_CHARACTERS, empty=False)
+        for index, choice in enumerate(given)
+    )
+
+
+def _check_cast(cast: object) -> tuple[CastMember, ...]:
+    given = inputs.check_sequence("cast", cast, limit=MAX_CAST)
+    members = tuple(_check_member(f"cast[{index}]", member) for index, member in enumerate(given))
+    ids = [member.character for member in members if isinstance(member.character, UUID)]
+    if len(set(ids)) < len(ids):
+        raise InvalidInput("cast", "names a character twice")
+    return members
+
+
+def _check_member(field_name: str, member: object) -> CastMember:
+    if isinstance(member, str | UUID):
+        member = CastMember(member)
+    if not isinstance(member, CastMember):
+        raise InvalidType(field_name, f"must be a name, a character id or a CastMember, not {type(member).__name__}")
+    if isinstance(member.character, str):
+        inputs.check_label(f"{field_name}.character", member.character)
+    elif not isinstance(member.character, UUID):
+        raise InvalidType(f"{field_name}.character", "must be a name or a character id")
+    inputs.check_optional_label(f"{field_name}.role", member.role)
+    if member.importance is not None:
+        inputs.check_number(f"{field_name}.importance", member.importance, minimum=0, maximum=1)
+    return member

@@ -1,0 +1,284 @@
+"""Stories: the promises; how they are kept stands in reading.py, writing.py and appending.py."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from livingworld import inputs
+from livingworld.errors import InvalidInput, InvalidType
+from livingworld.identifiers import new_id
+from livingworld.postgres.keyset import Page, check_limit, newest_first, number_cursor, page_of
+from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.story.revisions import Revision, read_revisions
+from livingworld.story.stories import reading, writing
+from livingworld.story.stories.new_scene import NewScene
+from livingworld.story.stories.records import Scene, Status, Story, StoryHead
+from livingworld.story.stories.scene_appender import SceneAppender
+from livingworld.story.stories.tables import stories
+
+#: Locks what the removal of a story touches beside its own rows.
+LockDependents = Callable[[Transaction, UUID], Awaitable[None]]
+
+_STATUSES = ("active", "paused", "completed")
+
+
+class StoryRepository:
+    """The stories of one world."""
+
+    def __init__(
+        self, unit: UnitOfWork, world_id: UUID, appender: SceneAppender, lock_dependents: LockDependents
+    ) -> None:
+        self._unit = unit
+        self._world_id = world_id
+        self._appender = appender
+        self._lock_dependents = lock_dependents
+
+    async def create(
+        self, title: str, *, premise: str = "", system_prompt: str = "", settings: Mapping[str, Any] | None = None
+    ) -> Story:
+        """Store a new story, with an empty branch `main`, and return it; titles need not be unique.
+
+        Raises WorldNotFound.
+        """
+        inputs.check_label("title", title)
+        values = _checked(title, premise, system_prompt, None, settings or {})
+        key = new_id()
+        return await self._unit.run(lambda tx: writing.create_story(tx, self._world_id, key, values), repeatable=True)
+
+    async def get(self, story_id: UUID) -> Story:
+        """Return a story, archived or not; raises StoryNotFound."""
+        return (await self.head(story_id)).story
+
+    async def list(self, *, include_archived: bool = False, after: str | None = None, limit: int = 50) -> Page[Story]:
+        """Return a page of stories with their scene counts, newest first; empty when there is none."""
+        check_limit(limit)
+        statement = select(stories).where(stories.c.world_id == self._world_id)
+        if not inputs.check_boolean("include_archived", include_archived):
+            statement = statement.where(stories.c.archived_at.is_(None))
+        statement = newest_first(statement, stories.c.created_at, stories.c.story_id, after=after, limit=limit)
+
+        async def work(tx: Transaction) -> Page[Story]:
+            return page_of((await tx.execute(statement)).all(), limit, reading.make_story, "story_id")
+
+        return await self._unit.run(work, repeatable=True, single_statement=True)
+
+    async def update(
+        self,
+        story_id: UUID,
+        *,
+        expected_version: int,
+        title: str | None = None,
+        premise: str | None = None,
+        system_prompt: str | None = None,
+        status: Status | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Story:
+        """Change the fields that are given, keep the old ones as a revision, and return the story.
+
+        Locks the story. Raises VersionConflict when it was changed since `expected_version`, StoryNotFound, Archived.
+        """
+        inputs.check_integer("expected_version", expected_version, minimum=1)
+        changes = _checked(title, premise, system_prompt, status, settings)
+        key = inputs.check_uuid("story_id", story_id)
+        return await self._unit.run(lambda tx: writing.update_story(tx, self._world_id, key, expected_version, changes))
+
+    async def archive(self, story_id: UUID) -> Story:
+        """Hide the story from lists and refuse writes to it, until it is restored; raises StoryNotFound."""
+        key = inputs.check_uuid("story_id", story_id)
+        return await self._unit.run(
+            lambda tx: writing.set_archived(tx, self._world_id, key, archived=True), repeatable=True
+        )
+
+    async def restore(self, story_id: UUID) -> Story:
+        """Take the story out of the archive; raises StoryNotFound."""
+        key = inputs.check_uuid("story_id", story_id)
+        return await self._unit.run(
+            lambda tx: writing.set_archived(tx, self._world_id, key, archived=False), repeatable=True
+        )
+
+    async def purge(self, story_id: UUID) -> None:
+        """Remove the story and all that belongs to it for ever, in one transaction; raises StoryNotFound."""
+        key = inputs.check_uuid("story_id", story_id)
+
+        async def work(tx: Transaction) -> None:
+            await writing.lock_story(tx, self._world_id, key)
+            await self._lock_dependents(tx, self._world_id)
+            await writing.purge_story(tx, self._world_id, key)
+
+        await self._unit.run(work)
+
+    async def lock(self, story_id: UUID) -> None:
+        """Keep other writers of the story out until the transaction ends; only of use inside one.
+
+        Called first it waits for other writers, where an append after other locks would be refused instead of waiting:
+        stories come first in the order of locks. Raises StoryNotFound, LockTimeout, LockOrderViolation.
+        """
+        key = inputs.check_uuid("story_id", story_id)
+
+        async def work(tx: Transaction) -> None:
+            await writing.lock_story(tx, self._world_id, key)
+
+        await self._unit.run(work)
+
+    async def head(self, story_id: UUID, *, branch: int | None = None) -> StoryHead:
+        """Return the story, its current branch (or the one named), and the last scene with choices and cast.
+
+        One round trip. Raises StoryNotFound, BranchNotFound.
+        """
+        key, number = inputs.check_uuid("story_id", story_id), _check_branch(branch)
+        return await self._unit.run(
+            lambda tx: reading.read_head(tx, self._world_id, key, number), repeatable=True, single_statement=True
+        )
+
+    async def append_scene(
+        self,
+        story_id: UUID,
+        scene: NewScene,
+        *,
+        branch: int | None = None,
+        expected_head: int | None = None,
+        request_key: str | None = None,
+    ) -> Scene:
+        """Store a scene at the head of the current branch (or the one named) and return it; one round trip.
+
+        `expected_head` is the scene number the caller decided on, 0 before the first scene: when the branch has moved
+        on, StaleHead. With a `request_key` a repetition returns the stored scene, and other arguments under the same
+        key are RequestKeyReused; without one a lost answer is CommitUnknown. Also raises StoryNotFound, BranchNotFound,
+        ChoiceNotFound, CharacterNotFound, Archived; then nothing was written. Names in the cast that are new become
+        characters with the scene, or not at all.
+        """
+        if not isinstance(scene, NewScene):
+            raise InvalidType("scene", f"must be a NewScene, not {type(scene).__name__}")
+        key, number = inputs.check_uuid("story_id", story_id), _check_branch(branch)
+        if expected_head is not None:
+            inputs.check_integer("expected_head", expected_head)
+        if request_key is not None:
+            inputs.check_label("request_key", request_key)
+        return await self._appender.append(key, scene, number, expected_head, request_key)
+
+    async def scene(self, story_id: UUID, scene_number: int) -> Scene:
+        """Return a scene by its number, on whatever branch it is; raises SceneNotFound."""
+        key, number = inputs.check_uuid("story_id", story_id), inputs.check_integer("scene_number", scene_number)
+        return await self._unit.run(
+            lambda tx: reading.read_scene(tx, self._world_id, key, number), repeatable=True, single_statement=True
+        )
+
+    async def scenes(
+        self,
+        story_id: UUID,
+        *,
+        branch: int | None = None,
+        after: str | None = None,
+        limit: int = 50,
+        newest_first: bool = False,
+    ) -> Page[Scene]:
+        """Return a page of the path of the current branch (or the one named), from its start or from its head.
+
+        Costs the same at every place of the path. Raises StoryNotFound, BranchNotFound.
+        """
+        check_limit(limit)
+        inputs.check_boolean("newest_first", newest_first)
+        position = None if after is None else number_cursor(after)
+        found = await self._path(story_id, branch, position, limit + 1, newest_first=newest_first)
+        shown = tuple(found[:limit])
+        return Page(shown, str(shown[-1].position) if len(found) > limit else None)
+
+    async def recent(self, story_id: UUID, k: int, *, branch: int | None = None) -> tuple[Scene, ...]:
+        """Return the last k scenes of a branch's path, oldest first, all of them when there are fewer.
+
+        One round trip. Raises StoryNotFound, BranchNotFound.
+        """
+        inputs.check_integer("k", k, minimum=1, maximum=1000)
+        return tuple(reversed(await self._path(story_id, branch, None, k, newest_first=True)))
+
+    async def raw_response(self, story_id: UUID, scene_number: int) -> str | None:
+        """Return what the model answered for a scene, or None when it was not kept; raises SceneNotFound."""
+        key, number = inputs.check_uuid("story_id", story_id), inputs.check_integer("scene_number", scene_number)
+        return await self._unit.run(
+            lambda tx: reading.read_raw_response(tx, self._world_id, key, number),
+            repeatable=True,
+            single_statement=True,
+        )
+
+    async def edit_scene(
+        self,
+        story_id: UUID,
+        scene_number: int,
+        *,
+        expected_version: int,
+        content: str | None = None,
+        location: str | None = None,
+        story_time: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Scene:
+        """Change the fields that are given, keep the old ones as a revision, and return the scene.
+
+        Locks the story. Raises VersionConflict when it was edited since `expected_version`, StoryNotFound,
+        SceneNotFound, Archived.
+        """
+        inputs.check_integer("expected_version", expected_version, minimum=1)
+        changes = {
+            "content": inputs.check_optional_text("content", content, limit=inputs.MAX_CONTENT_CHARACTERS),
+            "location": inputs.check_optional_text("location", location),
+            "story_time": inputs.check_optional_text("story_time", story_time),
+            "metadata": None if metadata is None else inputs.check_json_object("metadata", metadata),
+        }
+        given = {name: value for name, value in changes.items() if value is not None}
+        key, number = inputs.check_uuid("story_id", story_id), inputs.check_integer("scene_number", scene_number)
+        return await self._unit.run(
+            lambda tx: writing.edit_scene(tx, self._world_id, key, number, expected_version, given)
+        )
+
+    async def revisions(self, story_id: UUID, *, scene_number: int | None = None) -> tuple[Revision, ...]:
+        """Return the old copies of a story, or of one of its scenes, oldest first; empty when it was never edited."""
+        key = inputs.check_uuid("story_id", story_id)
+        entity, number = ("story", 0) if scene_number is None else ("scene", scene_number)
+        inputs.check_integer("scene_number", number)
+        return await self._unit.run(
+            lambda tx: read_revisions(tx, self._world_id, entity, key, scene_number=number),
+            repeatable=True,
+            single_statement=True,
+        )
+
+    async def _path(
+        self, story_id: UUID, branch: int | None, after: int | None, limit: int, *, newest_first: bool
+    ) -> Sequence[Scene]:
+        read = partial(reading.read_path, after=after, limit=limit, newest_first=newest_first)
+        key, number = inputs.check_uuid("story_id", story_id), _check_branch(branch)
+        return await self._unit.run(
+            lambda tx: read(tx, self._world_id, key, number), repeatable=True, single_statement=True
+        )
+
+
+def _checked(
+    title: str | None,
+    premise: str | None,
+    system_prompt: str | None,
+    status: str | None,
+    settings: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the given fields of a story, each checked."""
+    long = inputs.MAX_DESCRIPTION_CHARACTERS
+    values: dict[str, Any] = {}
+    if title is not None:
+        values["title"] = inputs.check_label("title", title)
+    if premise is not None:
+        values["premise"] = inputs.check_text("premise", premise, limit=long)
+    if system_prompt is not None:
+        values["system_prompt"] = inputs.check_text("system_prompt", system_prompt, limit=long)
+    if status is not None:
+        if status not in _STATUSES:
+            raise InvalidInput("status", f"must be one of {', '.join(_STATUSES)}")
+        values["status"] = status
+    if settings is not None:
+        values["settings"] = inputs.check_json_object("settings", settings)
+    return values
+
+
+def _check_branch(branch: int | None) -> int | None:
+    return None if branch is None else inputs.check_integer("branch", branch, minimum=1)

@@ -1,0 +1,123 @@
+"""What is stored of a scene: its text, the choices it offers, and who appears in it."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from livingworld.postgres.metadata import SCHEMA, metadata, time_columns, version_column, world_id_column
+from livingworld.story.stories.tables import STORY_KEY, number_column, story_id_column
+
+SCENE_KEY = (*STORY_KEY, "scene_number")
+
+
+def to_scene() -> ForeignKeyConstraint:
+    """Return the foreign key to the scene, which takes its rows along when it is purged."""
+    return ForeignKeyConstraint(SCENE_KEY, [f"{SCHEMA}.scenes.{name}" for name in SCENE_KEY], ondelete="CASCADE")
+
+
+scenes = Table(
+    "scenes",
+    metadata,
+    world_id_column(),
+    story_id_column(),
+    #: With the columns before it the primary key: no two scenes of a story have one number.
+    number_column("scene_number"),
+    Column("parent_scene_number", Integer),
+    Column("timeline_number", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("content", Text, nullable=False),
+    #: The choice of the parent that led here.
+    Column("chosen_choice", Integer),
+    Column("location", Text),
+    Column("story_time", Text),
+    Column("metadata", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("raw_response", Text),
+    version_column(),
+    *time_columns(),
+    # The timeline belongs to the story, so this is the foreign key to the story too.
+    ForeignKeyConstraint(
+        [*STORY_KEY, "timeline_number"],
+        [f"{SCHEMA}.timelines.{name}" for name in (*STORY_KEY, "timeline_number")],
+        ondelete="CASCADE",
+    ),
+    ForeignKeyConstraint(
+        [*STORY_KEY, "parent_scene_number"],
+        [f"{SCHEMA}.scenes.{name}" for name in SCENE_KEY],
+    ),
+    ForeignKeyConstraint(
+        [*STORY_KEY, "parent_scene_number", "chosen_choice"],
+        [f"{SCHEMA}.choices.{name}" for name in (*SCENE_KEY, "choice_number")],
+        name="fk_scenes_chosen_choice",
+        use_alter=True,
+    ),
+    CheckConstraint("scene_number >= 1 AND position >= 1", name="numbers_positive"),
+    CheckConstraint("parent_scene_number < scene_number", name="parent_is_older"),
+    CheckConstraint("(parent_scene_number IS NULL) = (position = 1)", name="first_has_no_parent"),
+    CheckConstraint("chosen_choice IS NULL OR parent_scene_number IS NOT NULL", name="choice_has_parent"),
+    CheckConstraint("version > 0", name="version_positive"),
+    # One scene at each coordinate; the path of a branch is read along it. The story stands third on purpose:
+    # indexes that begin alike cost the same to a planner without statistics, which would read a story for one scene.
+    UniqueConstraint("world_id", "timeline_number", "story_id", "position", name="uq_scenes_coordinate"),
+)
+# Who follows a scene: for the tree, and for the foreign keys when a story is purged. Partial for the same reason: it
+# serves only those who ask for a parent.
+Index(
+    "ix_scenes_parent",
+    scenes.c.world_id,
+    scenes.c.story_id,
+    scenes.c.parent_scene_number,
+    scenes.c.chosen_choice,
+    postgresql_where=scenes.c.parent_scene_number.is_not(None),
+)
+
+# The words of a scene, of the beginning of a very long one: a tsvector holds 1 MB at most.
+Index(
+    "ix_scenes_words",
+    func.to_tsvector(text("'simple'"), func.left(scenes.c.content, text("100000"))),
+    postgresql_using="gin",
+)
+
+choices = Table(
+    "choices",
+    metadata,
+    world_id_column(),
+    story_id_column(),
+    number_column("scene_number"),
+    number_column("choice_number"),
+    Column("content", Text, nullable=False),
+    to_scene(),
+    CheckConstraint("choice_number >= 1", name="choice_number_positive"),
+)
+
+scene_cast = Table(
+    "scene_cast",
+    metadata,
+    world_id_column(),
+    story_id_column(),
+    number_column("scene_number"),
+    Column("character_id", Uuid(), primary_key=True),
+    Column("role", Text),
+    Column("importance", Float(53)),
+    to_scene(),
+    ForeignKeyConstraint(
+        ["world_id", "character_id"],
+        [f"{SCHEMA}.characters.{name}" for name in ("world_id", "character_id")],
+        ondelete="CASCADE",
+    ),
+    CheckConstraint("importance BETWEEN 0 AND 1", name="importance_is_share"),
+)
+Index("ix_scene_cast_character", scene_cast.c.world_id, scene_cast.c.character_id)

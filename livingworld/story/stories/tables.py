@@ -1,0 +1,146 @@
+"""What is stored of a story: the story, its branches and timelines."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from livingworld.inputs import MAX_LABEL_CHARACTERS
+from livingworld.postgres.metadata import SCHEMA, metadata, time_columns, version_column, world_id_column
+
+STORY_KEY = ("world_id", "story_id")
+
+
+def story_id_column() -> Column[object]:
+    """Return the second column of every key inside a story."""
+    return Column("story_id", Uuid(), primary_key=True)
+
+
+def number_column(name: str) -> Column[int]:
+    """Return a key column that counts from 1 inside its story."""
+    return Column(name, Integer, primary_key=True, autoincrement=False)
+
+
+def to_story() -> ForeignKeyConstraint:
+    """Return the foreign key to the story, which takes its rows along when it is purged."""
+    return ForeignKeyConstraint(STORY_KEY, [f"{SCHEMA}.stories.{name}" for name in STORY_KEY], ondelete="CASCADE")
+
+
+stories = Table(
+    "stories",
+    metadata,
+    world_id_column(),
+    story_id_column(),
+    Column("title", Text, nullable=False),
+    Column("premise", Text, nullable=False, server_default=text("''")),
+    Column("system_prompt", Text, nullable=False, server_default=text("''")),
+    Column("status", Text, nullable=False, server_default=text("'active'")),
+    #: The counters: raised under the lock of this row, by the statement that uses the number.
+    Column("last_scene_number", Integer, nullable=False, server_default=text("0")),
+    Column("last_timeline_number", Integer, nullable=False, server_default=text("1")),
+    Column("last_branch_number", Integer, nullable=False, server_default=text("1")),
+    Column("current_branch", Integer, nullable=False, server_default=text("1")),
+    Column("settings", JSONB, nullable=False, server_default=text("'{}'")),
+    version_column(),
+    *time_columns(),
+    Column("archived_at", DateTime(timezone=True)),
+    ForeignKeyConstraint(["world_id"], [f"{SCHEMA}.worlds.world_id"], ondelete="CASCADE"),
+    CheckConstraint(f"char_length(title) BETWEEN 1 AND {MAX_LABEL_CHARACTERS}", name="title_length"),
+    CheckConstraint("status IN ('active', 'paused', 'completed')", name="status_known"),
+    CheckConstraint("last_scene_number >= 0", name="last_scene_number_natural"),
+    CheckConstraint("last_timeline_number >= 1", name="last_timeline_number_positive"),
+    CheckConstraint("current_branch BETWEEN 1 AND last_branch_number", name="current_branch_known"),
+    CheckConstraint("version > 0", name="version_positive"),
+)
+Index("ix_stories_world_id_created_at", stories.c.world_id, stories.c.created_at, stories.c.story_id)
+
+branches = Table(
+    "branches",
+    metadata,
+    world_id_column(),
+    story_id_column(),
+    number_column("branch_number"),
+    Column("name", Text, nullable=False),
+    #: The compare-and-set cell. NULL and position 0: before the first scene.
+    Column("head_scene_number", Integer),
+    Column("head_timeline", Integer, nullable=False, server_default=text("1")),
+    Column("head_position", Integer, nullable=False, server_default=text("0")),
+    #: Where redo leads: the place that undo came from, good for as long as the version is the one it left.
+    Column("redo_scene_number", Integer),
+    Column("redo_timeline", Integer),
+    Column("redo_position", Integer),
+    Column("redo_version", Integer),
+    #: Raised by every move of the head.
+    version_column(),
+    *time_columns(),
+    to_story(),
+    ForeignKeyConstraint(
+        [*STORY_KEY, "head_timeline"],
+        [f"{SCHEMA}.timelines.{name}" for name in (*STORY_KEY, "timeline_number")],
+    ),
+    ForeignKeyConstraint(
+        [*STORY_KEY, "head_scene_number"],
+        [f"{SCHEMA}.scenes.{name}" for name in (*STORY_KEY, "scene_number")],
+    ),
+    CheckConstraint(f"char_length(name) BETWEEN 1 AND {MAX_LABEL_CHARACTERS}", name="name_length"),
+    CheckConstraint("(head_scene_number IS NULL) = (head_position = 0)", name="head_is_one_place"),
+    CheckConstraint(
+        "num_nulls(redo_scene_number, redo_timeline, redo_position, redo_version) IN (0, 4)", name="redo_is_one_place"
+    ),
+    CheckConstraint("version > 0", name="version_positive"),
+    # The story stands last on purpose: see the decision on indexes that begin alike.
+    UniqueConstraint("world_id", "name", "story_id", name="uq_branches_name"),
+)
+
+timelines = Table(
+    "timelines",
+    metadata,
+    world_id_column(),
+    story_id_column(),
+    number_column("timeline_number"),
+    Column("parent_timeline", Integer),
+    #: The last position it shares with its parent; its own scenes begin one further.
+    Column("fork_position", Integer, nullable=False, server_default=text("0")),
+    #: The last position that is taken; a head that stands here continues the timeline.
+    Column("tip_position", Integer, nullable=False, server_default=text("0")),
+    to_story(),
+    ForeignKeyConstraint(
+        [*STORY_KEY, "parent_timeline"],
+        [f"{SCHEMA}.timelines.{name}" for name in (*STORY_KEY, "timeline_number")],
+    ),
+    CheckConstraint("fork_position BETWEEN 0 AND tip_position", name="fork_before_tip"),
+    CheckConstraint("parent_timeline < timeline_number", name="parent_is_older"),
+)
+
+timeline_lineage = Table(
+    "timeline_lineage",
+    metadata,
+    world_id_column(),
+    story_id_column(),
+    number_column("timeline_number"),
+    number_column("owner_timeline"),
+    Column("from_position", Integer, nullable=False),
+    Column("to_position", Integer, nullable=False),
+    *(
+        ForeignKeyConstraint(
+            [*STORY_KEY, column],
+            [f"{SCHEMA}.timelines.{name}" for name in (*STORY_KEY, "timeline_number")],
+            ondelete="CASCADE",
+        )
+        for column in ("timeline_number", "owner_timeline")
+    ),
+    CheckConstraint("1 <= from_position AND from_position <= to_position", name="range_not_empty"),
+    CheckConstraint("owner_timeline < timeline_number", name="owner_is_older"),
+)

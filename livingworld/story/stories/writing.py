@@ -1,0 +1,151 @@
+"""Writing stories: made, edited with the old text kept, archived, purged. Every function locks the story row first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CTE, Row, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from livingworld.errors import Archived, SceneNotFound, StoryNotFound, VersionConflict
+from livingworld.live.kinds import LiveKind
+from livingworld.live.log import publish_at_commit, remove_streams
+from livingworld.postgres.idempotency import request_keys
+from livingworld.postgres.locks import lock_row
+from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.revisions import keep_revision, revisions
+from livingworld.story.stories.reading import make_story, read_scene
+from livingworld.story.stories.records import Scene, Story
+from livingworld.story.stories.scene_tables import scene_cast, scenes
+from livingworld.story.stories.tables import branches, stories, timelines
+
+FIRST_TIMELINE = 1
+MAIN_BRANCH = {"branch_number": 1, "name": "main"}
+#: What `stories.updated_at` is set to, by a statement that comes after the lock: no write of a story moves it back.
+WRITTEN_NOW = func.statement_timestamp()
+
+
+async def create_story(tx: Transaction, world_id: UUID, story_id: UUID, values: Mapping[str, Any]) -> Story:
+    """Store a story with its first timeline and the branch `main`; raises WorldNotFound.
+
+    The id is new, so a row that is there already is this one, stored by a try whose answer was lost.
+    """
+    key = {"world_id": world_id, "story_id": story_id}
+    statement = upsert(stories).values(**key, **values).on_conflict_do_nothing(index_elements=list(key))
+    row = (await tx.execute(statement.returning(stories))).one_or_none()
+    if row is None:
+        return make_story((await tx.execute(select(stories).where(*_is(stories, key)))).one())
+    await tx.execute(insert(timelines).values(**key, timeline_number=FIRST_TIMELINE))
+    await tx.execute(insert(branches).values(**key, **MAIN_BRANCH))
+    publish_at_commit(tx, world_id, world_id, LiveKind.STORY_CREATED, story_id=story_id)
+    return make_story(row)
+
+
+async def lock_story(tx: Transaction, world_id: UUID, story_id: UUID) -> Row[Any]:
+    """Lock a story against other writers until the transaction ends; raises StoryNotFound."""
+    row = await lock_row(tx, LockKind.STORY, stories, {"world_id": world_id, "story_id": story_id})
+    if row is None:
+        raise StoryNotFound(story_id=story_id)
+    return row
+
+
+def touched(world_id: UUID, story_id: UUID) -> CTE:
+    """Return what moves `updated_at` of a locked story in the statement of another write, by its `add_cte`."""
+    own = (stories.c.world_id == world_id, stories.c.story_id == story_id)
+    return update(stories).where(*own).values(updated_at=WRITTEN_NOW).returning(stories.c.story_id).cte("touched")
+
+
+async def update_story(
+    tx: Transaction, world_id: UUID, story_id: UUID, expected_version: int, changes: Mapping[str, Any]
+) -> Story:
+    """Change fields of a story and keep their old values; raises StoryNotFound, VersionConflict, Archived."""
+    old = await lock_story(tx, world_id, story_id)
+    _refuse_archived(old)
+    if old.version != expected_version:
+        raise VersionConflict(expected=expected_version, actual=old.version)
+    content = {name: getattr(old, name) for name in ("title", "premise", "system_prompt", "status", "settings")}
+    await keep_revision(tx, world_id, "story", story_id, version=old.version, content=content)
+    return await _change(tx, old, **changes)
+
+
+async def set_archived(tx: Transaction, world_id: UUID, story_id: UUID, *, archived: bool) -> Story:
+    """Archive or restore a story; doing it again changes nothing. Raises StoryNotFound."""
+    old = await lock_story(tx, world_id, story_id)
+    if (old.archived_at is not None) == archived:
+        return make_story(old)
+    return await _change(tx, old, archived_at=func.now() if archived else None)
+
+
+async def edit_scene(
+    tx: Transaction,
+    world_id: UUID,
+    story_id: UUID,
+    scene_number: int,
+    expected_version: int,
+    changes: Mapping[str, Any],
+) -> Scene:
+    """Change fields of a scene and keep the old ones as a revision; raises as `update_story`, and SceneNotFound."""
+    _refuse_archived(await lock_story(tx, world_id, story_id))
+    key = {"world_id": world_id, "story_id": story_id, "scene_number": scene_number}
+    old = (await tx.execute(select(scenes).where(*_is(scenes, key)))).one_or_none()
+    if old is None:
+        raise SceneNotFound(story_id=story_id, scene_number=scene_number)
+    if old.version != expected_version:
+        raise VersionConflict(expected=expected_version, actual=old.version)
+    content = {name: getattr(old, name) for name in ("content", "location", "story_time", "metadata")}
+    await keep_revision(
+        tx, world_id, "scene", story_id, scene_number=scene_number, version=old.version, content=content
+    )
+    new = {**changes, "version": scenes.c.version + 1, "updated_at": func.now()}
+    await tx.execute(update(scenes).where(*_is(scenes, key)).values(**new).add_cte(touched(world_id, story_id)))
+    told = {"scene_number": scene_number, "version": old.version + 1}
+    publish_at_commit(tx, world_id, story_id, LiveKind.SCENE_CHANGED, **told)
+    return await read_scene(tx, world_id, story_id, scene_number)
+
+
+async def purge_story(tx: Transaction, world_id: UUID, story_id: UUID) -> None:
+    """Remove a story and everything in it for ever; its row must be locked, and what else its removal touches."""
+    await tx.execute(delete(revisions).where(revisions.c.world_id == world_id, revisions.c.entity_id == story_id))
+    await tx.execute(
+        delete(request_keys).where(request_keys.c.world_id == world_id, request_keys.c.scope_id == story_id)
+    )
+    for table in (branches, scene_cast, scenes, timelines, stories):
+        await tx.execute(delete(table).where(table.c.world_id == world_id, table.c.story_id == story_id))
+    await tx.execute(remove_streams(world_id, [story_id]))
+    publish_at_commit(tx, world_id, world_id, LiveKind.STORY_PURGED, story_id=story_id)
+
+
+async def lock_stories(tx: Transaction, world_id: UUID, *, wait: bool) -> None:
+    """Lock every story of a world against everybody; one that is held is waited for, or else raises LockTimeout."""
+    rows = select(stories.c.story_id).where(stories.c.world_id == world_id).order_by(stories.c.story_id)
+    await tx.execute(select(func.count()).select_from(rows.with_for_update(nowait=not wait).subquery()))
+
+
+async def purge_stories(tx: Transaction, world_id: UUID) -> None:
+    """Remove every story of a world for ever; all of them must be locked, and the world's row against new ones."""
+    for table in (branches, scene_cast, scenes, timelines, stories):
+        await tx.execute(delete(table).where(table.c.world_id == world_id))
+
+
+async def _change(tx: Transaction, old: Row[Any], **changes: Any) -> Story:  # noqa: ANN401 - column values
+    statement = (
+        update(stories)
+        .where(stories.c.world_id == old.world_id, stories.c.story_id == old.story_id)
+        .values(**changes, version=stories.c.version + 1, updated_at=WRITTEN_NOW)
+        .returning(stories)
+    )
+    story = make_story((await tx.execute(statement)).one())
+    publish_at_commit(tx, old.world_id, old.story_id, LiveKind.STORY_CHANGED, version=story.version)
+    return story
+
+
+def _refuse_archived(story: Row[Any]) -> None:
+    if story.archived_at is not None:
+        raise Archived(story_id=UUID(int=story.story_id.int))
+
+
+def _is(table: Any, key: Mapping[str, object]) -> list[Any]:  # noqa: ANN401 - Table's columns are untyped
+    return [table.c[name] == value for name, value in key.items()]

@@ -1,0 +1,60 @@
+"""What becomes true in the scene of a turn: facts, relationships and memories, stored with the scene or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from livingworld.errors import InvalidType
+from livingworld.inputs import canonical_json, check_sequence
+from livingworld.story.facts.new_facts import Subject, fact_rows
+from livingworld.story.memories.records import NewMemory
+from livingworld.story.memories.repository import MAX_MEMORIES
+from livingworld.story.relationships.records import RelationshipChange
+from livingworld.story.relationships.repository import MAX_CHANGES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewState:
+    """What becomes true with a scene; raises InvalidInput when it could not be stored.
+
+    Characters go by id or by name: one that exists, or one in the cast of the same scene.
+    """
+
+    #: By (subject, attribute); `livingworld.RETRACTED` as the value lets a fact be true no more.
+    facts: Mapping[tuple[Subject, str], Any] = field(default_factory=dict)
+    #: Carried out one after the other.
+    relationships: Sequence[RelationshipChange] = ()
+    memories: Sequence[NewMemory] = ()
+
+    def __post_init__(self) -> None:
+        fact_rows(self.facts)
+        _check_all("relationships", self.relationships, RelationshipChange, MAX_CHANGES)
+        _check_all("memories", self.memories, NewMemory, MAX_MEMORIES)
+
+    def as_json(self, name_key: Callable[[str], str]) -> str:
+        """Return it as commit_turn_with_state_v1 takes it; `name_key` raises InvalidInput for what is no name."""
+        changes = [
+            {
+                **_character("source", each.source, name_key),
+                **_character("target", each.target, name_key),
+                **each.deltas(),
+            }
+            for each in self.relationships
+        ]
+        remembered = [{**_character("character", each.character, name_key), **each.row()} for each in self.memories]
+        return canonical_json({"facts": fact_rows(self.facts), "relationships": changes, "memories": remembered})
+
+
+def _character(end: str, who: UUID | str | None, name_key: Callable[[str], str]) -> dict[str, str | None]:
+    if isinstance(who, str):
+        return {f"{end}_key": name_key(who)}
+    return {f"{end}_id": None if who is None else str(who)}
+
+
+def _check_all(name: str, given: object, kind: type, limit: int) -> None:
+    for index, each in enumerate(check_sequence(name, given, limit=limit)):
+        if not isinstance(each, kind):
+            raise InvalidType(f"{name}[{index}]", f"must be a {kind.__name__}, not {type(each).__name__}")

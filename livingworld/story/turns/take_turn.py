@@ -1,0 +1,243 @@
+"""Take a turn: ask for the branch's lease, wait in order of arrival where that is wanted, and end it in every case."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final, Required, TypedDict, Unpack, get_args
+from uuid import UUID
+
+from livingworld import inputs
+from livingworld.errors import InvalidInput
+from livingworld.identifiers import new_id
+from livingworld.story.stories.new_scene import NewScene
+from livingworld.story.stories.records import Scene
+from livingworld.story.turns.commit_turn import stored_scene
+from livingworld.story.turns.committing import Holding
+from livingworld.story.turns.new_state import NewState
+from livingworld.story.turns.records import BusyPolicy, Combine, TurnInput
+from livingworld.story.turns.repository import read_generation
+from livingworld.story.turns.taking import AT_HEAD, TakeRequest, TakeResult
+from livingworld.story.turns.turn import Turn
+from livingworld.story.turns.turn_queue import Grant, TurnQueue
+from livingworld.story.turns.turn_services import TurnServices
+
+#: The longest wait for a place, unless another one is asked for.
+TIME_LIMIT: Final = timedelta(seconds=60)
+#: Scenes of a context, unless another number is asked for, and the most of them.
+RECENT: Final = 5
+_MOST_RECENT: Final = 200
+#: Keys of the library's own begin so.
+_RESERVED: Final = "livingworld:"
+
+
+#: What a turn's work returns.
+Written = NewScene | tuple[NewScene, NewState]
+
+
+class TurnOptions(TypedDict, total=False):
+    """The arguments of `take`."""
+
+    request_key: Required[str]
+    choice: int | None
+    instruction: str | None
+    branch: int | None
+    expected_head: int | None
+    busy: BusyPolicy
+    combine: Combine | None
+    time_limit: timedelta
+    recent: int
+
+
+class Turns:
+    """The turns of one world: one at a time on each branch, whoever takes them."""
+
+    def __init__(self, services: TurnServices) -> None:
+        self._services = services
+        self._queue = TurnQueue(services)
+
+    @asynccontextmanager
+    async def take(  # noqa: PLR0913 - options of one call, by name
+        self,
+        story_id: UUID,
+        *,
+        request_key: str,
+        choice: int | None = None,
+        instruction: str | None = None,
+        branch: int | None = None,
+        expected_head: int | None = None,
+        busy: BusyPolicy = "reject",
+        combine: Combine | None = None,
+        time_limit: timedelta = TIME_LIMIT,
+        recent: int = RECENT,
+    ) -> AsyncIterator[Turn]:
+        """Have the next scene of a branch (default: the current one) to write; one round trip when nobody else has it.
+
+        In the block nothing is locked and no connection is held: a lease is, renewed in the background. Left without
+        `commit`, the attempt is kept as a failed generation and the lease is free at once.
+
+        `request_key` makes it idempotent: carried out before, `turn.scene` is the stored scene and the model need not
+        be asked. While a turn runs or waits under the same key, by whomever, this one waits for it and gets its scene,
+        whatever `busy` says, for `time_limit` at most, then TurnTimeout; when that one is given up, fails or dies, one
+        of those who wait takes the turn over in its place. Other arguments under the same key are RequestKeyReused.
+        `expected_head` is the scene number that the player decided on, 0 before the first: when the branch has moved
+        on, StaleHead.
+
+        `busy` says what happens when a turn of another key runs or waits: `reject` raises Busy; `queue` waits in order
+        of arrival across processes, for `time_limit` at most; `replace` ends the running turn, which is told and cannot
+        commit: it and all who wait with its key get Fenced; `merge` waits too, and lets `combine` make one input of the
+        waiting one and this one, so that both callers get one scene. Also raises StoryNotFound, BranchNotFound,
+        ChoiceNotFound, Archived.
+        """
+        request = self._request(
+            story_id, request_key, TurnInput(choice, instruction), branch, expected_head, busy=busy, recent=recent
+        )
+        if (busy == "merge") != (combine is not None):
+            raise InvalidInput("combine", "is needed for busy='merge' and for nothing else")
+        async with self._holding(request, combine, inputs.check_duration("time_limit", time_limit)) as turn:
+            yield turn
+
+    @asynccontextmanager
+    async def regenerate(  # noqa: PLR0913 - options of one call, by name
+        self,
+        story_id: UUID,
+        *,
+        request_key: str,
+        scene_number: int | None = None,
+        choice: int | None = None,
+        instruction: str | None = None,
+        branch: int | None = None,
+        expected_head: int | None = None,
+        busy: BusyPolicy = "reject",
+        time_limit: timedelta = TIME_LIMIT,
+        recent: int = RECENT,
+    ) -> AsyncIterator[Turn]:
+        """Take the turn of a scene (default: the one at the head) again, at the same place, with the same input.
+
+        Its commit makes the new text the scene, as `generations.choose` does; the old text stays a generation. Choice
+        and instruction are those of the scene's own turn unless others are given. Otherwise as `take`; also raises
+        SceneNotFound.
+        """
+        scene = AT_HEAD if scene_number is None else inputs.check_integer("scene_number", scene_number, minimum=1)
+        if busy == "merge":
+            raise InvalidInput("busy", "must be reject, queue or replace: telling a scene anew takes no other input in")
+        request = self._request(
+            story_id,
+            request_key,
+            TurnInput(choice, instruction),
+            branch,
+            expected_head,
+            busy=busy,
+            recent=recent,
+            regenerates=scene,
+        )
+        async with self._holding(request, None, inputs.check_duration("time_limit", time_limit)) as turn:
+            yield turn
+
+    async def play(
+        self, story_id: UUID, write: Callable[[Turn], Awaitable[Written]], **options: Unpack[TurnOptions]
+    ) -> Scene:
+        """Take a turn, have `write` make its scene, commit it and return it; options and errors as `take`.
+
+        `write` may return what becomes true with the scene too, as a second item. It is not called when the request was
+        carried out before, and is cancelled when the turn is lost.
+        """
+        inputs.check_function("write", write)
+        async with self.take(story_id, **options) as turn:
+            if turn.scene is not None:
+                return turn.scene
+            written = await turn.while_held(write(turn))
+            scene, state = written if isinstance(written, tuple) else (written, None)
+            return await turn.commit(scene, state)
+
+    def _request(
+        self,
+        story_id: UUID,
+        request_key: str,
+        given: TurnInput,
+        branch: int | None,
+        expected_head: int | None,
+        *,
+        busy: BusyPolicy,
+        recent: int,
+        regenerates: int | None = None,
+    ) -> TakeRequest:
+        if branch is not None:
+            inputs.check_integer("branch", branch, minimum=1)
+        if expected_head is not None:
+            inputs.check_integer("expected_head", expected_head)
+        return TakeRequest(
+            story_id=inputs.check_uuid("story_id", story_id),
+            branch_number=branch,
+            expected_head=expected_head,
+            regenerates=regenerates,
+            request_key=_check_request_key(request_key),
+            owner=UUID(int=new_id().int),
+            input=given,
+            busy=_check_busy(busy),
+            recent=inputs.check_integer("recent", recent, minimum=1, maximum=_MOST_RECENT),
+        )
+
+    @asynccontextmanager
+    async def _holding(
+        self, request: TakeRequest, combine: Combine | None, time_limit: timedelta
+    ) -> AsyncIterator[Turn]:
+        """Hand out the turn, and give it up when the block is left without a commit, however it is left."""
+        turn: Turn | None = None
+        reason: BaseException | None = None
+        grant = await self._queue.take(request, combine, time_limit)
+        try:
+            turn = await self._turn(request, grant)
+            yield turn
+        except BaseException as error:
+            reason = error
+            raise
+        finally:
+            if turn is None:
+                self._queue.withdraw(request)
+            elif turn.scene is None:
+                await asyncio.shield(self._services.tasks.finish(turn.give_up(reason)))
+
+    async def _turn(self, request: TakeRequest, grant: Grant) -> Turn:
+        result, services, recorded, scene = grant.result, self._services, None, None
+        if result.status == "replayed":
+            scene = await stored_scene(services, request.story_id, result.scene_number or 0)
+        elif result.answered is not None:
+            key = result.answered
+            recorded = await services.unit.run(
+                lambda tx: read_generation(services.world_id, key, tx), repeatable=True, single_statement=True
+            )
+        return Turn(
+            services,
+            _holding(request, result),
+            result,
+            asked_at=grant.asked_at,
+            recorded=recorded,
+            scene=scene,
+        )
+
+
+def _holding(request: TakeRequest, result: TakeResult) -> Holding:
+    return Holding(
+        story_id=request.story_id,
+        request_key=request.request_key,
+        owner=request.owner,
+        token=result.token or 0,
+        attempt=result.attempt or 0,
+        base_scene_number=result.base_scene_number,
+    )
+
+
+def _check_request_key(request_key: object) -> str:
+    key = inputs.check_label("request_key", request_key)
+    if key.startswith(_RESERVED):
+        raise InvalidInput("request_key", f"must not begin with {_RESERVED}")
+    return key
+
+
+def _check_busy(busy: BusyPolicy) -> BusyPolicy:
+    if busy not in get_args(BusyPolicy):
+        raise InvalidInput("busy", f"must be one of {', '.join(get_args(BusyPolicy))}")
+    return busy
