@@ -1,3 +1,4 @@
+import signal
 from importlib.metadata import version
 
 import pytest
@@ -13,6 +14,10 @@ settings.register_profile("livingworld", deadline=None, suppress_health_check=[H
 settings.load_profile("livingworld")
 
 end_programs_with_this_process()
+
+# A run in the background of a shell ignores them, and so would every program that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_report_header() -> str:

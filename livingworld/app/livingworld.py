@@ -45,7 +45,7 @@ class Worlds:
         await self._database.run(lambda tx: purge_world(tx, key))
 
     def _bind(self, record: WorldRecord) -> World:
-        return World(self._database, record, self._process.writers(record.id))
+        return World(record, self._process.shared_parts(record.id))
 
 
 class LivingWorld:

@@ -1,4 +1,4 @@
-"""What one process shares: its pools, its notifications, its background tasks, and the group commits of each world."""
+"""What one process shares: its pools, its notifications, its background tasks, and the shared parts of each world."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from livingworld.postgres.notifications import Notifications
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.admission import Admission, outside
 from livingworld.postgres.transactions.database import Database
+from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.settings.settings import Settings
 from livingworld.story.characters.cast_names import WorldCastNames
 from livingworld.story.stories.appending import append_together
@@ -36,7 +37,7 @@ from livingworld.story.turns.committing import commit_together
 from livingworld.story.turns.taking import TakeTogether
 from livingworld.story.turns.turn_services import TurnServices
 
-#: Who waits for a turn asks in every polling interval; after so many without a word it is gone.
+#: A caller that waits for a turn asks in every polling interval; after so many without a word it is gone.
 _MISSED_LOOKS: Final = 12
 
 
@@ -53,45 +54,37 @@ class Process:
         self.notifications = Notifications(connect, self.background)
         engine = create_engine(settings, url, revive_server=revive_server)
         self.database = Database(engine, settings, admission=self.admission)
-        self.database.notify = self.background.notify = self.notifications.tell
+        self.database.notify = self.background.notify = self.notifications.notify
         if not settings.behind_pooler:  # there the process id is the pooler's
             self.database.cancel_session = self._cancel_session
         self.tasks = BackgroundTasks(outside)
-        #: Under which others hear of what runs here.
+        #: Names this opened LivingWorld to other processes.
         self.id = UUID(int=new_id().int)
         self.script_kinds = ScriptKinds()
         #: By the embedder's name: how many batches it works on at once, whatever the world.
         self._gates: dict[str, asyncio.Semaphore] = {}
-        self._embeddings: WeakValueDictionary[UUID, EmbeddingServices] = WeakValueDictionary()
-        #: One for each world that somebody here works in; it goes with the last World and the last request.
-        self._writers: WeakValueDictionary[UUID, WorldWriters] = WeakValueDictionary()
+        #: Shared by the pipelines of a world, which may outlive its World.
+        self.embeddings: WeakValueDictionary[UUID, EmbeddingServices] = WeakValueDictionary()
+        #: One for each world that is in use here; it goes with the last World and the last request.
+        self._shared_parts: WeakValueDictionary[UUID, SharedParts] = WeakValueDictionary()
 
-    def services(self) -> Services:
-        """Return what the parts of every world need of this process."""
+    def services(self, world_id: UUID) -> Services:
+        """Return what the parts of a world need of this process."""
         return Services(
-            background=self.background,
+            unit=WorldDatabase(self.database, world_id),
+            background=WorldDatabase(self.background, world_id),
             notifications=self.notifications,
             tasks=self.tasks,
-            poll_interval=self.settings.poll_interval,
+            settings=self.settings,
+            process_id=self.id,
         )
 
-    def writers(self, world_id: UUID) -> WorldWriters:
-        """Return the group commits of a world."""
-        return self._writers.setdefault(world_id, WorldWriters(self, world_id))
+    def shared_parts(self, world_id: UUID) -> SharedParts:
+        """Return the parts of a world that this process has once."""
+        return self._shared_parts.setdefault(world_id, SharedParts(self, world_id))
 
-    def embeddings(self, world_id: UUID) -> EmbeddingServices:
-        """Return what the embedding pipelines of a world share."""
-        services = EmbeddingServices(
-            world_id=world_id,
-            unit=self.database,
-            start=self.tasks.watch,
-            gate=self._gate,
-            batch_size=self.settings.embedding_batch_size,
-            chunk_characters=self.settings.embedding_chunk_characters,
-        )
-        return self._embeddings.setdefault(world_id, services)
-
-    def _gate(self, embedder: str) -> asyncio.Semaphore:
+    def gate(self, embedder: str) -> asyncio.Semaphore:
+        """Return what limits the batches that an embedder works on at once."""
         return self._gates.setdefault(embedder, asyncio.Semaphore(self.settings.embedding_concurrency))
 
     async def _cancel_session(self, pid: int) -> None:
@@ -105,64 +98,76 @@ class Process:
         self.admission.refuse_other_loops()
         try:
             await self.tasks.close()
-            await asyncio.gather(*(writers.close() for writers in list(self._writers.values())))
+            await asyncio.gather(*(parts.close() for parts in list(self._shared_parts.values())))
             await self.notifications.close()
         finally:
             await self.background.close()
             await self.database.close()
 
 
-class WorldWriters:
-    """The group commits of one world in this process."""
+class SharedParts:
+    """The parts of one world that a process has once: group commits, and what follows what others do."""
 
     def __init__(self, process: Process, world_id: UUID) -> None:
-        patience = process.settings.poll_interval * _MISSED_LOOKS
-        take = TakeTogether(lease=process.settings.turn_lease, patience=patience)
-        limits = GroupLimits(process.settings.call_timeout, process.settings.lock_timeout, process.database.backlog)
+        self.services = services = process.services(world_id)
+        settings = process.settings
+        limits = GroupLimits(settings.call_timeout, settings.lock_timeout, process.database.backlog)
+        take = TakeTogether(lease=settings.turn_lease, patience=settings.poll_interval * _MISSED_LOOKS)
         self.appends = GroupCommit(process.database, world_id, append_together, limits)
         takes = GroupCommit(process.database, world_id, take, limits)
         commits = GroupCommit(process.database, world_id, commit_together, limits)
-        self._all = (self.appends, takes, commits)
-        self.embeddings = process.embeddings(world_id)
-        self.services = process.services()
-        self.leases = Leases(process.database, world_id, self.services)
-        self.cycles = Cycles(process.database, world_id, self.services)
-        self.scripts = _scripts(process, world_id)
-        self.live = _live(process, world_id)
+        self._group_commits = (self.appends, takes, commits)
+        self.embeddings = _embeddings(process, services)
+        self.leases = Leases(services.unit, world_id, services)
+        self.cycles = Cycles(services.unit, world_id, services)
+        self.scripts = _scripts(services, process.script_kinds)
+        self.live = _live(services)
         self.turns = TurnServices(
             world_id=world_id,
-            unit=process.database,
-            background=process.background,
+            unit=services.unit,
+            background=services.background,
             takes=takes,
             commits=commits,
             notifications=process.notifications,
             tasks=process.tasks,
             cast_rows=WorldCastNames(world_id),
-            lease=process.settings.turn_lease,
-            poll_interval=process.settings.poll_interval,
+            lease=settings.turn_lease,
+            poll_interval=settings.poll_interval,
         )
 
     async def close(self) -> None:
         """Wait until everything that was handed over is stored or refused."""
-        await asyncio.gather(*(group_commit.close() for group_commit in self._all))
+        await asyncio.gather(*(group_commit.close() for group_commit in self._group_commits))
 
 
-def _scripts(process: Process, world_id: UUID) -> Scripts:
-    services = ScriptServices(
-        unit=process.database,
-        background=process.background,
-        world_id=world_id,
-        tasks=process.tasks,
-        notifications=process.notifications,
-        kinds=process.script_kinds,
-        process_id=process.id,
-        lease=process.settings.script_lease,
-        poll_interval=process.settings.poll_interval,
+def _embeddings(process: Process, services: Services) -> EmbeddingServices:
+    own = EmbeddingServices(
+        world_id=services.world_id,
+        unit=services.unit,
+        start=services.tasks.watch,
+        gate=process.gate,
+        batch_size=services.settings.embedding_batch_size,
+        chunk_characters=services.settings.embedding_chunk_characters,
     )
-    return Scripts(services)
+    return process.embeddings.setdefault(services.world_id, own)
 
 
-def _live(process: Process, world_id: UUID) -> Live:
-    shared = (process.database, process.background, world_id, process.tasks, process.notifications)
-    services = LiveServices(*shared, process.settings.poll_interval)
-    return Live(services, lock_story=lock_story, lock_session=lock_session)
+def _scripts(services: Services, kinds: ScriptKinds) -> Scripts:
+    return Scripts(
+        ScriptServices(
+            unit=services.unit,
+            background=services.background,
+            world_id=services.world_id,
+            tasks=services.tasks,
+            notifications=services.notifications,
+            kinds=kinds,
+            process_id=services.process_id,
+            lease=services.settings.script_lease,
+            poll_interval=services.poll_interval,
+        )
+    )
+
+
+def _live(services: Services) -> Live:
+    shared = (services.unit, services.background, services.world_id, services.tasks, services.notifications)
+    return Live(LiveServices(*shared, services.poll_interval), lock_story=lock_story, lock_session=lock_session)

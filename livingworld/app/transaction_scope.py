@@ -17,7 +17,8 @@ from livingworld.coordination.sessions.task_repository import TaskRepository
 from livingworld.models.ai_models.repository import AIModelRepository
 from livingworld.models.scripts.repository import ScriptRepository
 from livingworld.postgres.group_commit import GroupCommit
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 from livingworld.story.characters.cast_names import WorldCastNames
 from livingworld.story.characters.repository import CharacterRepository
 from livingworld.story.facts.repository import FactRepository

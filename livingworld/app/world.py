@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from livingworld.app.process import WorldWriters
+from livingworld.app.process import SharedParts
 from livingworld.app.transaction_scope import TransactionScope, WorldRepositories
 from livingworld.coordination.actions.work_actions import Actions
 from livingworld.coordination.documents.watch_document import WatchedDocuments
@@ -20,7 +20,6 @@ from livingworld.models.ai_models.serving import AIModels
 from livingworld.models.embeddings.embedder import Embedder
 from livingworld.models.embeddings.pipeline import EmbeddingPipeline
 from livingworld.postgres.idempotency import find_result, record_result, request_hash
-from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.memories.embed_memories import MemoryEmbeddings
 from livingworld.story.search.search import Search
@@ -45,41 +44,41 @@ class World(WorldRepositories):
     #: Versioned state of the whole world, which can be watched.
     documents: WatchedDocuments
 
-    def __init__(self, database: Database, record: WorldRecord, writers: WorldWriters) -> None:
-        super().__init__(database, record.id, writers.appends)
-        self._database = database
-        self._writers = writers
+    def __init__(self, record: WorldRecord, shared: SharedParts) -> None:
+        services = shared.services
+        super().__init__(services.unit, record.id, shared.appends)
+        self._shared = shared
+        self._unit = services.unit
         #: The world as it was when this object was made.
         self.record = record
-        services = writers.services
-        self.sessions = SweptSessions(database, record.id)
-        self.tasks = SucceededTasks(database, record.id, services)
-        self.actions = Actions(database, record.id, services, TransactionScope)
-        self.ai_models = AIModels(database, record.id, services)
-        self.documents = WatchedDocuments(database, record.id, services.notifications, services.poll_interval)
+        self.sessions = SweptSessions(services.unit, record.id)
+        self.tasks = SucceededTasks(services.unit, record.id, services)
+        self.actions = Actions(services.unit, record.id, services, TransactionScope)
+        self.ai_models = AIModels(services.unit, record.id, services)
+        self.documents = WatchedDocuments(services.unit, record.id, services.notifications, services.poll_interval)
         #: One generation at a time on each branch.
-        self.turns = Turns(writers.turns)
+        self.turns = Turns(shared.turns)
         #: What models have answered.
-        self.generations = Generations(writers.turns)
+        self.generations = Generations(shared.turns)
         #: Names that one transaction has at a time.
-        self.locks = WorldLocks(database, record.id, TransactionScope)
+        self.locks = WorldLocks(services.unit, record.id, TransactionScope)
         #: The right to do something for longer than a transaction.
-        self.leases = writers.leases
+        self.leases = shared.leases
         #: Recurring jobs, one instance of each at a time.
-        self.cycles = writers.cycles
+        self.cycles = shared.cycles
         #: Named texts that are swapped while others run them.
-        self.scripts = writers.scripts
+        self.scripts = shared.scripts
         #: What happens in stories, sessions and the world, as it happens.
-        self.live = writers.live
+        self.live = shared.live
         #: Everything that is told and known, by words.
-        self.search = Search(database, record.id)
+        self.search = Search(services.unit, record.id)
 
     def embeddings(self, embedder: Embedder) -> EmbeddingPipeline:
         """Return the way from texts to vectors by this embedder; raises InvalidInput when its name cannot be stored.
 
         All pipelines of this world in one process share what they compute under one name.
         """
-        return EmbeddingPipeline(embedder, self._writers.embeddings)
+        return EmbeddingPipeline(embedder, self._shared.embeddings)
 
     def memory_embeddings(self, embedder: Embedder, *former: Embedder) -> MemoryEmbeddings:
         """Return what gives memories their vectors by this embedder, and recalls by a text.
@@ -87,7 +86,7 @@ class World(WorldRepositories):
         `former` embedders answer while this one's vectors are not complete; raises InvalidInput as `embeddings` does.
         """
         pipelines = [self.embeddings(each) for each in (embedder, *former)]
-        return MemoryEmbeddings(self._database, self.id, pipelines)
+        return MemoryEmbeddings(self._unit, self.id, pipelines)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionScope]:
@@ -96,7 +95,7 @@ class World(WorldRepositories):
         Raises TransactionPoisoned when a statement's error was swallowed inside, CommitUnknown when the connection was
         lost in COMMIT. Use `run` for work that may be repeated.
         """
-        async with self._database.transaction() as transaction:
+        async with self._unit.transaction() as transaction:
             yield TransactionScope(transaction, self.id)
 
     async def run(
@@ -113,7 +112,7 @@ class World(WorldRepositories):
         """
         check_function("work", work)
         if request_key is None:
-            return await self._database.run(lambda tx: work(TransactionScope(tx, self.id)))
+            return await self._unit.run(lambda tx: work(TransactionScope(tx, self.id)))
         key = check_label("request_key", request_key)
         digest = request_hash(check_json_object("arguments", arguments or {}))
 
@@ -126,7 +125,7 @@ class World(WorldRepositories):
             answer: T = stored["result"]
             return answer
 
-        return await self._database.run(once, repeatable=True)
+        return await self._unit.run(once, repeatable=True)
 
     @asynccontextmanager
     async def join(self, connection: AsyncConnection | AsyncSession) -> AsyncIterator[TransactionScope]:
@@ -135,5 +134,5 @@ class World(WorldRepositories):
         The caller's time limits are in force. Raises UnsafeIsolation unless it is READ COMMITTED, and
         TransactionPoisoned at the end of the block when a statement's error was swallowed inside.
         """
-        async with self._database.join(connection) as transaction:
+        async with self._unit.join(connection) as transaction:
             yield TransactionScope(transaction, self.id)

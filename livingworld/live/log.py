@@ -103,7 +103,7 @@ async def _publish(tx: Transaction, events: list[UnpublishedEvent]) -> None:
 
 def note_published(tx: Transaction, stream_id: UUID) -> None:
     """Notify the followers of a stream when this transaction, which has published to it, is committed."""
-    tx.notify_later(live_topic(stream_id))
+    tx.notify_after_commit(live_topic(stream_id))
 
 
 def live_topic(stream_id: UUID) -> str:

@@ -16,8 +16,9 @@ from livingworld.live.following import begin, read_events, renew
 from livingworld.live.log import live_topic
 from livingworld.live.records import LiveEvent, Missed, StoredEvents
 from livingworld.live.subscription import Subscription
-from livingworld.postgres.notifications import Hearing, Notifications
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.notifications import Notifications, TopicSubscription
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 #: Events that are read by one statement.
 PAGE: Final = 500
@@ -57,7 +58,7 @@ class Tail:
         self._stream = stream
         self._ended = ended
         self._subscriptions: set[Subscription] = set()
-        self._hearing: Hearing | None = None
+        self._notifications: TopicSubscription | None = None
         self._ready = asyncio.Event()
         self._error: Exception | None = None
         self._stopping = False
@@ -85,8 +86,8 @@ class Tail:
 
     def wake(self) -> None:
         """Look again."""
-        if self._hearing is not None:
-            self._hearing.tell()
+        if self._notifications is not None:
+            self._notifications.wake()
 
     def is_behind(self, last_number: int | None) -> bool:
         """Return whether there is something to look at: another last number, or none because the stream is gone."""
@@ -97,10 +98,10 @@ class Tail:
         try:
             self.seen = await self.follow()
             self._ready.set()
-            with self._services.notifications.hearing(live_topic(self.stream_id)) as self._hearing:
+            with self._services.notifications.subscribe(live_topic(self.stream_id)) as self._notifications:
                 while not self._stopping:
                     done = await self._look()
-                    await self._hearing.wait(_LONG if done else self._services.poll_interval)
+                    await self._notifications.wait(_LONG if done else self._services.poll_interval)
         except asyncio.CancelledError:
             self._end(Closed())
             raise

@@ -270,6 +270,7 @@ class GroupCommit(Generic[Q, R]):
             partial(self._send_story if alone else self._send_group, requests),
             repeatable=all(request.repeatable for request in requests),
             single_statement=True,
+            world_id=self._world_id,
             lock_timeout=lock_timeout,
             overdue=max(_OVERDUE, usual * _OVERDUE_TIMES) if len(group) > 1 else None,
         )

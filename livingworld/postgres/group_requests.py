@@ -90,6 +90,7 @@ class Runner(Protocol):
         *,
         repeatable: bool = False,
         single_statement: bool = False,
+        world_id: UUID | None = None,
         lock_timeout: timedelta | None = None,
         overdue: timedelta | None = None,
     ) -> T:

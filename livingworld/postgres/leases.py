@@ -21,7 +21,7 @@ _TRUSTED: Final = 0.9
 _RENEWALS: Final = 4
 
 
-class Hearing(Protocol):
+class TopicSubscription(Protocol):
     """Wakes who waits for a topic; see notifications.py."""
 
     async def wait(self, timeout: timedelta) -> bool:
@@ -40,7 +40,7 @@ class Lease:
         first_look: timedelta,
         look_every: timedelta,
         asked_at: float,
-        hearing: Callable[[], AbstractContextManager[Hearing]],
+        subscription: Callable[[], AbstractContextManager[TopicSubscription]],
         start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
         """Keep a lease that was granted to a request sent at `asked_at`, in seconds of the loop's clock.
@@ -50,7 +50,7 @@ class Lease:
         self._renew = renew
         self._length = length
         self._interval = min(length / _RENEWALS, look_every)
-        self._hearing = hearing
+        self._hearing = subscription
         self._start = start
         self._task: asyncio.Task[None] | None = None
         #: Set when the lease is lost, or may be.
@@ -75,10 +75,10 @@ class Lease:
         self._timer = self._loop.call_at(until, self.lost.set)
 
     async def _keep(self) -> None:
-        with self._hearing() as hearing:
+        with self._hearing() as subscription:
             while not self.lost.is_set():
                 await self._look()
-                await hearing.wait(self._interval)
+                await subscription.wait(self._interval)
 
     async def _look(self) -> None:
         """Renew once; a renewal that fails is no renewal, and the time that is trusted runs on."""

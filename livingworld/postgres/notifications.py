@@ -1,7 +1,7 @@
-"""Notifications: hints between tasks and processes that something changed; whoever waits for one polls as well.
+"""Notifications: hints between tasks and processes that something changed; a subscriber polls as well.
 
 NOTIFY takes a lock of the whole database when its transaction commits. So it is never a part of a transaction that
-writes: it is sent after the commit, by a statement of its own, for all topics that were told meanwhile.
+writes: it is sent after the commit, by a statement of its own, for all topics that were notified meanwhile.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Final
 from livingworld.errors import LivingWorldError
 from livingworld.postgres.listening import Connect, Listening
 from livingworld.postgres.transactions.admission import outside
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 CHANNEL: Final = "livingworld"
 #: PostgreSQL takes less than 8,000 bytes of payload; topics are ASCII.
@@ -24,63 +25,63 @@ _PAYLOAD: Final = 7_000
 _NOTIFY: Final = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload"
 
 
-class Hearing:
-    """Somebody who wants to hear of one topic."""
+class TopicSubscription:
+    """One waiter for the notifications of one topic."""
 
     def __init__(self) -> None:
-        self._told = asyncio.Event()
+        self._notified = asyncio.Event()
 
-    def tell(self) -> None:
-        """Wake whoever waits, now or when next somebody waits."""
-        self._told.set()
+    def wake(self) -> None:
+        """End the wait that is under way, or the next one."""
+        self._notified.set()
 
     async def wait(self, timeout: timedelta) -> bool:
-        """Return True when the topic was told since the last wait, False after the timeout."""
+        """Return True when the topic was notified since the last wait, False after the timeout."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout.total_seconds()):
-                await self._told.wait()
-        told = self._told.is_set()
-        self._told.clear()
-        return told
+                await self._notified.wait()
+        notified = self._notified.is_set()
+        self._notified.clear()
+        return notified
 
 
 class Notifications:
-    """What this process tells and hears."""
+    """The notifications that this process sends and receives."""
 
     def __init__(self, connect: Connect | None, send: UnitOfWork) -> None:
-        """`connect` opens the connection that listens; None: there is no direct one, and only this process is heard."""
-        self._listening = None if connect is None else Listening(connect, CHANNEL, self._heard, self._wake_all)
+        """`connect` opens the connection that listens; None: there is none, and only this process is notified."""
+        self._listening = None if connect is None else Listening(connect, CHANNEL, self._receive, self._wake_all)
         self._send = send
-        self._hearings: dict[str, set[Hearing]] = {}
-        self._untold: set[str] = set()
+        self._subscriptions: dict[str, set[TopicSubscription]] = {}
+        self._unsent: set[str] = set()
         self._listener: asyncio.Task[None] | None = None
         self._sender: asyncio.Task[None] | None = None
         self._closed = False
 
-    def tell(self, topic: str) -> None:
-        """Wake whoever hears the topic, here and elsewhere; called after the commit. Never blocks or raises."""
+    def notify(self, topic: str) -> None:
+        """Wake the subscribers of a topic, in all processes; called after the commit. Never blocks or raises."""
         self._wake(topic)
-        self._untold.add(topic)
+        self._unsent.add(topic)
         if self._sender is None and not self._closed:
-            self._sender = asyncio.create_task(self._tell_others(), context=outside())
+            self._sender = asyncio.create_task(self._send_all(), context=outside())
 
     @contextmanager
-    def hearing(self, topic: str) -> Iterator[Hearing]:
-        """Hear a topic while the block runs."""
+    def subscribe(self, topic: str) -> Iterator[TopicSubscription]:
+        """Subscribe to a topic while the block runs."""
         self._send.refuse_other_loops()
         if self._listening is not None and self._listener is None and not self._closed:
             self._listener = asyncio.create_task(self._listening.run(), context=outside())
-        hearing = Hearing()
-        self._hearings.setdefault(topic, set()).add(hearing)
+        subscription = TopicSubscription()
+        self._subscriptions.setdefault(topic, set()).add(subscription)
         try:
-            yield hearing
+            yield subscription
         finally:
-            self._hearings[topic].discard(hearing)
-            if not self._hearings[topic]:
-                del self._hearings[topic]
+            self._subscriptions[topic].discard(subscription)
+            if not self._subscriptions[topic]:
+                del self._subscriptions[topic]
 
     async def close(self) -> None:
-        """Send what was told, and leave no task and no connection behind."""
+        """Send what is left, and leave no task and no connection behind."""
         self._closed = True
         if self._sender is not None:
             await self._sender
@@ -88,25 +89,25 @@ class Notifications:
             self._listener.cancel()
             await asyncio.gather(self._listener, return_exceptions=True)
 
-    async def _tell_others(self) -> None:
-        """Send until nothing is left; what cannot be sent is dropped, since everybody polls."""
-        while self._untold:
-            payloads = _payloads(self._untold)
-            self._untold = set()
+    async def _send_all(self) -> None:
+        """Send until nothing is left; what cannot be sent is dropped, since every subscriber polls."""
+        while self._unsent:
+            payloads = _payloads(self._unsent)
+            self._unsent = set()
             with suppress(LivingWorldError):
                 await self._send.run(partial(_notify, payloads), repeatable=True, single_statement=True)
         self._sender = None
 
-    def _heard(self, payload: str) -> None:
+    def _receive(self, payload: str) -> None:
         for topic in payload.split():
             self._wake(topic)
 
     def _wake(self, topic: str) -> None:
-        for hearing in self._hearings.get(topic, ()):
-            hearing.tell()
+        for subscription in self._subscriptions.get(topic, ()):
+            subscription.wake()
 
     def _wake_all(self) -> None:
-        for topic in self._hearings:
+        for topic in self._subscriptions:
             self._wake(topic)
 
 

@@ -1,21 +1,36 @@
-"""What the parts of a world need of the process they run in."""
+"""What the parts of one world share in one process."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.postgres.notifications import Notifications
-from livingworld.postgres.transactions.transaction import UnitOfWork
+from livingworld.postgres.transactions.world_database import WorldDatabase
+from livingworld.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What one process shares among all its worlds."""
+    """The one bag of services: whatever a part of a world needs of its process."""
 
+    unit: WorldDatabase
     #: For what must get through while the pool is busy: few connections of its own.
-    background: UnitOfWork
+    background: WorldDatabase
     notifications: Notifications
     tasks: BackgroundTasks
-    poll_interval: timedelta
+    settings: Settings
+    #: Names this opened LivingWorld to other processes.
+    process_id: UUID
+
+    @property
+    def world_id(self) -> UUID:
+        """Id of the world."""
+        return self.unit.world_id
+
+    @property
+    def poll_interval(self) -> timedelta:
+        """How often a waiter looks by itself, since a notification is a hint that may be lost."""
+        return self.settings.poll_interval

@@ -159,15 +159,15 @@ class Players:
 
 def kept_by(world: World) -> dict[str, Any]:
     """Return what this process keeps of work in a world, by name; empty when it is over."""
-    services = world._writers.services
+    services = world._shared.services
     kept: dict[str, Any] = {
-        "hearings": services.notifications._hearings,
-        "untold": services.notifications._untold,
+        "hearings": services.notifications._subscriptions,
+        "untold": services.notifications._unsent,
         "finishing": services.tasks._finishing,
         "watching": services.tasks._watching,
         "turns under way": world.turns._queue._under_way,
     }
-    for number, group in enumerate(world._writers._all):
+    for number, group in enumerate(world._shared._group_commits):
         kept |= {f"group {number} {each}": getattr(group, each) for each in ("_waiting", "_busy", "_prompt", "_tasks")}
     return {name: each for name, each in kept.items() if each}
 

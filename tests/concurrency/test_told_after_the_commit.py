@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld import LivingWorld, Session, Task, TransactionScope, World
 from livingworld.coordination.sessions.locking import task_topic
-from livingworld.postgres.notifications import Hearing
+from livingworld.postgres.notifications import TopicSubscription
 from livingworld.testing.staged_races import holding
 from tests.concurrency.session_staging import THE_SESSION
 from tests.concurrency.staging import GaveUp, race, same_world
@@ -39,26 +39,28 @@ async def task(world: World, session: Session) -> Task:
 
 
 @pytest_asyncio.fixture
-async def hearing(world: World, task: Task) -> AsyncIterator[Hearing]:
+async def subscription(world: World, task: Task) -> AsyncIterator[TopicSubscription]:
     """Give somebody who hears what is told of the task; in this process that is at once."""
-    with world._writers.services.notifications.hearing(task_topic(task.id)) as hearing:
-        yield hearing
+    with world._shared.services.notifications.subscribe(task_topic(task.id)) as subscription:
+        yield subscription
 
 
 async def test_a_cancel_and_a_clear_are_told_at_the_commit(
-    world: World, session: Session, task: Task, hearing: Hearing
+    world: World, session: Session, task: Task, subscription: TopicSubscription
 ) -> None:
     async with world.transaction() as tx:
         await tx.tasks.cancel(task.id)
-        assert not await hearing.wait(NOW)
-    assert await hearing.wait(NOW)
+        assert not await subscription.wait(NOW)
+    assert await subscription.wait(NOW)
     async with world.transaction() as tx:
         await tx.sessions.clear(session.id)
-        assert not await hearing.wait(NOW)
-    assert await hearing.wait(NOW)
+        assert not await subscription.wait(NOW)
+    assert await subscription.wait(NOW)
 
 
-async def test_what_is_rolled_back_tells_nobody(world: World, session: Session, task: Task, hearing: Hearing) -> None:
+async def test_what_is_rolled_back_tells_nobody(
+    world: World, session: Session, task: Task, subscription: TopicSubscription
+) -> None:
     async def cancel_and_give_up() -> None:
         async with world.transaction() as tx:
             await tx.tasks.cancel(task.id)
@@ -68,11 +70,13 @@ async def test_what_is_rolled_back_tells_nobody(world: World, session: Session, 
     with pytest.raises(GaveUp):
         await cancel_and_give_up()
 
-    assert not await hearing.wait(NOW)
+    assert not await subscription.wait(NOW)
     assert (await world.tasks.get(task.id)).cancel_requested_at is None
 
 
-async def test_what_a_savepoint_took_back_tells_nobody(world: World, task: Task, hearing: Hearing) -> None:
+async def test_what_a_savepoint_took_back_tells_nobody(
+    world: World, task: Task, subscription: TopicSubscription
+) -> None:
     async def cancel_and_give_up(tx: TransactionScope) -> None:
         async with tx._transaction.savepoint():
             await tx.tasks.cancel(task.id)
@@ -81,11 +85,11 @@ async def test_what_a_savepoint_took_back_tells_nobody(world: World, task: Task,
     async with world.transaction() as tx:
         with pytest.raises(GaveUp):
             await cancel_and_give_up(tx)
-    assert not await hearing.wait(NOW)
+    assert not await subscription.wait(NOW)
 
 
 async def test_a_unit_that_ran_twice_tells_at_the_end(
-    database_url: str, world: World, session: Session, task: Task, hearing: Hearing
+    database_url: str, world: World, session: Session, task: Task, subscription: TopicSubscription
 ) -> None:
     told_before, attempts = [], 0
 
@@ -93,7 +97,7 @@ async def test_a_unit_that_ran_twice_tells_at_the_end(
         nonlocal attempts
         attempts += 1
         await tx.tasks.cancel(task.id)
-        told_before.append(await hearing.wait(NOW))
+        told_before.append(await subscription.wait(NOW))
         if attempts == 1:  # another one's doing, in effect: PostgreSQL ends the unit, and it runs again
             async with holding(database_url, "SELECT pg_advisory_lock(1)"):
                 await tx._transaction.execute_text("SET LOCAL lock_timeout = '1ms'", ())
@@ -102,25 +106,25 @@ async def test_a_unit_that_ran_twice_tells_at_the_end(
     await world.run(cancel)
 
     assert (attempts, told_before) == (2, [False, False])
-    assert await hearing.wait(NOW)
+    assert await subscription.wait(NOW)
 
 
 async def test_a_joined_transaction_tells_at_the_end_of_its_block(
-    database_url: str, world: World, task: Task, hearing: Hearing
+    database_url: str, world: World, task: Task, subscription: TopicSubscription
 ) -> None:
     engine = create_async_engine(database_url)
     async with engine.begin() as connection, world.join(connection) as tx:
         await tx.tasks.cancel(task.id)
-        assert not await hearing.wait(NOW)
+        assert not await subscription.wait(NOW)
     await engine.dispose()
 
-    assert await hearing.wait(NOW)
+    assert await subscription.wait(NOW)
 
 
 async def test_every_end_of_a_task_is_told(
-    database_url: str, world: World, session: Session, task: Task, hearing: Hearing
+    database_url: str, world: World, session: Session, task: Task, subscription: TopicSubscription
 ) -> None:
     await world.tasks.progress(task, 1)
-    assert not await hearing.wait(NOW)
+    assert not await subscription.wait(NOW)
     await race(database_url, THE_SESSION, [world.id, session.id], [world.tasks.finish(task)], blocked=1)
-    assert await hearing.wait(NOW)
+    assert await subscription.wait(NOW)

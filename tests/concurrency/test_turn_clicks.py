@@ -90,7 +90,7 @@ async def test_a_turn_holds_no_connection_and_no_transaction_while_the_model_wor
     await working.wait()
 
     async def nothing_is_held() -> bool:
-        checked_out = world._database._engine.pool.checkedout()  # type: ignore[attr-defined]
+        checked_out = world._unit._database._engine.pool.checkedout()  # type: ignore[attr-defined]
         return checked_out == 0 and not await rows(database_url, HELD)
 
     await until(nothing_is_held)  # a renewal in the background may be under way, for a moment

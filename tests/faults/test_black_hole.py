@@ -153,7 +153,7 @@ async def test_closing_ends_although_the_connection_that_listens_hears_nothing_a
 ) -> None:
     async with behind(proxy) as (livingworld, _, __):
         notifications = livingworld.worlds._process.notifications
-        with notifications.hearing("tide"):
+        with notifications.subscribe("tide"):
             await until_found(database_url, LISTENING)
         proxy.flowing.clear()
         async with patiently():

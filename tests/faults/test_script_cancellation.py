@@ -61,7 +61,7 @@ async def test_a_cancelled_call_leaves_all_or_nothing_and_no_execution(
         world = await livingworld.worlds.create("Saltmarsh")
         await world.scripts.publish("narrator", "v1")
         await world.scripts.publish("asleep", "v1", activate=False)
-        with livingworld.worlds._process.notifications.hearing("warm"):  # from now on there is what listens
+        with livingworld.worlds._process.notifications.subscribe("warm"):  # from now on there is what listens
             pass
         before = asyncio.all_tasks()
 

@@ -120,7 +120,7 @@ async def test_a_watch_that_was_left_leaves_nothing(world: World) -> None:
 async def test_a_refused_write_and_one_of_a_transaction_tell_nothing(world: World) -> None:
     told: list[str] = []
     notifications: Any = world.documents._notifications
-    notifications.tell = told.append
+    notifications.notify = told.append
     assert await world.documents.set_if("bell", 1, expected=2) is None
     async with world.transaction() as tx:
         assert type(tx.documents) is DocumentRepository

@@ -12,7 +12,7 @@ import pytest
 from livingworld import LivingWorld, Settings
 from livingworld.app.process import Process
 from livingworld.postgres.connections.engine import listening_connection
-from livingworld.postgres.notifications import Hearing, Notifications
+from livingworld.postgres.notifications import Notifications, TopicSubscription
 from livingworld.testing.staged_races import connected
 from tests.concurrency.turn_checks import rows, until_found
 from tests.integration.databases import opened
@@ -39,54 +39,54 @@ async def one_process(url: str, *, direct: bool = True) -> AsyncIterator[Notific
             await notifications.close()
 
 
-async def until_heard(teller: Notifications, hearing: Hearing, topic: str) -> bool:
+async def until_heard(teller: Notifications, subscription: TopicSubscription, topic: str) -> bool:
     """Tell until it is heard: the one that hears may not listen yet."""
     for _ in range(1000):
-        teller.tell(topic)
-        if await hearing.wait(SOON):
+        teller.notify(topic)
+        if await subscription.wait(SOON):
             return True
     return False
 
 
 async def test_what_one_process_tells_another_one_hears(database_url: str) -> None:
     async with one_process(database_url) as here, one_process(database_url) as there:
-        with there.hearing("turn:1") as hearing, there.hearing("turn:2") as other:
-            assert await until_heard(here, hearing, "turn:1")
+        with there.subscribe("turn:1") as subscription, there.subscribe("turn:2") as other:
+            assert await until_heard(here, subscription, "turn:1")
             await other.wait(SOON)  # the first connection wakes everybody once
-            here.tell("turn:2")
+            here.notify("turn:2")
             assert await other.wait(LONG)
 
 
 async def test_without_a_direct_connection_only_this_process_is_heard(database_url: str) -> None:
     async with one_process(database_url) as elsewhere, one_process(database_url, direct=False) as here:
-        with here.hearing("t") as hearing:
-            here.tell("t")
-            assert await hearing.wait(LONG)
-            elsewhere.tell("t")
-            assert not await hearing.wait(timedelta(seconds=0.2))
+        with here.subscribe("t") as subscription:
+            here.notify("t")
+            assert await subscription.wait(LONG)
+            elsewhere.notify("t")
+            assert not await subscription.wait(timedelta(seconds=0.2))
             assert await rows(database_url, LISTENING) == []
 
 
 async def test_what_is_told_before_the_wait_is_not_lost(database_url: str) -> None:
     async with one_process(database_url, direct=False) as here:
-        with here.hearing("t") as hearing:
-            here.tell("t")
-            here.tell("t")
-            assert await hearing.wait(LONG)
-            assert not await hearing.wait(timedelta(0))
+        with here.subscribe("t") as subscription:
+            here.notify("t")
+            here.notify("t")
+            assert await subscription.wait(LONG)
+            assert not await subscription.wait(timedelta(0))
 
 
 async def test_a_listener_that_was_killed_comes_back_and_everybody_looks_again(database_url: str) -> None:
     async with one_process(database_url) as here, one_process(database_url) as there:
-        with there.hearing("t") as hearing, there.hearing("quiet") as quiet:
-            assert await until_heard(here, hearing, "t")
+        with there.subscribe("t") as subscription, there.subscribe("quiet") as quiet:
+            assert await until_heard(here, subscription, "t")
             ((pid, state, transaction),) = await rows(database_url, LISTENING)
             assert (state, transaction) == ("idle", None)
             await quiet.wait(SOON)
             await rows(database_url, "SELECT pg_terminate_backend($1, 5000)", pid)
             assert await quiet.wait(LONG)
             await until_found(database_url, f"{LISTENING} AND pid <> $1", pid)
-            assert await until_heard(here, hearing, "t")
+            assert await until_heard(here, subscription, "t")
 
 
 async def test_a_thousand_topics_are_few_statements_and_no_payload_is_too_long(database_url: str) -> None:
@@ -94,7 +94,7 @@ async def test_a_thousand_topics_are_few_statements_and_no_payload_is_too_long(d
     async with connected(database_url) as connection, one_process(database_url) as here:
         await connection.add_listener("livingworld", lambda *told: heard.append(told[-1]))
         for number in range(1000):
-            here.tell(f"turn:{number:036}")
+            here.notify(f"turn:{number:036}")
         while sum(len(payload.split()) for payload in heard) < 1000:
             await connection.execute("SELECT 1")
 
@@ -106,16 +106,16 @@ async def test_a_thousand_topics_are_few_statements_and_no_payload_is_too_long(d
 async def test_nothing_is_left_of_a_closed_one(database_url: str) -> None:
     before = asyncio.all_tasks()
     async with one_process(database_url) as here:
-        with here.hearing("t") as hearing:
-            assert await until_heard(here, hearing, "t")
-            waiting = asyncio.create_task(hearing.wait(LONG))
+        with here.subscribe("t") as subscription:
+            assert await until_heard(here, subscription, "t")
+            waiting = asyncio.create_task(subscription.wait(LONG))
             await asyncio.sleep(0)
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-        here.tell("last")
-    here.tell("too late")
+        here.notify("last")
+    here.notify("too late")
 
-    assert here._hearings == {}
+    assert here._subscriptions == {}
     async with patiently():
         while asyncio.all_tasks() - before:
             await asyncio.wait(asyncio.all_tasks() - before)
@@ -141,7 +141,7 @@ async def test_a_server_that_is_away_is_asked_again(database_url: str) -> None:
 
     async with opened(database_url) as database:
         notifications = Notifications(connect, database)
-        with notifications.hearing("t"):
+        with notifications.subscribe("t"):
             await until_found(database_url, LISTENING)
         await notifications.close()
 

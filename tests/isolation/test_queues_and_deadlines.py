@@ -111,7 +111,7 @@ async def test_a_read_ends_with_its_call(database_url: str, world: World, story:
 
 
 async def test_a_write_under_way_that_nobody_can_look_up_is_unknown(world: World) -> None:
-    database = world._database
+    database = world._unit
 
     async def sleep(tx: Any) -> None:  # noqa: ANN401
         await tx.execute(text("SELECT pg_sleep(600)"))

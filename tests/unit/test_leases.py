@@ -13,7 +13,7 @@ import pytest
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.errors import Unavailable
 from livingworld.postgres.leases import Lease
-from livingworld.postgres.notifications import Hearing
+from livingworld.postgres.notifications import TopicSubscription
 from tests.virtual_time import in_virtual_time
 
 LENGTH = timedelta(minutes=1)
@@ -24,14 +24,14 @@ class Held:
     """A lease, who may be told of it, and what it has started."""
 
     def __init__(self, renew: Callable[[], Awaitable[bool]], **options: timedelta) -> None:
-        self.told = Hearing()
+        self.told = TopicSubscription()
         self.tasks = BackgroundTasks()
         self.began = asyncio.get_running_loop().time()
         lengths = {"length": LENGTH, "first_look": LENGTH / 20, "look_every": LENGTH / 8} | options
-        self.lease = Lease(renew, **lengths, asked_at=self.began, hearing=self._hearing, start=self.tasks.watch)
+        self.lease = Lease(renew, **lengths, asked_at=self.began, subscription=self._hearing, start=self.tasks.watch)
 
     @contextmanager
-    def _hearing(self) -> Iterator[Hearing]:
+    def _hearing(self) -> Iterator[TopicSubscription]:
         yield self.told
 
     async def lost_after(self) -> float:
@@ -125,7 +125,7 @@ async def test_a_holder_that_is_told_looks_at_once() -> None:
 
     held = Held(renew, length=timedelta(seconds=100), look_every=timedelta(seconds=100), first_look=timedelta(0))
     await asyncio.sleep(1)
-    held.told.tell()
+    held.told.wake()
 
     assert await held.lost_after() == 1
     await held.end()

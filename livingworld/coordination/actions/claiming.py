@@ -13,7 +13,8 @@ from livingworld.inputs import MAX_DESCRIPTION_CHARACTERS, MAX_TTL, MIN_TTL, che
 from livingworld.postgres.keyset import check_limit
 from livingworld.postgres.locks import UNKNOWN
 from livingworld.postgres.transactions.lock_order import LockKind
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 _CLAIM: Final = "SELECT * FROM livingworld.claim_actions_v1($1, $2, $3)"
 

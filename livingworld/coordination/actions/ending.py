@@ -98,7 +98,7 @@ async def cancel(tx: Transaction, world_id: UUID, action_id: UUID, reason: str |
     at = await _clock(tx)
     own = (actions.c.world_id == world_id, actions.c.action_id == action_id)
     await tx.execute(update(actions).where(*own).values(cancel_requested_at=at, cancel_reason=reason))
-    tx.notify_later(action_topic(action_id))
+    tx.notify_after_commit(action_topic(action_id))
     if now.state == "waiting":
         return await _stop(tx, world_id, now, "cancelled", at)
     return await read_action(tx, world_id, action_id)
@@ -128,7 +128,7 @@ async def _stop(
     attempts: int = 0,
     error: str | None = None,
 ) -> Action:
-    tx.notify_later(actions_topic(world_id))  # the lane may have a next one
+    tx.notify_after_commit(actions_topic(world_id))  # the lane may have a next one
     values: tuple[Any, ...] = (world_id, action.id, state, at, not_before, attempts, error, None)
     await tx.execute_text(_STOP, values)
     return await read_action(tx, world_id, action.id)

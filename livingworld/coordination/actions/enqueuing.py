@@ -43,7 +43,7 @@ async def enqueue(tx: Transaction, world_id: UUID, rows: Sequence[dict[str, Any]
     """
     await enter_lanes(tx, world_id, {row["lane"] for row in rows})
     stored = await tx.execute_text(_ENQUEUE, (world_id, canonical_json(rows)))
-    tx.notify_later(actions_topic(world_id))
+    tx.notify_after_commit(actions_topic(world_id))
     found = {UUID(int=row.action_id.int): row for row in stored}
     results = [_result(found[UUID(row["action_id"])], row["lane"]) for row in rows]
     if full := [row["lane"] for row, result in zip(rows, results, strict=True) if isinstance(result, QueueFull)]:
@@ -72,7 +72,7 @@ async def enqueue_decided(tx: Transaction, world_id: UUID, row: dict[str, Any], 
         await _merge(tx, world_id, verdict.by[0], row["payload"], policy)
     stored = await _insert(tx, world_id, row, verdict, number, at)
     for topic in (actions_topic(world_id), *map(action_topic, verdict.by)):
-        tx.notify_later(topic)
+        tx.notify_after_commit(topic)
     await tx.execute_text(_SETTLE, (world_id, row["lane"], at, number, queues - leaving))
     return stored
 

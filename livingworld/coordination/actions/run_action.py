@@ -20,7 +20,8 @@ from livingworld.inputs import MAX_DESCRIPTION_CHARACTERS, check_json
 from livingworld.observability import events
 from livingworld.postgres.leases import Lease
 from livingworld.postgres.services import Services
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 #: From then on the claim of an action that still runs is extended, and a cancellation is heard of.
 _FIRST_LOOK: Final = timedelta(milliseconds=300)
@@ -66,7 +67,7 @@ class RunningAction(Generic[Scope]):
             first_look=look,
             look_every=services.ttl / _LOOKS,
             asked_at=asked_at,
-            hearing=lambda: services.process.notifications.hearing(action_topic(action.id)),
+            subscription=lambda: services.process.notifications.subscribe(action_topic(action.id)),
             start=services.process.tasks.watch,
         )
         #: Set when the claim is lost, or may be; the handler is then cancelled.
@@ -150,7 +151,7 @@ class RunningAction(Generic[Scope]):
     async def _give_back(self) -> None:
         if not self._completed:
             await self._background.release(self.action)
-            self._services.process.notifications.tell(actions_topic(self._services.world_id))
+            self._services.process.notifications.notify(actions_topic(self._services.world_id))
 
     async def _end(self, end: Callable[[], Awaitable[object]]) -> None:
         """Store how it ended; what cannot be stored now is found by the end of the claim."""

@@ -17,9 +17,10 @@ from livingworld.coordination.actions.telling import actions_topic
 from livingworld.errors import InvalidInput, InvalidType, LivingWorldError
 from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_function, check_integer, check_label
 from livingworld.observability import events
-from livingworld.postgres.notifications import Hearing
+from livingworld.postgres.notifications import TopicSubscription
 from livingworld.postgres.services import Services
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 #: Runs one action; what it returns, JSON, is the result unless it has called `complete` itself.
 Handler = Callable[[RunningAction[Scope]], Awaitable[Any]]
@@ -120,37 +121,37 @@ class ActionWorker(Generic[Scope]):
 
     async def _serve(self) -> None:
         topic = actions_topic(self._services.world_id)
-        with self._services.process.notifications.hearing(topic) as hearing:
+        with self._services.process.notifications.subscribe(topic) as subscription:
             while True:
-                started = await self._claim(hearing)
+                started = await self._claim(subscription)
                 if not started or len(self._running) >= self._concurrency:
-                    await hearing.wait(self._services.process.poll_interval)
+                    await subscription.wait(self._services.process.poll_interval)
 
-    async def _claim(self, hearing: Hearing | None) -> list[asyncio.Task[None]]:
+    async def _claim(self, subscription: TopicSubscription | None) -> list[asyncio.Task[None]]:
         """Claim as much as may begin now, and begin it; a cancelled caller loses nothing that was claimed."""
         free = self._concurrency - len(self._running)
         if free <= 0:
             return []
-        self._claiming = self._services.process.tasks.finish(self._begin(free, hearing))
+        self._claiming = self._services.process.tasks.finish(self._begin(free, subscription))
         return await asyncio.shield(self._claiming)
 
-    async def _begin(self, free: int, hearing: Hearing | None) -> list[asyncio.Task[None]]:
+    async def _begin(self, free: int, subscription: TopicSubscription | None) -> list[asyncio.Task[None]]:
         asked_at = asyncio.get_running_loop().time()
         try:
             claimed = await self._actions.claim(free, ttl=self._services.ttl)
         except LivingWorldError as error:
             events.emit(events.SERVICE_FAILED, service="actions", error=type(error).__name__)
             return []
-        return [self._start(RunningAction(self._services, action, asked_at), hearing) for action in claimed]
+        return [self._start(RunningAction(self._services, action, asked_at), subscription) for action in claimed]
 
-    def _start(self, action: RunningAction[Scope], hearing: Hearing | None) -> asyncio.Task[None]:
+    def _start(self, action: RunningAction[Scope], subscription: TopicSubscription | None) -> asyncio.Task[None]:
         task = asyncio.create_task(action.run(self._handlers.get(action.action.kind, _unknown_kind)))
         self._running.add(task)
 
         def ended(_: asyncio.Task[None]) -> None:
             self._running.discard(task)
-            if hearing is not None:
-                hearing.tell()
+            if subscription is not None:
+                subscription.wake()
 
         task.add_done_callback(ended)
         return task

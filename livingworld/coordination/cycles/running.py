@@ -25,7 +25,8 @@ from livingworld.observability import events
 from livingworld.postgres.keyset import Page, check_limit, number_cursor
 from livingworld.postgres.leases import Lease
 from livingworld.postgres.services import Services
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 #: The phases of a cycle that names none itself.
 PHASES: Final = ("plan", "do", "check", "act")
@@ -179,7 +180,7 @@ class Cycles:
             first_look=ttl,
             look_every=ttl,
             asked_at=asked_at,
-            hearing=lambda: self._notifications.hearing(topic),
+            subscription=lambda: self._notifications.subscribe(topic),
             start=self._tasks.watch,
         )
 

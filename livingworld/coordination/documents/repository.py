@@ -15,7 +15,8 @@ from livingworld.coordination.documents.records import ABSENT, Absent, Document,
 from livingworld.errors import DocumentNotFound, NotCountable, VersionConflict
 from livingworld.inputs import check_function, check_integer, check_json, check_label, check_number, check_text
 from livingworld.postgres.keyset import Page, check_limit, number_cursor
-from livingworld.postgres.transactions.transaction import T, Transaction, UnitOfWork, Work
+from livingworld.postgres.transactions.transaction import T, Transaction, Work
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 _LONGEST = 2**63
 

@@ -12,7 +12,8 @@ from livingworld.coordination.documents.records import Document
 from livingworld.coordination.documents.repository import DocumentRepository, check_key
 from livingworld.inputs import check_integer
 from livingworld.postgres.notifications import Notifications
-from livingworld.postgres.transactions.transaction import T, UnitOfWork, Work
+from livingworld.postgres.transactions.transaction import T, Work
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 
 class WatchedDocuments(DocumentRepository):
@@ -37,11 +38,11 @@ class WatchedDocuments(DocumentRepository):
     async def _watch(self, key: str, seen: int) -> AsyncIterator[Document]:
         newer = statements.read_document(self._world_id, key)
         version = newer.selected_columns.version
-        with self._notifications.hearing(document_topic(self._world_id, key)) as hearing:
+        with self._notifications.subscribe(document_topic(self._world_id, key)) as subscription:
             while True:
                 document = await self._find(newer.where(version > seen))
                 if document is None:
-                    await hearing.wait(self._poll_interval)
+                    await subscription.wait(self._poll_interval)
                 else:
                     seen = document.version
                     yield document
@@ -49,7 +50,7 @@ class WatchedDocuments(DocumentRepository):
     async def _change(self, key: str, work: Work[T], *, single_statement: bool = False) -> T:
         result = await super()._change(key, work, single_statement=single_statement)
         if result is not None:
-            self._notifications.tell(document_topic(self._world_id, key))
+            self._notifications.notify(document_topic(self._world_id, key))
         return result
 
 

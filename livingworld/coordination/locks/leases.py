@@ -19,7 +19,8 @@ from livingworld.postgres.leases import Lease
 from livingworld.postgres.locks import lock_row
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.lock_order import LockKind
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 # The time is the one at which the statement began, before any wait for the row: too early, never too late.
 _TAKE: Final = """
@@ -119,7 +120,7 @@ class Leases:
             first_look=length,
             look_every=length,
             asked_at=asked_at,
-            hearing=lambda: self._notifications.hearing(f"lease:{self._world_id}:{name}"),
+            subscription=lambda: self._notifications.subscribe(f"lease:{self._world_id}:{name}"),
             start=self._tasks.watch,
         )
 

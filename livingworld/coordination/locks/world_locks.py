@@ -10,8 +10,8 @@ from uuid import UUID
 
 from livingworld.coordination.locks.transaction_locks import TransactionLocks, check_timeout
 from livingworld.inputs import check_label
-from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.world_database import WorldDatabase
 
 #: The transaction as the application works in it.
 Scope = TypeVar("Scope")
@@ -24,7 +24,7 @@ class WorldLocks(Generic[Scope]):
     names are had by `tx.locks` of the same transaction, which says what is true of the locks.
     """
 
-    def __init__(self, database: Database, world_id: UUID, scope: Callable[[Transaction, UUID], Scope]) -> None:
+    def __init__(self, database: WorldDatabase, world_id: UUID, scope: Callable[[Transaction, UUID], Scope]) -> None:
         self._database = database
         self._world_id = world_id
         self._scope = scope

@@ -17,7 +17,8 @@ from livingworld.inputs import MAX_CONTENT_CHARACTERS, check_integer, check_json
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit
 from livingworld.postgres.keyset import check_limit
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 
 class InteractionRepository:

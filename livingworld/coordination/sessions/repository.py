@@ -32,7 +32,8 @@ from livingworld.observability import events
 from livingworld.postgres.keyset import check_limit
 from livingworld.postgres.locks import lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 
 class SessionRepository:
@@ -114,7 +115,7 @@ class SessionRepository:
             )
             row = await change_session(tx, old, {**_context({}), "epoch": sessions.c.epoch + 1})
             ids = {"world_id": self._world_id, "session_id": key}
-            tx.tell_later(events.SESSION_CLEARED, **ids, epoch=row.epoch, tasks=ended)
+            tx.log_after_commit(events.SESSION_CLEARED, **ids, epoch=row.epoch, tasks=ended)
             publish_at_commit(tx, self._world_id, key, LiveKind.SESSION_CLEARED, epoch=row.epoch)
             return make_session(row)
 
@@ -192,5 +193,5 @@ async def _expire(world_id: UUID, age: timedelta, limit: int, tx: Transaction) -
     expired = [UUID(int=row.session_id.int) for row in await tx.execute(gone)]
     if expired:
         await tx.execute(remove_streams(world_id, expired))
-        tx.tell_later(events.SESSIONS_EXPIRED, world_id=world_id, sessions=len(expired))
+        tx.log_after_commit(events.SESSIONS_EXPIRED, world_id=world_id, sessions=len(expired))
     return expired

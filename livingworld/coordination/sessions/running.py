@@ -18,7 +18,7 @@ from livingworld.inputs import MAX_DESCRIPTION_CHARACTERS
 from livingworld.observability import events
 from livingworld.postgres.leases import Lease
 from livingworld.postgres.services import Services
-from livingworld.postgres.transactions.transaction import UnitOfWork
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class RunningTask:
             first_look=task.dead_after / _BEATS,
             look_every=task.dead_after / _BEATS,
             asked_at=asked_at,
-            hearing=lambda: services.notifications.hearing(task_topic(task.id)),
+            subscription=lambda: services.notifications.subscribe(task_topic(task.id)),
             start=services.tasks.watch,
         )
         #: Set when the task belongs to this owner no more, or may not.
@@ -181,12 +181,12 @@ class Tasks(TaskRepository):
         That is when it was asked to, when the task is over, or when another owner has it. Heard by notification, and
         found within the polling interval without one. Raises TaskNotFound when its session is gone.
         """
-        with self._services.notifications.hearing(task_topic(check_task(task).id)) as hearing:
+        with self._services.notifications.subscribe(task_topic(check_task(task).id)) as subscription:
             while True:
                 now = await self._background.get(task.id)
                 if now.state != "running" or now.token != task.token or now.cancel_requested_at is not None:
                     return now
-                await hearing.wait(self._services.poll_interval)
+                await subscription.wait(self._services.poll_interval)
 
     async def beat(self, task: Task) -> Task:
         """Do as `heartbeat`, also while the pool is busy."""

@@ -13,7 +13,7 @@ from livingworld.background.periodic_service import running
 from livingworld.coordination.sessions.repository import SessionRepository
 from livingworld.coordination.sessions.task_repository import TaskRepository
 from livingworld.inputs import check_duration
-from livingworld.postgres.transactions.transaction import UnitOfWork
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 #: How often it is looked, unless the caller says otherwise.
 SWEEP_EVERY: Final = timedelta(minutes=1)

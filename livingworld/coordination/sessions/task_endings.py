@@ -46,7 +46,7 @@ async def write_as_owner(tx: Transaction, world_id: UUID, task: Task, values: Ma
         raise TaskSuperseded(task_id=task.id) from None
     if (row := await _write(tx, world_id, task.id, values, tasks.c.token == task.token)) is not None:
         if row.state != "running":
-            tx.notify_later(task_topic(task.id))
+            tx.notify_after_commit(task_topic(task.id))
         _publish_own(tx, world_id, task, values)
         return make_task(row)
     owns = (tasks.c.world_id == world_id, tasks.c.task_id == task.id, tasks.c.token == task.token)
@@ -68,8 +68,8 @@ async def request_cancel(tx: Transaction, world_id: UUID, task_id: UUID, reason:
     if row is None:
         known = await find_task(tx, world_id, task_id)
         raise AlreadyCancelling(task_id=task_id) if known.state == "running" else TaskEnded(state=known.state)
-    tx.tell_later(events.TASK_CANCEL_REQUESTED, world_id=world_id, task_id=task_id)
-    tx.notify_later(task_topic(task_id))
+    tx.log_after_commit(events.TASK_CANCEL_REQUESTED, world_id=world_id, task_id=task_id)
+    tx.notify_after_commit(task_topic(task_id))
     publish_at_commit(tx, world_id, known.session_id, LiveKind.TASK_CANCEL_REQUESTED, task_id=task_id)
     return make_task(row)
 
@@ -89,8 +89,8 @@ async def take_over(tx: Transaction, world_id: UUID, task: Task) -> Task | None:
     )
     if row is None:
         return None
-    tx.tell_later(events.TASK_TAKEN_OVER, world_id=world_id, task_id=task.id, token=row.token)
-    tx.notify_later(task_topic(task.id))
+    tx.log_after_commit(events.TASK_TAKEN_OVER, world_id=world_id, task_id=task.id, token=row.token)
+    tx.notify_after_commit(task_topic(task.id))
     publish_at_commit(tx, world_id, task.session_id, LiveKind.TASK_TAKEN_OVER, task_id=task.id)
     return make_task(row)
 
@@ -101,8 +101,8 @@ async def fail_dead(tx: Transaction, world_id: UUID, task: Task) -> Task | None:
     row = await _write(tx, world_id, task.id, values, and_(DEAD, tasks.c.when_owner_dies == "fail"))
     if row is None:
         return None
-    tx.tell_later(events.TASK_OWNER_DEAD, world_id=world_id, task_id=task.id)
-    tx.notify_later(task_topic(task.id))
+    tx.log_after_commit(events.TASK_OWNER_DEAD, world_id=world_id, task_id=task.id)
+    tx.notify_after_commit(task_topic(task.id))
     publish_at_commit(tx, world_id, task.session_id, LiveKind.TASK_ENDED, task_id=task.id, state=row.state)
     return make_task(row)
 
@@ -121,7 +121,7 @@ async def cancel_all(tx: Transaction, world_id: UUID, session_id: UUID, reason: 
     ended = await tx.execute(update(tasks).where(*of_session).values(**values).returning(tasks.c.task_id))
     ids = [UUID(int=row.task_id.int) for row in ended]
     for task_id in ids:
-        tx.notify_later(task_topic(task_id))
+        tx.notify_after_commit(task_topic(task_id))
         publish_at_commit(tx, world_id, session_id, LiveKind.TASK_ENDED, task_id=task_id, state="cancelled")
     return len(ids)
 

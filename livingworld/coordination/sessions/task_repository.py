@@ -29,7 +29,8 @@ from livingworld.inputs import (
     check_uuid,
 )
 from livingworld.postgres.keyset import check_limit
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 #: An owner that is not heard of for so long is dead, unless its task says otherwise.
 DEAD_AFTER: Final = timedelta(seconds=30)

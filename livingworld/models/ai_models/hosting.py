@@ -26,7 +26,7 @@ from livingworld.observability import events
 _LONGEST_PAUSE: Final = timedelta(minutes=1)
 
 
-class Hearing(Protocol):
+class TopicSubscription(Protocol):
     """Wakes who waits for a topic; see notifications.py."""
 
     async def wait(self, timeout: timedelta) -> bool:
@@ -62,14 +62,14 @@ class ModelHost:
         models: AIModelRepository,
         loading: Loading,
         tasks: BackgroundTasks,
-        hearing: Callable[[], AbstractContextManager[Hearing]],
+        subscription: Callable[[], AbstractContextManager[TopicSubscription]],
         poll_interval: timedelta,
     ) -> None:
         self._models = models
         self._loading = loading
         self._slots = {role: _Slot(role) for role in loading.loaders}
         self._flights = Flights(tasks.watch)
-        self._hearing = hearing
+        self._hearing = subscription
         self._poll_interval = poll_interval
         self._open: list[LoadedModel] = []
         self._answers: dict[str, Counter[int]] = {role: Counter() for role in loading.loaders}
@@ -136,13 +136,13 @@ class ModelHost:
             raise Closed
 
     async def _follow(self) -> None:
-        with self._hearing() as hearing:
+        with self._hearing() as subscription:
             while True:
                 try:
                     await self._look()
                 except LivingWorldError as error:
                     events.emit(events.SERVICE_FAILED, service="ai models", error=type(error).__name__)
-                await hearing.wait(self._poll_interval)
+                await subscription.wait(self._poll_interval)
 
     async def _look(self) -> None:
         """Begin to serve what became active for the roles that are in use here."""

@@ -19,7 +19,8 @@ from livingworld.models.ai_models.tables import ai_models
 from livingworld.postgres.keyset import Page, check_limit
 from livingworld.postgres.locks import ANY, UNKNOWN, in_order
 from livingworld.postgres.transactions.lock_order import LockKind
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 
 class AIModelRepository:

@@ -12,7 +12,8 @@ from livingworld.models.ai_models.new_sample import PreparedSample
 from livingworld.models.ai_models.records import SampleResult
 from livingworld.postgres.locks import in_order
 from livingworld.postgres.transactions.lock_order import LockKind
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 _STORE: Final = files(__package__).joinpath("sql/store_samples.sql").read_text()
 

@@ -26,7 +26,7 @@ from livingworld.models.ai_models.new_sample import PreparedSample, prepare
 from livingworld.models.ai_models.records import AIModel, NewSample, SampleResult
 from livingworld.models.ai_models.sample_batches import store
 from livingworld.observability import events
-from livingworld.postgres.transactions.transaction import UnitOfWork
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 #: Most characters of one statement, beyond its first sample.
 _BATCH_CHARACTERS: Final = 4_000_000

@@ -15,7 +15,8 @@ from livingworld.models.ai_models.records import NewSample, SampleResult, Traini
 from livingworld.models.ai_models.sample_batches import store
 from livingworld.models.ai_models.tables import training_samples
 from livingworld.postgres.keyset import MAX_PAGE_SIZE, Page, check_limit
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 
 class TrainingSampleRepository:

@@ -17,7 +17,7 @@ from livingworld.models.ai_models.sample_collector import SampleCollector
 from livingworld.models.ai_models.transitions import models_topic
 from livingworld.postgres.keyset import MAX_PAGE_SIZE
 from livingworld.postgres.services import Services
-from livingworld.postgres.transactions.transaction import UnitOfWork
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 
 class AIModels(AIModelRepository):
@@ -106,7 +106,7 @@ class AIModels(AIModelRepository):
             AIModelRepository(services.background, self._world_id),
             loading,
             services.tasks,
-            lambda: services.notifications.hearing(topic),
+            lambda: services.notifications.subscribe(topic),
             services.poll_interval,
         )
 

@@ -58,8 +58,8 @@ async def promote(tx: Transaction, world_id: UUID, model_id: UUID, expected: int
     former = await _retire_active(tx, world_id, role.role)
     promoted = await _activate(tx, role, model_id, replaced_model_id=None if former is None else former.model_id)
     told = {"world_id": world_id, "model_id": model_id, "version": promoted.version, "activation": promoted.activation}
-    tx.notify_later(models_topic(world_id))
-    tx.tell_later(events.MODEL_PROMOTED, **told)
+    tx.notify_after_commit(models_topic(world_id))
+    tx.log_after_commit(events.MODEL_PROMOTED, **told)
     return promoted
 
 
@@ -75,8 +75,8 @@ async def roll_back(tx: Transaction, world_id: UUID, role_name: str, expected: i
     await _retire_active(tx, world_id, role_name)
     former = await _activate(tx, role, given_up.replaced_model_id, retired_at=None)
     told = {"world_id": world_id, "model_id": former.model_id, "version": former.version}
-    tx.notify_later(models_topic(world_id))
-    tx.tell_later(events.MODEL_ROLLED_BACK, **told, activation=former.activation)
+    tx.notify_after_commit(models_topic(world_id))
+    tx.log_after_commit(events.MODEL_ROLLED_BACK, **told, activation=former.activation)
     return former
 
 

@@ -11,7 +11,8 @@ from typing import Final
 from uuid import UUID
 
 from livingworld.models.embeddings.vectors import Vector
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 # Each by its key: for a list of digests a planner without statistics reads the whole world instead.
 _FIND: Final = """

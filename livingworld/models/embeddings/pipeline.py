@@ -20,7 +20,7 @@ from livingworld.models.embeddings.embedder import Embedder, check_embedder
 from livingworld.models.embeddings.records import Embedded
 from livingworld.models.embeddings.single_flight import Land, SingleFlight
 from livingworld.models.embeddings.vectors import Vector
-from livingworld.postgres.transactions.transaction import UnitOfWork
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 #: Most texts of one call.
 MAX_TEXTS: Final = 10_000

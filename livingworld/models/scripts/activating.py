@@ -82,8 +82,8 @@ async def activate_version(
     key = {"world_id": script.world_id, "name": script.name, "activation": number}
     before = back_to if going_back else script.activation or None
     await tx.execute(insert(script_activations).values(**key, version=version.version, back_to=before))
-    tx.notify_later(scripts_topic(script.world_id))
-    tx.tell_later(events.SCRIPT_ACTIVATED, world_id=script.world_id, version=version.version, activation=number)
+    tx.notify_after_commit(scripts_topic(script.world_id))
+    tx.log_after_commit(events.SCRIPT_ACTIVATED, world_id=script.world_id, version=version.version, activation=number)
     if version.state == "ready":
         return version
     return make_version(await change_version(tx, script, version.version, state="ready"))
@@ -136,7 +136,7 @@ async def _store(tx: Transaction, script: Row[Any], new: CheckedScript) -> Row[A
     await change_script(tx, script, last_version=number)
     key = {"world_id": script.world_id, "name": script.name, "version": number}
     statement = insert(script_versions).values(**key, kind=new.kind, body=new.body, digest=new.digest)
-    tx.tell_later(events.SCRIPT_PUBLISHED, world_id=script.world_id, version=number)
+    tx.log_after_commit(events.SCRIPT_PUBLISHED, world_id=script.world_id, version=number)
     return (await tx.execute(statement.returning(script_versions))).one()
 
 

@@ -19,7 +19,7 @@ from livingworld.models.scripts.records import Script, ScriptVersion
 from livingworld.models.scripts.telling import scripts_topic
 from livingworld.observability import events
 from livingworld.postgres.notifications import Notifications
-from livingworld.postgres.transactions.transaction import UnitOfWork
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 #: So many bodies are read at once.
 _BATCH: Final = 100
@@ -91,10 +91,10 @@ class Catalogue:
         await asyncio.wait([follower])
 
     async def _follow(self) -> None:
-        with self._notifications.hearing(scripts_topic(self._world_id)) as hearing:
+        with self._notifications.subscribe(scripts_topic(self._world_id)) as subscription:
             while True:
                 await self._look_again()
-                await hearing.wait(self._poll_interval)
+                await subscription.wait(self._poll_interval)
 
     async def _look_again(self) -> None:
         try:

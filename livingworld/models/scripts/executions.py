@@ -18,7 +18,8 @@ from livingworld.inputs import MAX_LABEL_CHARACTERS
 from livingworld.models.scripts.telling import ended_topic, scripts_topic
 from livingworld.observability import events
 from livingworld.postgres.notifications import Notifications
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 # FOR SHARE: a retirement that marks the version waits for us, or we wait for it and find the mark.
 _BEGIN: Final = """
@@ -176,13 +177,13 @@ class Executions:
             events.emit(events.LEASE_NOT_RELEASED, world_id=self._world_id, error=type(error).__name__)
         else:
             if state == "retiring":
-                self._notifications.tell(ended_topic(self._world_id))
+                self._notifications.notify(ended_topic(self._world_id))
 
     async def _keep(self) -> None:
         """Be heard of, and hear what is being retired, while anything runs here."""
-        with self._notifications.hearing(scripts_topic(self._world_id)) as hearing:
+        with self._notifications.subscribe(scripts_topic(self._world_id)) as subscription:
             while True:
-                await hearing.wait(self._lease / _BEATS)
+                await subscription.wait(self._lease / _BEATS)
                 await self._renew()
 
     async def _renew(self) -> None:

@@ -12,7 +12,8 @@ from livingworld.models.scripts import activating, reading
 from livingworld.models.scripts.kinds import CheckedScript, check_name
 from livingworld.models.scripts.records import ScriptHead, ScriptUsage, ScriptVersion
 from livingworld.postgres.keyset import Page, check_limit, number_cursor
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 #: Most texts of one call.
 MAX_SCRIPTS: Final = 10_000

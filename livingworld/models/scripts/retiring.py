@@ -33,7 +33,7 @@ async def retire_if_idle(
     if running:
         return make_version(marked), running
     retired = await change_version(tx, script, version, state="retired", retired_at=func.now())
-    tx.tell_later(events.SCRIPT_RETIRED, world_id=world_id, version=version)
+    tx.log_after_commit(events.SCRIPT_RETIRED, world_id=world_id, version=version)
     return make_version(retired), ()
 
 

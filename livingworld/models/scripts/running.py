@@ -23,7 +23,7 @@ from livingworld.models.scripts.repository import ScriptRepository
 from livingworld.models.scripts.telling import ended_topic, scripts_topic
 from livingworld.postgres.keyset import Page
 from livingworld.postgres.notifications import Notifications
-from livingworld.postgres.transactions.transaction import UnitOfWork
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
 
@@ -141,7 +141,7 @@ class Scripts:
         services = self._services
         clock = asyncio.get_running_loop().time
         end, told = clock() + limit.total_seconds(), False
-        with services.notifications.hearing(ended_topic(services.world_id)) as hearing:
+        with services.notifications.subscribe(ended_topic(services.world_id)) as subscription:
             while True:
                 found, running = await services.unit.run(
                     lambda tx: retiring.retire_if_idle(tx, services.world_id, key, number), repeatable=True
@@ -149,11 +149,11 @@ class Scripts:
                 if found.state == "retired":
                     return found
                 if not told:
-                    services.notifications.tell(scripts_topic(services.world_id))
+                    services.notifications.notify(scripts_topic(services.world_id))
                     told = True
                 if (left := end - clock()) <= 0:
                     raise StillRunning(version=number, executions=running)
-                await hearing.wait(min(services.poll_interval, timedelta(seconds=left)))
+                await subscription.wait(min(services.poll_interval, timedelta(seconds=left)))
 
     def following(self) -> AbstractAsyncContextManager[None]:
         """Keep this process's catalogue current while the block runs: at once by notification, else by polling.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Any, NoReturn
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
@@ -16,12 +18,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from livingworld.deadlines import call_end
 from livingworld.errors import CallTimeout, Closed, CommitUnknown, LivingWorldError, StatementTimeout
 from livingworld.observability import events
-from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, Failure, RetryKind, name_failure
+from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, Failure, RetryKind
 from livingworld.postgres.connections.engine import transaction_limits
 from livingworld.postgres.connections.pooled_connection import pooled_connection
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.backlog import Backlog
 from livingworld.postgres.transactions.connection_places import ConnectionPlaces
+from livingworld.postgres.transactions.failed_attempts import driver_failure, raise_failure
 from livingworld.postgres.transactions.joining import joined
 from livingworld.postgres.transactions.lock_waits import LockWaits
 from livingworld.postgres.transactions.overdue import CancelSession, cancelled_when_overdue
@@ -30,6 +33,8 @@ from livingworld.postgres.transactions.rolled_back import report
 from livingworld.postgres.transactions.transaction import LockedRow, Notify, T, Transaction, Work
 from livingworld.postgres.transactions.unit import Phase, Unit
 from livingworld.settings.settings import Settings
+
+_NO_LIMITS: Final[Mapping[str, timedelta]] = MappingProxyType({})
 
 
 class Database:
@@ -72,10 +77,11 @@ class Database:
         *,
         repeatable: bool = False,
         single_statement: bool = False,
+        world_id: UUID | None = None,
         lock_timeout: timedelta | None = None,
         overdue: timedelta | None = None,
     ) -> T:
-        """Run `work` as one transaction and return its result; see UnitOfWork.
+        """Run `work` as one transaction, of a world, and return its result; see WorldUnit.
 
         Runs it again when PostgreSQL said that it rolled it back, within both budgets, and when it met a row that
         others hold, for `lock_timeout` (default: the setting; 0: never). A single statement that is `overdue` is
@@ -83,7 +89,7 @@ class Database:
         in COMMIT and the work is not repeatable; CallTimeout when the call's time was over before.
         """
         self.refuse_misplaced()
-        unit = Unit(work, repeatable=repeatable, single_statement=single_statement, overdue=overdue)
+        unit = Unit(work, world_id, repeatable=repeatable, single_statement=single_statement, overdue=overdue)
         patience = self._settings.lock_timeout if lock_timeout is None else lock_timeout
         lost: RolledBack | None = None
         try:
@@ -135,8 +141,8 @@ class Database:
             return await unit.work(tx)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        """Open one transaction: committed when the block ends, rolled back on any error, never repeated.
+    async def transaction(self, world_id: UUID | None = None) -> AsyncIterator[Transaction]:
+        """Open one transaction, of a world: committed when the block ends, rolled back on any error, never repeated.
 
         Raises TransactionPoisoned when a statement's error was swallowed inside, CommitUnknown when the connection was
         lost in COMMIT.
@@ -144,7 +150,10 @@ class Database:
         self.refuse_misplaced()
         lost: RolledBack | None = None
         try:
-            async with self._places.block(), self._unit(Unit(_nothing), self._settings.lock_timeout, None) as tx:
+            async with (
+                self._places.block(),
+                self._unit(Unit(_nothing, world_id), self._settings.lock_timeout, None) as tx,
+            ):
                 tx.is_block = True
                 yield tx
         except RolledBack as signal:
@@ -157,11 +166,13 @@ class Database:
             raise lost.error from lost.cause
 
     @asynccontextmanager
-    async def join(self, connection: AsyncConnection | AsyncSession) -> AsyncIterator[Transaction]:
+    async def join(
+        self, connection: AsyncConnection | AsyncSession, world_id: UUID | None = None
+    ) -> AsyncIterator[Transaction]:
         """Work inside a transaction of somebody else's; see World.join."""
-        async with joined(connection, self._admission) as tx:
+        async with joined(connection, self._admission, world_id) as tx:
             yield tx
-        tx.tell(self.notify)
+        tx.report_commit(self.notify)
 
     @asynccontextmanager
     async def _unit(
@@ -177,21 +188,22 @@ class Database:
         failure: Failure | None = None
         try:
             async with pooled_connection(self._engine) as connection:
-                tx = self._opened(connection, unit, may_wait, row)
+                limits = self._time_limits(unit, may_wait)
+                tx = self._opened(connection, unit, row, limits, may_wait=may_wait is not None)
                 await tx.begin()
                 unit.phase = Phase.WORKING
                 with self._admission.in_transaction():
                     yield tx
                 await _commit(unit, tx, connection)
         except (LivingWorldError, *DRIVER_EXCEPTIONS) as exception:
-            failure = _failure(exception, tx, unit.phase)
+            failure = driver_failure(exception, tx, unit.phase)
             if failure is None and unit.phase is not Phase.COMMITTED:
                 raise
         if failure is not None:
-            _raise(failure, unit, tx)
+            raise_failure(failure, unit, tx)
         if tx is not None:
             events.emit(events.COMMITTED, statements=tx.statements, attempt=unit.attempts)
-            tx.tell(self.notify)
+            tx.report_commit(self.notify)
 
     async def _statement(self, unit: Unit[T], row: LockedRow | None) -> T:
         """Run a single statement that is its own transaction: no BEGIN, no COMMIT, one round trip."""
@@ -201,32 +213,32 @@ class Database:
         failure: Failure | None = None
         try:
             async with pooled_connection(self._single) as connection:
-                is_held = self._held_by_others(row)
-                tx = Transaction(
-                    connection, self._admission, limits={}, is_single=True, may_wait=False, is_held=is_held
-                )
+                tx = self._opened(connection, unit, row, is_single=True)
                 unit.phase = Phase.COMMITTING
                 async with cancelled_when_overdue(connection, unit.overdue, self.cancel_session):
                     result = await unit.work(tx)
                 unit.phase = Phase.COMMITTED
         except (LivingWorldError, *DRIVER_EXCEPTIONS) as exception:
-            failure = _failure(exception, tx, unit.phase)
+            failure = driver_failure(exception, tx, unit.phase)
             if failure is None and unit.phase is not Phase.COMMITTED:
                 raise
         if failure is not None:
-            _raise(failure, unit, tx)
+            raise_failure(failure, unit, tx)
         if tx is not None:
             tx.refuse_unstored()
-            tx.tell(self.notify)
+            tx.report_commit(self.notify)
         return result
 
     def _opened(
-        self, connection: AsyncConnection, unit: Unit[Any], may_wait: timedelta | None, row: LockedRow | None
+        self,
+        connection: AsyncConnection,
+        unit: Unit[Any],
+        row: LockedRow | None,
+        limits: Mapping[str, timedelta] = _NO_LIMITS,
+        **modes: bool,
     ) -> Transaction:
-        limits = self._time_limits(unit, may_wait)
-        is_held = self._held_by_others(row)
-        may = may_wait is not None
-        return Transaction(connection, self._admission, limits=limits, may_wait=may, is_held=is_held)
+        held = self._held_by_others(row)
+        return Transaction(connection, self._admission, unit.world_id, limits=limits, is_held=held, **modes)
 
     def _time_limits(self, unit: Unit[Any], may_wait: timedelta | None) -> dict[str, timedelta]:
         """Return the limits to set in a transaction because its session has others, or none."""
@@ -261,16 +273,6 @@ def _close_connection(_: object, entry: ConnectionPoolEntry) -> None:
     entry.close()
 
 
-def _failure(exception: Exception, tx: Transaction | None, phase: Phase) -> Failure | None:
-    """Return what the driver reported, or None when the exception is somebody else's or comes after the commit."""
-    if phase is Phase.COMMITTED:
-        return None
-    if isinstance(exception, LivingWorldError):
-        ours = tx is not None and tx.failure is not None and tx.failure.error is exception
-        return tx.failure if tx is not None and ours else None
-    return None if phase is Phase.WORKING else name_failure(exception)
-
-
 async def _commit(unit: Unit[Any], tx: Transaction, connection: AsyncConnection) -> None:
     unit.phase = Phase.CHECKING
     tx.refuse_if_it_met_a_lock()
@@ -280,14 +282,3 @@ async def _commit(unit: Unit[Any], tx: Transaction, connection: AsyncConnection)
     unit.phase = Phase.COMMITTING
     await connection.commit()
     unit.phase = Phase.COMMITTED
-
-
-def _raise(failure: Failure, unit: Unit[Any], tx: Transaction | None) -> NoReturn:
-    ambiguous = unit.phase is Phase.COMMITTING and not failure.answered
-    if ambiguous and not unit.repeatable:
-        raise CommitUnknown from failure.cause
-    if ambiguous or failure.retry is not None:
-        unit.phase = Phase.OPENING
-        row = None if tx is None else tx.row
-        raise RolledBack(failure.error, failure.cause, failure.retry or RetryKind.OUTAGE, row)
-    raise failure.error from failure.cause

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -15,11 +16,13 @@ from livingworld.postgres.transactions.transaction import Transaction
 
 
 @asynccontextmanager
-async def joined(given: AsyncConnection | AsyncSession, admission: Admission) -> AsyncIterator[Transaction]:
+async def joined(
+    given: AsyncConnection | AsyncSession, admission: Admission, world_id: UUID | None = None
+) -> AsyncIterator[Transaction]:
     """Work inside the transaction of a connection or a session; see World.join."""
     admission.refuse_other_loops()
     connection = await _connection(given)
-    transaction = Transaction(connection, admission, limits={})
+    transaction = Transaction(connection, admission, world_id, limits={}, may_wait=True)
     await transaction.refuse_unsafe_isolation()
     transaction.lock_order = lock_order_of(connection)
     transaction.is_block = True

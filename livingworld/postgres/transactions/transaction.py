@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from uuid import UUID
 
 from sqlalchemy import CursorResult, Executable, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -34,8 +35,11 @@ from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.lock_order import LockOrder
 
 T = TypeVar("T")
+P = ParamSpec("P")
 Item = TypeVar("Item")
 Work = Callable[["Transaction"], Awaitable[T]]
+#: A function of a transaction and of what is given with it.
+Operation = Callable[Concatenate["Transaction", P], Awaitable[T]]
 #: Stores what was collected in a transaction, as one of its last statements.
 StoreAll = Callable[["Transaction", list[Item]], Awaitable[None]]
 #: Wakes who waits for a topic, in this process and others; never blocks or raises.
@@ -44,31 +48,8 @@ Notify = Callable[[str], None]
 LockedRow = tuple[object, ...]
 
 
-class UnitOfWork(Protocol):
-    """Where a repository's work runs: in a transaction of its own, or in one that is open already."""
-
-    #: How long a call of several units may take; None in a transaction, whose block is the application's.
-    call_timeout: timedelta | None
-
-    async def run(self, work: Work[T], *, repeatable: bool = False, single_statement: bool = False) -> T:
-        """Run `work` wholly or not at all and return its result.
-
-        `repeatable`: running it twice has the effect of running it once, so a lost answer is no reason to give up.
-        `single_statement`: one statement is the whole transaction, in one round trip.
-        """
-        ...
-
-    def refuse_misplaced(self) -> None:
-        """Raise what a unit that begins here would raise at once: for calls that hand their work to somebody else."""
-        ...
-
-    def refuse_other_loops(self) -> None:
-        """Raise WrongEventLoop anywhere but in the event loop that the LivingWorld was opened in."""
-        ...
-
-
 class Transaction:
-    """One transaction that is open on a connection; as a UnitOfWork it is joined, never committed."""
+    """One transaction that is open on a connection; as a WorldUnit it is joined, never committed."""
 
     call_timeout: timedelta | None = None
     #: Whether it is a block of the application's, whose calls have to end by themselves.
@@ -84,14 +65,16 @@ class Transaction:
         self,
         connection: AsyncConnection,
         admission: Admission,
+        world_id: UUID | None = None,
         *,
         limits: Mapping[str, timedelta],
         is_single: bool = False,
-        may_wait: bool = True,
+        may_wait: bool = False,
         is_held: Callable[[LockedRow], bool] = lambda _: False,
     ) -> None:
         self._connection = connection
         self._admission = admission
+        self._world_id = world_id
         #: Whether it may wait for locks in PostgreSQL; otherwise it gives up after a moment and is run again.
         self.may_wait = may_wait
         #: Whether others of this process wait for a row already.
@@ -101,8 +84,8 @@ class Transaction:
         #: One statement is all of it: it commits itself, and publishes itself.
         self.is_single = is_single
         self._suspect = False
-        self._untold: list[tuple[Event, dict[str, object]]] = []
-        self._unnotified: list[str] = []
+        self._unlogged: list[tuple[Event, dict[str, object]]] = []
+        self._topics: list[str] = []
         self._unstored: dict[StoreAll[Any], list[Any]] = {}
         #: The last thing the driver reported; the runner asks it whether the unit may run again.
         self.failure: Failure | None = None
@@ -113,12 +96,25 @@ class Transaction:
         """Run `work` as a part of this transaction; whoever opened it commits and retries."""
         return await work(self)
 
+    @property
+    def world_id(self) -> UUID:
+        """Id of the world whose rows this transaction works on."""
+        if self._world_id is None:
+            raise AssertionError("a transaction without a world")
+        return self._world_id
+
+    async def write(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
+        """Run `work` as a part of this transaction; its opener commits it and repeats it."""
+        return await work(self, *args, **kw)
+
+    read = write_idempotent = write_single = write_single_idempotent = write
+
     def refuse_misplaced(self) -> None:
         """Raise WrongEventLoop; the unit has begun already, and is joined."""
         self.refuse_other_loops()
 
     def refuse_other_loops(self) -> None:
-        """Raise WrongEventLoop; see UnitOfWork."""
+        """Raise WrongEventLoop; see WorldUnit."""
         self._admission.refuse_other_loops()
 
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:  # noqa: ANN401
@@ -205,22 +201,22 @@ class Transaction:
             self._has_own_limit = False
         await self.execute(_SET_LOCK_TIMEOUT, {"limit": former})
 
-    def tell_later(self, event: Event, **fields: object) -> None:
+    def log_after_commit(self, event: Event, **fields: object) -> None:
         """Log an event when it is true for others too: after the commit, and not at all without one."""
-        self._untold.append((event, fields))
+        self._unlogged.append((event, fields))
 
-    def notify_later(self, topic: str) -> None:
+    def notify_after_commit(self, topic: str) -> None:
         """Wake whoever hears the topic when there is something to see: after the commit, and not at all without one."""
-        self._unnotified.append(topic)
+        self._topics.append(topic)
 
-    def tell(self, notify: Notify) -> None:
+    def report_commit(self, notify: Notify) -> None:
         """Log and tell what was kept for later; called at the commit, or when it is handed back to who commits it."""
-        for event, fields in self._untold:
+        for event, fields in self._unlogged:
             emit(event, **fields)
-        for topic in self._unnotified:
+        for topic in self._topics:
             notify(topic)
-        self._untold.clear()
-        self._unnotified.clear()
+        self._unlogged.clear()
+        self._topics.clear()
 
     def store_at_commit(self, store: StoreAll[Item], item: Item) -> None:
         """Give an item to `store`, with all others that it is given, as the last thing of this transaction.
@@ -259,12 +255,12 @@ class Transaction:
 
     def _kept(self) -> tuple[int, int, dict[StoreAll[Any], list[Any]]]:
         """Return what is kept for later."""
-        return len(self._untold), len(self._unnotified), {store: list(items) for store, items in self._unstored.items()}
+        return len(self._unlogged), len(self._topics), {store: list(items) for store, items in self._unstored.items()}
 
     def _forget_after(self, kept: tuple[int, int, dict[StoreAll[Any], list[Any]]]) -> None:
         """Forget what was kept for later since then."""
         told, notified, self._unstored = kept
-        del self._untold[told:], self._unnotified[notified:]
+        del self._unlogged[told:], self._topics[notified:]
 
     async def refuse_if_poisoned(self) -> None:
         """Raise TransactionPoisoned when a statement failed and was not undone by a savepoint.

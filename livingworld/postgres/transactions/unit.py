@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from typing import Generic
+from uuid import UUID
 
 from livingworld.postgres.transactions.transaction import T, Work
 
@@ -25,6 +26,8 @@ class Unit(Generic[T]):
     """Work to run as one transaction, and how far its latest attempt has come."""
 
     work: Work[T]
+    #: The world whose rows it works on, if it is the work of one.
+    world_id: UUID | None = None
     repeatable: bool = False
     single_statement: bool = False
     overdue: timedelta | None = None

@@ -72,7 +72,7 @@ async def make_missing(
     found = await find_by_keys(tx, world_id, list(names))
     created = {key for key, character in found.items() if character.id.int == new_ids[key].int}
     for key in found.keys() - created:
-        tx.tell_later(events.CHARACTER_CREATED_ELSEWHERE, world_id=world_id, character_id=found[key].id)
+        tx.log_after_commit(events.CHARACTER_CREATED_ELSEWHERE, world_id=world_id, character_id=found[key].id)
     for key in sorted(names.keys() - found.keys()):
         character = {"world_id": world_id, "character_id": new_ids[key]}
         if await _insert(tx, character, key, names[key], cards.get(key, {})):
@@ -85,7 +85,7 @@ async def _insert(tx: Transaction, character: Mapping[str, UUID], key: str, name
     """Insert a character under a name, or nothing when somebody has the name who did not ask for the lock."""
     await tx.execute(insert(characters).values(**character, name=name, card=card))
     if await claim_name(tx, character, key, name):
-        tx.tell_later(events.CHARACTER_CREATED, **character)
+        tx.log_after_commit(events.CHARACTER_CREATED, **character)
         world_id, character_id = character["world_id"], character["character_id"]
         publish_at_commit(tx, world_id, world_id, LiveKind.CHARACTER_CREATED, character_id=character_id)
         return True

@@ -19,7 +19,8 @@ from livingworld.observability import events
 from livingworld.postgres.keyset import Page, check_limit, newest_first, page_of
 from livingworld.postgres.locks import lock_names, lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 from livingworld.story.characters.name_key import check_name, name_key
 from livingworld.story.characters.naming import (
     claim_name,

@@ -11,7 +11,8 @@ from sqlalchemy import Row
 
 from livingworld.errors import VersionConflict
 from livingworld.inputs import canonical_json, check_integer, check_label
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 from livingworld.story.facts.new_facts import RETRACTED, Subject, check_subject, fact_row, fact_rows
 from livingworld.story.facts.records import Fact
 from livingworld.story.stories.coordinates import PLACE, Place, Viewpoint, check_place, lock_head, refuse_no_place

@@ -24,7 +24,8 @@ from livingworld.live.log import publish_at_commit
 from livingworld.postgres.keyset import Page, check_limit
 from livingworld.postgres.locks import lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 from livingworld.story.lore.calling_up import call_up
 from livingworld.story.lore.pages import after_cursor, cursor_of
 from livingworld.story.lore.records import EDITABLE, LoreEntry, LoreMatch, NewLoreEntry, check_fields

@@ -15,7 +15,7 @@ from livingworld.models.embeddings.embedder import check_embedder
 from livingworld.models.embeddings.pipeline import EmbeddingPipeline
 from livingworld.models.embeddings.records import Embedded
 from livingworld.observability import events
-from livingworld.postgres.transactions.transaction import UnitOfWork
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 from livingworld.story.memories import embedding_jobs
 from livingworld.story.memories.embedding_jobs import EmbeddingJob
 from livingworld.story.memories.records import Recollection

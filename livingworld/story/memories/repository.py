@@ -12,7 +12,8 @@ from sqlalchemy import Row
 from livingworld.errors import DimensionMismatch, InvalidInput, InvalidType, MemoryNotFound
 from livingworld.inputs import check_integer, check_label, check_sequence, check_text, check_uuid
 from livingworld.models.embeddings.vectors import MAX_DIMENSIONS, check_vector, normalized
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 from livingworld.story.memories import embedding_jobs, writing
 from livingworld.story.memories.records import Memory, NewMemory, Recalled, RecallWeights, Recollection
 from livingworld.story.stories.coordinates import Viewpoint, check_place, lock_head, refuse_no_place

@@ -10,7 +10,8 @@ from sqlalchemy import Row
 
 from livingworld.errors import CharacterNotFound, InvalidType
 from livingworld.inputs import canonical_json, check_sequence, check_uuid
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 from livingworld.story.relationships.records import LedgerEntry, Relationship, RelationshipChange
 from livingworld.story.stories.coordinates import PLACE, Viewpoint, check_place, lock_head, refuse_no_place
 

@@ -17,7 +17,8 @@ from sqlalchemy import Row
 from livingworld.errors import InvalidCursor, InvalidInput
 from livingworld.inputs import check_sequence, check_text, check_uuid
 from livingworld.postgres.keyset import Page, check_limit
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 Kind = Literal["scene", "memory", "lore"]
 KINDS: Final[tuple[Kind, ...]] = ("scene", "memory", "lore")

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from livingworld import inputs
 from livingworld.postgres.keyset import Page, check_limit, number_cursor
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 from livingworld.story.stories.branch_query import read_branches, read_tree
 from livingworld.story.stories.branching import BranchMoves, open_branches
 from livingworld.story.stories.records import Branch, TreeScene

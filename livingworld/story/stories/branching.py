@@ -222,7 +222,7 @@ class BranchMoves:
 
     def _tell(self, event: events.Event, row: Row[Any]) -> None:
         head = row.head_scene_number or 0
-        self._tx.tell_later(event, **self._ids, branch_number=row.branch_number, scene_number=head)
+        self._tx.log_after_commit(event, **self._ids, branch_number=row.branch_number, scene_number=head)
 
     def _publish(self, kind: LiveKind, row: Row[Any], **details: int) -> None:
         world_id, story_id = self._ids.values()

@@ -13,7 +13,8 @@ from livingworld import inputs
 from livingworld.errors import InvalidInput, InvalidType
 from livingworld.identifiers import new_id
 from livingworld.postgres.keyset import Page, check_limit, newest_first, number_cursor, page_of
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 from livingworld.story.revisions import Revision, read_revisions
 from livingworld.story.stories import reading, writing
 from livingworld.story.stories.new_scene import NewScene

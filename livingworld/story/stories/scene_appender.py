@@ -11,7 +11,8 @@ from livingworld.deadlines import one_call
 from livingworld.errors import LivingWorldError, SceneNumberConflict, StaleHead
 from livingworld.observability import events
 from livingworld.postgres.group_commit import GroupCommit
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 from livingworld.story.stories.appending import AppendRequest, AppendResult, append_joined, refusal
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.reading import read_scene

@@ -54,14 +54,14 @@ class Generations(GenerationRepository):
             generation.story_id, generation.id, branch, branch_name, expected_head, UUID(int=new_id().int)
         )
         result = await self._services.unit.run(lambda tx: self._choose(tx, request), repeatable=True)
-        self._services.notifications.tell(branch_topic(generation.story_id, result.branch_number))
+        self._services.notifications.notify(branch_topic(generation.story_id, result.branch_number))
         return await stored_scene(self._services, generation.story_id, result.scene_number or 0)
 
     async def _choose(self, tx: Transaction, request: ChooseRequest) -> ChooseResult:
         result = await choose(tx, self._services.world_id, request)
         world_id, story_id = self._services.world_id, request.story_id
         place = {"scene_number": result.scene_number, "branch_number": result.branch_number}
-        tx.tell_later(events.GENERATION_CHOSEN, world_id=world_id, story_id=story_id, **place)
+        tx.log_after_commit(events.GENERATION_CHOSEN, world_id=world_id, story_id=story_id, **place)
         if result.status == "chosen":
             told = {**place, "generation_id": request.generation_id}
             publish_at_commit(tx, world_id, story_id, LiveKind.GENERATION_CHOSEN, **told)

@@ -11,7 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 #: Pairs of one slice.
 _SLICE: Final = 100

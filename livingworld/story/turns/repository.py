@@ -13,7 +13,8 @@ from sqlalchemy import Row
 
 from livingworld import inputs
 from livingworld.errors import GenerationNotFound
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 from livingworld.story.turns.preferences import preference_lines
 from livingworld.story.turns.records import Generation
 

@@ -156,7 +156,7 @@ class Turn:
             self._lease.end()
 
     def _tell(self) -> None:
-        self._services.notifications.tell(branch_topic(self._holding.story_id, self._granted.branch_number))
+        self._services.notifications.notify(branch_topic(self._holding.story_id, self._granted.branch_number))
 
     def _keep_lease(self, asked_at: float) -> Lease:
         services = self._services
@@ -166,7 +166,7 @@ class Turn:
             first_look=services.poll_interval,
             look_every=services.look_every,
             asked_at=asked_at,
-            hearing=services.hearing(branch_topic(self._holding.story_id, self._granted.branch_number)),
+            subscription=services.subscription(branch_topic(self._holding.story_id, self._granted.branch_number)),
             start=services.tasks.watch,
         )
         self.lost = lease.lost

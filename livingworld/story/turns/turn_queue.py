@@ -76,7 +76,7 @@ class TurnQueue:
         if result.status == "granted":
             events.emit(events.TURN_TAKEN, **ids, branch_number=result.branch_number, attempt=result.attempt)
             if request.busy == "replace":
-                self._services.notifications.tell(branch_topic(request.story_id, result.branch_number))
+                self._services.notifications.notify(branch_topic(request.story_id, result.branch_number))
         elif result.status == "replayed":
             events.emit(events.TURN_REPLAYED, **ids, scene_number=result.scene_number)
         else:
@@ -85,7 +85,9 @@ class TurnQueue:
 
     async def _wait(self, request: TakeRequest, result: TakeResult, combine: Combine | None, deadline: float) -> Grant:
         """Ask whenever something was told about the branch, and in every polling interval."""
-        with self._services.notifications.hearing(branch_topic(request.story_id, result.branch_number)) as hearing:
+        with self._services.notifications.subscribe(
+            branch_topic(request.story_id, result.branch_number)
+        ) as subscription:
             while True:
                 request = _patient(request, result)
                 grant, result = await self._ask(request)
@@ -97,7 +99,7 @@ class TurnQueue:
                 left = deadline - self._loop().time()
                 if left <= 0:
                     raise TurnTimeout(story_id=request.story_id)
-                await hearing.wait(min(self._services.poll_interval, timedelta(seconds=left)))
+                await subscription.wait(min(self._services.poll_interval, timedelta(seconds=left)))
 
     async def _merge(self, request: TakeRequest, leader: TakeResult, combine: Combine) -> None:
         """Put this input into the one that waits; when that has changed meanwhile, the next look tells."""
@@ -118,7 +120,7 @@ class TurnQueue:
         except LivingWorldError:  # then the place and the lease end by themselves
             return
         if branch is not None:
-            self._services.notifications.tell(branch_topic(request.story_id, branch))
+            self._services.notifications.notify(branch_topic(request.story_id, branch))
 
     def _report(self, request: TakeRequest, error: LivingWorldError) -> None:
         ids = {"world_id": self._services.world_id, "story_id": request.story_id}

@@ -11,9 +11,9 @@ from uuid import UUID
 
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.postgres.group_commit import GroupCommit
-from livingworld.postgres.leases import Hearing
+from livingworld.postgres.leases import TopicSubscription
 from livingworld.postgres.notifications import Notifications
-from livingworld.postgres.transactions.transaction import UnitOfWork
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 from livingworld.story.turns.committing import CommitRequest, CommitResult
 from livingworld.story.turns.taking import TakeRequest, TakeResult
 
@@ -50,9 +50,9 @@ class TurnServices:
         """How often a holder looks whether it still holds its lease."""
         return self.poll_interval * _LOOKS_APART
 
-    def hearing(self, topic: str) -> Callable[[], AbstractContextManager[Hearing]]:
-        """Return what opens a hearing of a topic."""
-        return lambda: self.notifications.hearing(topic)
+    def subscription(self, topic: str) -> Callable[[], AbstractContextManager[TopicSubscription]]:
+        """Return what opens a subscription of a topic."""
+        return lambda: self.notifications.subscribe(topic)
 
 
 def branch_topic(story_id: UUID, branch_number: int | None) -> str:

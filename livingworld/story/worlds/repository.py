@@ -21,7 +21,8 @@ from livingworld.inputs import (
     check_uuid,
 )
 from livingworld.postgres.keyset import Page, check_limit, newest_first, page_of
-from livingworld.postgres.transactions.transaction import Transaction, UnitOfWork
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 from livingworld.story.worlds.records import WorldRecord
 from livingworld.story.worlds.tables import worlds
 

@@ -1,0 +1,63 @@
+"""The database as one world uses it: each unit is a transaction of its own, with retries."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from livingworld.postgres.transactions.database import Database
+from livingworld.postgres.transactions.transaction import Operation, P, T, Transaction, Work
+
+
+class WorldDatabase:
+    """The WorldUnit whose calls are transactions of their own."""
+
+    def __init__(self, database: Database, world_id: UUID) -> None:
+        self._database = database
+        self.world_id = world_id
+        self.call_timeout: timedelta | None = database.call_timeout
+
+    async def run(self, work: Work[T], *, repeatable: bool = False, single_statement: bool = False) -> T:
+        """Run `work` as one transaction; see UnitOfWork."""
+        return await self._database.run(
+            work, repeatable=repeatable, single_statement=single_statement, world_id=self.world_id
+        )
+
+    async def read(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
+        """Run one statement that writes nothing; see WorldUnit."""
+        return await self.run(lambda tx: work(tx, *args, **kw), repeatable=True, single_statement=True)
+
+    async def write(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
+        """Run `work` wholly or not at all; see WorldUnit."""
+        return await self.run(lambda tx: work(tx, *args, **kw))
+
+    async def write_idempotent(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
+        """Run idempotent `work` wholly or not at all; see WorldUnit."""
+        return await self.run(lambda tx: work(tx, *args, **kw), repeatable=True)
+
+    async def write_single(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
+        """Run one statement that writes; see WorldUnit."""
+        return await self.run(lambda tx: work(tx, *args, **kw), single_statement=True)
+
+    async def write_single_idempotent(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
+        """Run one idempotent statement that writes; see WorldUnit."""
+        return await self.read(work, *args, **kw)
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Open one transaction; see Database."""
+        return self._database.transaction(self.world_id)
+
+    def join(self, connection: AsyncConnection | AsyncSession) -> AbstractAsyncContextManager[Transaction]:
+        """Work inside a transaction of the caller's own; see Database."""
+        return self._database.join(connection, self.world_id)
+
+    def refuse_misplaced(self) -> None:
+        """Raise Closed, WrongEventLoop or AlreadyInTransaction where no unit may begin."""
+        self._database.refuse_misplaced()
+
+    def refuse_other_loops(self) -> None:
+        """Raise WrongEventLoop."""
+        self._database.refuse_other_loops()
