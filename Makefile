@@ -9,15 +9,20 @@ ARGS ?=
 WORKERS ?= 2
 
 export SQLALCHEMY
+# Material for MkDocs would print that it has a successor.
+export NO_MKDOCS_2_WARNING := 1
 READY := $(VENV)/.ready
 CONSTRAINTS := $(if $(SQLALCHEMY),$(VENV)/constraints.txt,constraints.txt)
+READY_DOCS := $(VENV)/.ready-docs
 RUN := $(VENV)/bin/python -m
+INSTALL = PIP_CONSTRAINT=$(CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(CONSTRAINTS) \
+	$(RUN) pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 # A soak is long on purpose; on a slow machine it may take an hour.
 LONG := -o slow_timeout=3600 -o faulthandler_timeout=7200
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check check-format check-lint check-types check-imports check-docker check-migrations \
-	format story-generator soak bench constraints clean
+	docs serve-docs format story-generator soak bench constraints clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +55,12 @@ check-docker: $(READY)
 check-migrations: $(READY)
 	$(RUN) pytest --quiet -m 'not slow' tests/migrations
 
+docs: $(READY_DOCS) ## Build the documentation into site/; a warning is an error
+	$(RUN) mkdocs --quiet build --strict $(ARGS)
+
+serve-docs: $(READY_DOCS) ## Show the documentation in the browser, built again at each change
+	$(RUN) mkdocs serve $(ARGS)
+
 format: $(READY) ## Put the code into its form and mend what can be mended
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
@@ -76,18 +87,21 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("livingworld needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(if $(SQLALCHEMY),sed 's/^sqlalchemy==.*/sqlalchemy==$(SQLALCHEMY)/' constraints.txt > $(CONSTRAINTS))
-	PIP_CONSTRAINT=$(CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(CONSTRAINTS) \
-		$(RUN) pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+	$(INSTALL) -e '.[dev]'
 	@touch $(READY)
+
+$(READY_DOCS): $(READY)
+	$(INSTALL) -e '.[docs]'
+	@touch $(READY_DOCS)
 
 # uv resolves once for every Python and platform. Pins stay where they can; ARGS=--upgrade raises them all.
 constraints: ## Write constraints.txt anew from pyproject.toml
 	scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	$(PYTHON) -m venv "$$scratch" && "$$scratch/bin/pip" install --quiet --disable-pip-version-check uv && \
-	"$$scratch/bin/uv" pip compile --quiet --no-cache --universal --python-version 3.11 --extra dev \
+	"$$scratch/bin/uv" pip compile --quiet --no-cache --universal --python-version 3.11 --extra dev --extra docs \
 		--no-annotate --no-emit-package livingworld --custom-compile-command 'make constraints' \
 		--output-file constraints.txt $(ARGS) pyproject.toml
 
 clean: ## Remove everything that the other targets made
-	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist site .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +

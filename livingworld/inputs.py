@@ -1,6 +1,7 @@
 """Checks that turn bad input into a named error before any SQL.
 
-The limits and the list of what breaks text, JSON and numbers were measured against PostgreSQL (docs/guarantees.md).
+The limits and the list of what breaks text, JSON and numbers were measured against PostgreSQL:
+docs/explanation/guarantees.md.
 """
 
 from __future__ import annotations

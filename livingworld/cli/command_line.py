@@ -39,7 +39,7 @@ def _outcome() -> tuple[str | None, int]:
     """Run the command and return what to say and its exit code."""
     complaint, code = None, DONE
     try:
-        _commands()()
+        all_commands()()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else DONE
     except LivingWorldError as error:
@@ -61,7 +61,8 @@ def _defect(error: Exception) -> str:
     return f"this is a defect, please report it: {type(error).__name__} at {' < '.join(reversed(ours[-4:]))}"
 
 
-def _commands() -> typer.Typer:
+def all_commands() -> typer.Typer:
+    """Return every command, as one."""
     commands = typer.Typer(
         help="Worlds and stories in PostgreSQL that many writers can share.",
         no_args_is_help=True,

@@ -35,7 +35,7 @@ class SchemaNotReady(LivingWorldError):
 
 
 class MissingPrivilege(LivingWorldError):
-    """The database role lacks a right that livingworld needs; docs/operations.md lists them."""
+    """The database role lacks a right that livingworld needs; docs/guides/deployment.md lists them."""
 
 
 class ServerExhausted(LivingWorldError):

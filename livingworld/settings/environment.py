@@ -30,5 +30,9 @@ def refuse_unknown_variables(settings: Iterable[str]) -> None:
         own = name.upper().removeprefix(PREFIX)
         if own != name.upper() and own not in known:
             nearest = difflib.get_close_matches(own, known, n=1)
-            advice = f"do you mean {PREFIX}{nearest[0]}?" if nearest else "unset it; docs/operations.md has all names"
+            advice = (
+                f"do you mean {PREFIX}{nearest[0]}?"
+                if nearest
+                else "unset it; docs/reference/settings.md has all names"
+            )
             raise InvalidSettings(name, f"is no setting of livingworld: {advice}")

@@ -19,10 +19,10 @@ RUN: Final = [example for example in EXAMPLES if example.is_run]
 #: What the first example of a page prints.
 PRINTED: Final = {
     "README.md": ("Scene(",),
-    "docs/live.md": ("1 scene appended {'scene_number': 1, 'branch_number': 1}", "goes on after 1"),
-    "docs/ai-models.md": ("The lamplighter. answered by version 1 {'narrator': {1: 1}}\n",),
-    "docs/scripts.md": ("refused in line 1", "v1: plan Mara / v1: tell Mara\nv2: plan Tom / v2: tell Tom\n"),
-    "docs/actions.md": ("Mara walks to the lighthouse.",),
+    "docs/guides/live-events.md": ("1 scene appended {'scene_number': 1, 'branch_number': 1}", "goes on after 1"),
+    "docs/guides/ai-models.md": ("The lamplighter. answered by version 1 {'narrator': {1: 1}}\n",),
+    "docs/guides/scripts.md": ("refused in line 1", "v1: plan Mara / v1: tell Mara\nv2: plan Tom / v2: tell Tom\n"),
+    "docs/guides/actions.md": ("Mara walks to the lighthouse.",),
 }
 FIRST: Final = {page: next(each for each in RUN if each.page == page) for page in PRINTED}
 

@@ -1,4 +1,4 @@
-"""What must be true after every fault: the promises of docs/guarantees.md that do not depend on what was asked for."""
+"""What must be true after every fault: the promises of docs/explanation/guarantees.md, whatever was asked for."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import livingworld
 from livingworld import errors
 from tests.error_branches import CONFLICTS, REFUSALS
 
-PAGE: Final = Path(__file__).parents[2] / "docs/errors.md"
+PAGE: Final = Path(__file__).parents[2] / "docs/reference/errors.md"
 ROW: Final = re.compile(r"^\| `(\w+)`(?: \(`(\w+)`\))? \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 ERRORS: Final = {
     name: kind

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 ROOT: Final = Path(__file__).parents[2]
-NOT_OURS: Final = re.compile(r"^(\.git|\.?venv.*|\..*_cache|\.hypothesis|__pycache__|build|dist|.*\.egg-info)$")
+NOT_OURS: Final = re.compile(r"^(\.git|\.?venv.*|\..*_cache|\.hypothesis|__pycache__|build|dist|site|.*\.egg-info)$")
 REGISTRY_HOST: Final = re.compile(r"pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|debian\.org|crates\.io")
 MACHINE_PATH: Final = re.compile(r"(?<![\w.])/(?:work|farm|root|tmp|Users)/")
 LINK: Final = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")

@@ -94,7 +94,7 @@ def test_an_unknown_variable_is_refused_with_the_nearest_name(monkeypatch: pytes
 def test_an_unknown_variable_that_resembles_none_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVINGWORLD_XYZZY", "1")
 
-    with pytest.raises(InvalidSettings, match=r"LIVINGWORLD_XYZZY: .*docs/operations\.md"):
+    with pytest.raises(InvalidSettings, match=r"LIVINGWORLD_XYZZY: .*docs/reference/settings\.md"):
         Settings.load()
 
 
@@ -117,25 +117,3 @@ def test_every_variable_that_this_repository_names_is_known() -> None:
 
     assert {found for found, _ in named} >= OTHER_VARIABLES.keys()
     assert not {(found, file) for found, file in named if found not in known}
-
-
-def test_the_page_for_operators_has_every_setting_with_its_default() -> None:
-    page = (ROOT / "docs" / "operations.md").read_text()
-    rows = {
-        cells[1]: cells
-        for line in page.splitlines()
-        if len(cells := [cell.strip(" `") for cell in line.split("|")]) == 6
-    }
-
-    for name, field in Settings.model_fields.items():
-        assert name in rows, name
-        _, _, variable, default, bounds, _ = rows[name]
-        assert variable == ("" if name == "tls" else f"LIVINGWORLD_{name.upper()}")
-        assert default == shown(field.default)
-        assert len(bounds) > 10
-
-
-def shown(default: object) -> str:
-    if isinstance(default, timedelta):
-        return f"{default.total_seconds():g}"
-    return "" if default is None else str(default).lower()

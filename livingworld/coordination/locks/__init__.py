@@ -1,1 +1,1 @@
-"""Locks and leases for what the application guards itself; docs/locking.md says which to use when."""
+"""Locks and leases for what the application guards itself; docs/explanation/locking.md says which to use when."""

@@ -1,0 +1,65 @@
+"""The reference on the site is generated: it has every public name, once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import livingworld
+from livingworld import LiveKind, Settings, errors
+from livingworld.observability import events
+from livingworld.schema import metadata
+from site_generator.reference import filled, rooms_of
+from site_generator.surface import Surface, calls, surface
+
+PAGES: Final = sorted((Path(__file__).parents[2] / "docs/reference").glob("*.md"))
+TEXTS: Final = {page.stem: page.read_text(encoding="utf-8") for page in PAGES}
+OF_THIS_RELEASE: Final[Surface] = asyncio.run(surface())
+
+
+def test_every_room_stands_on_one_page() -> None:
+    rooms = Counter(room for text in TEXTS.values() for room in rooms_of(text))
+
+    everywhere = {"LivingWorld", "world", "tx"}
+    assert rooms == Counter(OF_THIS_RELEASE.world.keys() | OF_THIS_RELEASE.livingworld.keys() | everywhere)
+    assert OF_THIS_RELEASE.tx.keys() <= OF_THIS_RELEASE.world.keys()
+
+
+def test_every_call_has_its_signature_and_its_promise() -> None:
+    text = "\n".join(filled(text) for text in TEXTS.values())
+
+    paths = [f"world.{room}.{call}" for room, each in OF_THIS_RELEASE.world.items() for call, _ in calls(each)]
+    assert len(paths) > 100
+    for path in paths:
+        (promise,) = re.findall(
+            rf"^### {re.escape(path)}\n\n```python\n.*?\n```\n\n(.+)$", text, re.MULTILINE | re.DOTALL
+        )
+        assert promise
+
+
+def test_every_exported_name_has_a_section() -> None:
+    sections = set(re.findall(r"^## (\w+)$", filled(TEXTS["records"]) + filled(TEXTS["world"]), re.MULTILINE))
+
+    missing = set(livingworld.__all__) - set(errors.__all__) - sections
+    assert missing == {"World", "TransactionScope", "Settings"}, "these are `world`, `tx` and a page of their own"
+
+
+def test_every_setting_event_and_table_has_a_row_or_a_section() -> None:
+    assert set(Settings.model_fields) == set(
+        re.findall(r"^\| `(\w+)` \|.+\S \|$", filled(TEXTS["settings"]), re.MULTILINE)
+    )
+    for kind in LiveKind:
+        assert f"| `LiveKind.{kind.name}` | `{kind.value}` |" in filled(TEXTS["live-events"])
+    for event in events.ALL:
+        assert f"| `{event.name}` |" in filled(TEXTS["log-events"])
+    for table in metadata.tables.values():
+        assert f"## {table.name}\n\n```sql\nCREATE TABLE" in filled(TEXTS["tables"])
+
+
+def test_every_command_has_a_section() -> None:
+    sections = set(re.findall(r"^## livingworld (.+)$", filled(TEXTS["commands"]), re.MULTILINE))
+
+    assert sections == {"db upgrade", "db downgrade", "db status", "db check", "scripts sync", "demo"}
