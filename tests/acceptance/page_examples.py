@@ -4,6 +4,7 @@ A block of Python or of the shell is a whole program, run as it is printed. A li
 page does not see, says otherwise:
 
 `<!-- runs in: NAME -->`: it stands in `pages/NAME.py` or `pages/NAME.sh`, at `# the example stands here`;
+`<!-- continues -->`: it stands behind the block before it, in one program with it;
 `<!-- not run: REASON -->`: a shell block that no test can run.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,11 @@ class Example:
         return FRAMES / f"{name}{SUFFIXES[self.language]}" if kind == "runs in" else None
 
     @property
+    def continues(self) -> bool:
+        """Whether it stands behind the block before it, in one program with it."""
+        return self.marker == "continues"
+
+    @property
     def is_run(self) -> bool:
         """Whether it is a program that a test runs."""
         return self.language in SUFFIXES and not self.marker.startswith("not run: ")
@@ -73,4 +79,15 @@ def examples() -> list[Example]:
             line = text.count("\n", 0, block.start("fence")) + 1
             marker = block["marker"] or ""
             found.append(Example(str(page.relative_to(ROOT)), line, block["language"], block["text"], marker))
+    return found
+
+
+def programs() -> list[Example]:
+    """Return every program that a test runs: a block, with those that continue it."""
+    found: list[Example] = []
+    for example in examples():
+        if example.continues:
+            found[-1] = replace(found[-1], text=f"{found[-1].text}\n{example.text}")
+        elif example.is_run:
+            found.append(example)
     return found

@@ -1,4 +1,4 @@
-"""Each program in README and docs runs exactly as it is printed, for somebody who has set up nothing."""
+"""Each program in README and docs runs exactly as it is printed: a whole one for somebody who has set up nothing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import make_url
 
 from livingworld.embedded_server import find_binaries
-from tests.acceptance.page_examples import FRAMES, PAGES, PICTURES, ROOT, SUFFIXES, Example, examples
+from tests.acceptance.page_examples import FRAMES, PAGES, PICTURES, ROOT, SUFFIXES, Example, examples, programs
 
 EXAMPLES: Final = examples()
-RUN: Final = [example for example in EXAMPLES if example.is_run]
+RUN: Final = programs()
 #: What the first example of a page prints.
 PRINTED: Final = {
     "README.md": ("Scene(",),
@@ -39,9 +39,21 @@ def test_every_block_is_run_or_says_why_not() -> None:
     assert {example.language for example in EXAMPLES} <= SUFFIXES.keys() | PICTURES
     assert [each.name for each in EXAMPLES if each.marker.startswith("not run: ") and each.language != "sh"] == []
     assert [
-        each.name for each in EXAMPLES if each.marker and not each.marker.startswith(("runs in: ", "not run: "))
+        each.name
+        for each in EXAMPLES
+        if each.marker and not each.continues and not each.marker.startswith(("runs in: ", "not run: "))
+    ] == []
+    assert [
+        each.name
+        for each, before in zip(EXAMPLES[1:], EXAMPLES, strict=False)
+        if each.continues and not continues_it(each, before)
     ] == []
     assert frames == set(FRAMES.iterdir()) - {FRAMES / "__pycache__"}
+
+
+def continues_it(example: Example, before: Example) -> bool:
+    """A block continues one of its page and language that is run."""
+    return (example.page, example.language) == (before.page, before.language) and before.is_run
 
 
 @pytest.fixture
@@ -56,9 +68,11 @@ def reader(newcomer: dict[str, str], empty_database_url: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("example", RUN, ids=lambda example: example.name)
-def test_it_runs_as_it_is_printed(reader: dict[str, str], tmp_path: Path, example: Example) -> None:
+def test_it_runs_as_it_is_printed(reader: dict[str, str], database_url: str, tmp_path: Path, example: Example) -> None:
     program = tmp_path / f"program{SUFFIXES[example.language]}"
     program.write_text(example.program, encoding="utf-8")
+    if example.frame is not None and example.language == "python":  # a part of a program: its reader has a database
+        reader = reader | {"LIVINGWORLD_DATABASE_URL": database_url}
     python = [sys.executable, "-W", "error", str(program)]
     command = python if example.language == "python" else ["bash", "-euo", "pipefail", str(program)]
 

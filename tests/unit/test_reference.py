@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import livingworld
-from livingworld import LiveKind, Settings, errors
+from livingworld import LiveKind, Settings, TransactionScope, World, errors
 from livingworld.observability import events
 from livingworld.schema import metadata
 from site_generator.reference import filled, rooms_of
@@ -63,3 +63,17 @@ def test_every_command_has_a_section() -> None:
     sections = set(re.findall(r"^## livingworld (.+)$", filled(TEXTS["commands"]), re.MULTILINE))
 
     assert sections == {"db upgrade", "db downgrade", "db status", "db check", "scripts sync", "demo"}
+
+
+def test_the_tutorial_or_a_guide_names_every_call_of_a_world() -> None:
+    folder = Path(__file__).parents[2] / "docs"
+    text = "\n".join(
+        page.read_text(encoding="utf-8") for part in ("tutorial", "guides") for page in (folder / part).glob("*.md")
+    )
+    named = {path.removesuffix(".") for path in re.findall(r"\b(?:livingworld|world|tx)\.([a-z_.]+)", text)}
+
+    rooms = OF_THIS_RELEASE.world | OF_THIS_RELEASE.livingworld
+    paths = {f"{room}.{call}" for room, each in rooms.items() for call, _ in calls(each)}
+    paths |= {f"{room}.{call}" for room, each in OF_THIS_RELEASE.tx.items() for call, _ in calls(each)}
+    paths |= {call for scope in (World, TransactionScope) for call, _ in calls(scope)}
+    assert sorted(paths - named) == []

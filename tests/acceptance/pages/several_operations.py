@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld import LivingWorld, TransactionScope
-from livingworld.embedded_server import EmbeddedServer
 
 
 async def work(tx: TransactionScope) -> None:
@@ -17,7 +17,8 @@ async def main() -> None:
         world = await livingworld.worlds.create("Saltmarsh")
         story = await world.stories.create("The Causeway")
         assert story.version == 1
-        engine = create_async_engine(EmbeddedServer().url(), isolation_level="READ COMMITTED")
+        url = os.environ["LIVINGWORLD_DATABASE_URL"]
+        engine = create_async_engine(url, isolation_level="READ COMMITTED")
         async with engine.begin() as connection:
             assert connection.in_transaction()
             # the example stands here
