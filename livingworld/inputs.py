@@ -223,3 +223,12 @@ def _json_key(field: str, key: object) -> str:
     if not isinstance(key, str):
         raise InvalidType(field, f"has a key of type {type(key).__name__}; JSON keys are text")
     return check_text(f"{field} (a key)", key)
+
+
+def storable_error_text(error: BaseException | str, *, limit: int = MAX_DESCRIPTION_CHARACTERS) -> str:
+    """Return an error, or a reason that is text already, as text that a column can hold, cut to `limit` characters.
+
+    What PostgreSQL cannot store is replaced: U+0000 by U+FFFD, a lone surrogate by a question mark.
+    """
+    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    return text[:limit].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
