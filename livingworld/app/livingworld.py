@@ -12,6 +12,7 @@ from livingworld.app.purge_world import purge_world
 from livingworld.app.world import World
 from livingworld.embedded_server.embedded_database import embedded_database
 from livingworld.inputs import check_uuid
+from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.settings.settings import Settings
 from livingworld.story.worlds.records import WorldRecord
 from livingworld.story.worlds.repository import WorldRepository
@@ -24,7 +25,6 @@ class Worlds:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._database = process.database
         self._repository = WorldRepository(process.database)
         self.list = self._repository.list
         self.update = self._repository.update
@@ -42,7 +42,7 @@ class Worlds:
     async def purge(self, world_id: UUID) -> None:
         """Remove the world and everything in it for ever, in one transaction; raises WorldNotFound."""
         key = check_uuid("world_id", world_id)
-        await self._database.run(lambda tx: purge_world(tx, key))
+        await WorldDatabase(self._process.database, key).write(purge_world)
 
     def _bind(self, record: WorldRecord) -> World:
         return World(record, self._process.shared_parts(record.id))

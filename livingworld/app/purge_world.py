@@ -2,58 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Final
-from uuid import UUID
+from typing import Any, Final
 
-from livingworld.coordination.actions.purging import lock_lanes
-from livingworld.coordination.cycles.purging import lock_cycles
-from livingworld.coordination.documents.purging import lock_documents, purge_documents
-from livingworld.coordination.locks.purging import lock_leases
-from livingworld.coordination.sessions.purging import lock_sessions, purge_sessions
-from livingworld.live.log import lock_streams
-from livingworld.models.ai_models.purging import lock_models, purge_models
-from livingworld.models.scripts.purging import lock_scripts, purge_scripts
+from sqlalchemy import Column, Table, delete, select
+
+from livingworld.coordination.actions.tables import lanes
+from livingworld.coordination.cycles.tables import cycles
+from livingworld.coordination.documents.tables import document_versions, documents
+from livingworld.coordination.locks.tables import leases
+from livingworld.coordination.sessions.tables import sessions
+from livingworld.errors import WorldNotFound
+from livingworld.live.log import live_streams
+from livingworld.models.ai_models.tables import ai_model_roles, ai_models, training_samples
+from livingworld.models.scripts.tables import scripts
+from livingworld.postgres.idempotency import request_keys
+from livingworld.postgres.locks import lock_all_rows
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.story.characters.purging import lock_characters, purge_characters
-from livingworld.story.lore.purging import lock_lore
-from livingworld.story.memories.purging import lock_memory_embedder
-from livingworld.story.stories.writing import lock_stories, purge_stories
-from livingworld.story.worlds.purging import close_world, lock_for_purge, remove_world
+from livingworld.story.characters.tables import character_names, characters
+from livingworld.story.lore.tables import lore_entries
+from livingworld.story.memories.tables import memory_embedders
+from livingworld.story.revisions import revisions
+from livingworld.story.stories.scene_tables import scene_cast, scenes
+from livingworld.story.stories.tables import branches, stories, timelines
+from livingworld.story.worlds.tables import worlds
 
-#: What somebody may have before the world's row, in the order of LockKind; leases come before the world.
-_PARTS: Final = (
-    lock_stories,
-    lock_sessions,
-    lock_characters,
-    lock_documents,
-    lock_memory_embedder,
-    lock_scripts,
-    lock_models,
-    lock_cycles,
-    lock_lore,
-    lock_lanes,
+#: What a writer may hold before it touches the world's row, in the order of LockKind; leases come before the world.
+_PARTS: Final[tuple[Column[Any], ...]] = (
+    stories.c.story_id,
+    sessions.c.session_id,
+    characters.c.character_id,
+    documents.c.key,
+    memory_embedders.c.world_id,
+    scripts.c.name,
+    ai_model_roles.c.role,
+    ai_models.c.model_id,  # a sample holds its model, and then needs the world's row
+    cycles.c.name,
+    lore_entries.c.lore_id,
+    lanes.c.lane,
+)
+#: What is removed, in this order; what is not named goes with its parent.
+_TABLES: Final[tuple[Table, ...]] = (
+    *(branches, scene_cast, scenes, timelines, stories),
+    sessions,
+    *(character_names, characters),
+    *(document_versions, documents),
+    scripts,
+    *(training_samples, ai_models, ai_model_roles),
+    *(revisions, request_keys, worlds),
 )
 
 
-async def purge_world(tx: Transaction, world_id: UUID) -> None:
-    """Remove a world for ever, in one transaction; raises WorldNotFound.
+async def purge_world(tx: Transaction) -> None:
+    """Remove the world of a transaction for ever; raises WorldNotFound.
 
-    Whoever writes into the world has a part of it first, a story or a lease, and then touches the world's row, by
-    foreign key. So the parts are locked while that row is still free to touch, and what is left to lock after it is
-    not waited for: when somebody has it, LockTimeout, and the unit runs again from the start.
+    A writer has a part of the world first, a story or a lease, and then touches the world's row, by foreign key. So the
+    parts are locked while that row is still free to touch, and what is left to lock after it is not waited for: when a
+    writer has it, LockTimeout, and the unit runs again from the start.
     """
-    await lock_leases(tx, world_id, wait=True)
-    await lock_for_purge(tx, world_id)
-    for lock in _PARTS:
-        await lock(tx, world_id, wait=True)
-    await tx.execute(lock_streams(world_id))  # publishing comes last of all in a transaction
-    await close_world(tx, world_id)
-    for lock in (lock_leases, *_PARTS):
-        await lock(tx, world_id, wait=False)
-    await purge_stories(tx, world_id)
-    await purge_sessions(tx, world_id)
-    await purge_characters(tx, world_id)
-    await purge_documents(tx, world_id)
-    await purge_scripts(tx, world_id)
-    await purge_models(tx, world_id)
-    await remove_world(tx, world_id)
+    world = select(worlds.c.world_id).where(worlds.c.world_id == tx.world_id)
+    await lock_all_rows(tx, leases.c.name, wait=True)
+    if await tx.scalar(world.with_for_update(key_share=True)) is None:
+        raise WorldNotFound(world_id=tx.world_id)
+    for key in (*_PARTS, live_streams.c.stream_id):  # publishing comes last of all in a transaction
+        await lock_all_rows(tx, key, wait=True)
+    # Plain FOR UPDATE, because from here on inserts of children must wait.
+    await tx.execute(world.with_for_update(nowait=True))
+    for key in (leases.c.name, *_PARTS):
+        await lock_all_rows(tx, key, wait=False)
+    for table in _TABLES:
+        await tx.execute(delete(table).where(table.c.world_id == tx.world_id))

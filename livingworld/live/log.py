@@ -19,13 +19,11 @@ from sqlalchemy import (
     DateTime,
     Delete,
     ForeignKeyConstraint,
-    Select,
     Table,
     Text,
     Uuid,
     delete,
     func,
-    select,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -116,10 +114,3 @@ def remove_streams(world_id: UUID, stream_ids: Iterable[UUID]) -> Delete:
     return delete(live_streams).where(
         live_streams.c.world_id == world_id, live_streams.c.stream_id.in_(list(stream_ids))
     )
-
-
-def lock_streams(world_id: UUID) -> Select[Any]:
-    """Return the statement that locks every stream of a world against everybody."""
-    rows = select(live_streams.c.stream_id).where(live_streams.c.world_id == world_id)
-    locked = rows.order_by(live_streams.c.stream_id).with_for_update().subquery()
-    return select(func.count()).select_from(locked)

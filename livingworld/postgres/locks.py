@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Table, func, select
+from sqlalchemy import Column, Row, Table, Text, func, select
 
 from livingworld.errors import LockTimeout
 from livingworld.postgres.transactions.lock_order import LockKind
@@ -117,3 +117,13 @@ async def _lock_key(tx: Transaction, kind: LockKind, key: int) -> None:
     elif not await tx.scalar(select(func.pg_try_advisory_xact_lock(key))):
         raise tx.lock_order.refusal(kind)
     tx.lock_order.hold(kind, order_key)
+
+
+async def lock_all_rows(tx: Transaction, key: Column[Any], *, wait: bool) -> None:
+    """Lock every row of the world in a table against all writers, in the order of one column of its key.
+
+    Names are ordered by code points, as everywhere. Waits for a row that is held, or else raises LockTimeout.
+    """
+    order = key.collate("C") if isinstance(key.type, Text) else key
+    rows = select(key).where(key.table.c.world_id == tx.world_id).order_by(order)
+    await tx.execute(select(func.count()).select_from(rows.with_for_update(nowait=not wait).subquery()))

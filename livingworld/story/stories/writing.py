@@ -118,18 +118,6 @@ async def purge_story(tx: Transaction, world_id: UUID, story_id: UUID) -> None:
     publish_at_commit(tx, world_id, world_id, LiveKind.STORY_PURGED, story_id=story_id)
 
 
-async def lock_stories(tx: Transaction, world_id: UUID, *, wait: bool) -> None:
-    """Lock every story of a world against everybody; one that is held is waited for, or else raises LockTimeout."""
-    rows = select(stories.c.story_id).where(stories.c.world_id == world_id).order_by(stories.c.story_id)
-    await tx.execute(select(func.count()).select_from(rows.with_for_update(nowait=not wait).subquery()))
-
-
-async def purge_stories(tx: Transaction, world_id: UUID) -> None:
-    """Remove every story of a world for ever; all of them must be locked, and the world's row against new ones."""
-    for table in (branches, scene_cast, scenes, timelines, stories):
-        await tx.execute(delete(table).where(table.c.world_id == world_id))
-
-
 async def _change(tx: Transaction, old: Row[Any], **changes: Any) -> Story:  # noqa: ANN401 - column values
     statement = (
         update(stories)
