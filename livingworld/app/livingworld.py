@@ -25,6 +25,7 @@ class Worlds:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._database = process.database
         self._repository = WorldRepository(process.database)
         self.list = self._repository.list
         self.update = self._repository.update
@@ -42,7 +43,7 @@ class Worlds:
     async def purge(self, world_id: UUID) -> None:
         """Remove the world and everything in it for ever, in one transaction; raises WorldNotFound."""
         key = check_uuid("world_id", world_id)
-        await WorldDatabase(self._process.database, key).write(purge_world)
+        await WorldDatabase(self._database, key).write(purge_world)
 
     def _bind(self, record: WorldRecord) -> World:
         return World(record, self._process.shared_parts(record.id))
