@@ -24,6 +24,7 @@ from livingworld.errors import Closed, LockTimeout
 from livingworld.postgres.group_requests import (
     MARGIN_SECONDS,
     GroupLimits,
+    NotTried,
     Q,
     R,
     Runner,
@@ -55,8 +56,8 @@ _GROUP_CHARACTERS: Final = 4_000_000
 class GroupCommit(Generic[Q, R]):
     """The requests of one kind and one world in this process."""
 
-    def __init__(self, unit: Runner, world_id: UUID, send: Send[Q, R], limits: GroupLimits | None = None) -> None:
-        self._unit = unit
+    def __init__(self, database: Runner, world_id: UUID, send: Send[Q, R], limits: GroupLimits | None = None) -> None:
+        self._database = database
         self._world_id = world_id
         self._send = send
         self._limits = limits or GroupLimits()
@@ -263,11 +264,14 @@ class GroupCommit(Generic[Q, R]):
         limit = self._limits.lock_timeout.total_seconds()
         return min(max(waiter.asked, held_since) + limit, waiter.end - MARGIN_SECONDS)
 
-    async def _carry_out(self, group: list[Waiter[Q, R]], lock_timeout: timedelta, *, alone: bool = False) -> list[R]:
+    async def _carry_out(
+        self, group: list[Waiter[Q, R]], lock_timeout: timedelta, *, alone: bool = False
+    ) -> list[R | NotTried]:
         requests = [waiter.request for waiter in group]
+        send = self._send_story if alone else self._send_group
         usual = timedelta(seconds=self._usual_seconds)
-        return await self._unit.run(
-            partial(self._send_story if alone else self._send_group, requests),
+        return await self._database.run(
+            lambda tx: send(tx, requests),
             repeatable=all(request.repeatable for request in requests),
             single_statement=True,
             world_id=self._world_id,
@@ -275,14 +279,15 @@ class GroupCommit(Generic[Q, R]):
             overdue=max(_OVERDUE, usual * _OVERDUE_TIMES) if len(group) > 1 else None,
         )
 
-    async def _send_group(self, requests: Sequence[Q], tx: Transaction) -> list[R]:
-        return await self._send(tx, self._world_id, requests, wait=False)
+    async def _send_group(self, tx: Transaction, requests: Sequence[Q]) -> list[R | NotTried]:
+        return await self._send(tx, requests, wait=False)
 
-    async def _send_story(self, requests: Sequence[Q], tx: Transaction) -> list[R]:
+    async def _send_story(self, tx: Transaction, requests: Sequence[Q]) -> list[R | NotTried]:
         tx.locks(LockKind.STORY, self._world_id, requests[0].story_id)
-        results = await self._send(tx, self._world_id, requests, wait=tx.may_wait)
-        if results[0].is_locked:
+        results = await self._send(tx, requests, wait=tx.may_wait)
+        first = results[0]
+        if not isinstance(first, NotTried):
+            return results
+        if first.is_locked:
             tx.refuse_to_wait()
-        if results[0].must_go_alone:  # nothing was tried: it needs a statement to itself
-            return await self._send(tx, self._world_id, requests, wait=True)
-        return results
+        return await self._send(tx, requests, wait=True)

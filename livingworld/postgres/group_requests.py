@@ -53,22 +53,20 @@ class Request(Protocol):
         ...
 
 
-class Result(Protocol):
-    """What became of a request."""
+@dataclass(frozen=True, slots=True)
+class NotTried:
+    """The outcome of a request that its group left out: it is sent again, without requests of other stories."""
 
-    @property
-    def must_go_alone(self) -> bool:
-        """Whether nothing was tried, because the story is held by others or another request stands before it."""
-        ...
+    #: Whether another transaction holds the story; otherwise an earlier request of the group is for the same story.
+    is_locked: bool
 
-    @property
-    def is_locked(self) -> bool:
-        """Whether it is because the story is held by others."""
-        ...
+
+#: By the status in which the functions report it.
+NOT_TRIED: Final = {"locked": NotTried(is_locked=True), "together": NotTried(is_locked=False)}
 
 
 Q = TypeVar("Q", bound=Request)
-R = TypeVar("R", bound=Result)
+R = TypeVar("R")
 T = TypeVar("T")
 Q_contra = TypeVar("Q_contra", bound=Request, contravariant=True)
 
@@ -76,7 +74,7 @@ Q_contra = TypeVar("Q_contra", bound=Request, contravariant=True)
 class Send(Protocol[Q_contra, R]):
     """The one statement that carries out a group."""
 
-    async def __call__(self, tx: Transaction, world_id: UUID, requests: Sequence[Q_contra], *, wait: bool) -> list[R]:
+    async def __call__(self, tx: Transaction, requests: Sequence[Q_contra], *, wait: bool) -> list[R | NotTried]:
         """Return one result for each request, in order; `wait` for stories that others hold."""
         ...
 
@@ -156,11 +154,11 @@ def divided(group: list[Waiter[Q, R]], error: Exception) -> list[list[Waiter[Q, 
     return [list(chain(*stories[:middle])), list(chain(*stories[middle:]))]
 
 
-def answer_each(group: list[Waiter[Q, R]], results: list[R]) -> list[Waiter[Q, R]]:
+def answer_each(group: list[Waiter[Q, R]], results: list[R | NotTried]) -> list[Waiter[Q, R]]:
     """Tell the waiters what became of their requests, and return those of whom nothing was tried."""
     left = []
     for waiter, result in zip(group, results, strict=True):
-        if result.must_go_alone:
+        if isinstance(result, NotTried):
             left.append(waiter)
         else:
             waiter.answer(result)

@@ -13,6 +13,7 @@ from livingworld import LivingWorld
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.identifiers import new_id
 from livingworld.postgres.group_commit import GroupCommit
+from livingworld.postgres.group_requests import NotTried
 from livingworld.postgres.transactions.transaction import Transaction
 
 
@@ -46,13 +47,10 @@ class Question:
 class Answer:
     """What a request led to."""
 
-    must_go_alone: bool = False
-    is_locked: bool = False
 
-
-async def answer(tx: Transaction, world_id: UUID, requests: Sequence[Question], *, wait: bool) -> list[Answer]:
+async def answer(tx: Transaction, requests: Sequence[Question], *, wait: bool) -> list[Answer | NotTried]:
     """Carry out a group by a statement."""
-    await tx.execute_text("SELECT $1::uuid, $2::boolean", (world_id, wait))
+    await tx.execute_text("SELECT $1::uuid, $2::boolean", (tx.world_id, wait))
     return [Answer() for _ in requests]
 
 

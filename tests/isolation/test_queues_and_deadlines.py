@@ -162,11 +162,10 @@ class _Request:
 
 
 class _Result:
-    must_go_alone = False
-    is_locked = False
+    pass
 
 
-async def _nobody_waits(_tx: object, _world: UUID, requests: Any, *, wait: bool) -> list[_Result]:  # noqa: ANN401
+async def _nobody_waits(_tx: object, requests: Any, *, wait: bool) -> list[_Result]:  # noqa: ANN401
     return [_Result() for _ in requests]
 
 

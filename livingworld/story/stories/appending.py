@@ -23,6 +23,7 @@ from livingworld.errors import (
 from livingworld.inputs import canonical_json
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import note_published, publish_at_commit
+from livingworld.postgres.group_requests import NOT_TRIED, NotTried
 from livingworld.postgres.idempotency import request_hash
 from livingworld.postgres.locks import row_order_key
 from livingworld.postgres.transactions.lock_order import LockKind
@@ -114,22 +115,12 @@ class AppendResult:
     branch_number: int | None
     created_at: datetime
 
-    @property
-    def must_go_alone(self) -> bool:
-        """Whether nothing was tried: another transaction has the story, or it depends on another scene of the group."""
-        return self.status in {"locked", "together"}
-
-    @property
-    def is_locked(self) -> bool:
-        """Whether another transaction has the story."""
-        return self.status == "locked"
-
 
 async def append_together(
-    tx: Transaction, world_id: UUID, requests: Sequence[AppendRequest], *, wait: bool
-) -> list[AppendResult]:
+    tx: Transaction, requests: Sequence[AppendRequest], *, wait: bool
+) -> list[AppendResult | NotTried]:
     """Append scenes by one statement, publish them, and return one result for each; see append_scenes_v2.sql."""
-    rows = await _append(tx, _APPEND_AND_PUBLISH, world_id, requests, wait=wait)
+    rows = await _append(tx, _APPEND_AND_PUBLISH, tx.world_id, requests, wait=wait)
     for story_id in {request.story_id for request, row in zip(requests, rows, strict=True) if row.followed}:
         note_published(tx, story_id)
     return [_result(row) for row in rows]
@@ -154,7 +145,7 @@ async def append_joined(tx: Transaction, world_id: UUID, request: AppendRequest)
     tx.locks(LockKind.STORY, world_id, request.story_id)
     (row,) = await _append(tx, _APPEND, world_id, [request], wait=wait)
     result = _result(row)
-    if result.must_go_alone:
+    if isinstance(result, NotTried):
         raise tx.lock_order.refusal(LockKind.STORY)
     tx.lock_order.hold(LockKind.STORY, key)
     if result.status == "appended":
@@ -184,8 +175,8 @@ _REFUSALS: Final[dict[str, type[LivingWorldError]]] = {
 }
 
 
-def _result(row: Row[Any]) -> AppendResult:
-    return AppendResult(
+def _result(row: Row[Any]) -> AppendResult | NotTried:
+    return NOT_TRIED.get(row.status) or AppendResult(
         status=row.status,
         scene_number=row.scene_number,
         parent_number=row.parent_scene_number,

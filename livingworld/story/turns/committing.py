@@ -23,6 +23,7 @@ from livingworld.errors import (
 )
 from livingworld.inputs import canonical_json
 from livingworld.live.log import note_published
+from livingworld.postgres.group_requests import NOT_TRIED, NotTried
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
@@ -113,16 +114,6 @@ class CommitResult:
     #: Streams that have new events.
     followed: list[UUID] | None = None
 
-    @property
-    def must_go_alone(self) -> bool:
-        """Whether nothing was tried: the story is held, another request stands before it, or more is to be made."""
-        return self.status in {"locked", "together"}
-
-    @property
-    def is_locked(self) -> bool:
-        """Whether another transaction has the story."""
-        return self.status == "locked"
-
     def cast(self) -> list[dict[str, Any]]:
         """Return who appears, as `character_id`, `role` and `importance`, in the order of ids."""
         members: list[dict[str, Any]] = json.loads(self.cast_members or "[]")
@@ -130,15 +121,15 @@ class CommitResult:
 
 
 async def commit_together(
-    tx: Transaction, world_id: UUID, requests: Sequence[CommitRequest], *, wait: bool
-) -> list[CommitResult]:
+    tx: Transaction, requests: Sequence[CommitRequest], *, wait: bool
+) -> list[CommitResult | NotTried]:
     """Commit turns by one statement and return one result for each, in order; see commit_turns_v2.sql."""
     columns = zip(*(request.values() for request in requests), strict=True)
-    rows = (await tx.execute_text(_COMMIT, (world_id, wait, *map(list, columns)))).all()
+    rows = (await tx.execute_text(_COMMIT, (tx.world_id, wait, *map(list, columns)))).all()
     if len(rows) != len(requests):
         message = f"commit_turns_v2 answered {len(rows)} of {len(requests)} requests"
         raise AssertionError(message)
-    return [_result(tx, row) for row in rows]
+    return [NOT_TRIED.get(row[0]) or _result(tx, row) for row in rows]
 
 
 async def commit_with_state(tx: Transaction, world_id: UUID, request: CommitRequest, state: str) -> CommitResult:

@@ -20,6 +20,7 @@ from livingworld.errors import (
     StaleHead,
     StoryNotFound,
 )
+from livingworld.postgres.group_requests import NOT_TRIED, NotTried
 from livingworld.postgres.idempotency import request_hash
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.turns.records import BusyPolicy, TurnInput
@@ -97,16 +98,6 @@ class TakeResult:
     answered: UUID | None
     context: str | None
 
-    @property
-    def must_go_alone(self) -> bool:
-        """Whether nothing was tried: another transaction has the story, or another request stands before it."""
-        return self.status in {"locked", "together"}
-
-    @property
-    def is_locked(self) -> bool:
-        """Whether another transaction has the story."""
-        return self.status == "locked"
-
 
 class TakeTogether:
     """The statement that takes turns, with the lengths that this process uses."""
@@ -115,14 +106,19 @@ class TakeTogether:
         self._lengths = (lease, patience)
 
     async def __call__(
-        self, tx: Transaction, world_id: UUID, requests: Sequence[TakeRequest], *, wait: bool
-    ) -> list[TakeResult]:
+        self, tx: Transaction, requests: Sequence[TakeRequest], *, wait: bool
+    ) -> list[TakeResult | NotTried]:
         """Take turns by one statement and return one result for each, in order; see take_turns_v1.sql."""
         columns = zip(*(request.values() for request in requests), strict=True)
-        rows = (await tx.execute_text(_TAKE, (world_id, wait, *self._lengths, *map(list, columns)))).all()
+        rows = (await tx.execute_text(_TAKE, (tx.world_id, wait, *self._lengths, *map(list, columns)))).all()
         answers, contexts = rows[: len(requests)], iter(rows[len(requests) :])
-        results = [TakeResult(*tuple(row)) for row in answers]
-        results = [replace(each, context=next(contexts)[-1]) if each.status == "granted" else each for each in results]
+        results = [NOT_TRIED.get(row[0]) or TakeResult(*tuple(row)) for row in answers]
+        results = [
+            replace(each, context=next(contexts)[-1])
+            if isinstance(each, TakeResult) and each.status == "granted"
+            else each
+            for each in results
+        ]
         if len(results) != len(requests) or next(contexts, None) is not None:
             message = f"take_turns_v1 answered {len(rows)} rows to {len(requests)} requests"
             raise AssertionError(message)
