@@ -17,7 +17,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
-    Delete,
     ForeignKeyConstraint,
     Table,
     Text,
@@ -71,32 +70,27 @@ _PUBLISH: Final = "SELECT * FROM livingworld.publish_events_v1($1, $2, $3, $4)"
 class UnpublishedEvent:
     """An event of a transaction that is still open."""
 
-    world_id: UUID
     stream_id: UUID
     kind: LiveKind
     details: Mapping[str, Any]
 
 
-def publish_at_commit(tx: Transaction, world_id: UUID, stream_id: UUID, kind: LiveKind, /, **details: object) -> None:
+def publish_at_commit(tx: Transaction, stream_id: UUID, kind: LiveKind, /, **details: object) -> None:
     """Publish an event to the followers of a story, a session or the world, as the last statement of the transaction.
 
-    A `single_statement` has no end of its own: there the statement itself publishes.
+    A single statement has no end of its own: there the statement itself publishes.
     """
-    tx.store_at_commit(_publish, UnpublishedEvent(world_id, stream_id, kind, details))
+    tx.store_at_commit(_publish, UnpublishedEvent(stream_id, kind, details))
 
 
 async def _publish(tx: Transaction, events: list[UnpublishedEvent]) -> None:
-    """Store events with their numbers, a statement for each world; locks the streams until the transaction ends."""
-    worlds: dict[UUID, list[UnpublishedEvent]] = {}
-    for event in events:
-        worlds.setdefault(event.world_id, []).append(event)
-    for world_id, published in worlds.items():
-        streams = [event.stream_id for event in published]
-        kinds = [event.kind.value for event in published]
-        details = [json.dumps(dict(event.details), default=str) for event in published]
-        tx.lock_order.hold(LockKind.STREAM, world_id)
-        for row in await tx.execute_text(_PUBLISH, (world_id, streams, kinds, details)):
-            note_published(tx, row[0])
+    """Store events with their numbers by one statement; it locks the streams until the transaction ends."""
+    streams = [event.stream_id for event in events]
+    kinds = [event.kind.value for event in events]
+    details = [json.dumps(dict(event.details), default=str) for event in events]
+    tx.lock_order.hold(LockKind.STREAM, tx.world_id)
+    for row in await tx.execute_text(_PUBLISH, (tx.world_id, streams, kinds, details)):
+        note_published(tx, row[0])
 
 
 def note_published(tx: Transaction, stream_id: UUID) -> None:
@@ -105,12 +99,12 @@ def note_published(tx: Transaction, stream_id: UUID) -> None:
 
 
 def live_topic(stream_id: UUID) -> str:
-    """Return the topic on which it is told that a stream has new events."""
+    """Return the topic that is notified when a stream has new events."""
     return f"live:{stream_id}"
 
 
-def remove_streams(world_id: UUID, stream_ids: Iterable[UUID]) -> Delete:
-    """Return the statement that removes streams with what they told, since what they tell of is removed."""
-    return delete(live_streams).where(
-        live_streams.c.world_id == world_id, live_streams.c.stream_id.in_(list(stream_ids))
-    )
+async def remove_streams(tx: Transaction, stream_ids: Iterable[UUID]) -> None:
+    """Remove the streams of stories or sessions that are removed, with their events."""
+    columns = live_streams.c
+    ours = (columns.world_id == tx.world_id, columns.stream_id.in_(list(stream_ids)))
+    await tx.execute(delete(live_streams).where(*ours))

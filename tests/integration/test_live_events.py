@@ -102,7 +102,7 @@ async def test_what_nobody_follows_is_not_stored(database_url: str, world: World
 
 async def test_a_single_statement_that_would_publish_later_is_refused(world: World) -> None:
     async def work(tx: Any) -> None:  # noqa: ANN401 - a Transaction
-        publish_at_commit(tx, world.id, world.id, LiveKind.STORY_CREATED)
+        publish_at_commit(tx, world.id, LiveKind.STORY_CREATED)
 
     with pytest.raises(AssertionError, match="single statement"):
         await world._unit.run(work, single_statement=True)

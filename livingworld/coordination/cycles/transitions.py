@@ -107,7 +107,7 @@ async def end(tx: Transaction, holding: Holding, run: CycleRun, state: str, erro
     ended = await _change_run(tx, holding, run, state=state, error=error, finished_at=func.now())
     await _change(tx, holding, **_FREE)
     told = {"name": holding.name, "run_number": run.number, "state": state}
-    publish_at_commit(tx, holding.world_id, holding.world_id, LiveKind.CYCLE_ENDED, **told)
+    publish_at_commit(tx, holding.world_id, LiveKind.CYCLE_ENDED, **told)
     return ended
 
 

@@ -37,7 +37,7 @@ async def write(tx: Transaction, world_id: UUID, key: str, statement: Select[Any
         return None
     tx.lock_order.hold(LockKind.DOCUMENT, order_key)
     if not tx.is_single:
-        publish_at_commit(tx, world_id, world_id, LiveKind.DOCUMENT_CHANGED, key=key, version=row.version)
+        publish_at_commit(tx, world_id, LiveKind.DOCUMENT_CHANGED, key=key, version=row.version)
     elif row.followed:
         note_published(tx, world_id)
     return make_document(row)

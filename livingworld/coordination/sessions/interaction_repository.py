@@ -51,7 +51,7 @@ class InteractionRepository:
             old = await lock_open_session(tx, self._world_id, key, epoch)
             raised = {"last_interaction_number": sessions.c.last_interaction_number + 1, "heartbeat_at": func.now()}
             number = (await change_session(tx, old, raised)).last_interaction_number
-            publish_at_commit(tx, self._world_id, key, LiveKind.INTERACTION_ADDED, interaction_number=number)
+            publish_at_commit(tx, key, LiveKind.INTERACTION_ADDED, interaction_number=number)
             statement = insert(interactions).values(
                 world_id=self._world_id, session_id=key, interaction_number=number, **values
             )
@@ -89,7 +89,7 @@ class InteractionRepository:
             await self._refuse_another_version(tx, key, number, expected_version)
             changed = await self._change(tx, key, number, values)
             told = {"interaction_number": number, "version": changed.version}
-            publish_at_commit(tx, self._world_id, key, LiveKind.INTERACTION_CHANGED, **told)
+            publish_at_commit(tx, key, LiveKind.INTERACTION_CHANGED, **told)
             return changed
 
         return await self._unit.run(work)
@@ -119,7 +119,7 @@ class InteractionRepository:
         of_session = (interactions.c.world_id == self._world_id, interactions.c.session_id == session_id)
         removed = (await tx.execute(delete(interactions).where(*of_session))).rowcount
         if removed:
-            publish_at_commit(tx, self._world_id, session_id, LiveKind.INTERACTIONS_CLEARED)
+            publish_at_commit(tx, session_id, LiveKind.INTERACTIONS_CLEARED)
         return removed
 
     async def _change(self, tx: Transaction, session_id: UUID, number: int, values: Mapping[str, Any]) -> Interaction:

@@ -116,7 +116,7 @@ class SessionRepository:
             row = await change_session(tx, old, {**_context({}), "epoch": sessions.c.epoch + 1})
             ids = {"world_id": self._world_id, "session_id": key}
             tx.log_after_commit(events.SESSION_CLEARED, **ids, epoch=row.epoch, tasks=ended)
-            publish_at_commit(tx, self._world_id, key, LiveKind.SESSION_CLEARED, epoch=row.epoch)
+            publish_at_commit(tx, key, LiveKind.SESSION_CLEARED, epoch=row.epoch)
             return make_session(row)
 
         return await self._unit.run(work)
@@ -130,7 +130,7 @@ class SessionRepository:
             if old.closed_at is not None:
                 return make_session(old)
             await cancel_all(tx, self._world_id, key, "the session was closed")
-            publish_at_commit(tx, self._world_id, key, LiveKind.SESSION_CLOSED)
+            publish_at_commit(tx, key, LiveKind.SESSION_CLOSED)
             return make_session(await change_session(tx, old, {"closed_at": func.now()}))
 
         return await self._unit.run(work, repeatable=True)
@@ -162,7 +162,7 @@ class SessionRepository:
             session = make_session(await change_session(tx, old, change(old)))
             if session.context_version != old.context_version:
                 told = {"context_version": session.context_version}
-                publish_at_commit(tx, self._world_id, key, LiveKind.CONTEXT_CHANGED, **told)
+                publish_at_commit(tx, key, LiveKind.CONTEXT_CHANGED, **told)
             return session
 
         return await self._unit.run(work, repeatable=repeatable)
@@ -192,6 +192,6 @@ async def _expire(world_id: UUID, age: timedelta, limit: int, tx: Transaction) -
     gone = delete(sessions).where(own, sessions.c.session_id.in_(found), stale).returning(sessions.c.session_id)
     expired = [UUID(int=row.session_id.int) for row in await tx.execute(gone)]
     if expired:
-        await tx.execute(remove_streams(world_id, expired))
+        await remove_streams(tx, expired)
         tx.log_after_commit(events.SESSIONS_EXPIRED, world_id=world_id, sessions=len(expired))
     return expired

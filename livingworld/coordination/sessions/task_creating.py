@@ -36,7 +36,7 @@ async def create_task(
         row = (await tx.execute(statement.on_conflict_do_nothing().returning(tasks))).one_or_none()
         if row is not None:
             told = {"task_id": values["task_id"], "task_kind": values["kind"]}
-            publish_at_commit(tx, world_id, session_id, LiveKind.TASK_STARTED, **told)
+            publish_at_commit(tx, session_id, LiveKind.TASK_STARTED, **told)
             return make_task(row)
         row = await _running(tx, world_id, session_id, values)
         if row is None:

@@ -47,7 +47,7 @@ async def write_as_owner(tx: Transaction, world_id: UUID, task: Task, values: Ma
     if (row := await _write(tx, world_id, task.id, values, tasks.c.token == task.token)) is not None:
         if row.state != "running":
             tx.notify_after_commit(task_topic(task.id))
-        _publish_own(tx, world_id, task, values)
+        _publish_own(tx, task, values)
         return make_task(row)
     owns = (tasks.c.world_id == world_id, tasks.c.task_id == task.id, tasks.c.token == task.token)
     ended = (await tx.execute(select(tasks).where(*owns, tasks.c.state == values.get("state")))).one_or_none()
@@ -70,7 +70,7 @@ async def request_cancel(tx: Transaction, world_id: UUID, task_id: UUID, reason:
         raise AlreadyCancelling(task_id=task_id) if known.state == "running" else TaskEnded(state=known.state)
     tx.log_after_commit(events.TASK_CANCEL_REQUESTED, world_id=world_id, task_id=task_id)
     tx.notify_after_commit(task_topic(task_id))
-    publish_at_commit(tx, world_id, known.session_id, LiveKind.TASK_CANCEL_REQUESTED, task_id=task_id)
+    publish_at_commit(tx, known.session_id, LiveKind.TASK_CANCEL_REQUESTED, task_id=task_id)
     return make_task(row)
 
 
@@ -91,7 +91,7 @@ async def take_over(tx: Transaction, world_id: UUID, task: Task) -> Task | None:
         return None
     tx.log_after_commit(events.TASK_TAKEN_OVER, world_id=world_id, task_id=task.id, token=row.token)
     tx.notify_after_commit(task_topic(task.id))
-    publish_at_commit(tx, world_id, task.session_id, LiveKind.TASK_TAKEN_OVER, task_id=task.id)
+    publish_at_commit(tx, task.session_id, LiveKind.TASK_TAKEN_OVER, task_id=task.id)
     return make_task(row)
 
 
@@ -103,7 +103,7 @@ async def fail_dead(tx: Transaction, world_id: UUID, task: Task) -> Task | None:
         return None
     tx.log_after_commit(events.TASK_OWNER_DEAD, world_id=world_id, task_id=task.id)
     tx.notify_after_commit(task_topic(task.id))
-    publish_at_commit(tx, world_id, task.session_id, LiveKind.TASK_ENDED, task_id=task.id, state=row.state)
+    publish_at_commit(tx, task.session_id, LiveKind.TASK_ENDED, task_id=task.id, state=row.state)
     return make_task(row)
 
 
@@ -122,7 +122,7 @@ async def cancel_all(tx: Transaction, world_id: UUID, session_id: UUID, reason: 
     ids = [UUID(int=row.task_id.int) for row in ended]
     for task_id in ids:
         tx.notify_after_commit(task_topic(task_id))
-        publish_at_commit(tx, world_id, session_id, LiveKind.TASK_ENDED, task_id=task_id, state="cancelled")
+        publish_at_commit(tx, session_id, LiveKind.TASK_ENDED, task_id=task_id, state="cancelled")
     return len(ids)
 
 
@@ -136,12 +136,12 @@ async def dead_tasks(tx: Transaction, world_id: UUID, policy: str, kind: str | N
     return sorted(found, key=lambda task: (task.session_id, task.id))
 
 
-def _publish_own(tx: Transaction, world_id: UUID, task: Task, values: Mapping[str, Any]) -> None:
+def _publish_own(tx: Transaction, task: Task, values: Mapping[str, Any]) -> None:
     """Publish what an owner wrote; that it lives is nothing to tell."""
     if "state" in values:
-        publish_at_commit(tx, world_id, task.session_id, LiveKind.TASK_ENDED, task_id=task.id, state=values["state"])
+        publish_at_commit(tx, task.session_id, LiveKind.TASK_ENDED, task_id=task.id, state=values["state"])
     elif "progress" in values:
-        publish_at_commit(tx, world_id, task.session_id, LiveKind.TASK_PROGRESSED, task_id=task.id)
+        publish_at_commit(tx, task.session_id, LiveKind.TASK_PROGRESSED, task_id=task.id)
 
 
 async def _write(

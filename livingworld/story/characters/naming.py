@@ -87,7 +87,7 @@ async def _insert(tx: Transaction, character: Mapping[str, UUID], key: str, name
     if await claim_name(tx, character, key, name):
         tx.log_after_commit(events.CHARACTER_CREATED, **character)
         world_id, character_id = character["world_id"], character["character_id"]
-        publish_at_commit(tx, world_id, world_id, LiveKind.CHARACTER_CREATED, character_id=character_id)
+        publish_at_commit(tx, world_id, LiveKind.CHARACTER_CREATED, character_id=character_id)
         return True
     await tx.execute(
         delete(characters).where(

@@ -225,13 +225,13 @@ async def _update(
         .where(characters.c.world_id == world_id, characters.c.character_id == character_id)
         .values(**changes, version=characters.c.version + 1, updated_at=func.now())
     )
-    publish_at_commit(tx, world_id, world_id, LiveKind.CHARACTER_CHANGED, character_id=character_id)
+    publish_at_commit(tx, world_id, LiveKind.CHARACTER_CHANGED, character_id=character_id)
     return await _read(world_id, character_id, tx)
 
 
 async def _add_alias(world_id: UUID, character_id: UUID, name: str, tx: Transaction) -> Character:
     if await _claim(world_id, character_id, name, tx):
-        publish_at_commit(tx, world_id, world_id, LiveKind.CHARACTER_CHANGED, character_id=character_id)
+        publish_at_commit(tx, world_id, LiveKind.CHARACTER_CHANGED, character_id=character_id)
     return await _read(world_id, character_id, tx)
 
 

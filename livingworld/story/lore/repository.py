@@ -202,7 +202,7 @@ class LoreRepository:
         return await self._unit.run(work)
 
     def _publish(self, tx: Transaction, lore_id: UUID) -> None:
-        publish_at_commit(tx, self._world_id, self._world_id, LiveKind.LORE_CHANGED, lore_id=lore_id)
+        publish_at_commit(tx, self._world_id, LiveKind.LORE_CHANGED, lore_id=lore_id)
 
     def _own(self) -> tuple[Any, ...]:
         return (lore_entries.c.world_id == self._world_id, lore_entries.c.removed_at.is_(None))

@@ -150,7 +150,7 @@ async def append_joined(tx: Transaction, world_id: UUID, request: AppendRequest)
     tx.lock_order.hold(LockKind.STORY, key)
     if result.status == "appended":
         place = {"scene_number": result.scene_number, "branch_number": result.branch_number}
-        publish_at_commit(tx, world_id, request.story_id, LiveKind.SCENE_APPENDED, **place)
+        publish_at_commit(tx, request.story_id, LiveKind.SCENE_APPENDED, **place)
     return result
 
 

@@ -225,8 +225,7 @@ class BranchMoves:
         self._tx.log_after_commit(event, **self._ids, branch_number=row.branch_number, scene_number=head)
 
     def _publish(self, kind: LiveKind, row: Row[Any], **details: int) -> None:
-        world_id, story_id = self._ids.values()
-        publish_at_commit(self._tx, world_id, story_id, kind, branch_number=row.branch_number, **details)
+        publish_at_commit(self._tx, self._ids["story_id"], kind, branch_number=row.branch_number, **details)
 
 
 async def open_branches(tx: Transaction, world_id: UUID, story_id: UUID) -> BranchMoves:

@@ -40,7 +40,7 @@ async def create_story(tx: Transaction, world_id: UUID, story_id: UUID, values: 
         return make_story((await tx.execute(select(stories).where(*_is(stories, key)))).one())
     await tx.execute(insert(timelines).values(**key, timeline_number=FIRST_TIMELINE))
     await tx.execute(insert(branches).values(**key, **MAIN_BRANCH))
-    publish_at_commit(tx, world_id, world_id, LiveKind.STORY_CREATED, story_id=story_id)
+    publish_at_commit(tx, world_id, LiveKind.STORY_CREATED, story_id=story_id)
     return make_story(row)
 
 
@@ -102,7 +102,7 @@ async def edit_scene(
     new = {**changes, "version": scenes.c.version + 1, "updated_at": func.now()}
     await tx.execute(update(scenes).where(*_is(scenes, key)).values(**new).add_cte(touched(world_id, story_id)))
     told = {"scene_number": scene_number, "version": old.version + 1}
-    publish_at_commit(tx, world_id, story_id, LiveKind.SCENE_CHANGED, **told)
+    publish_at_commit(tx, story_id, LiveKind.SCENE_CHANGED, **told)
     return await read_scene(tx, world_id, story_id, scene_number)
 
 
@@ -114,8 +114,8 @@ async def purge_story(tx: Transaction, world_id: UUID, story_id: UUID) -> None:
     )
     for table in (branches, scene_cast, scenes, timelines, stories):
         await tx.execute(delete(table).where(table.c.world_id == world_id, table.c.story_id == story_id))
-    await tx.execute(remove_streams(world_id, [story_id]))
-    publish_at_commit(tx, world_id, world_id, LiveKind.STORY_PURGED, story_id=story_id)
+    await remove_streams(tx, [story_id])
+    publish_at_commit(tx, world_id, LiveKind.STORY_PURGED, story_id=story_id)
 
 
 async def _change(tx: Transaction, old: Row[Any], **changes: Any) -> Story:  # noqa: ANN401 - column values
@@ -126,7 +126,7 @@ async def _change(tx: Transaction, old: Row[Any], **changes: Any) -> Story:  # n
         .returning(stories)
     )
     story = make_story((await tx.execute(statement)).one())
-    publish_at_commit(tx, old.world_id, old.story_id, LiveKind.STORY_CHANGED, version=story.version)
+    publish_at_commit(tx, old.story_id, LiveKind.STORY_CHANGED, version=story.version)
     return story
 
 

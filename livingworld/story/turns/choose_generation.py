@@ -64,5 +64,5 @@ class Generations(GenerationRepository):
         tx.log_after_commit(events.GENERATION_CHOSEN, world_id=world_id, story_id=story_id, **place)
         if result.status == "chosen":
             told = {**place, "generation_id": request.generation_id}
-            publish_at_commit(tx, world_id, story_id, LiveKind.GENERATION_CHOSEN, **told)
+            publish_at_commit(tx, story_id, LiveKind.GENERATION_CHOSEN, **told)
         return result
