@@ -22,7 +22,7 @@ LONG := -o slow_timeout=3600 -o faulthandler_timeout=7200
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check check-format check-lint check-types check-imports check-docker check-migrations \
-	docs serve-docs format story-generator soak bench constraints clean
+	migrations docs serve-docs format story-generator soak bench constraints clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ check-docker: $(READY)
 # An empty database is migrated and compared with the tables; nothing of it stays.
 check-migrations: $(READY)
 	$(RUN) pytest --quiet -m 'not slow' tests/migrations
+
+migrations: $(READY) ## Write the SQL of the unreleased revisions from the tables and functions
+	$(VENV)/bin/python alembic/render_sql.py
 
 docs: $(READY_DOCS) ## Build the documentation into site/; a warning is an error
 	$(RUN) mkdocs --quiet build --strict $(ARGS)

@@ -38,7 +38,7 @@ def test_an_empty_database_is_behind_until_it_is_upgraded(empty_database_url: st
 
     assert (before.returncode, upgraded.returncode, after.returncode) == (1, 0, 0)
     assert before.stdout.startswith("not migrated yet, behind ")
-    assert after.stdout == "at revision 0015, nothing to do\n"
+    assert after.stdout == "at revision 0005, nothing to do\n"
     assert (before.stderr, upgraded.stderr, after.stderr) == ("", "", "")
 
 
@@ -48,11 +48,11 @@ def test_an_upgrade_says_where_it_was_from_where_to_where_and_what_ran(empty_dat
     second = run_command("db", "upgrade", database_url=empty_database_url).stdout
     third = run_command("db", "upgrade", database_url=empty_database_url).stdout
 
-    ran = ", ".join(f"{number:04}" for number in range(3, 16))
+    ran = ", ".join(f"{number:04}" for number in range(3, 6))
     assert all(said.startswith(f"{database} at ") and said.count("\n") == 1 for said in (first, second, third))
     assert first.endswith(": upgraded from nothing to revision 0002 (0001, 0002)\n")
-    assert second.endswith(f": upgraded from revision 0002 to revision 0015 ({ran})\n")
-    assert third.endswith(": at revision 0015, nothing to do\n")
+    assert second.endswith(f": upgraded from revision 0002 to revision 0005 ({ran})\n")
+    assert third.endswith(": at revision 0005, nothing to do\n")
 
 
 @pytest.mark.parametrize("command", [("upgrade",), ("downgrade", "base", "--yes")])
@@ -133,14 +133,14 @@ def test_check_is_content_with_a_migrated_database_and_lists_what_differs(databa
         "index ix_scenes_parent of livingworld.scenes is missing",
         "foreign key fk_scene_cast_world_id_character_id of livingworld.scene_cast is missing",
     }
-    assert last == "at revision 0015, and different from this release's tables in 8"
+    assert last == "at revision 0005, and different from this release's tables in 8"
 
 
 def test_check_of_a_database_that_was_never_migrated_is_one_line(empty_database_url: str) -> None:
     result = run_command("db", "check", database_url=empty_database_url)
 
     assert (result.returncode, result.stderr) == (1, "")
-    assert result.stdout.startswith("not migrated yet, behind 0015 by 15: ")
+    assert result.stdout.startswith("not migrated yet, behind 0005 by 5: ")
     assert result.stdout.endswith("; run `livingworld db upgrade`\n")
     assert result.stdout.count("\n") == 1
 

@@ -19,7 +19,7 @@ from livingworld.postgres import migrations
 from livingworld.testing.staged_races import connected
 from tests.acceptance.command import PROGRAM, command_environment, run_command
 
-TOLD = "going back from revision 0015 to nothing takes back 0015, 0014, "
+TOLD = "going back from revision 0005 to nothing takes back 0005, 0004, "
 LOST = "destroys worlds: 1, stories: 1, scenes: 2, "
 
 
@@ -40,6 +40,25 @@ def told_url(database_url: str) -> str:
     """Give a database with a world, a story and two scenes."""
     finish(tell_a_story(database_url))
     return database_url
+
+
+@pytest.fixture
+def world_url(database_url: str) -> str:
+    """Give a database with a world in which nothing was told."""
+
+    async def make_a_world() -> None:
+        async with LivingWorld.open(database_url=database_url) as livingworld:
+            await livingworld.worlds.create("Saltmarsh")
+
+    finish(make_a_world())
+    return database_url
+
+
+async def worlds(url: str) -> int:
+    """Return how many worlds there are."""
+    async with connected(url) as connection:
+        count: int = await connection.fetchval("SELECT count(*) FROM livingworld.worlds")
+        return count
 
 
 async def scenes(url: str) -> int | None:
@@ -89,16 +108,16 @@ def test_with_data_it_is_refused_and_what_would_be_lost_is_named(told_url: str, 
 
 
 @pytest.mark.parametrize("arguments", [(), ("--destroy-data",)])
-def test_where_nobody_can_be_asked_it_is_refused_without_yes(told_url: str, arguments: tuple[str, ...]) -> None:
-    asked = run_command("db", "downgrade", "base", "--destroy-data", database_url=told_url)
-    one_back = run_command("db", "downgrade", "0014", *arguments, database_url=told_url)
+def test_where_nobody_can_be_asked_it_is_refused_without_yes(world_url: str, arguments: tuple[str, ...]) -> None:
+    asked = run_command("db", "downgrade", "base", "--destroy-data", database_url=world_url)
+    one_back = run_command("db", "downgrade", "0004", *arguments, database_url=world_url)
 
     assert (asked.returncode, one_back.returncode, asked.stdout, one_back.stdout) == (2, 2, "", "")
     assert "--yes" in asked.stderr
-    assert LOST in asked.stderr
-    assert "takes back 0015 and destroys no row" in one_back.stderr
-    assert finish(scenes(told_url)) == 2
-    assert finish(migrations.status(told_url)).current == "0015"
+    assert "destroys worlds: 1" in asked.stderr
+    assert "takes back 0005 and destroys no row" in one_back.stderr
+    assert finish(worlds(world_url)) == 1
+    assert finish(migrations.status(world_url)).current == "0005"
 
 
 def test_a_program_that_says_both_gets_it(told_url: str) -> None:
@@ -106,18 +125,18 @@ def test_a_program_that_says_both_gets_it(told_url: str) -> None:
     again = run_command("db", "downgrade", "base", database_url=told_url)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert ": downgraded from revision 0015 to nothing (0015, 0014, " in done.stdout
+    assert ": downgraded from revision 0005 to nothing (0005, 0004, " in done.stdout
     assert finish(scenes(told_url)) is None
     assert again.returncode == 0
     assert again.stdout.count("\n") == 1
 
 
-def test_what_costs_no_row_needs_no_permission_to_destroy(told_url: str) -> None:
-    result = run_command("db", "downgrade", "0014", "--yes", database_url=told_url)
+def test_what_costs_no_row_needs_no_permission_to_destroy(world_url: str) -> None:
+    result = run_command("db", "downgrade", "0004", "--yes", database_url=world_url)
 
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.endswith(": downgraded from revision 0015 to revision 0014 (0015)\n")
-    assert finish(scenes(told_url)) == 2
+    assert result.stdout.endswith(": downgraded from revision 0005 to revision 0004 (0005)\n")
+    assert finish(worlds(world_url)) == 1
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"y\n", 0, None), (b"n\n", 1, 2), (b"\n", 1, 2), (None, 130, 2)])
@@ -139,15 +158,17 @@ async def test_the_function_refuses_to_destroy_unless_it_is_told(database_url: s
         world = await livingworld.worlds.get(record.id)
         entry = await world.lore.add(NewLoreEntry("The lamp.", ["lamp"]))
         await world.lore.update(entry.id, expected_version=1, title="Lamp")
-    with pytest.raises(DataWouldBeLost) as fewer_rows:
-        await migrations.downgrade(database_url, "0006")
+    with pytest.raises(DataWouldBeLost) as of_the_story:
+        await migrations.downgrade(database_url, "0004")
 
     assert refused.value.lost.items() >= {"worlds": 1, "stories": 1, "scenes": 2}.items()
-    assert len(refused.value.revisions) == 15
-    assert fewer_rows.value.lost == {"lore_entries": 1, "revisions": 1}
+    assert len(refused.value.revisions) == 5
+    assert of_the_story.value.revisions == ("0005",)
+    assert of_the_story.value.lost.items() >= {"scenes": 2, "lore_entries": 1, "revisions": 1}.items()
+    assert "worlds" not in of_the_story.value.lost
     assert await scenes(database_url) == 2
     done = await migrations.downgrade(database_url, "base", destroy_data=True)
-    assert (done.before, done.after, done.lost["scenes"]) == ("0015", None, 2)
+    assert (done.before, done.after, done.lost["scenes"]) == ("0005", None, 2)
     assert await scenes(database_url) is None
 
 
@@ -155,6 +176,6 @@ async def test_a_look_at_what_a_downgrade_would_do_changes_nothing(database_url:
     await tell_a_story(database_url)
     plan = await migrations.preview_downgrade(database_url, "0001")
 
-    assert plan.revisions == [f"{number:04}" for number in range(15, 1, -1)]
-    assert (await migrations.status(database_url)).current == "0015"
+    assert plan.revisions == [f"{number:04}" for number in range(5, 1, -1)]
+    assert (await migrations.status(database_url)).current == "0005"
     assert await scenes(database_url) == 2

@@ -104,7 +104,7 @@ async def test_of_several_that_open_it_one_migrates_and_the_others_wait(own_serv
 
 async def test_tables_of_an_older_release_are_brought_up_to_date(own_server: EmbeddedServer) -> None:
     url = own_server.url()
-    await migrations.upgrade(url, "0014")
+    await migrations.upgrade(url, "0004")
 
     async with LivingWorld.open() as livingworld:
         await livingworld.worlds.create("Saltmarsh")

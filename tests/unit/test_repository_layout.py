@@ -82,7 +82,7 @@ def test_the_wheel_carries_the_migrations(wheel: Path) -> None:
 
     assert {"env.py", "script.py.mako"} < ours
     assert any(name.startswith("versions/") for name in ours)
-    assert carried == ours
+    assert carried == ours - {"render_sql.py"}, "what writes the text of a migration is for developers"
 
 
 def test_the_wheel_carries_nothing_but_the_package(wheel: Path) -> None:

@@ -1,5 +1,4 @@
--- Publish events: number and store what is followed, in the order given, and return the streams that were. Never changed
--- once released: new behaviour is publish_events_v2.
+-- Publish events: number and store what is followed, in the order given, and return the streams that were.
 --
 -- It is the last statement of its transaction: the rows of the streams are locked from here to the commit, in sorted
 -- order, so the order of numbers is the order of commits. Who begins to follow a story or a session holds that row,
@@ -12,11 +11,6 @@ CREATE FUNCTION livingworld.publish_events_v1(
     in_details text[]               -- a JSON object each
 ) RETURNS SETOF uuid
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
 AS $function$
 #variable_conflict use_column
 DECLARE

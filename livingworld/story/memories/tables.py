@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     REAL,
     Boolean,
     CheckConstraint,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    event,
     func,
     text,
 )
@@ -127,6 +129,9 @@ memory_vectors = Table(
     _to_memory("memory_id", "CASCADE"),
     CheckConstraint(f"cardinality(vector) BETWEEN 1 AND {MAX_DIMENSIONS}", name="dimensions_bounded"),
 )
+# Vectors of up to 2,000 numbers stay in their rows: fetching one from elsewhere costs more than comparing it.
+_IN_ROWS = DDL(f"ALTER TABLE {SCHEMA}.memory_vectors SET (toast_tuple_target = 8160)")  # type: ignore[no-untyped-call]
+event.listen(memory_vectors, "after_create", _IN_ROWS)
 
 memory_embedders = Table(
     "memory_embedders",

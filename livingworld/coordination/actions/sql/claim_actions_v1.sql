@@ -1,19 +1,11 @@
 -- Claim the actions that are next, at most one in each lane, and return them. What nobody extended in time returns to its
 -- lane first, and what is past its deadline expires. A lane that somebody else has in hand is passed by, never waited for.
--- Never changed once released: new behaviour is claim_actions_v2.
 CREATE FUNCTION livingworld.claim_actions_v1(
     in_world_id uuid,
     in_limit integer,
     in_ttl interval                 -- how long the claim holds unless it is extended
 ) RETURNS SETOF livingworld.actions
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 SET enable_sort = off
 AS $function$
 DECLARE

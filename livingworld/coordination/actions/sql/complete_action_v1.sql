@@ -1,6 +1,5 @@
 -- Let a claimed action be done, and return how that went: done, repeated, superseded, expired, unknown. Nothing is written
 -- but for done. The deadline is compared with the clock once the lane is locked, which nobody who may end the action passes.
--- Never changed once released: new behaviour is complete_action_v2.
 CREATE FUNCTION livingworld.complete_action_v1(
     in_world_id uuid,
     in_action_id uuid,
@@ -8,13 +7,6 @@ CREATE FUNCTION livingworld.complete_action_v1(
     in_result text                  -- JSON, or NULL
 ) RETURNS text
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 AS $function$
 DECLARE
     here record;

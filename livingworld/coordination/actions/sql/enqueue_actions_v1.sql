@@ -1,19 +1,11 @@
 -- Put commands behind what waits in their lanes, and return them as they are stored: also those whose id was known before.
 -- One whose lane is full comes back with its id only. Lanes are locked in the order of their names.
--- Never changed once released: new behaviour is enqueue_actions_v2.
 CREATE FUNCTION livingworld.enqueue_actions_v1(
     in_world_id uuid,
     in_actions text                 -- a JSON array of {action_id, lane, kind, payload, priority, not_before or runs_after,
                                     -- deadline or expires_after, max_attempts}: a time, or microseconds after the present
 ) RETURNS SETOF livingworld.actions
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 AS $function$
 DECLARE
     given record;

@@ -1,5 +1,4 @@
 -- Write down in a lane's row what a claim looks for there, as its actions are now. The caller holds that row.
--- Never changed once released: new behaviour is settle_lane_v2.
 CREATE FUNCTION livingworld.settle_lane_v1(
     in_world_id uuid,
     in_lane text,
@@ -8,7 +7,6 @@ CREATE FUNCTION livingworld.settle_lane_v1(
     in_waiting integer              -- how many wait more than before
 ) RETURNS void
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     head record;

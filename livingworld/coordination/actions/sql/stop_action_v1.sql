@@ -1,5 +1,4 @@
 -- Let an action that waits or runs be over, or wait again, and settle its lane. The caller holds the lane's row.
--- Never changed once released: new behaviour is stop_action_v2.
 CREATE FUNCTION livingworld.stop_action_v1(
     in_world_id uuid,
     in_action_id uuid,
@@ -11,7 +10,6 @@ CREATE FUNCTION livingworld.stop_action_v1(
     in_result text                  -- JSON, or NULL
 ) RETURNS void
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
     here record;

@@ -1,6 +1,5 @@
 -- Return objects with the ids of the characters that they name: with source_key it gets source_id, and so on. A name that
 -- nobody answers to is an error of the constraint fk_character_names_known.
--- Never changed once released: new behaviour is named_characters_v2.
 CREATE FUNCTION livingworld.named_characters_v1(
     in_world_id uuid,
     in_objects json,                -- an array
@@ -8,14 +7,6 @@ CREATE FUNCTION livingworld.named_characters_v1(
 ) RETURNS text
 LANGUAGE plpgsql
 STABLE
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_material = off
 AS $function$
 DECLARE
     given record;

@@ -1,6 +1,5 @@
 -- What is true on the path to a place: the last value of each fact, in the order of subjects and attributes. What was
 -- retracted is not told. Each fact is looked up in the ranges of the path from the last one back, until one has it.
--- Never changed once released: new behaviour is visible_facts_v2.
 CREATE FUNCTION livingworld.visible_facts_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -13,14 +12,6 @@ CREATE FUNCTION livingworld.visible_facts_v1(
 )
 LANGUAGE plpgsql
 STABLE
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_material = off
 AS $function$
 #variable_conflict use_column
 BEGIN

@@ -1,5 +1,4 @@
 -- Write facts at a coordinate and return the version of each. The caller holds the lock of the story. No fact is named twice.
--- Never changed once released: new behaviour is write_facts_v2.
 CREATE FUNCTION livingworld.write_facts_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -9,11 +8,6 @@ CREATE FUNCTION livingworld.write_facts_v1(
     in_facts text                   -- a JSON array of {subject, attribute, value}; without a value it is retracted
 ) RETURNS TABLE (subject text, attribute text, version integer, created_at timestamptz)
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
 AS $function$
 #variable_conflict use_column
 BEGIN

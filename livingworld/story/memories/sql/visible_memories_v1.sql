@@ -1,5 +1,5 @@
 -- What may be recalled at a place: the memories on the path that are not forgotten, that this one may know, and that no
--- summary which is itself visible stands for; from the newest back, until there are enough. Never changed once released: new behaviour is visible_memories_v2.
+-- summary which is itself visible stands for; from the newest back, until there are enough.
 CREATE FUNCTION livingworld.visible_memories_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -12,14 +12,6 @@ CREATE FUNCTION livingworld.visible_memories_v1(
 ) RETURNS TABLE (memory_id uuid, "position" integer, importance double precision)
 LANGUAGE plpgsql
 STABLE
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_material = off
 AS $function$
 #variable_conflict use_column
 BEGIN

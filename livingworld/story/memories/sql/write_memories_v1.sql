@@ -1,6 +1,6 @@
 -- Remember texts at a coordinate, and return the memory of each in the order given: a text that the same one remembers on
 -- the path already is not remembered again. The caller holds the lock of the story, and has made sure that the characters
--- exist. Never changed once released: new behaviour is write_memories_v2.
+-- exist.
 CREATE FUNCTION livingworld.write_memories_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -11,14 +11,6 @@ CREATE FUNCTION livingworld.write_memories_v1(
                                     -- valence, embedder, vector}; digest is hexadecimal, the last two may be missing
 ) RETURNS TABLE (memory_id uuid, created boolean)
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_material = off
 AS $function$
 #variable_conflict use_column
 DECLARE

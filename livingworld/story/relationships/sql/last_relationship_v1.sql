@@ -1,5 +1,5 @@
 -- The last change of a relationship on the path to a place; no row: there is none. Looked up in the ranges of the path from
--- the last one back. Never changed once released: new behaviour is last_relationship_v2.
+-- the last one back.
 CREATE FUNCTION livingworld.last_relationship_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -12,14 +12,6 @@ CREATE FUNCTION livingworld.last_relationship_v1(
 LANGUAGE plpgsql
 STABLE
 ROWS 1
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_material = off
 AS $function$
 BEGIN
     RETURN QUERY

@@ -1,6 +1,5 @@
 -- Compute anew what the changes of a relationship led to, from a place on: at it, and on every path that goes on from it.
 -- Mostly that is the one change just written; more when a head had been moved back. The caller holds the lock of the story.
--- Never changed once released: new behaviour is refold_relationship_v2.
 CREATE FUNCTION livingworld.refold_relationship_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -11,14 +10,6 @@ CREATE FUNCTION livingworld.refold_relationship_v1(
     in_scene_number integer         -- the scene there; 0: before the first
 ) RETURNS void
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_material = off
 AS $function$
 DECLARE
     change record;

@@ -1,5 +1,4 @@
 -- What is felt on the path to a place: the last change of each relationship, in the order of ids.
--- Never changed once released: new behaviour is visible_relationships_v2.
 CREATE FUNCTION livingworld.visible_relationships_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -10,14 +9,6 @@ CREATE FUNCTION livingworld.visible_relationships_v1(
 ) RETURNS SETOF livingworld.relationship_changes
 LANGUAGE plpgsql
 STABLE
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_material = off
 AS $function$
 BEGIN
     RETURN QUERY

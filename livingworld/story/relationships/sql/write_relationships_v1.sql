@@ -1,6 +1,5 @@
 -- Change relationships at a coordinate, one after the other, and return what each change led to. The caller holds the lock of
--- the story, and has made sure that the characters exist. Never changed once released: new behaviour is
--- write_relationships_v2.
+-- the story, and has made sure that the characters exist.
 CREATE FUNCTION livingworld.write_relationships_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -10,14 +9,6 @@ CREATE FUNCTION livingworld.write_relationships_v1(
     in_changes text                 -- a JSON array of {source_id, target_id, sentiment, trust, familiarity, kind, reason}
 ) RETURNS SETOF livingworld.relationship_changes
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_material = off
 AS $function$
 DECLARE
     given record;

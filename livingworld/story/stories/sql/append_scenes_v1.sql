@@ -1,5 +1,5 @@
 -- Append scenes: one row comes back for each input, in the order of the inputs, and each input succeeds or is refused
--- alone. Never changed once released: new behaviour is append_scenes_v2.
+-- alone.
 --
 -- Three steps, each in statements of its own: lock the stories; look and decide; write what was accepted. At READ
 -- COMMITTED each statement sees a fresh snapshot, so the decision is made on what is true under the lock; one statement
@@ -35,15 +35,6 @@ CREATE FUNCTION livingworld.append_scenes_v1(
     created_at timestamptz
 )
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection: planning anew for each call costs more than the call. It may have been made when
--- the tables were small, so it must look up each row by its key: no scan, and no join that reads a whole world.
-SET enable_material = off
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 AS $function$
 #variable_conflict use_column
 DECLARE

@@ -1,5 +1,5 @@
 -- Append scenes as append_scenes_v1 does, and publish each that was stored to those who follow its story; `followed` says
--- that somebody does. Never changed once released: new behaviour is append_scenes_v3.
+-- that somebody does.
 --
 -- The look comes after the stories are locked, so it sees whoever began to follow one before that; whoever begins later
 -- waits for the end of this transaction.
@@ -24,11 +24,6 @@ CREATE FUNCTION livingworld.append_scenes_v2(
     created_at timestamptz, followed boolean
 )
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
 AS $function$
 #variable_conflict use_column
 DECLARE

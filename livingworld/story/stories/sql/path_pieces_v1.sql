@@ -1,5 +1,5 @@
 -- The ranges of timelines that make the path to a place, disjoint, and the place before the first scene, which every path
--- contains. Never changed once released: new behaviour is path_pieces_v2.
+-- contains.
 CREATE FUNCTION livingworld.path_pieces_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -9,11 +9,6 @@ CREATE FUNCTION livingworld.path_pieces_v1(
 LANGUAGE plpgsql
 STABLE
 ROWS 20
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
 AS $function$
 BEGIN
     RETURN QUERY

@@ -1,5 +1,4 @@
 -- Where a story stands: at a scene, or else at the head of a branch. No row: there is no such story, branch or scene.
--- Never changed once released: new behaviour is story_place_v2.
 CREATE FUNCTION livingworld.story_place_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -9,11 +8,6 @@ CREATE FUNCTION livingworld.story_place_v1(
 LANGUAGE plpgsql
 STABLE
 ROWS 1
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
 AS $function$
 BEGIN
     IF in_as_of > 0 THEN

@@ -8,11 +8,6 @@ CREATE FUNCTION livingworld.answer_left_v1(
     in_same_input boolean
 ) RETURNS uuid
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
 AS $function$
 DECLARE
     answered uuid;

@@ -15,11 +15,6 @@ CREATE FUNCTION livingworld.await_turn_v1(
     in_patience interval            -- who does not ask again for so long is gone
 ) RETURNS integer
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
 AS $function$
 DECLARE
     merged integer := 0;

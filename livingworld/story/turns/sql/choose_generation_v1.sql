@@ -1,4 +1,4 @@
--- Choose a generation: make it the scene at its place. Never changed once released: new behaviour is choose_generation_v2.
+-- Choose a generation: make it the scene at its place.
 --
 -- When the scene that stands there is the head of the branch and nothing hangs on it, it is told anew in place: its text
 -- stays a generation and a revision. When something hangs on it, a scene beside it is stored and the branch goes there.
@@ -18,14 +18,6 @@ CREATE FUNCTION livingworld.choose_generation_v1(
     awaited boolean                 -- somebody waits for the branch
 )
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET enable_material = off
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 AS $function$
 #variable_conflict use_column
 DECLARE

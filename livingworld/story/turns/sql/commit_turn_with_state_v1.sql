@@ -1,6 +1,5 @@
 -- Commit one turn, as commit_turns_v1 does, and with it what became true in its scene: all or nothing. A turn that was
--- committed before is answered as it stands, and nothing is written. Never changed once released: new behaviour is
--- commit_turn_with_state_v2.
+-- committed before is answered as it stands, and nothing is written.
 CREATE FUNCTION livingworld.commit_turn_with_state_v1(
     in_world_id uuid,
     in_wait boolean,
@@ -24,14 +23,6 @@ CREATE FUNCTION livingworld.commit_turn_with_state_v1(
     chosen_choice integer, created_at timestamptz, awaited boolean, cast_members text
 )
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_material = off
 AS $function$
 #variable_conflict use_column
 DECLARE

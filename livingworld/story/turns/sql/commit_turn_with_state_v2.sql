@@ -1,5 +1,5 @@
 -- Commit one turn with what became true in its scene, as commit_turn_with_state_v1 does, and publish it as commit_turns_v2
--- does. Never changed once released: new behaviour is commit_turn_with_state_v3.
+-- does.
 CREATE FUNCTION livingworld.commit_turn_with_state_v2(
     in_world_id uuid,
     in_wait boolean,
@@ -22,7 +22,6 @@ CREATE FUNCTION livingworld.commit_turn_with_state_v2(
     chosen_choice integer, created_at timestamptz, awaited boolean, cast_members text, followed uuid[]
 )
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $function$
 #variable_conflict use_column
 BEGIN

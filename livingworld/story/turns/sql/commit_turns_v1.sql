@@ -1,5 +1,4 @@
 -- Commit turns: one row comes back for each input, in the order of the inputs, and each is committed or refused alone.
--- Never changed once released: new behaviour is commit_turns_v2.
 --
 -- Under the lock of the story a turn must still be the one that its branch's lease was given to: the token decides, not
 -- the clock, and the head must never have moved. The scene is stored by append_scenes_v1, which compares the head with the one the turn was taken at; by
@@ -36,14 +35,6 @@ CREATE FUNCTION livingworld.commit_turns_v1(
     cast_members text               -- {character_id, role, importance}, names resolved
 )
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET enable_material = off
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 AS $function$
 #variable_conflict use_column
 DECLARE

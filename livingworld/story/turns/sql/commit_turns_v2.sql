@@ -22,7 +22,6 @@ CREATE FUNCTION livingworld.commit_turns_v2(
     chosen_choice integer, created_at timestamptz, awaited boolean, cast_members text, followed uuid[]
 )
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
 AS $function$
 #variable_conflict use_column
 DECLARE

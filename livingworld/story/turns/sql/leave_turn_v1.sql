@@ -9,11 +9,6 @@ CREATE FUNCTION livingworld.leave_turn_v1(
     in_now timestamptz
 ) RETURNS void
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
 AS $function$
 BEGIN
     PERFORM livingworld.end_turn_v1(in_world_id, in_story_id, coalesce(in_merged_into, in_request_key), in_now);

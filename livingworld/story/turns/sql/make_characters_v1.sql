@@ -1,6 +1,6 @@
 -- Make characters for names that nobody had when the caller looked, and return who answers to each: a JSON array of
 -- {character_id, role, importance} in the order of ids. Called by commit_turns_v1, under the lock of a story, which comes
--- before characters in the order of locks. Never changed once released.
+-- before characters in the order of locks.
 CREATE FUNCTION livingworld.make_characters_v1(
     in_world_id uuid,
     in_newcomers json               -- an array of {name, name_key, lock_key, new_id, role, importance}

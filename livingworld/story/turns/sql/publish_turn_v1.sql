@@ -1,6 +1,5 @@
 -- Publish what a turn brought that was committed by the statement before: its scene to those who follow the story, the
--- characters it made to those who follow the world. Returns the streams that were followed, NULL when none was. Never
--- changed once released: new behaviour is publish_turn_v2.
+-- characters it made to those who follow the world. Returns the streams that were followed, NULL when none was.
 CREATE FUNCTION livingworld.publish_turn_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -11,13 +10,6 @@ CREATE FUNCTION livingworld.publish_turn_v1(
     in_cast text                    -- as it was given to commit_turns_v1: who was to be made has a `new_id`
 ) RETURNS uuid[]
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 AS $function$
 #variable_conflict use_column
 DECLARE

@@ -29,14 +29,6 @@ CREATE FUNCTION livingworld.request_standing_v1(
 LANGUAGE plpgsql
 STABLE
 ROWS 1
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET enable_material = off
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 AS $function$
 #variable_conflict use_column
 BEGIN

@@ -1,6 +1,5 @@
 -- The place that a scene was told at: what it followed from, the choice that led to it, the instruction it was told by, and
 -- the key that tells this place from every other. No row: the story has no such scene.
--- Never changed once released: new behaviour is retold_place_v2.
 CREATE FUNCTION livingworld.retold_place_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -8,14 +7,6 @@ CREATE FUNCTION livingworld.retold_place_v1(
 ) RETURNS TABLE (base_scene_number integer, choice integer, instruction text, origin_key text)
 LANGUAGE plpgsql
 STABLE
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_material = off
 AS $function$
 #variable_conflict use_column
 BEGIN

@@ -1,5 +1,5 @@
 -- Keep what hangs on a scene with the generation whose text the scene gives up: it is true no more, until it is unshelved.
--- The caller holds the lock of the story. Never changed once released: new behaviour is shelve_state_v2.
+-- The caller holds the lock of the story.
 CREATE FUNCTION livingworld.shelve_state_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -7,14 +7,6 @@ CREATE FUNCTION livingworld.shelve_state_v1(
     in_generation_id uuid
 ) RETURNS void
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_material = off
 AS $function$
 DECLARE
     scene record;

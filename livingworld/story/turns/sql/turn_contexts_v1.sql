@@ -1,7 +1,7 @@
 -- What a prompt needs, for each turn in the order of the inputs, as one JSON object: the story, the branch as it stands,
 -- the last scenes of the path that ends with the base scene (NULL: before the first), oldest first, and who appears in the
 -- last of them; what is true there, what those in its cast feel toward each other, and what was remembered in those scenes
--- and is no secret. Called by take_turns_v1, under whose settings it is planned. Never changed once released.
+-- and is no secret.
 CREATE FUNCTION livingworld.turn_contexts_v1(
     in_world_id uuid, in_story_ids uuid[], in_branch_numbers integer[], in_base_scenes integer[], in_recents integer[]
 ) RETURNS SETOF text

@@ -1,5 +1,4 @@
 -- Let what a generation has kept be true again, at the scene that shows it now. The caller holds the lock of the story.
--- Never changed once released: new behaviour is unshelve_state_v2.
 CREATE FUNCTION livingworld.unshelve_state_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -7,14 +6,6 @@ CREATE FUNCTION livingworld.unshelve_state_v1(
     in_scene_number integer
 ) RETURNS void
 LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- One plan for the life of a connection, and each row by its key; see append_scenes_v1.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET enable_material = off
 AS $function$
 DECLARE
     scene record;

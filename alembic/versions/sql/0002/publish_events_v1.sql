@@ -1,0 +1,54 @@
+-- Publish events: number and store what is followed, in the order given, and return the streams that were.
+--
+-- It is the last statement of its transaction: the rows of the streams are locked from here to the commit, in sorted
+-- order, so the order of numbers is the order of commits. Who begins to follow a story or a session holds that row,
+-- which is locked here already. The world has many writers at a time, so for its stream they share an advisory lock,
+-- which who begins to follow the world takes alone. Either way the look below sees a follow that was begun in time.
+CREATE FUNCTION livingworld.publish_events_v1(
+    in_world_id uuid,
+    in_stream_ids uuid[],           -- of each event: id of a story, a session or the world
+    in_kinds text[],
+    in_details text[]               -- a JSON object each
+) RETURNS SETOF uuid
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+AS $function$
+#variable_conflict use_column
+DECLARE
+    stream record;
+    told bigint;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'publish_events_v1 needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+    IF in_world_id = ANY (in_stream_ids) THEN
+        PERFORM pg_advisory_xact_lock_shared(hashtextextended('livingworld live ' || in_world_id, 0));
+    END IF;
+    FOR stream IN
+        -- One by one in their order; see append_scenes_v1.
+        SELECT held.stream_id, held.last_number
+        FROM (SELECT DISTINCT g.stream_id FROM unnest(in_stream_ids) AS g (stream_id) ORDER BY g.stream_id OFFSET 0) given
+        CROSS JOIN LATERAL (
+            SELECT s.stream_id, s.last_number FROM livingworld.live_streams s
+            WHERE s.world_id = in_world_id AND s.stream_id = given.stream_id AND s.followed_until > now()
+            FOR NO KEY UPDATE
+        ) held
+    LOOP
+        INSERT INTO livingworld.live_events (world_id, stream_id, event_number, kind, details)
+        SELECT in_world_id, stream.stream_id, stream.last_number + row_number() OVER (ORDER BY g.ordinal), g.kind,
+               g.details::jsonb
+        FROM unnest(in_stream_ids, in_kinds, in_details) WITH ORDINALITY AS g (stream_id, kind, details, ordinal)
+        WHERE g.stream_id = stream.stream_id;
+        GET DIAGNOSTICS told = ROW_COUNT;
+        UPDATE livingworld.live_streams s SET last_number = stream.last_number + told
+        WHERE s.world_id = in_world_id AND s.stream_id = stream.stream_id;
+        RETURN NEXT stream.stream_id;
+    END LOOP;
+END
+$function$

@@ -1,0 +1,277 @@
+-- Append scenes: one row comes back for each input, in the order of the inputs, and each input succeeds or is refused
+-- alone.
+--
+-- Three steps, each in statements of its own: lock the stories; look and decide; write what was accepted. At READ
+-- COMMITTED each statement sees a fresh snapshot, so the decision is made on what is true under the lock; one statement
+-- doing both would judge the branch as it was before the wait. Under any other isolation level that would happen even
+-- here, so the function refuses to run.
+--
+-- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
+-- story (a caller that brings several stories must not wait with one in its hands: it could deadlock, and a slow writer
+-- of one story would hold up the others), and 'together' when the input, or one of its story before it, depends on
+-- another one of the same call.
+CREATE FUNCTION livingworld.append_scenes_v1(
+    in_world_id uuid,
+    in_wait boolean,
+    in_story_ids uuid[],
+    in_branch_numbers integer[],    -- NULL: the story's current branch
+    in_expected_heads integer[],    -- NULL: wherever the branch stands; 0: before the first scene
+    in_contents text[],
+    in_chosen_choices integer[],
+    in_locations text[],
+    in_story_times text[],
+    in_metadata text[],             -- a JSON object each; NULL: none
+    in_raw_responses text[],
+    in_choices text[],              -- a JSON array of texts each; NULL: none
+    in_cast text[],                 -- a JSON array of {character_id, role, importance} each; NULL: none
+    in_request_keys text[],         -- an array that would hold nothing but NULLs may be NULL itself
+    in_request_hashes bytea[]
+) RETURNS TABLE (
+    status text,                    -- appended, replayed, locked, together, or why it was refused
+    scene_number integer,
+    parent_scene_number integer,    -- when refused as stale: where the branch stands
+    "position" integer,
+    branch_number integer,
+    created_at timestamptz
+)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+AS $function$
+#variable_conflict use_column
+DECLARE
+    input record;
+    locked uuid[];
+    -- Where the story at hand stands, accepted inputs included.
+    at_story uuid;
+    at_branch integer;
+    at_number integer;
+    at_head integer;
+    at_position integer;
+    at_timeline integer;
+    at_tip integer;
+    last_timeline integer;
+    written_at timestamptz;
+    new_keys text[];
+    deferred boolean;
+    -- The answers, by input.
+    answers text[] := array_fill(NULL::text, ARRAY[cardinality(in_story_ids)]);
+    numbers integer[] := array_fill(NULL::integer, ARRAY[cardinality(in_story_ids)]);
+    parents integer[] := numbers;
+    positions integer[] := numbers;
+    timelines integer[] := numbers;
+    branches integer[] := numbers;
+    -- Where each story stands in the end.
+    moved integer := 0;
+    to_stories uuid[] := '{}';
+    to_branches integer[] := '{}';
+    to_numbers integer[] := '{}';
+    to_positions integer[] := '{}';
+    to_timelines integer[] := '{}';
+    to_last_timelines integer[] := '{}';
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'append_scenes_v1 needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+
+    -- One by one in their order: before PostgreSQL 17 ANY and ORDER BY of one index read all stories of the world.
+    IF in_wait THEN
+        SELECT array_agg(held.story_id) INTO locked
+        FROM (SELECT DISTINCT g.story_id FROM unnest(in_story_ids) AS g (story_id) ORDER BY g.story_id OFFSET 0) given
+        CROSS JOIN LATERAL (
+            SELECT s.story_id FROM livingworld.stories s
+            WHERE s.world_id = in_world_id AND s.story_id = given.story_id FOR NO KEY UPDATE
+        ) held;
+    ELSE
+        SELECT array_agg(held.story_id) INTO locked
+        FROM (SELECT DISTINCT g.story_id FROM unnest(in_story_ids) AS g (story_id) ORDER BY g.story_id OFFSET 0) given
+        CROSS JOIN LATERAL (
+            SELECT s.story_id FROM livingworld.stories s
+            WHERE s.world_id = in_world_id AND s.story_id = given.story_id FOR NO KEY UPDATE SKIP LOCKED
+        ) held;
+    END IF;
+
+    written_at := clock_timestamp(); -- read under the lock: no write of a story moves it back
+
+    FOR input IN
+        SELECT given.*, s.story_id IS NOT NULL AS found, s.archived_at IS NOT NULL AS archived, s.last_scene_number,
+               s.last_timeline_number, b.branch_number AS branch, b.head_scene_number, b.head_timeline, b.head_position,
+               t.fork_position, t.tip_position, k.request_hash = given.request_hash AS same_request,
+               (k.result ->> 'scene_number')::integer AS earlier_number
+        FROM unnest(
+            in_story_ids, in_branch_numbers, in_expected_heads, in_chosen_choices, in_cast, in_request_keys,
+            in_request_hashes
+        ) WITH ORDINALITY AS given (
+            story_id, branch_number, expected_head, chosen_choice, cast_members, request_key, request_hash, ordinal
+        )
+        -- OFFSET 0 keeps the planner from joining in an order that reads every story of the world.
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.stories s WHERE s.world_id = in_world_id AND s.story_id = given.story_id OFFSET 0
+        ) s ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.branches b
+            WHERE b.world_id = in_world_id AND b.story_id = given.story_id
+                AND b.branch_number = coalesce(given.branch_number, s.current_branch) OFFSET 0
+        ) b ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.timelines t
+            WHERE t.world_id = in_world_id AND t.story_id = given.story_id AND t.timeline_number = b.head_timeline
+            OFFSET 0
+        ) t ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.request_keys k
+            WHERE k.world_id = in_world_id AND k.scope_id = given.story_id AND k.request_key = given.request_key
+            OFFSET 0
+        ) k ON true
+        ORDER BY given.story_id, given.ordinal
+    LOOP
+        IF at_story IS DISTINCT FROM input.story_id THEN
+            at_story := input.story_id;
+            at_branch := input.branch;
+            at_number := input.last_scene_number;
+            at_head := input.head_scene_number;
+            at_position := input.head_position;
+            at_timeline := input.head_timeline;
+            at_tip := input.tip_position;
+            last_timeline := input.last_timeline_number;
+            new_keys := '{}';
+            deferred := false;
+        END IF;
+        branches[input.ordinal] := input.branch;
+        parents[input.ordinal] := at_head;
+        IF input.same_request THEN
+            numbers[input.ordinal] := input.earlier_number;
+        END IF;
+        answers[input.ordinal] := CASE
+            WHEN NOT input.found THEN 'story_not_found'
+            WHEN locked IS NULL OR input.story_id <> ALL (locked) THEN 'locked'
+            WHEN input.same_request THEN 'replayed'
+            WHEN NOT input.same_request THEN 'request_key_reused'
+            WHEN input.archived THEN 'archived'
+            WHEN input.branch IS NULL THEN 'branch_not_found'
+            WHEN deferred OR input.branch <> at_branch OR input.request_key = ANY (new_keys)
+                OR (input.chosen_choice IS NOT NULL AND at_number > input.last_scene_number) THEN 'together'
+            WHEN input.expected_head <> coalesce(at_head, 0) THEN 'stale_head'
+            WHEN input.chosen_choice IS NOT NULL AND NOT EXISTS (
+                SELECT FROM livingworld.choices c
+                WHERE c.world_id = in_world_id AND c.story_id = input.story_id AND c.scene_number = at_head
+                    AND c.choice_number = input.chosen_choice
+            ) THEN 'choice_not_found'
+            WHEN input.cast_members IS NOT NULL AND EXISTS (
+                SELECT FROM jsonb_to_recordset(input.cast_members::jsonb) AS m (character_id uuid)
+                WHERE NOT EXISTS (
+                    SELECT FROM livingworld.characters c
+                    WHERE c.world_id = in_world_id AND c.character_id = m.character_id
+                )
+            ) THEN 'character_not_found'
+            ELSE 'appended'
+        END;
+        deferred := deferred OR answers[input.ordinal] = 'together'; -- what was asked for later must not overtake it
+        CONTINUE WHEN answers[input.ordinal] <> 'appended';
+
+        IF at_position <> at_tip THEN
+            -- The next position of this timeline is taken: the scene begins a new one.
+            last_timeline := last_timeline + 1;
+            INSERT INTO livingworld.timelines
+                (world_id, story_id, timeline_number, parent_timeline, fork_position, tip_position)
+            VALUES (in_world_id, input.story_id, last_timeline, at_timeline, at_position, at_position);
+            INSERT INTO livingworld.timeline_lineage
+                (world_id, story_id, timeline_number, owner_timeline, from_position, to_position)
+            SELECT in_world_id, input.story_id, last_timeline, l.owner_timeline, l.from_position,
+                   least(l.to_position, at_position)
+            FROM livingworld.timeline_lineage l
+            WHERE l.world_id = in_world_id AND l.story_id = input.story_id AND l.timeline_number = at_timeline
+                AND l.from_position <= at_position
+            UNION ALL
+            SELECT in_world_id, input.story_id, last_timeline, at_timeline, input.fork_position + 1, at_position
+            WHERE at_position > input.fork_position;
+            at_timeline := last_timeline;
+        END IF;
+        at_number := at_number + 1;
+        at_head := at_number;
+        at_position := at_position + 1;
+        at_tip := at_position;
+        new_keys := new_keys || input.request_key;
+
+        numbers[input.ordinal] := at_number;
+        positions[input.ordinal] := at_position;
+        timelines[input.ordinal] := at_timeline;
+        IF moved = 0 OR to_stories[moved] <> at_story THEN
+            moved := moved + 1;
+        END IF;
+        to_stories[moved] := at_story;
+        to_branches[moved] := at_branch;
+        to_numbers[moved] := at_number;
+        to_positions[moved] := at_position;
+        to_timelines[moved] := at_timeline;
+        to_last_timelines[moved] := last_timeline;
+    END LOOP;
+
+    IF moved > 0 THEN
+        -- One by one, by the full key: of a join, or of two arrays, the planner may make a walk through the whole world.
+        FOR at IN 1..moved LOOP
+            UPDATE livingworld.timelines t SET tip_position = to_positions[at]
+            WHERE t.world_id = in_world_id AND t.story_id = to_stories[at] AND t.timeline_number = to_timelines[at];
+        END LOOP;
+
+        INSERT INTO livingworld.scenes
+            (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, chosen_choice,
+             location, story_time, metadata, raw_response)
+        SELECT in_world_id, g.story_id, g.number, g.parent, g.timeline, g.position, g.content, g.chosen_choice,
+               g.location, g.story_time, coalesce(g.metadata, '{}')::jsonb, g.raw_response
+        FROM unnest(
+            answers, in_story_ids, numbers, parents, timelines, positions, in_contents, in_chosen_choices, in_locations,
+            in_story_times, in_metadata, in_raw_responses
+        ) AS g (
+            answer, story_id, number, parent, timeline, position, content, chosen_choice, location,
+            story_time, metadata, raw_response
+        )
+        WHERE g.answer = 'appended';
+
+        INSERT INTO livingworld.choices (world_id, story_id, scene_number, choice_number, content)
+        SELECT in_world_id, g.story_id, g.number, c.choice_number, c.content
+        FROM unnest(answers, in_story_ids, numbers, in_choices) AS g (answer, story_id, number, choices)
+        CROSS JOIN LATERAL jsonb_array_elements_text(g.choices::jsonb) WITH ORDINALITY AS c (content, choice_number)
+        WHERE g.answer = 'appended' AND g.choices IS NOT NULL;
+
+        IF in_cast IS NOT NULL THEN
+            INSERT INTO livingworld.scene_cast (world_id, story_id, scene_number, character_id, role, importance)
+            SELECT in_world_id, g.story_id, g.number, m.character_id, m.role, m.importance
+            FROM unnest(answers, in_story_ids, numbers, in_cast) AS g (answer, story_id, number, cast_members)
+            CROSS JOIN LATERAL jsonb_to_recordset(g.cast_members::jsonb)
+                AS m (character_id uuid, role text, importance double precision)
+            WHERE g.answer = 'appended' AND g.cast_members IS NOT NULL;
+        END IF;
+
+        UPDATE livingworld.branches b
+        SET head_scene_number = to_numbers[array_position(to_stories, b.story_id)],
+            head_timeline = to_timelines[array_position(to_stories, b.story_id)],
+            head_position = to_positions[array_position(to_stories, b.story_id)],
+            version = b.version + 1, updated_at = now()
+        WHERE b.world_id = in_world_id AND b.story_id = ANY (to_stories)
+            AND b.branch_number = to_branches[array_position(to_stories, b.story_id)];
+
+        UPDATE livingworld.stories s
+        SET last_scene_number = to_numbers[array_position(to_stories, s.story_id)],
+            last_timeline_number = to_last_timelines[array_position(to_stories, s.story_id)], updated_at = written_at
+        WHERE s.world_id = in_world_id AND s.story_id = ANY (to_stories);
+
+        IF in_request_keys IS NOT NULL THEN
+            INSERT INTO livingworld.request_keys (world_id, scope_id, request_key, request_hash, result)
+            SELECT in_world_id, g.story_id, g.request_key, g.request_hash, jsonb_build_object('scene_number', g.number)
+            FROM unnest(answers, in_story_ids, numbers, in_request_keys, in_request_hashes)
+                AS g (answer, story_id, number, request_key, request_hash)
+            WHERE g.answer = 'appended' AND g.request_key IS NOT NULL;
+        END IF;
+    END IF;
+
+    RETURN QUERY
+        SELECT g.answer, g.number, g.parent, g.position, g.branch, now()
+        FROM unnest(answers, numbers, parents, positions, branches) AS g (answer, number, parent, position, branch);
+END
+$function$

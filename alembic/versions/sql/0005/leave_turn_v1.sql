@@ -1,0 +1,27 @@
+-- Take a request key out of every turn that it was a part of, so that it begins anew with its own input alone: a turn that
+-- ran under it or took it in, and that nobody holds any more, is over, since it would tell the input a second time; and
+-- what was merged into it is no part of it any more. The caller holds the lock of the story.
+CREATE FUNCTION livingworld.leave_turn_v1(
+    in_world_id uuid,
+    in_story_id uuid,
+    in_request_key text,
+    in_merged_into text,            -- the turn that took it in; NULL: none
+    in_now timestamptz
+) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+AS $function$
+BEGIN
+    PERFORM livingworld.end_turn_v1(in_world_id, in_story_id, coalesce(in_merged_into, in_request_key), in_now);
+    UPDATE livingworld.turns t SET state = 'failed', merged_into = NULL, updated_at = now()
+    WHERE t.world_id = in_world_id AND t.story_id = in_story_id AND t.request_key = in_request_key AND t.state = 'merged';
+    UPDATE livingworld.turns t SET state = 'failed', merged_into = NULL, updated_at = now()
+    WHERE t.world_id = in_world_id AND t.merged_into = in_request_key AND t.story_id = in_story_id;
+END
+$function$

@@ -1,0 +1,52 @@
+-- Make characters for names that nobody had when the caller looked, and return who answers to each: a JSON array of
+-- {character_id, role, importance} in the order of ids. Called by commit_turns_v1, under the lock of a story, which comes
+-- before characters in the order of locks.
+CREATE FUNCTION livingworld.make_characters_v1(
+    in_world_id uuid,
+    in_newcomers json               -- an array of {name, name_key, lock_key, new_id, role, importance}
+) RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+AS $function$
+DECLARE
+    newcomer record;
+BEGIN
+    FOR newcomer IN
+        SELECT n.* FROM json_to_recordset(in_newcomers) AS n (name text, name_key text, lock_key bigint, new_id uuid)
+        ORDER BY n.lock_key  -- as everybody locks names
+    LOOP
+        -- The lock saves work; the primary key of character_names decides.
+        PERFORM pg_advisory_xact_lock(newcomer.lock_key);
+        IF NOT EXISTS (
+            SELECT FROM livingworld.character_names n
+            WHERE n.world_id = in_world_id AND n.name_key = newcomer.name_key
+        ) THEN
+            INSERT INTO livingworld.characters (world_id, character_id, name)
+            VALUES (in_world_id, newcomer.new_id, newcomer.name);
+            INSERT INTO livingworld.character_names (world_id, name_key, character_id, name)
+            VALUES (in_world_id, newcomer.name_key, newcomer.new_id, newcomer.name)
+            ON CONFLICT ON CONSTRAINT pk_character_names DO NOTHING;
+            IF NOT FOUND THEN
+                -- Somebody took the name without asking for its lock.
+                DELETE FROM livingworld.characters c
+                WHERE c.world_id = in_world_id AND c.character_id = newcomer.new_id;
+            END IF;
+        END IF;
+    END LOOP;
+    RETURN (
+        SELECT jsonb_agg(jsonb_build_object('character_id', n.character_id, 'role', g.role, 'importance', g.importance)
+                         ORDER BY n.character_id)
+        FROM json_to_recordset(in_newcomers) AS g (name_key text, role text, importance double precision)
+        CROSS JOIN LATERAL (
+            SELECT n.character_id FROM livingworld.character_names n
+            WHERE n.world_id = in_world_id AND n.name_key = g.name_key OFFSET 0
+        ) n
+    );
+END
+$function$

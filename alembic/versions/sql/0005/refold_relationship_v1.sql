@@ -1,0 +1,64 @@
+-- Compute anew what the changes of a relationship led to, from a place on: at it, and on every path that goes on from it.
+-- Mostly that is the one change just written; more when a head had been moved back. The caller holds the lock of the story.
+CREATE FUNCTION livingworld.refold_relationship_v1(
+    in_world_id uuid,
+    in_story_id uuid,
+    in_source_id uuid,
+    in_target_id uuid,
+    in_timeline integer,
+    in_position integer,
+    in_scene_number integer         -- the scene there; 0: before the first
+) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+AS $function$
+DECLARE
+    change record;
+    prior record;
+    goes_on boolean;
+BEGIN
+    -- Mostly nothing follows, and then the length of the story does not matter.
+    goes_on := in_scene_number = 0 OR EXISTS (
+        SELECT FROM livingworld.scenes s
+        WHERE s.world_id = in_world_id AND s.story_id = in_story_id AND s.parent_scene_number = in_scene_number
+    );
+    FOR change IN
+        SELECT c.timeline_number, c.position, c.version
+        FROM livingworld.relationship_changes c
+        WHERE c.world_id = in_world_id AND c.story_id = in_story_id AND c.source_id = in_source_id
+            AND c.target_id = in_target_id AND c.timeline_number = in_timeline AND c.position = in_position
+            AND c.shelved_in IS NULL
+        UNION ALL
+        SELECT c.timeline_number, c.position, c.version
+        FROM livingworld.relationship_changes c
+        WHERE goes_on AND c.world_id = in_world_id AND c.story_id = in_story_id AND c.source_id = in_source_id
+            AND c.target_id = in_target_id AND c.position > in_position AND c.shelved_in IS NULL
+            AND (c.timeline_number = in_timeline OR in_position = 0 OR EXISTS (
+                SELECT FROM livingworld.timeline_lineage l
+                WHERE l.world_id = in_world_id AND l.story_id = in_story_id AND l.timeline_number = c.timeline_number
+                    AND l.owner_timeline = in_timeline AND in_position BETWEEN l.from_position AND l.to_position
+            ))
+        ORDER BY 2, 3
+    LOOP
+        SELECT p.sentiment, p.trust, p.familiarity, p.kind, p.changes INTO prior
+        FROM livingworld.last_relationship_v1(
+            in_world_id, in_story_id, in_source_id, in_target_id, change.timeline_number, change.position, change.version
+        ) p;
+        UPDATE livingworld.relationship_changes c
+        SET sentiment = greatest(-1, least(1, coalesce(prior.sentiment, 0) + c.sentiment_delta)),
+            trust = greatest(-1, least(1, coalesce(prior.trust, 0) + c.trust_delta)),
+            familiarity = greatest(0, least(1, coalesce(prior.familiarity, 0) + c.familiarity_delta)),
+            kind = coalesce(c.kind_given, prior.kind),
+            changes = coalesce(prior.changes, 0) + 1
+        WHERE c.world_id = in_world_id AND c.story_id = in_story_id AND c.source_id = in_source_id
+            AND c.target_id = in_target_id AND c.timeline_number = change.timeline_number
+            AND c.position = change.position AND c.version = change.version;
+    END LOOP;
+END
+$function$

@@ -1,0 +1,349 @@
+-- Take turns: one row comes back for each input, in the order of the inputs, and each input is granted or refused alone.
+-- After them comes a row of the status 'context' for each that was granted, in the same order.
+--
+-- The stories are locked first, everything is decided by what is true under the lock and by the clock read after it, and
+-- then written. A holding (a row of turn_leases with an owner) is over when it has expired, when it was given back, and
+-- when the head of its branch has moved, since then its turn can no longer be committed.
+--
+-- A request key is one request: an input whose key runs or waits waits for that turn, whatever in_busy says. It is
+-- 'following' while the turn runs under another try, or while the one that took it in runs or waits; at the ticket of its
+-- key it is 'waiting', and whichever try of the key asks first when that turn has come is granted.
+--
+-- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
+-- story, and 'together' when another input of the same story stands before it.
+CREATE FUNCTION livingworld.take_turns_v1(
+    in_world_id uuid,
+    in_wait boolean,
+    in_lease interval,              -- how long a holding lasts unless it is renewed
+    in_patience interval,           -- who waits and does not ask again for so long is gone
+    in_story_ids uuid[],
+    in_branch_numbers integer[],    -- NULL: the story's current branch
+    in_expected_heads integer[],    -- NULL: wherever the branch stands; 0: before the first scene
+    in_regenerates integer[],       -- the scene to tell anew; 0: the one at the head; NULL: a new scene
+    in_request_keys text[],
+    in_request_hashes bytea[],
+    in_owners uuid[],               -- one for each try to take a turn; the same again is the same try
+    in_choices integer[],
+    in_instructions text[],
+    in_busy text[],                 -- reject, queue, replace, merge
+    in_recents integer[]            -- how many scenes the context has
+) RETURNS TABLE (
+    status text,                    -- granted, replayed, waiting, following, mergeable, locked, together, or why not
+    branch_number integer,
+    base_scene_number integer,      -- when granted: the head it was taken at; when stale: where the branch stands
+    token bigint,
+    attempt integer,
+    scene_number integer,           -- replayed: the scene that is stored; granted: the one to tell anew
+    request_key text,               -- the turn that runs, waits ahead, or is followed
+    running_seconds double precision,
+    ticket integer,                 -- mergeable: whose input may be combined, with what it is now
+    merges integer,
+    choice integer,
+    instruction text,
+    answered uuid,                  -- an answer that an earlier try of the turn, at the same place, has left
+    context text
+)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
+AS $function$
+#variable_conflict use_column
+DECLARE
+    input record;
+    locked uuid[];
+    seen uuid[] := '{}';
+    right_now timestamptz;
+    base integer;
+    held boolean;
+    live boolean;
+    patient boolean;
+    next_token bigint;
+    next_attempt integer;
+    given_choice integer;
+    given_instruction text;
+    origin text;
+    -- Those that are granted, by their place among the inputs, and what is written of them.
+    granted integer[] := '{}';
+    branches integer[] := '{}';
+    versions integer[] := '{}';
+    tokens bigint[] := '{}';
+    attempts integer[] := '{}';
+    bases integer[] := '{}';
+    choices integer[] := '{}';
+    instructions text[] := '{}';
+    origins text[] := '{}';
+    retold integer[] := '{}';
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'take_turns_v1 needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+    -- One by one in their order: before PostgreSQL 17 ANY and ORDER BY of one index read all stories of the world.
+    IF in_wait THEN
+        SELECT array_agg(held.story_id) INTO locked
+        FROM (SELECT DISTINCT g.story_id FROM unnest(in_story_ids) AS g (story_id) ORDER BY g.story_id OFFSET 0) given
+        CROSS JOIN LATERAL (
+            SELECT s.story_id FROM livingworld.stories s
+            WHERE s.world_id = in_world_id AND s.story_id = given.story_id FOR NO KEY UPDATE
+        ) held;
+    ELSE
+        SELECT array_agg(held.story_id) INTO locked
+        FROM (SELECT DISTINCT g.story_id FROM unnest(in_story_ids) AS g (story_id) ORDER BY g.story_id OFFSET 0) given
+        CROSS JOIN LATERAL (
+            SELECT s.story_id FROM livingworld.stories s
+            WHERE s.world_id = in_world_id AND s.story_id = given.story_id FOR NO KEY UPDATE SKIP LOCKED
+        ) held;
+    END IF;
+    right_now := clock_timestamp();
+    -- A crash of the server may forget that a turn was taken, never that one was committed: whoever held it is fenced, since
+    -- an owner is never used twice.
+    PERFORM set_config('synchronous_commit', 'off', true);
+
+    FOR input IN
+        SELECT given.*, s.story_id IS NOT NULL AS found, s.archived_at IS NOT NULL AS archived, b.branch_number AS branch,
+               b.head_scene_number, b.version AS branch_version, l.token AS lease_token, l.owner AS holder,
+               l.request_key AS holder_key, l.branch_version AS held_version, l.taken_at, l.expires_at,
+               h.state = 'running' AND h.token = l.token AS holder_runs,
+               k.request_hash = given.request_hash AS same_request, k.state, k.stored, k.attempts, k.merged_into, k.follows,
+               k.base_scene_number AS former_base, k.choice AS former_choice, k.instruction AS former_instruction,
+               k.ticket AS own_ticket, k.waiting, k.again, k.took_in,
+               coalesce(k.mergeable, given.busy = 'merge') AS own_mergeable,
+               -- With what was merged into it: where it runs, or where it waits.
+               CASE WHEN k.again THEN k.choice WHEN k.ticket IS NOT NULL THEN k.waiting_choice
+                    ELSE given.choice END AS own_choice,
+               CASE WHEN k.again THEN k.instruction WHEN k.ticket IS NOT NULL THEN k.waiting_instruction
+                    ELSE given.instruction END AS own_instruction,
+               earlier.request_key AS earlier_key
+        FROM unnest(
+            in_story_ids, in_branch_numbers, in_expected_heads, in_regenerates, in_request_keys, in_request_hashes, in_owners,
+            in_choices, in_instructions, in_busy, in_recents
+        ) WITH ORDINALITY AS given (
+            story_id, branch_number, expected_head, regenerates, request_key, request_hash, owner, choice, instruction, busy,
+            recent, ordinal
+        )
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.stories s WHERE s.world_id = in_world_id AND s.story_id = given.story_id OFFSET 0
+        ) s ON true
+        CROSS JOIN LATERAL livingworld.request_standing_v1(
+            in_world_id, given.story_id, given.request_key, given.owner, right_now
+        ) AS k
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.branches b
+            WHERE b.world_id = in_world_id AND b.story_id = given.story_id
+                AND b.branch_number = coalesce(given.branch_number, k.branch_number, s.current_branch) OFFSET 0
+        ) b ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.turn_leases l
+            WHERE l.world_id = in_world_id AND l.story_id = given.story_id AND l.branch_number = b.branch_number OFFSET 0
+        ) l ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM livingworld.turns h
+            WHERE h.world_id = in_world_id AND h.story_id = given.story_id AND h.request_key = l.request_key OFFSET 0
+        ) h ON true
+        LEFT JOIN LATERAL (
+            -- Whoever came before and still asks goes first, but for those who follow a turn that is over.
+            SELECT w.request_key FROM livingworld.turn_waiters w
+            WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = b.branch_number
+                AND w.ticket < coalesce(k.ticket, 2147483647) AND w.expires_at > right_now
+                AND (w.ticket > 0 OR EXISTS (
+                    SELECT FROM livingworld.turns f
+                    WHERE f.world_id = in_world_id AND f.story_id = given.story_id AND f.request_key = w.request_key
+                        AND f.state IN ('running', 'failed')
+                ))
+            ORDER BY w.ticket LIMIT 1
+        ) earlier ON true
+        ORDER BY given.ordinal
+    LOOP
+        branch_number := input.branch;
+        base_scene_number := input.head_scene_number;
+        scene_number := input.stored;
+        request_key := input.holder_key;
+        running_seconds := extract(epoch FROM right_now - input.taken_at);
+        token := NULL;
+        attempt := NULL;
+        ticket := NULL;
+        merges := NULL;
+        choice := NULL;
+        instruction := NULL;
+        answered := NULL;
+        held := coalesce(input.holder IS NOT NULL AND input.expires_at > right_now
+            AND input.held_version = input.branch_version, false);
+        live := held AND input.holder IS DISTINCT FROM input.owner;
+        status := CASE
+            WHEN NOT input.found THEN 'story_not_found'
+            WHEN locked IS NULL OR input.story_id <> ALL (locked) THEN 'locked'
+            WHEN input.story_id = ANY (seen) THEN 'together'
+            WHEN NOT input.same_request THEN 'request_key_reused'
+            WHEN input.stored IS NOT NULL THEN 'replayed'
+            WHEN input.archived THEN 'archived'
+            WHEN input.branch IS NULL THEN 'branch_not_found'
+            WHEN input.follows IS NOT NULL THEN 'following'
+            WHEN input.state = 'replaced' AND input.waiting AND input.own_ticket = 0 THEN 'replaced'
+            WHEN input.expected_head <> coalesce(input.head_scene_number, 0) THEN 'stale_head'
+        END;
+        seen := seen || input.story_id;
+        IF status IS NOT NULL THEN
+            request_key := coalesce(input.follows, request_key);
+            IF status = 'following' AND input.follows = input.request_key THEN
+                ticket := livingworld.await_turn_v1(
+                    in_world_id, input.story_id, input.branch, 0, input.owner, input.request_key, input.request_hash, false,
+                    input.former_choice, input.former_instruction, right_now, in_patience
+                );
+            ELSIF input.waiting AND status NOT IN ('locked', 'together') THEN
+                -- Whoever has an answer waits no longer.
+                DELETE FROM livingworld.turn_waiters w
+                WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
+                    AND w.ticket = input.own_ticket AND w.owner = input.owner;
+            END IF;
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+
+        base := input.head_scene_number;
+        IF input.regenerates IS NOT NULL THEN
+            scene_number := coalesce(nullif(input.regenerates, 0), base);
+            -- The same place again, with another choice or instruction where the input has one.
+            SELECT p.base_scene_number, p.choice, p.instruction, p.origin_key
+            INTO base, given_choice, given_instruction, origin
+            FROM livingworld.retold_place_v1(in_world_id, input.story_id, scene_number) p;
+            IF NOT FOUND THEN
+                status := 'scene_not_found';
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
+            given_choice := coalesce(input.own_choice, given_choice);
+            given_instruction := coalesce(input.own_instruction, given_instruction);
+        ELSE
+            origin := input.request_key;
+            given_choice := input.own_choice;
+            given_instruction := input.own_instruction;
+        END IF;
+        IF given_choice IS NOT NULL AND NOT EXISTS (
+            SELECT FROM livingworld.choices c
+            WHERE c.world_id = in_world_id AND c.story_id = input.story_id AND c.scene_number = base
+                AND c.choice_number = given_choice
+        ) THEN
+            status := 'choice_not_found';
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+
+        patient := input.busy <> 'replace' OR input.own_ticket IS NOT NULL;
+        IF NOT held AND patient AND input.earlier_key IS NOT NULL THEN
+            live := true;
+            request_key := input.earlier_key;
+            running_seconds := NULL;
+        END IF;
+        IF live AND input.busy = 'merge' AND input.own_ticket IS NULL THEN
+            SELECT w.request_key, w.ticket, w.merges, w.choice, w.instruction
+            INTO request_key, ticket, merges, choice, instruction
+            FROM livingworld.turn_waiters w
+            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
+                AND w.mergeable AND w.expires_at > right_now AND w.request_key <> input.request_key
+            ORDER BY w.ticket LIMIT 1;
+            IF FOUND THEN
+                status := 'mergeable';
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
+            request_key := input.holder_key;
+        END IF;
+        IF live AND input.busy = 'reject' AND input.own_ticket IS NULL THEN
+            status := 'busy';
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+        IF input.own_ticket IS NULL AND NOT input.again AND (input.state IN ('running', 'merged') OR input.took_in) THEN
+            PERFORM livingworld.leave_turn_v1(in_world_id, input.story_id, input.request_key, input.merged_into, right_now);
+        END IF;
+        IF live AND patient THEN
+            status := 'waiting';
+            ticket := livingworld.await_turn_v1(
+                in_world_id, input.story_id, input.branch, input.own_ticket, input.owner, input.request_key,
+                input.request_hash, input.own_mergeable, input.own_choice, input.own_instruction, right_now, in_patience
+            );
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+
+        status := 'granted';
+        IF input.again THEN
+            -- The same try, whose first answer was lost.
+            next_token := input.lease_token;
+            next_attempt := input.attempts;
+        ELSE
+            next_token := coalesce(input.lease_token, 0) + 1;
+            next_attempt := coalesce(input.attempts, 0) + 1;
+            IF input.holder_runs THEN
+                PERFORM livingworld.end_turn_v1(in_world_id, input.story_id, input.holder_key, right_now);
+            END IF;
+        END IF;
+        granted := granted || input.ordinal::integer;
+        branches[input.ordinal] := input.branch;
+        versions[input.ordinal] := input.branch_version;
+        tokens[input.ordinal] := next_token;
+        attempts[input.ordinal] := next_attempt;
+        bases[input.ordinal] := base;
+        choices[input.ordinal] := given_choice;
+        instructions[input.ordinal] := given_instruction;
+        origins[input.ordinal] := origin;
+        IF input.regenerates IS NOT NULL THEN
+            retold[input.ordinal] := scene_number;
+        END IF;
+        IF input.attempts > 0 THEN
+            answered := livingworld.answer_left_v1(
+                in_world_id, input.story_id, input.request_key, base IS NOT DISTINCT FROM input.former_base,
+                given_choice IS NOT DISTINCT FROM input.former_choice
+                    AND given_instruction IS NOT DISTINCT FROM input.former_instruction
+            );
+        END IF;
+        IF input.own_ticket IS NOT NULL THEN
+            DELETE FROM livingworld.turn_waiters w
+            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
+                AND (w.ticket = input.own_ticket AND w.owner = input.owner OR w.expires_at <= right_now);
+            -- The other tries of its key follow it from here.
+            UPDATE livingworld.turn_waiters w SET ticket = 0, mergeable = false
+            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
+                AND w.ticket = input.own_ticket AND w.ticket > 0;
+        END IF;
+        base_scene_number := base;
+        token := next_token;
+        attempt := next_attempt;
+        choice := given_choice;
+        instruction := given_instruction;
+        RETURN NEXT;
+    END LOOP;
+
+    IF granted <> '{}' THEN
+        INSERT INTO livingworld.turn_leases AS l
+            (world_id, story_id, branch_number, token, owner, request_key, branch_version, taken_at, expires_at)
+        SELECT in_world_id, in_story_ids[g], branches[g], tokens[g], in_owners[g], in_request_keys[g], versions[g],
+               right_now, right_now + in_lease
+        FROM unnest(granted) AS g
+        ON CONFLICT ON CONSTRAINT pk_turn_leases DO UPDATE
+        SET token = excluded.token, owner = excluded.owner, request_key = excluded.request_key,
+            branch_version = excluded.branch_version, taken_at = excluded.taken_at, expires_at = excluded.expires_at;
+        INSERT INTO livingworld.turns AS t
+            (world_id, story_id, request_key, request_hash, state, branch_number, base_scene_number, choice, instruction,
+             origin_key, regenerates, attempts, token)
+        SELECT in_world_id, in_story_ids[g], in_request_keys[g], in_request_hashes[g], 'running', branches[g], bases[g],
+               choices[g], instructions[g], origins[g], retold[g], attempts[g], tokens[g]
+        FROM unnest(granted) AS g
+        ON CONFLICT ON CONSTRAINT pk_turns DO UPDATE
+        SET state = 'running', branch_number = excluded.branch_number, base_scene_number = excluded.base_scene_number,
+            choice = excluded.choice, instruction = excluded.instruction, merged_into = NULL,
+            attempts = excluded.attempts, token = excluded.token, updated_at = now();
+        RETURN QUERY
+            SELECT 'context', NULL::integer, NULL::integer, NULL::bigint, NULL::integer, NULL::integer, NULL::text,
+                   NULL::double precision, NULL::integer, NULL::integer, NULL::integer, NULL::text, NULL::uuid, c.context
+            FROM livingworld.turn_contexts_v1(
+                in_world_id, ARRAY(SELECT in_story_ids[g] FROM unnest(granted) g), ARRAY(SELECT branches[g] FROM unnest(granted) g),
+                ARRAY(SELECT bases[g] FROM unnest(granted) g), ARRAY(SELECT in_recents[g] FROM unnest(granted) g)
+            ) AS c (context);
+    END IF;
+END
+$function$

@@ -1,0 +1,56 @@
+"""What a revision runs: its own text, in files beside it, which nothing else of the package may change.
+
+`alembic/render_sql.py` writes those files from the tables and the `sql/` folders while their revision is unreleased.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from alembic import op
+from sqlalchemy import TextClause, text
+
+from livingworld.postgres.metadata import SCHEMA
+
+#: The file of a revision that makes its tables; every other file there is one function.
+TABLES: Final = "tables.sql"
+#: What ends a statement of that file. A function is a file of its own, because its body has such ends too.
+_END: Final = ";\n"
+_CREATED: Final = re.compile(rf"^CREATE TABLE {SCHEMA}\.(\w+)", re.MULTILINE)
+
+
+def install(revision: Path) -> None:
+    """Run the text of a revision, given by its Python file: its tables, then its functions."""
+    for statement in _statements(revision):
+        op.execute(statement)
+
+
+def remove(revision: Path) -> None:
+    """Drop the functions and the tables of a revision."""
+    folder = _folder(revision)
+    for path in sorted(folder.glob("*_v*.sql")):
+        op.execute(f"DROP FUNCTION {SCHEMA}.{path.stem}")
+    tables = _CREATED.findall((folder / TABLES).read_text())
+    # Together, because some refer to each other.
+    op.execute(f"DROP TABLE {', '.join(f'{SCHEMA}.{table}' for table in tables)}")
+
+
+def _statements(revision: Path) -> Iterator[TextClause]:
+    """Yield one statement for each execute: a driver that prepares statements takes no two, and Citus none."""
+    folder = _folder(revision)
+    for statement in (folder / TABLES).read_text().split(_END):
+        if statement.strip():
+            yield _verbatim(statement.strip())
+    for path in sorted(folder.glob("*_v*.sql")):
+        yield _verbatim(path.read_text())
+
+
+def _folder(revision: Path) -> Path:
+    return revision.parent / "sql" / revision.name.partition("_")[0]
+
+
+def _verbatim(statement: str) -> TextClause:
+    return text(statement.replace(":", "\\:"))
