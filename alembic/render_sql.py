@@ -30,7 +30,7 @@ REVISIONS: Final = {
     "coordination/": "0004",
     "story/": "0005",
 }
-#: How every function runs: names mean ours, one plan serves the life of a connection (planning takes longer),
+#: How every PL/pgSQL function runs: names mean ours, one plan serves the life of a connection (planning takes longer),
 #: and each row is looked up by its key, because that plan may have been made when the tables were small.
 SETTINGS: Final = """\
 SET search_path = pg_catalog, pg_temp
@@ -41,6 +41,7 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_material = off
 """
+_INLINED: Final = "\nLANGUAGE sql\nSTABLE\nAS $function$\n"
 _BODY: Final = re.compile(r"^AS \$function\$$", re.MULTILINE)
 
 
@@ -58,7 +59,9 @@ def function_sources() -> list[Path]:
 
 
 def render_function(source: str) -> str:
-    """Return a function with the settings that every one has."""
+    """Return a function with the settings that every one has; one of a single SELECT becomes a part of its caller."""
+    if _INLINED in source:
+        return source
     rendered, found = _BODY.subn(lambda match: SETTINGS + match.group(), source)
     if found != 1:
         raise ValueError(f"a function has one line `AS $function$`: {source[:100]}")

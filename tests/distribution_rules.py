@@ -32,7 +32,9 @@ def broken_rules(sql: str) -> list[str]:
 
 
 def statements_of_function(sql: str) -> list[str]:
-    """Return the SQL inside a PL/pgSQL function; an expression comes as the SELECT that it is run as."""
+    """Return the SQL inside a function; an expression of PL/pgSQL comes as the SELECT that it is run as."""
+    if "\nLANGUAGE sql\n" in sql:
+        return [sql.split("$function$")[1]]
     readable = re.sub(r"RETURNS SETOF livingworld\.\w+", "RETURNS SETOF record", sql)  # the parser knows no row of ours
     parsed = json.loads(json.dumps(pglast.parse_plpgsql(readable)))
     found = [query for query in _queries(parsed) if "livingworld." in query]
@@ -53,7 +55,7 @@ def _as_statement(query: str) -> str:
     try:
         pglast.parse_sql(query)
     except pglast.parser.ParseError:
-        return "SELECT " + query.partition(":=")[2]
+        return "SELECT " + (query.partition(":=")[2] or query)
     return query
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -38,14 +38,22 @@ def remove(revision: Path) -> None:
     op.execute(f"DROP TABLE {', '.join(f'{SCHEMA}.{table}' for table in tables)}")
 
 
+def in_order(functions: Iterable[str]) -> list[str]:
+    """Return functions in an order in which they can be created.
+
+    PL/pgSQL looks up what it calls when it runs, SQL when the function is created.
+    """
+    return sorted(functions, key=lambda function: "\nLANGUAGE sql\n" in function)
+
+
 def _statements(revision: Path) -> Iterator[TextClause]:
     """Yield one statement for each execute: a driver that prepares statements takes no two, and Citus none."""
     folder = _folder(revision)
     for statement in (folder / TABLES).read_text().split(_END):
         if statement.strip():
             yield _verbatim(statement.strip())
-    for path in sorted(folder.glob("*_v*.sql")):
-        yield _verbatim(path.read_text())
+    for function in in_order(path.read_text() for path in sorted(folder.glob("*_v*.sql"))):
+        yield _verbatim(function)
 
 
 def _folder(revision: Path) -> Path:

@@ -27,7 +27,7 @@ FOLLOW_THE_WORLD: Final = """
     SELECT $1, $1, now() + interval '10 minutes' FROM held
 """
 APPEND: Final = """
-    SELECT FROM livingworld.append_scenes_v2($1, true, ARRAY[$2::uuid], NULL, NULL, ARRAY['x'],
+    SELECT FROM livingworld.append_scenes_v1($1, true, true, ARRAY[$2::uuid], NULL, NULL, ARRAY['x'],
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)
 """
 KINDS: Final = "SELECT kind FROM livingworld.live_events WHERE stream_id = $1 ORDER BY event_number"

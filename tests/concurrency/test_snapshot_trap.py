@@ -60,7 +60,7 @@ async def test_the_function_that_locks_first_stores_every_scene(database_url: st
 async def test_the_function_refuses_an_isolation_level_that_would_bring_the_trap_back(
     database_url: str, world: World, story: Story, level: str
 ) -> None:
-    call = "SELECT livingworld.append_scenes_v1($1, true, ARRAY[$2::uuid]" + ", '{NULL}'" * 2 + ", '{x}'"
+    call = "SELECT livingworld.append_scenes_v1($1, true, true, ARRAY[$2::uuid]" + ", '{NULL}'" * 2 + ", '{x}'"
     call += ", '{NULL}'" * 3 + ", ARRAY['{}'], '{NULL}', ARRAY['[]'], ARRAY['[]']" + ", '{NULL}'" * 2 + ")"
     async with connected(database_url) as connection:
         await connection.execute(f"SET default_transaction_isolation = '{level}'")

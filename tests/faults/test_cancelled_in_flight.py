@@ -25,7 +25,7 @@ async def test_a_cancelled_append_takes_nobody_with_it(
     async def cancel_the_second(_: ProxiedConnection) -> None:
         tasks[1].cancel()
 
-    proxy.at(Moment.AFTER, "append_scenes_v2", cancel_the_second)
+    proxy.at(Moment.AFTER, "append_scenes_v1", cancel_the_second)
     answers = await asyncio.gather(*tasks, return_exceptions=True)
 
     assert isinstance(answers[1], asyncio.CancelledError)

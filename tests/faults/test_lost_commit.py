@@ -15,7 +15,7 @@ from livingworld.testing.staged_races import Connection
 from tests.faults.aftermath import assert_nothing_left, count, scene_contents
 
 both_moments = pytest.mark.parametrize("moment", Moment)
-APPEND = "append_scenes_v2"
+APPEND = "append_scenes_v1"
 COMMIT = "COMMIT;"
 
 

@@ -117,7 +117,7 @@ def ask_for_passwords(rules: Path) -> None:
 
 
 async def test_errors_of_a_group_repeat_nothing_of_each_other(stage: Stage) -> None:
-    stage.proxy.at(Moment.AFTER, "append_scenes_v2")
+    stage.proxy.at(Moment.AFTER, "append_scenes_v1")
     appends = [stage.world.stories.append_scene(stage.story.id, NewScene(f"{TEXT} {n}")) for n in range(8)]
 
     for error in await asyncio.gather(*appends, return_exceptions=True):

@@ -82,7 +82,7 @@ async def test_a_commit_is_one_statement_also_with_new_characters(
 
     sent = [statement for statement in proxy.statements if not statement.startswith("LISTEN")]  # in the background
     assert len(sent) <= 4, sent
-    assert all("commit_turns_v2" in statement for statement in sent), sent
+    assert all("commit_turns_v1" in statement for statement in sent), sent
 
 
 async def test_a_renewal_that_gets_no_answer_is_a_lost_turn_and_ends_the_model(

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld.postgres import migrations
+from livingworld.postgres.migration_text import in_order
 from livingworld.schema import metadata
 from livingworld.story.memories.vector_similarity import provision_vectors
 from livingworld.testing.staged_races import connected
@@ -25,8 +26,8 @@ async def create_from_tables(url: str) -> None:
         await connection.run_sync(provision_vectors)
     await engine.dispose()
     async with connected(url) as plain:
-        for function in function_sources():
-            await plain.execute(render_function(function.read_text()))
+        for function in in_order(render_function(path.read_text()) for path in function_sources()):
+            await plain.execute(function)
 
 
 async def test_the_migrated_database_is_what_the_tables_say(database_url: str, empty_database_url: str) -> None:

@@ -20,7 +20,7 @@ from livingworld.inputs import canonical_json, check_json_object
 from livingworld.postgres.transactions.transaction import Transaction
 
 _ENQUEUE: Final = "SELECT * FROM livingworld.enqueue_actions_v1($1, $2)"
-_SETTLE: Final = "SELECT livingworld.settle_lane_v1($1, $2, $3, $4, $5)"
+_SETTLE: Final = "SELECT livingworld.refresh_lane_head_v1($1, $2, $3, $4, $5)"
 _STATES: Final[dict[Decision, str]] = {
     "queue": "waiting",
     "replace": "waiting",

@@ -86,12 +86,12 @@ SELECT
             1 <> (
                 SELECT count(*) FROM livingworld.facts f
                 WHERE f.world_id = s.world_id AND f.story_id = s.story_id AND f.scene_number = s.scene_number
-                    AND f.timeline_number = s.timeline_number AND f.position = s.position AND f.shelved_in IS NULL
+                    AND f.timeline_number = s.timeline_number AND f.position = s.position AND f.archived_in IS NULL
                     AND f.value = s.metadata -> 'token'
             ) OR 1 <> (
                 SELECT count(*) FROM livingworld.memories m
                 WHERE m.world_id = s.world_id AND m.story_id = s.story_id AND m.scene_number = s.scene_number
-                    AND m.timeline_number = s.timeline_number AND m.position = s.position AND m.shelved_in IS NULL
+                    AND m.timeline_number = s.timeline_number AND m.position = s.position AND m.archived_in IS NULL
                     AND m.content = (s.metadata ->> 'token') || ' was told'
             )
         )

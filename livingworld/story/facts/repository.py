@@ -23,13 +23,13 @@ _VISIBLE: Final = f"""
 """  # noqa: S608 - no value in it
 _HISTORY: Final = f"""
     SELECT fact.* FROM {PLACE}
-    CROSS JOIN LATERAL livingworld.path_pieces_v1($1, $2, place.timeline_number, place.position) AS piece
+    CROSS JOIN LATERAL livingworld.path_ranges_v1($1, $2, place.timeline_number, place.position) AS range
     CROSS JOIN LATERAL (
         SELECT f.subject, f.attribute, f.value::text AS value, f.version, f.scene_number, f.created_at, f.position
         FROM livingworld.facts AS f
-        WHERE f.world_id = $1 AND f.story_id = $2 AND f.subject = $5 AND f.attribute = $6 AND f.shelved_in IS NULL
-            AND f.timeline_number = piece.timeline_number
-            AND f.position BETWEEN piece.from_position AND piece.to_position
+        WHERE f.world_id = $1 AND f.story_id = $2 AND f.subject = $5 AND f.attribute = $6 AND f.archived_in IS NULL
+            AND f.timeline_number = range.timeline_number
+            AND f.position BETWEEN range.from_position AND range.to_position
     ) AS fact
     ORDER BY fact.position, fact.version
 """  # noqa: S608 - no value in it

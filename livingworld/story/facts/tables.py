@@ -56,7 +56,7 @@ facts = Table(
     #: SQL NULL: retracted. JSON null is a value.
     Column("value", JSONB(none_as_null=True)),
     #: The generation that keeps it while another one is the scene; NULL: it is true.
-    Column("shelved_in", Uuid()),
+    Column("archived_in", Uuid()),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     ForeignKeyConstraint(_FACT, [f"{SCHEMA}.fact_names.{name}" for name in _FACT], ondelete="CASCADE"),
     CheckConstraint("position >= 0 AND (position = 0) = (scene_number = 0)", name="coordinate_fits"),
@@ -67,4 +67,4 @@ facts = Table(
 )
 # What hangs on a scene. By its number: an index on the coordinate would look to the planner like the primary key.
 Index("ix_facts_scene", facts.c.world_id, facts.c.scene_number, facts.c.story_id)
-Index("ix_facts_shelved_in", facts.c.world_id, facts.c.shelved_in, postgresql_where=facts.c.shelved_in.is_not(None))
+Index("ix_facts_archived_in", facts.c.world_id, facts.c.archived_in, postgresql_where=facts.c.archived_in.is_not(None))

@@ -60,7 +60,7 @@ memories = Table(
     Column("consolidated_into", Uuid()),
     Column("forgotten_at", DateTime(timezone=True)),
     #: The generation that keeps it while another one is the scene; NULL: it is true.
-    Column("shelved_in", Uuid()),
+    Column("archived_in", Uuid()),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     # The timeline belongs to the story, so this is the foreign key to the story too.
     ForeignKeyConstraint(_TIMELINE, [f"{SCHEMA}.timelines.{name}" for name in _TIMELINE], ondelete="CASCADE"),
@@ -90,7 +90,7 @@ Index(
     memories.c.character_id,
     unique=True,
     postgresql_nulls_not_distinct=True,
-    postgresql_where=memories.c.shelved_in.is_(None),
+    postgresql_where=memories.c.archived_in.is_(None),
 )
 # What hangs on a scene, and the path, in the order of their age.
 Index(
@@ -102,10 +102,10 @@ Index(
     memories.c.memory_id,
 )
 Index(
-    "ix_memories_shelved_in",
+    "ix_memories_archived_in",
     memories.c.world_id,
-    memories.c.shelved_in,
-    postgresql_where=memories.c.shelved_in.is_not(None),
+    memories.c.archived_in,
+    postgresql_where=memories.c.archived_in.is_not(None),
 )
 Index("ix_memories_words", func.to_tsvector(text("'simple'"), memories.c.content), postgresql_using="gin")
 # For the foreign keys.

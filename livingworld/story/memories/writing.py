@@ -23,10 +23,10 @@ _WRITE: Final = "SELECT memory_id, created FROM livingworld.write_memories_v1($1
 _PARTS: Final = """
     SELECT m.memory_id, m.character_id, m.private, m.consolidated_into
     FROM livingworld.memories AS m
-    JOIN livingworld.path_pieces_v1($1, $2, $3, $4) AS p
+    JOIN livingworld.path_ranges_v1($1, $2, $3, $4) AS p
         ON m.timeline_number = p.timeline_number AND m.position BETWEEN p.from_position AND p.to_position
     WHERE m.world_id = $1 AND m.story_id = $2 AND m.memory_id = ANY ($5::uuid[])
-        AND m.shelved_in IS NULL AND m.forgotten_at IS NULL
+        AND m.archived_in IS NULL AND m.forgotten_at IS NULL
 """
 
 

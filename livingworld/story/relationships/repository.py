@@ -25,12 +25,12 @@ _VISIBLE: Final = f"""
 """  # noqa: S608 - no value in it
 _LEDGER: Final = f"""
     SELECT change.* FROM {PLACE}
-    CROSS JOIN LATERAL livingworld.path_pieces_v1($1, $2, place.timeline_number, place.position) AS piece
+    CROSS JOIN LATERAL livingworld.path_ranges_v1($1, $2, place.timeline_number, place.position) AS range
     CROSS JOIN LATERAL (
         SELECT * FROM livingworld.relationship_changes AS c
-        WHERE c.world_id = $1 AND c.story_id = $2 AND c.source_id = $5 AND c.target_id = $6 AND c.shelved_in IS NULL
-            AND c.timeline_number = piece.timeline_number
-            AND c.position BETWEEN piece.from_position AND piece.to_position
+        WHERE c.world_id = $1 AND c.story_id = $2 AND c.source_id = $5 AND c.target_id = $6 AND c.archived_in IS NULL
+            AND c.timeline_number = range.timeline_number
+            AND c.position BETWEEN range.from_position AND range.to_position
     ) AS change
     ORDER BY change.position, change.version
 """  # noqa: S608 - no value in it

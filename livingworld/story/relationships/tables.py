@@ -78,7 +78,7 @@ relationship_changes = Table(
     #: How many changes the path has up to this one.
     Column("changes", Integer, nullable=False),
     #: The generation that keeps it while another one is the scene; NULL: it is true.
-    Column("shelved_in", Uuid()),
+    Column("archived_in", Uuid()),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     ForeignKeyConstraint(_PAIR, [f"{SCHEMA}.relationships.{name}" for name in _PAIR], ondelete="CASCADE"),
     CheckConstraint("sentiment BETWEEN -1 AND 1", name="sentiment_clamped"),
@@ -107,8 +107,8 @@ Index(
     relationship_changes.c.story_id,
 )
 Index(
-    "ix_relationship_changes_shelved_in",
+    "ix_relationship_changes_archived_in",
     relationship_changes.c.world_id,
-    relationship_changes.c.shelved_in,
-    postgresql_where=relationship_changes.c.shelved_in.is_not(None),
+    relationship_changes.c.archived_in,
+    postgresql_where=relationship_changes.c.archived_in.is_not(None),
 )

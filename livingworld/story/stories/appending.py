@@ -32,10 +32,7 @@ from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import CastMember
 
 #: As asyncpg takes it; the driver knows the types from the function.
-_PARAMETERS: Final = ", ".join(f"${number}" for number in range(1, 16))
-#: For a transaction that goes on and publishes at its end.
-_APPEND: Final = f"SELECT *, false AS followed FROM livingworld.append_scenes_v1({_PARAMETERS})"  # noqa: S608
-_APPEND_AND_PUBLISH: Final = f"SELECT * FROM livingworld.append_scenes_v2({_PARAMETERS})"  # noqa: S608
+_APPEND: Final = f"SELECT * FROM livingworld.append_scenes_v1({', '.join(f'${number}' for number in range(1, 17))})"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +116,19 @@ class AppendResult:
 async def append_together(
     tx: Transaction, requests: Sequence[AppendRequest], *, wait: bool
 ) -> list[AppendResult | NotTried]:
-    """Append scenes by one statement, publish them, and return one result for each; see append_scenes_v2.sql."""
-    rows = await _append(tx, _APPEND_AND_PUBLISH, tx.world_id, requests, wait=wait)
+    """Append scenes by one statement, publish them, and return one result for each; see append_scenes_v1.sql."""
+    rows = await _append(tx, tx.world_id, requests, wait=wait, publish=True)
     for story_id in {request.story_id for request, row in zip(requests, rows, strict=True) if row.followed}:
         note_published(tx, story_id)
     return [_result(row) for row in rows]
 
 
 async def _append(
-    tx: Transaction, sql: str, world_id: UUID, requests: Sequence[AppendRequest], *, wait: bool
+    tx: Transaction, world_id: UUID, requests: Sequence[AppendRequest], *, wait: bool, publish: bool
 ) -> Sequence[Row[Any]]:
     columns = zip(*(request.values() for request in requests), strict=True)
     arrays = (column if any(value is not None for value in column) else None for column in columns)
-    rows = (await tx.execute_text(sql, (world_id, wait, *arrays))).all()
+    rows = (await tx.execute_text(_APPEND, (world_id, wait, publish, *arrays))).all()
     if len(rows) != len(requests):
         message = f"append_scenes answered {len(rows)} of {len(requests)} requests"
         raise AssertionError(message)
@@ -143,7 +140,7 @@ async def append_joined(tx: Transaction, world_id: UUID, request: AppendRequest)
     key = row_order_key({"world_id": world_id, "story_id": request.story_id})
     wait = not tx.lock_order.is_late(LockKind.STORY, key)
     tx.locks(LockKind.STORY, world_id, request.story_id)
-    (row,) = await _append(tx, _APPEND, world_id, [request], wait=wait)
+    (row,) = await _append(tx, world_id, [request], wait=wait, publish=False)
     result = _result(row)
     if isinstance(result, NotTried):
         raise tx.lock_order.refusal(LockKind.STORY)

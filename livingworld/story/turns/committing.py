@@ -28,11 +28,7 @@ from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
 #: As asyncpg takes it; the driver knows the types from the function.
-_COMMIT: Final = f"SELECT * FROM livingworld.commit_turns_v2({', '.join(f'${number}' for number in range(1, 16))})"  # noqa: S608
-
-_COMMIT_WITH_STATE: Final = (
-    f"SELECT * FROM livingworld.commit_turn_with_state_v2({', '.join(f'${number}' for number in range(1, 17))})"  # noqa: S608
-)
+_COMMIT: Final = f"SELECT * FROM livingworld.commit_turns_v1({', '.join(f'${number}' for number in range(1, 17))})"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +96,7 @@ class CommitRequest:
 
 @dataclass(frozen=True, slots=True)
 class CommitResult:
-    """What became of one request; the fields are those of commit_turns_v2.sql."""
+    """What became of one request; the fields are those of commit_turns_v1.sql."""
 
     status: str
     scene_number: int | None
@@ -123,20 +119,20 @@ class CommitResult:
 async def commit_together(
     tx: Transaction, requests: Sequence[CommitRequest], *, wait: bool
 ) -> list[CommitResult | NotTried]:
-    """Commit turns by one statement and return one result for each, in order; see commit_turns_v2.sql."""
+    """Commit turns by one statement and return one result for each, in order; see commit_turns_v1.sql."""
     columns = zip(*(request.values() for request in requests), strict=True)
-    rows = (await tx.execute_text(_COMMIT, (tx.world_id, wait, *map(list, columns)))).all()
+    rows = (await tx.execute_text(_COMMIT, (tx.world_id, wait, *map(list, columns), None))).all()
     if len(rows) != len(requests):
-        message = f"commit_turns_v2 answered {len(rows)} of {len(requests)} requests"
+        message = f"commit_turns_v1 answered {len(rows)} of {len(requests)} requests"
         raise AssertionError(message)
     return [NOT_TRIED.get(row[0]) or _result(tx, row) for row in rows]
 
 
 async def commit_with_state(tx: Transaction, world_id: UUID, request: CommitRequest, state: str) -> CommitResult:
-    """Commit one turn, and with it what becomes true in its scene; see commit_turn_with_state_v2.sql."""
+    """Commit one turn, and with it what becomes true in its scene; see commit_turns_v1.sql."""
     columns = ([value] for value in request.values())
     tx.locks(LockKind.STORY, world_id, request.story_id)
-    row = (await tx.execute_text(_COMMIT_WITH_STATE, (world_id, True, *columns, state))).one()
+    row = (await tx.execute_text(_COMMIT, (world_id, True, *columns, [state]))).one()
     return _result(tx, row)
 
 
@@ -150,7 +146,7 @@ def _result(tx: Transaction, row: Row[Any]) -> CommitResult:
 def refusal(result: CommitResult, holding: Holding) -> LivingWorldError | None:
     """Return the error that a result means, or None when the scene is stored."""
     match result.status:
-        case "committed" | "told_anew" | "replayed":
+        case "committed" | "regenerated" | "replayed":
             return None
         case "stale_head":
             return StaleHead(expected=holding.base_scene_number or 0, actual=result.parent_number or 0)

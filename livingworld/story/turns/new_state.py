@@ -35,7 +35,7 @@ class NewState:
         _check_all("memories", self.memories, NewMemory, MAX_MEMORIES)
 
     def as_json(self, name_key: Callable[[str], str]) -> str:
-        """Return it as commit_turn_with_state_v1 takes it; `name_key` raises InvalidInput for what is no name."""
+        """Return it as write_turn_state_v1 takes it; `name_key` raises InvalidInput for what is no name."""
         changes = [
             {
                 **_character("source", each.source, name_key),

@@ -42,7 +42,7 @@ BEGIN
         WHERE l.world_id = in_world_id AND l.wakes_at <= at AND l.running_until IS NULL
         ORDER BY l.wakes_at LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED
     LOOP
-        PERFORM livingworld.settle_lane_v1(in_world_id, here.lane, at, here.last_number, 0);
+        PERFORM livingworld.refresh_lane_head_v1(in_world_id, here.lane, at, here.last_number, 0);
     END LOOP;
     FOR here IN
         SELECT l.lane, l.last_number FROM livingworld.lanes l
@@ -64,7 +64,7 @@ BEGIN
             started_at = at, started_numbers = a.started_numbers || (here.last_number + 1)
         WHERE a.world_id = in_world_id AND a.action_id = next.action_id
         RETURNING a.* INTO claimed;
-        PERFORM livingworld.settle_lane_v1(in_world_id, here.lane, at, here.last_number + 1, -1);
+        PERFORM livingworld.refresh_lane_head_v1(in_world_id, here.lane, at, here.last_number + 1, -1);
         RETURN NEXT claimed;
     END LOOP;
 END

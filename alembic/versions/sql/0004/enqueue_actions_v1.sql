@@ -57,7 +57,7 @@ BEGIN
             RETURN NEXT stored;
         END LOOP;
         IF queued > 0 THEN
-            PERFORM livingworld.settle_lane_v1(in_world_id, given.lane, at, here.last_number + queued, queued);
+            PERFORM livingworld.refresh_lane_head_v1(in_world_id, given.lane, at, here.last_number + queued, queued);
         END IF;
     END LOOP;
 END

@@ -43,7 +43,7 @@ BEGIN
         ended_number = CASE WHEN ends THEN here.number END,
         ended_at = CASE WHEN ends THEN in_at END
     WHERE a.world_id = in_world_id AND a.action_id = in_action_id;
-    PERFORM livingworld.settle_lane_v1(
+    PERFORM livingworld.refresh_lane_head_v1(
         in_world_id, here.lane, in_at, here.number, CASE WHEN here.runs THEN 0 ELSE -1 END + CASE WHEN ends THEN 0 ELSE 1 END
     );
 END

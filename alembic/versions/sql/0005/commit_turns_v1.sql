@@ -1,8 +1,10 @@
--- Commit turns: one row comes back for each input, in the order of the inputs, and each is committed or refused alone.
+-- Commit turns: one row comes back for each input, in the order of the inputs, and each is committed or refused alone. What
+-- became true in a scene is stored with it, all or nothing, and both are published to those who follow the story.
 --
 -- Under the lock of the story a turn must still be the one that its branch's lease was given to: the token decides, not
--- the clock, and the head must never have moved. The scene is stored by append_scenes_v1, which compares the head with the one the turn was taken at; by
--- moving the head it ends the lease too. A turn that tells a scene anew leaves it to choose_generation_v1. A turn that this token committed already answers with the scene that is stored.
+-- the clock, and the head must never have moved. The scene is stored by append_scenes_v1, which compares the head with the
+-- one the turn was taken at; by moving the head it ends the lease too. A turn that regenerates a scene leaves it to
+-- choose_generation_v1. A turn that this token committed already answers with the scene that is stored.
 --
 -- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
 -- story, and 'together' when another input of the same story stands before it or a character has to be made for it.
@@ -21,10 +23,11 @@ CREATE FUNCTION livingworld.commit_turns_v1(
     in_choices text[],              -- a JSON array of texts each; NULL: none
     -- A JSON array of {character_id, role, importance} each, or {name, name_key, lock_key, new_id, role, importance}.
     in_cast text[],
-    in_spare_ids uuid[],            -- of the generation that keeps the text of a scene that is told anew and has none
-    in_generations text[]           -- {model, script_version, parameters, prompt_digest, ...} each; NULL: nothing is known
+    in_spare_ids uuid[],            -- of the generation that keeps the text of a scene that is regenerated and has none
+    in_generations text[],          -- {model, script_version, parameters, prompt_digest, ...} each; NULL: nothing is known
+    in_states text[]                -- as write_turn_state_v1 takes it; NULL: nothing became true
 ) RETURNS TABLE (
-    status text,                    -- committed, told_anew, replayed, locked, together, or why it was refused
+    status text,                    -- committed, regenerated, replayed, locked, together, or why it was refused
     scene_number integer,
     parent_scene_number integer,    -- when refused as stale: where the branch stands
     "position" integer,
@@ -32,7 +35,8 @@ CREATE FUNCTION livingworld.commit_turns_v1(
     chosen_choice integer,
     created_at timestamptz,
     awaited boolean,                -- somebody waits for the branch
-    cast_members text               -- {character_id, role, importance}, names resolved
+    cast_members text,              -- {character_id, role, importance}, names resolved
+    followed uuid[]                 -- the streams that it was published to
 )
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -62,30 +66,12 @@ DECLARE
     members text[] := answers;
     newcomers text[] := answers;
     waited boolean[] := array_fill(false, ARRAY[inputs]);
-    -- Those that are appended, and those that tell a scene anew, by their place among the inputs.
+    -- Those that append a scene, and those that regenerate one, by their place among the inputs.
     places integer[] := '{}';
-    retold integer[] := '{}';
+    regenerated integer[] := '{}';
     place integer;
 BEGIN
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'commit_turns_v1 needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
-    END IF;
-    -- One by one in their order: before PostgreSQL 17 ANY and ORDER BY of one index read all stories of the world.
-    IF in_wait THEN
-        SELECT array_agg(held.story_id) INTO locked
-        FROM (SELECT DISTINCT g.story_id FROM unnest(in_story_ids) AS g (story_id) ORDER BY g.story_id OFFSET 0) given
-        CROSS JOIN LATERAL (
-            SELECT s.story_id FROM livingworld.stories s
-            WHERE s.world_id = in_world_id AND s.story_id = given.story_id FOR NO KEY UPDATE
-        ) held;
-    ELSE
-        SELECT array_agg(held.story_id) INTO locked
-        FROM (SELECT DISTINCT g.story_id FROM unnest(in_story_ids) AS g (story_id) ORDER BY g.story_id OFFSET 0) given
-        CROSS JOIN LATERAL (
-            SELECT s.story_id FROM livingworld.stories s
-            WHERE s.world_id = in_world_id AND s.story_id = given.story_id FOR NO KEY UPDATE SKIP LOCKED
-        ) held;
-    END IF;
+    locked := livingworld.lock_stories_v1(in_world_id, in_wait, in_story_ids);
 
     FOR input IN
         SELECT given.*, t.state, t.token AS turn_token, t.branch_number, t.base_scene_number, t.choice, t.attempts,
@@ -114,27 +100,7 @@ BEGIN
             SELECT * FROM livingworld.turn_waiters w
             WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = t.branch_number LIMIT 1
         ) w ON true
-        LEFT JOIN LATERAL (
-            -- Who is named twice, by two of her names, appears once: as she was named first.
-            SELECT json_agg(json_build_object('character_id', c.character_id, 'role', c.role, 'importance', c.importance)
-                            ORDER BY c.character_id) FILTER (WHERE c.character_id IS NOT NULL)::text AS cast_members,
-                   json_agg(c.given) FILTER (WHERE c.character_id IS NULL)::text AS newcomers
-            FROM (
-                SELECT DISTINCT ON (coalesce(named.character_id::text, named.given ->> 'name_key'))
-                       named.character_id, named.given, named.given ->> 'role' AS role,
-                       (named.given ->> 'importance')::double precision AS importance
-                FROM (
-                    SELECT e.given, e.place, coalesce((e.given ->> 'character_id')::uuid, n.character_id) AS character_id
-                    FROM json_array_elements(given.cast_given::json) WITH ORDINALITY AS e (given, place)
-                    LEFT JOIN LATERAL (
-                        SELECT n.character_id FROM livingworld.character_names n
-                        WHERE n.world_id = in_world_id AND n.name_key = e.given ->> 'name_key' OFFSET 0
-                    ) n ON true
-                ) named
-                ORDER BY coalesce(named.character_id::text, named.given ->> 'name_key'), named.place
-            ) c
-            WHERE given.cast_given IS NOT NULL
-        ) m ON true
+        CROSS JOIN LATERAL livingworld.resolved_cast_v1(in_world_id, given.cast_given) m
         ORDER BY given.ordinal
     LOOP
         answers[input.ordinal] := CASE
@@ -150,7 +116,7 @@ BEGIN
                 AND (input.regenerates IS NOT NULL OR input.head_scene_number IS NOT DISTINCT FROM input.base_scene_number)
                 THEN 'fenced'
             WHEN (input.newcomers IS NOT NULL OR input.regenerates IS NOT NULL) AND NOT in_wait THEN 'together'
-            WHEN input.regenerates IS NOT NULL THEN CASE WHEN input.archived THEN 'archived' ELSE 'told_anew' END
+            WHEN input.regenerates IS NOT NULL THEN CASE WHEN input.archived THEN 'archived' ELSE 'regenerated' END
         END;
         seen := seen || input.story_id;
         numbers[input.ordinal] := input.stored_number;
@@ -163,8 +129,8 @@ BEGIN
         waited[input.ordinal] := input.awaited;
         IF answers[input.ordinal] IS NULL THEN
             places := places || input.ordinal::integer;
-        ELSIF answers[input.ordinal] = 'told_anew' THEN
-            retold := retold || input.ordinal::integer;
+        ELSIF answers[input.ordinal] = 'regenerated' THEN
+            regenerated := regenerated || input.ordinal::integer;
             IF input.newcomers IS NOT NULL THEN
                 made := livingworld.make_characters_v1(in_world_id, input.newcomers::json);
                 members[input.ordinal] := (coalesce(input.cast_members, '[]')::jsonb || made)::text;
@@ -176,14 +142,16 @@ BEGIN
         FOR stored IN
             SELECT p.place, a.status, a.scene_number, a.parent_scene_number, a.position
             FROM livingworld.append_scenes_v1(
-                in_world_id, true,
+                in_world_id, true, false,
                 ARRAY(SELECT in_story_ids[p] FROM unnest(places) p), ARRAY(SELECT branches[p] FROM unnest(places) p),
                 ARRAY(SELECT expected[p] FROM unnest(places) p), ARRAY(SELECT in_contents[p] FROM unnest(places) p),
                 ARRAY(SELECT chosen[p] FROM unnest(places) p), ARRAY(SELECT in_locations[p] FROM unnest(places) p),
                 ARRAY(SELECT in_story_times[p] FROM unnest(places) p), ARRAY(SELECT in_metadata[p] FROM unnest(places) p),
                 ARRAY(SELECT in_raw_responses[p] FROM unnest(places) p), ARRAY(SELECT in_choices[p] FROM unnest(places) p),
                 ARRAY(SELECT members[p] FROM unnest(places) p), NULL, NULL
-            ) WITH ORDINALITY AS a (status, scene_number, parent_scene_number, "position", branch_number, created_at, ordinal)
+            ) WITH ORDINALITY AS a (
+                status, scene_number, parent_scene_number, "position", branch_number, created_at, followed, ordinal
+            )
             CROSS JOIN LATERAL (SELECT places[a.ordinal] AS place) p
         LOOP
             answers[stored.place] := CASE stored.status WHEN 'appended' THEN 'committed' ELSE stored.status END;
@@ -207,25 +175,25 @@ BEGIN
         END LOOP;
     END IF;
 
-    IF places || retold <> '{}' THEN
+    IF places || regenerated <> '{}' THEN
         INSERT INTO livingworld.generations AS g
             (world_id, generation_id, story_id, request_key, attempt, state, scene_number, model, script_version,
              parameters, prompt_digest, raw_response, parsed, input_tokens, output_tokens, duration_ms)
         SELECT in_world_id, in_owners[p], in_story_ids[p], in_request_keys[p], attempts[p], 'complete',
                CASE WHEN answers[p] = 'committed' THEN numbers[p] END,
                d.model, d.script_version, coalesce(d.parameters, '{}'), decode(d.prompt_digest, 'hex'), in_raw_responses[p],
-               CASE WHEN answers[p] = 'told_anew' THEN jsonb_build_object(
+               CASE WHEN answers[p] = 'regenerated' THEN jsonb_build_object(
                    'content', in_contents[p], 'location', in_locations[p], 'story_time', in_story_times[p],
                    'metadata', coalesce(in_metadata[p], '{}')::jsonb, 'choices', coalesce(in_choices[p], '[]')::jsonb,
                    'cast', coalesce(members[p], '[]')::jsonb
                ) END,
                d.input_tokens, d.output_tokens, d.duration_ms
-        FROM unnest(places || retold) p
+        FROM unnest(places || regenerated) p
         LEFT JOIN LATERAL jsonb_to_record(in_generations[p]::jsonb) AS d (
             model text, script_version text, parameters jsonb, prompt_digest text, input_tokens integer,
             output_tokens integer, duration_ms integer
         ) ON true
-        WHERE answers[p] IN ('committed', 'told_anew')
+        WHERE answers[p] IN ('committed', 'regenerated')
         ON CONFLICT ON CONSTRAINT pk_generations DO UPDATE
         SET state = excluded.state, scene_number = excluded.scene_number, parsed = excluded.parsed, error = NULL,
             model = coalesce(excluded.model, g.model), script_version = coalesce(excluded.script_version, g.script_version),
@@ -236,7 +204,7 @@ BEGIN
             output_tokens = coalesce(excluded.output_tokens, g.output_tokens),
             duration_ms = coalesce(excluded.duration_ms, g.duration_ms);
     END IF;
-    FOREACH place IN ARRAY retold LOOP
+    FOREACH place IN ARRAY regenerated LOOP
         SELECT c.status, c.scene_number INTO stored FROM livingworld.choose_generation_v1(
             in_world_id, in_story_ids[place], in_owners[place], branches[place], NULL, NULL, in_spare_ids[place]
         ) c;
@@ -251,9 +219,26 @@ BEGIN
         WHERE l.world_id = in_world_id AND l.story_id = in_story_ids[place] AND l.branch_number = branches[place];
     END LOOP;
 
-    RETURN QUERY
-        SELECT a.answer, a.number, a.parent, a.position, a.branch, a.choice, now(), a.awaited, a.members
-        FROM unnest(answers, numbers, parents, positions, branches, chosen, waited, members)
-            AS a (answer, number, parent, position, branch, choice, awaited, members);
+    FOR place IN 1..inputs LOOP
+        status := answers[place];
+        scene_number := numbers[place];
+        parent_scene_number := parents[place];
+        "position" := positions[place];
+        branch_number := branches[place];
+        chosen_choice := chosen[place];
+        created_at := now();
+        awaited := waited[place];
+        cast_members := members[place];
+        followed := NULL;
+        IF status IN ('committed', 'regenerated') THEN
+            IF in_states[place] IS NOT NULL THEN
+                PERFORM livingworld.write_turn_state_v1(in_world_id, in_story_ids[place], scene_number, in_states[place]);
+            END IF;
+            followed := livingworld.publish_turn_v1(
+                in_world_id, in_story_ids[place], status, scene_number, branch_number, in_owners[place], in_cast[place]
+            );
+        END IF;
+        RETURN NEXT;
+    END LOOP;
 END
 $function$

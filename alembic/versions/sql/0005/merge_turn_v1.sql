@@ -29,8 +29,7 @@ DECLARE
     standing record;
     leader text;
 BEGIN
-    PERFORM FROM livingworld.stories s
-    WHERE s.world_id = in_world_id AND s.story_id = in_story_id FOR NO KEY UPDATE;
+    PERFORM livingworld.lock_stories_v1(in_world_id, true, ARRAY[in_story_id]);
     right_now := clock_timestamp();
     SELECT * INTO standing
     FROM livingworld.request_standing_v1(in_world_id, in_story_id, in_request_key, in_owner, right_now);

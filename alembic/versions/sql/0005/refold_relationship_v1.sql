@@ -33,12 +33,12 @@ BEGIN
         FROM livingworld.relationship_changes c
         WHERE c.world_id = in_world_id AND c.story_id = in_story_id AND c.source_id = in_source_id
             AND c.target_id = in_target_id AND c.timeline_number = in_timeline AND c.position = in_position
-            AND c.shelved_in IS NULL
+            AND c.archived_in IS NULL
         UNION ALL
         SELECT c.timeline_number, c.position, c.version
         FROM livingworld.relationship_changes c
         WHERE goes_on AND c.world_id = in_world_id AND c.story_id = in_story_id AND c.source_id = in_source_id
-            AND c.target_id = in_target_id AND c.position > in_position AND c.shelved_in IS NULL
+            AND c.target_id = in_target_id AND c.position > in_position AND c.archived_in IS NULL
             AND (c.timeline_number = in_timeline OR in_position = 0 OR EXISTS (
                 SELECT FROM livingworld.timeline_lineage l
                 WHERE l.world_id = in_world_id AND l.story_id = in_story_id AND l.timeline_number = c.timeline_number

@@ -196,7 +196,7 @@ CREATE TABLE livingworld.facts (
     version INTEGER NOT NULL,
     scene_number INTEGER NOT NULL,
     value JSONB,
-    shelved_in UUID,
+    archived_in UUID,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_facts PRIMARY KEY (world_id, story_id, subject, attribute, timeline_number, position, version),
     CONSTRAINT fk_facts_world_id_story_id_subject_attribute FOREIGN KEY(world_id, story_id, subject, attribute) REFERENCES livingworld.fact_names (world_id, story_id, subject, attribute) ON DELETE CASCADE,
@@ -205,9 +205,9 @@ CREATE TABLE livingworld.facts (
     CONSTRAINT uq_facts_version UNIQUE (world_id, version, story_id, subject, attribute)
 );
 
-CREATE INDEX ix_facts_scene ON livingworld.facts (world_id, scene_number, story_id);
+CREATE INDEX ix_facts_archived_in ON livingworld.facts (world_id, archived_in) WHERE archived_in IS NOT NULL;
 
-CREATE INDEX ix_facts_shelved_in ON livingworld.facts (world_id, shelved_in) WHERE shelved_in IS NOT NULL;
+CREATE INDEX ix_facts_scene ON livingworld.facts (world_id, scene_number, story_id);
 
 CREATE TABLE livingworld.memories (
     world_id UUID NOT NULL,
@@ -225,7 +225,7 @@ CREATE TABLE livingworld.memories (
     valence DOUBLE PRECISION NOT NULL,
     consolidated_into UUID,
     forgotten_at TIMESTAMP WITH TIME ZONE,
-    shelved_in UUID,
+    archived_in UUID,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_memories PRIMARY KEY (world_id, memory_id),
     CONSTRAINT fk_memories_world_id_story_id_timeline_number FOREIGN KEY(world_id, story_id, timeline_number) REFERENCES livingworld.timelines (world_id, story_id, timeline_number) ON DELETE CASCADE,
@@ -241,17 +241,17 @@ CREATE TABLE livingworld.memories (
     CONSTRAINT ck_memories_private_of_somebody CHECK (NOT private OR character_id IS NOT NULL)
 );
 
+CREATE INDEX ix_memories_archived_in ON livingworld.memories (world_id, archived_in) WHERE archived_in IS NOT NULL;
+
 CREATE INDEX ix_memories_character ON livingworld.memories (world_id, character_id);
 
 CREATE INDEX ix_memories_consolidated_into ON livingworld.memories (world_id, consolidated_into) WHERE consolidated_into IS NOT NULL;
 
 CREATE INDEX ix_memories_coordinate ON livingworld.memories (world_id, timeline_number, story_id, position, memory_id);
 
-CREATE INDEX ix_memories_shelved_in ON livingworld.memories (world_id, shelved_in) WHERE shelved_in IS NOT NULL;
-
 CREATE INDEX ix_memories_words ON livingworld.memories USING gin (to_tsvector('simple', content));
 
-CREATE UNIQUE INDEX uq_memories_digest ON livingworld.memories (world_id, digest, story_id, timeline_number, position, character_id) NULLS NOT DISTINCT WHERE shelved_in IS NULL;
+CREATE UNIQUE INDEX uq_memories_digest ON livingworld.memories (world_id, digest, story_id, timeline_number, position, character_id) NULLS NOT DISTINCT WHERE archived_in IS NULL;
 
 CREATE TABLE livingworld.relationship_changes (
     world_id UUID NOT NULL,
@@ -272,7 +272,7 @@ CREATE TABLE livingworld.relationship_changes (
     kind_given TEXT,
     kind TEXT,
     changes INTEGER NOT NULL,
-    shelved_in UUID,
+    archived_in UUID,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_relationship_changes PRIMARY KEY (world_id, story_id, source_id, target_id, timeline_number, position, version),
     CONSTRAINT fk_relationship_changes_world_id_story_id_source_id_target_id FOREIGN KEY(world_id, story_id, source_id, target_id) REFERENCES livingworld.relationships (world_id, story_id, source_id, target_id) ON DELETE CASCADE,
@@ -287,9 +287,9 @@ CREATE TABLE livingworld.relationship_changes (
     CONSTRAINT uq_relationship_changes_version UNIQUE (world_id, version, story_id, source_id, target_id)
 );
 
-CREATE INDEX ix_relationship_changes_scene ON livingworld.relationship_changes (world_id, scene_number, story_id);
+CREATE INDEX ix_relationship_changes_archived_in ON livingworld.relationship_changes (world_id, archived_in) WHERE archived_in IS NOT NULL;
 
-CREATE INDEX ix_relationship_changes_shelved_in ON livingworld.relationship_changes (world_id, shelved_in) WHERE shelved_in IS NOT NULL;
+CREATE INDEX ix_relationship_changes_scene ON livingworld.relationship_changes (world_id, scene_number, story_id);
 
 CREATE TABLE livingworld.scenes (
     world_id UUID NOT NULL,

@@ -19,7 +19,7 @@ CREATE FUNCTION livingworld.take_turns_v1(
     in_story_ids uuid[],
     in_branch_numbers integer[],    -- NULL: the story's current branch
     in_expected_heads integer[],    -- NULL: wherever the branch stands; 0: before the first scene
-    in_regenerates integer[],       -- the scene to tell anew; 0: the one at the head; NULL: a new scene
+    in_regenerates integer[],       -- the scene to regenerate; 0: the one at the head; NULL: a new scene
     in_request_keys text[],
     in_request_hashes bytea[],
     in_owners uuid[],               -- one for each try to take a turn; the same again is the same try
@@ -33,7 +33,7 @@ CREATE FUNCTION livingworld.take_turns_v1(
     base_scene_number integer,      -- when granted: the head it was taken at; when stale: where the branch stands
     token bigint,
     attempt integer,
-    scene_number integer,           -- replayed: the scene that is stored; granted: the one to tell anew
+    scene_number integer,           -- replayed: the scene that is stored; granted: the one to regenerate
     request_key text,               -- the turn that runs, waits ahead, or is followed
     running_seconds double precision,
     ticket integer,                 -- mergeable: whose input may be combined, with what it is now
@@ -77,86 +77,20 @@ DECLARE
     choices integer[] := '{}';
     instructions text[] := '{}';
     origins text[] := '{}';
-    retold integer[] := '{}';
+    regenerated integer[] := '{}';
 BEGIN
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'take_turns_v1 needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
-    END IF;
-    -- One by one in their order: before PostgreSQL 17 ANY and ORDER BY of one index read all stories of the world.
-    IF in_wait THEN
-        SELECT array_agg(held.story_id) INTO locked
-        FROM (SELECT DISTINCT g.story_id FROM unnest(in_story_ids) AS g (story_id) ORDER BY g.story_id OFFSET 0) given
-        CROSS JOIN LATERAL (
-            SELECT s.story_id FROM livingworld.stories s
-            WHERE s.world_id = in_world_id AND s.story_id = given.story_id FOR NO KEY UPDATE
-        ) held;
-    ELSE
-        SELECT array_agg(held.story_id) INTO locked
-        FROM (SELECT DISTINCT g.story_id FROM unnest(in_story_ids) AS g (story_id) ORDER BY g.story_id OFFSET 0) given
-        CROSS JOIN LATERAL (
-            SELECT s.story_id FROM livingworld.stories s
-            WHERE s.world_id = in_world_id AND s.story_id = given.story_id FOR NO KEY UPDATE SKIP LOCKED
-        ) held;
-    END IF;
+    locked := livingworld.lock_stories_v1(in_world_id, in_wait, in_story_ids);
     right_now := clock_timestamp();
     -- A crash of the server may forget that a turn was taken, never that one was committed: whoever held it is fenced, since
     -- an owner is never used twice.
     PERFORM set_config('synchronous_commit', 'off', true);
 
     FOR input IN
-        SELECT given.*, s.story_id IS NOT NULL AS found, s.archived_at IS NOT NULL AS archived, b.branch_number AS branch,
-               b.head_scene_number, b.version AS branch_version, l.token AS lease_token, l.owner AS holder,
-               l.request_key AS holder_key, l.branch_version AS held_version, l.taken_at, l.expires_at,
-               h.state = 'running' AND h.token = l.token AS holder_runs,
-               k.request_hash = given.request_hash AS same_request, k.state, k.stored, k.attempts, k.merged_into, k.follows,
-               k.base_scene_number AS former_base, k.choice AS former_choice, k.instruction AS former_instruction,
-               k.ticket AS own_ticket, k.waiting, k.again, k.took_in,
-               coalesce(k.mergeable, given.busy = 'merge') AS own_mergeable,
-               -- With what was merged into it: where it runs, or where it waits.
-               CASE WHEN k.again THEN k.choice WHEN k.ticket IS NOT NULL THEN k.waiting_choice
-                    ELSE given.choice END AS own_choice,
-               CASE WHEN k.again THEN k.instruction WHEN k.ticket IS NOT NULL THEN k.waiting_instruction
-                    ELSE given.instruction END AS own_instruction,
-               earlier.request_key AS earlier_key
-        FROM unnest(
-            in_story_ids, in_branch_numbers, in_expected_heads, in_regenerates, in_request_keys, in_request_hashes, in_owners,
-            in_choices, in_instructions, in_busy, in_recents
-        ) WITH ORDINALITY AS given (
-            story_id, branch_number, expected_head, regenerates, request_key, request_hash, owner, choice, instruction, busy,
-            recent, ordinal
-        )
-        LEFT JOIN LATERAL (
-            SELECT * FROM livingworld.stories s WHERE s.world_id = in_world_id AND s.story_id = given.story_id OFFSET 0
-        ) s ON true
-        CROSS JOIN LATERAL livingworld.request_standing_v1(
-            in_world_id, given.story_id, given.request_key, given.owner, right_now
-        ) AS k
-        LEFT JOIN LATERAL (
-            SELECT * FROM livingworld.branches b
-            WHERE b.world_id = in_world_id AND b.story_id = given.story_id
-                AND b.branch_number = coalesce(given.branch_number, k.branch_number, s.current_branch) OFFSET 0
-        ) b ON true
-        LEFT JOIN LATERAL (
-            SELECT * FROM livingworld.turn_leases l
-            WHERE l.world_id = in_world_id AND l.story_id = given.story_id AND l.branch_number = b.branch_number OFFSET 0
-        ) l ON true
-        LEFT JOIN LATERAL (
-            SELECT * FROM livingworld.turns h
-            WHERE h.world_id = in_world_id AND h.story_id = given.story_id AND h.request_key = l.request_key OFFSET 0
-        ) h ON true
-        LEFT JOIN LATERAL (
-            -- Whoever came before and still asks goes first, but for those who follow a turn that is over.
-            SELECT w.request_key FROM livingworld.turn_waiters w
-            WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = b.branch_number
-                AND w.ticket < coalesce(k.ticket, 2147483647) AND w.expires_at > right_now
-                AND (w.ticket > 0 OR EXISTS (
-                    SELECT FROM livingworld.turns f
-                    WHERE f.world_id = in_world_id AND f.story_id = given.story_id AND f.request_key = w.request_key
-                        AND f.state IN ('running', 'failed')
-                ))
-            ORDER BY w.ticket LIMIT 1
-        ) earlier ON true
-        ORDER BY given.ordinal
+        SELECT * FROM livingworld.asked_turns_v1(
+            in_world_id, right_now, in_story_ids, in_branch_numbers, in_expected_heads, in_regenerates, in_request_keys,
+            in_request_hashes, in_owners, in_choices, in_instructions, in_busy
+        ) AS asked
+        ORDER BY asked.ordinal
     LOOP
         branch_number := input.branch;
         base_scene_number := input.head_scene_number;
@@ -209,7 +143,7 @@ BEGIN
             -- The same place again, with another choice or instruction where the input has one.
             SELECT p.base_scene_number, p.choice, p.instruction, p.origin_key
             INTO base, given_choice, given_instruction, origin
-            FROM livingworld.retold_place_v1(in_world_id, input.story_id, scene_number) p;
+            FROM livingworld.regenerated_place_v1(in_world_id, input.story_id, scene_number) p;
             IF NOT FOUND THEN
                 status := 'scene_not_found';
                 RETURN NEXT;
@@ -292,7 +226,7 @@ BEGIN
         instructions[input.ordinal] := given_instruction;
         origins[input.ordinal] := origin;
         IF input.regenerates IS NOT NULL THEN
-            retold[input.ordinal] := scene_number;
+            regenerated[input.ordinal] := scene_number;
         END IF;
         IF input.attempts > 0 THEN
             answered := livingworld.answer_left_v1(
@@ -302,13 +236,9 @@ BEGIN
             );
         END IF;
         IF input.own_ticket IS NOT NULL THEN
-            DELETE FROM livingworld.turn_waiters w
-            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
-                AND (w.ticket = input.own_ticket AND w.owner = input.owner OR w.expires_at <= right_now);
-            -- The other tries of its key follow it from here.
-            UPDATE livingworld.turn_waiters w SET ticket = 0, mergeable = false
-            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
-                AND w.ticket = input.own_ticket AND w.ticket > 0;
+            PERFORM livingworld.leave_line_v1(
+                in_world_id, input.story_id, input.branch, input.own_ticket, input.owner, right_now
+            );
         END IF;
         base_scene_number := base;
         token := next_token;
@@ -331,7 +261,7 @@ BEGIN
             (world_id, story_id, request_key, request_hash, state, branch_number, base_scene_number, choice, instruction,
              origin_key, regenerates, attempts, token)
         SELECT in_world_id, in_story_ids[g], in_request_keys[g], in_request_hashes[g], 'running', branches[g], bases[g],
-               choices[g], instructions[g], origins[g], retold[g], attempts[g], tokens[g]
+               choices[g], instructions[g], origins[g], regenerated[g], attempts[g], tokens[g]
         FROM unnest(granted) AS g
         ON CONFLICT ON CONSTRAINT pk_turns DO UPDATE
         SET state = 'running', branch_number = excluded.branch_number, base_scene_number = excluded.base_scene_number,

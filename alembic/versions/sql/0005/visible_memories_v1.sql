@@ -25,7 +25,7 @@ BEGIN
     RETURN QUERY
         SELECT m.memory_id, m.position, m.importance
         FROM (
-            SELECT * FROM livingworld.path_pieces_v1(in_world_id, in_story_id, in_timeline, in_position) p
+            SELECT * FROM livingworld.path_ranges_v1(in_world_id, in_story_id, in_timeline, in_position) p
             WHERE p.to_position >= in_from_position
             ORDER BY p.from_position DESC OFFSET 0
         ) p
@@ -36,14 +36,14 @@ BEGIN
                     AND m.position BETWEEN greatest(p.from_position, in_from_position) AND p.to_position
                 ORDER BY m.position DESC, m.memory_id DESC OFFSET 0
             ) m
-            WHERE m.shelved_in IS NULL AND m.forgotten_at IS NULL
+            WHERE m.archived_in IS NULL AND m.forgotten_at IS NULL
                 AND (NOT m.private OR m.character_id = in_character_id)
                 AND (in_kinds IS NULL OR m.kind = ANY (in_kinds))
                 AND (m.consolidated_into IS NULL OR NOT EXISTS (
                     SELECT FROM livingworld.memories s
-                    CROSS JOIN livingworld.path_pieces_v1(in_world_id, in_story_id, in_timeline, in_position) q
+                    CROSS JOIN livingworld.path_ranges_v1(in_world_id, in_story_id, in_timeline, in_position) q
                     WHERE s.world_id = in_world_id AND s.memory_id = m.consolidated_into
-                        AND s.shelved_in IS NULL AND s.forgotten_at IS NULL
+                        AND s.archived_in IS NULL AND s.forgotten_at IS NULL
                         AND (NOT s.private OR s.character_id = in_character_id)
                         AND s.timeline_number = q.timeline_number
                         AND s.position BETWEEN q.from_position AND q.to_position

@@ -29,14 +29,14 @@ BEGIN
         ) n
         CROSS JOIN LATERAL (
             SELECT f.* FROM (
-                SELECT * FROM livingworld.path_pieces_v1(in_world_id, in_story_id, in_timeline, in_position) p
+                SELECT * FROM livingworld.path_ranges_v1(in_world_id, in_story_id, in_timeline, in_position) p
                 ORDER BY p.from_position DESC OFFSET 0
             ) p
             CROSS JOIN LATERAL (
                 SELECT f.value, f.version, f.scene_number, f.created_at FROM livingworld.facts f
                 WHERE f.world_id = in_world_id AND f.story_id = in_story_id AND f.subject = n.subject
                     AND f.attribute = n.attribute AND f.timeline_number = p.timeline_number
-                    AND f.position BETWEEN p.from_position AND p.to_position AND f.shelved_in IS NULL
+                    AND f.position BETWEEN p.from_position AND p.to_position AND f.archived_in IS NULL
                 ORDER BY f.position DESC, f.version DESC LIMIT 1
             ) f
             ORDER BY p.from_position DESC LIMIT 1

@@ -43,11 +43,11 @@ BEGIN
         FROM (
             SELECT * FROM livingworld.memories m
             WHERE m.world_id = in_world_id AND m.digest = given.digest_bytes AND m.story_id = in_story_id
-                AND m.character_id IS NOT DISTINCT FROM given.character_id AND m.shelved_in IS NULL
+                AND m.character_id IS NOT DISTINCT FROM given.character_id AND m.archived_in IS NULL
                 AND m.forgotten_at IS NULL
             OFFSET 0
         ) m
-        CROSS JOIN livingworld.path_pieces_v1(in_world_id, in_story_id, in_timeline, in_position) p
+        CROSS JOIN livingworld.path_ranges_v1(in_world_id, in_story_id, in_timeline, in_position) p
         WHERE m.timeline_number = p.timeline_number AND m.position BETWEEN p.from_position AND p.to_position
         LIMIT 1;
         created := NOT FOUND;
@@ -58,7 +58,7 @@ BEGIN
             VALUES (in_world_id, given.memory_id, in_story_id, in_timeline, in_position, in_scene_number, given.character_id,
                     given.kind, given.content, given.digest_bytes, given.private, given.importance, given.valence)
             -- It was forgotten in this very scene: it is remembered anew.
-            ON CONFLICT (world_id, digest, story_id, timeline_number, position, character_id) WHERE shelved_in IS NULL
+            ON CONFLICT (world_id, digest, story_id, timeline_number, position, character_id) WHERE archived_in IS NULL
             DO UPDATE SET forgotten_at = NULL, kind = excluded.kind, private = excluded.private,
                 importance = excluded.importance, valence = excluded.valence
             RETURNING m.memory_id INTO memory_id;

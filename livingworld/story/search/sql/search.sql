@@ -25,7 +25,7 @@ having_them AS (
     UNION ALL
     SELECT * FROM (
         SELECT 'memory', m.story_id, m.scene_number, m.memory_id, m.content,
-               NOT m.private AND m.forgotten_at IS NULL AND m.shelved_in IS NULL
+               NOT m.private AND m.forgotten_at IS NULL AND m.archived_in IS NULL
         FROM livingworld.memories AS m
         WHERE m.world_id = $1::uuid AND 'memory' = ANY ($4::text[]) AND ($3::uuid IS NULL OR m.story_id = $3)
             AND to_tsvector('simple', m.content) @@ (SELECT wanted.words FROM wanted)

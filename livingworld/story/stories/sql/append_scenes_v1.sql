@@ -1,10 +1,5 @@
 -- Append scenes: one row comes back for each input, in the order of the inputs, and each input succeeds or is refused
--- alone.
---
--- Three steps, each in statements of its own: lock the stories; look and decide; write what was accepted. At READ
--- COMMITTED each statement sees a fresh snapshot, so the decision is made on what is true under the lock; one statement
--- doing both would judge the branch as it was before the wait. Under any other isolation level that would happen even
--- here, so the function refuses to run.
+-- alone. Three steps: lock the stories; look and decide; write what was accepted (lock_stories_v1 says why apart).
 --
 -- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
 -- story (a caller that brings several stories must not wait with one in its hands: it could deadlock, and a slow writer
@@ -13,6 +8,7 @@
 CREATE FUNCTION livingworld.append_scenes_v1(
     in_world_id uuid,
     in_wait boolean,
+    in_publish boolean,             -- false: the caller goes on, and publishes at the end of its transaction
     in_story_ids uuid[],
     in_branch_numbers integer[],    -- NULL: the story's current branch
     in_expected_heads integer[],    -- NULL: wherever the branch stands; 0: before the first scene
@@ -32,7 +28,8 @@ CREATE FUNCTION livingworld.append_scenes_v1(
     parent_scene_number integer,    -- when refused as stale: where the branch stands
     "position" integer,
     branch_number integer,
-    created_at timestamptz
+    created_at timestamptz,
+    followed boolean                -- it was published to those who follow the story
 )
 LANGUAGE plpgsql
 AS $function$
@@ -40,6 +37,8 @@ AS $function$
 DECLARE
     input record;
     locked uuid[];
+    written_at timestamptz;
+    followed_stories uuid[];
     -- Where the story at hand stands, accepted inputs included.
     at_story uuid;
     at_branch integer;
@@ -49,7 +48,6 @@ DECLARE
     at_timeline integer;
     at_tip integer;
     last_timeline integer;
-    written_at timestamptz;
     new_keys text[];
     deferred boolean;
     -- The answers, by input.
@@ -68,33 +66,13 @@ DECLARE
     to_timelines integer[] := '{}';
     to_last_timelines integer[] := '{}';
 BEGIN
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'append_scenes_v1 needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
-    END IF;
-
-    -- One by one in their order: before PostgreSQL 17 ANY and ORDER BY of one index read all stories of the world.
-    IF in_wait THEN
-        SELECT array_agg(held.story_id) INTO locked
-        FROM (SELECT DISTINCT g.story_id FROM unnest(in_story_ids) AS g (story_id) ORDER BY g.story_id OFFSET 0) given
-        CROSS JOIN LATERAL (
-            SELECT s.story_id FROM livingworld.stories s
-            WHERE s.world_id = in_world_id AND s.story_id = given.story_id FOR NO KEY UPDATE
-        ) held;
-    ELSE
-        SELECT array_agg(held.story_id) INTO locked
-        FROM (SELECT DISTINCT g.story_id FROM unnest(in_story_ids) AS g (story_id) ORDER BY g.story_id OFFSET 0) given
-        CROSS JOIN LATERAL (
-            SELECT s.story_id FROM livingworld.stories s
-            WHERE s.world_id = in_world_id AND s.story_id = given.story_id FOR NO KEY UPDATE SKIP LOCKED
-        ) held;
-    END IF;
-
+    locked := livingworld.lock_stories_v1(in_world_id, in_wait, in_story_ids);
     written_at := clock_timestamp(); -- read under the lock: no write of a story moves it back
 
     FOR input IN
         SELECT given.*, s.story_id IS NOT NULL AS found, s.archived_at IS NOT NULL AS archived, s.last_scene_number,
                s.last_timeline_number, b.branch_number AS branch, b.head_scene_number, b.head_timeline, b.head_position,
-               t.fork_position, t.tip_position, k.request_hash = given.request_hash AS same_request,
+               t.tip_position, k.request_hash = given.request_hash AS same_request,
                (k.result ->> 'scene_number')::integer AS earlier_number
         FROM unnest(
             in_story_ids, in_branch_numbers, in_expected_heads, in_chosen_choices, in_cast, in_request_keys,
@@ -170,19 +148,7 @@ BEGIN
         IF at_position <> at_tip THEN
             -- The next position of this timeline is taken: the scene begins a new one.
             last_timeline := last_timeline + 1;
-            INSERT INTO livingworld.timelines
-                (world_id, story_id, timeline_number, parent_timeline, fork_position, tip_position)
-            VALUES (in_world_id, input.story_id, last_timeline, at_timeline, at_position, at_position);
-            INSERT INTO livingworld.timeline_lineage
-                (world_id, story_id, timeline_number, owner_timeline, from_position, to_position)
-            SELECT in_world_id, input.story_id, last_timeline, l.owner_timeline, l.from_position,
-                   least(l.to_position, at_position)
-            FROM livingworld.timeline_lineage l
-            WHERE l.world_id = in_world_id AND l.story_id = input.story_id AND l.timeline_number = at_timeline
-                AND l.from_position <= at_position
-            UNION ALL
-            SELECT in_world_id, input.story_id, last_timeline, at_timeline, input.fork_position + 1, at_position
-            WHERE at_position > input.fork_position;
+            PERFORM livingworld.open_timeline_v1(in_world_id, input.story_id, last_timeline, at_timeline, at_position);
             at_timeline := last_timeline;
         END IF;
         at_number := at_number + 1;
@@ -261,10 +227,15 @@ BEGIN
                 AS g (answer, story_id, number, request_key, request_hash)
             WHERE g.answer = 'appended' AND g.request_key IS NOT NULL;
         END IF;
+        IF in_publish THEN
+            followed_stories := livingworld.publish_scenes_v1(in_world_id, answers, in_story_ids, numbers, branches);
+        END IF;
     END IF;
 
     RETURN QUERY
-        SELECT g.answer, g.number, g.parent, g.position, g.branch, now()
-        FROM unnest(answers, numbers, parents, positions, branches) AS g (answer, number, parent, position, branch);
+        SELECT g.answer, g.number, g.parent, g.position, g.branch, now(),
+               g.answer = 'appended' AND coalesce(g.story_id = ANY (followed_stories), false)
+        FROM unnest(answers, numbers, parents, positions, branches, in_story_ids)
+            AS g (answer, number, parent, position, branch, story_id);
 END
 $function$

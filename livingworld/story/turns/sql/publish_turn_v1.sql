@@ -3,7 +3,7 @@
 CREATE FUNCTION livingworld.publish_turn_v1(
     in_world_id uuid,
     in_story_id uuid,
-    in_status text,                 -- committed, or told_anew
+    in_status text,                 -- committed, or regenerated
     in_scene_number integer,
     in_branch_number integer,
     in_generation_id uuid,

@@ -96,11 +96,6 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT coalesce(base.timeline_number, 1) AS timeline_number, coalesce(base.position, 0) AS position OFFSET 0
         ) place
-        LEFT JOIN LATERAL (
-            SELECT * FROM livingworld.timelines t
-            WHERE t.world_id = in_world_id AND t.story_id = given.story_id AND t.timeline_number = base.timeline_number
-            OFFSET 0
-        ) t ON true
         CROSS JOIN LATERAL (
             SELECT json_agg(
                 json_build_array(
@@ -119,26 +114,24 @@ BEGIN
                 ) ORDER BY s.position
             ) AS scenes
             FROM (
-                SELECT t.timeline_number, greatest(t.fork_position, base.position - given.recent) + 1 AS from_position,
-                       base.position AS to_position
-                UNION ALL
-                SELECT l.owner_timeline, greatest(l.from_position, base.position - given.recent + 1),
-                       least(l.to_position, base.position)
-                FROM livingworld.timeline_lineage l
-                WHERE l.world_id = in_world_id AND l.story_id = given.story_id AND l.timeline_number = t.timeline_number
-                    AND l.to_position > base.position - given.recent
-            ) piece
+                SELECT p.timeline_number, greatest(p.from_position, place.position - given.recent + 1) AS from_position,
+                       p.to_position
+                FROM livingworld.path_ranges_v1(
+                    in_world_id, given.story_id, place.timeline_number, place.position
+                ) p
+                WHERE p.to_position > greatest(place.position - given.recent, 0)
+            ) range
             CROSS JOIN LATERAL (
                 -- Before PostgreSQL 18 such a comparison does not end the scan, the number of scenes does: no position is
                 -- free. It names the one index that has them in this order, see the decision on indexes.
                 SELECT * FROM livingworld.scenes s
                 WHERE s.world_id = in_world_id
                     AND (s.timeline_number, s.story_id, s.position)
-                        >= (piece.timeline_number, given.story_id, piece.from_position)
+                        >= (range.timeline_number, given.story_id, range.from_position)
                     AND (s.timeline_number, s.story_id, s.position)
-                        <= (piece.timeline_number, given.story_id, piece.to_position)
+                        <= (range.timeline_number, given.story_id, range.to_position)
                 ORDER BY s.timeline_number, s.story_id, s.position
-                LIMIT greatest(piece.to_position - piece.from_position + 1, 0)
+                LIMIT greatest(range.to_position - range.from_position + 1, 0)
             ) s
         ) told
         ORDER BY given.ordinal;

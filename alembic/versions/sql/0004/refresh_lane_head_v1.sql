@@ -1,5 +1,5 @@
 -- Write down in a lane's row what a claim looks for there, as its actions are now. The caller holds that row.
-CREATE FUNCTION livingworld.settle_lane_v1(
+CREATE FUNCTION livingworld.refresh_lane_head_v1(
     in_world_id uuid,
     in_lane text,
     in_at timestamptz,
@@ -7,6 +7,13 @@ CREATE FUNCTION livingworld.settle_lane_v1(
     in_waiting integer              -- how many wait more than before
 ) RETURNS void
 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
 AS $function$
 DECLARE
     head record;

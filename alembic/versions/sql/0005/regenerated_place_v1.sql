@@ -1,12 +1,19 @@
 -- The place that a scene was told at: what it followed from, the choice that led to it, the instruction it was told by, and
 -- the key that tells this place from every other. No row: the story has no such scene.
-CREATE FUNCTION livingworld.retold_place_v1(
+CREATE FUNCTION livingworld.regenerated_place_v1(
     in_world_id uuid,
     in_story_id uuid,
     in_scene_number integer
 ) RETURNS TABLE (base_scene_number integer, choice integer, instruction text, origin_key text)
 LANGUAGE plpgsql
 STABLE
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_material = off
 AS $function$
 #variable_conflict use_column
 BEGIN
