@@ -27,10 +27,9 @@ from livingworld.models.embeddings.dispatch import DispatchPolicy
 from livingworld.models.embeddings.dispatcher import EmbedderDispatcher
 from livingworld.models.embeddings.embedder import Embedder
 from livingworld.models.embeddings.openai_compatible import OpenAICompatibleEmbedder
-from livingworld.models.embeddings.packaged_model import packaged_minilm
 from livingworld.models.embeddings.pipeline import EmbeddingPipeline
 from livingworld.models.embeddings.records import Embedded
-from livingworld.models.embeddings.sentence_transformers import SentenceTransformersEmbedder
+from livingworld.models.embeddings.sentence_transformers import SentenceTransformersEmbedder, packaged_minilm
 from livingworld.models.scripts.kinds import CheckedScript
 from livingworld.models.scripts.records import Script, ScriptExecution, ScriptHead, ScriptUsage, ScriptVersion
 from livingworld.postgres.keyset import Page

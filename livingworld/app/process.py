@@ -18,7 +18,7 @@ from livingworld.errors import LivingWorldError
 from livingworld.identifiers import new_id
 from livingworld.live.live import Live
 from livingworld.live.tail import LiveServices
-from livingworld.models.embeddings.pipeline import EmbeddingServices
+from livingworld.models.embeddings.pipeline import WorldEmbeddings
 from livingworld.models.scripts.kinds import ScriptKinds
 from livingworld.models.scripts.running import Scripts, ScriptServices
 from livingworld.postgres.connections.engine import Revive, create_engine, listening_connection
@@ -64,7 +64,7 @@ class Process:
         #: By the embedder's name: how many batches it works on at once, whatever the world.
         self._gates: dict[str, asyncio.Semaphore] = {}
         #: Shared by the pipelines of a world, which may outlive its World.
-        self.embeddings: WeakValueDictionary[UUID, EmbeddingServices] = WeakValueDictionary()
+        self.embeddings: WeakValueDictionary[UUID, WorldEmbeddings] = WeakValueDictionary()
         #: One for each world that is in use here; it goes with the last World and the last request.
         self._shared_parts: WeakValueDictionary[UUID, SharedParts] = WeakValueDictionary()
 
@@ -117,7 +117,7 @@ class SharedParts:
         takes = GroupCommit(process.database, world_id, take, limits)
         commits = GroupCommit(process.database, world_id, commit_together, limits)
         self._group_commits = (self.appends, takes, commits)
-        self.embeddings = _embeddings(process, services)
+        self.embeddings = process.embeddings.setdefault(world_id, WorldEmbeddings(services, process.gate))
         self.leases = Leases(services.unit, world_id, services)
         self.cycles = Cycles(services.unit, world_id, services)
         self.scripts = _scripts(services, process.script_kinds)
@@ -138,18 +138,6 @@ class SharedParts:
     async def close(self) -> None:
         """Wait until everything that was handed over is stored or refused."""
         await asyncio.gather(*(group_commit.close() for group_commit in self._group_commits))
-
-
-def _embeddings(process: Process, services: Services) -> EmbeddingServices:
-    own = EmbeddingServices(
-        world_id=services.world_id,
-        unit=services.unit,
-        start=services.tasks.watch,
-        gate=process.gate,
-        batch_size=services.settings.embedding_batch_size,
-        chunk_characters=services.settings.embedding_chunk_characters,
-    )
-    return process.embeddings.setdefault(services.world_id, own)
 
 
 def _scripts(services: Services, kinds: ScriptKinds) -> Scripts:

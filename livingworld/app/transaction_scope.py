@@ -18,7 +18,7 @@ from livingworld.models.ai_models.repository import AIModelRepository
 from livingworld.models.scripts.repository import ScriptRepository
 from livingworld.postgres.group_commit import GroupCommit
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.story.characters.cast_names import WorldCastNames
 from livingworld.story.characters.repository import CharacterRepository
 from livingworld.story.facts.repository import FactRepository
@@ -37,7 +37,7 @@ class WorldRepositories:
 
     def __init__(
         self,
-        unit: UnitOfWork,
+        unit: WorldDatabase | Transaction,
         world_id: UUID,
         appends: GroupCommit[AppendRequest, AppendResult] | None = None,
     ) -> None:
@@ -55,7 +55,7 @@ class WorldRepositories:
         self.interactions = InteractionRepository(unit, world_id)
         self.tasks = TaskRepository(unit, world_id)
         self.actions = ActionRepository(unit, world_id)
-        self.ai_models = AIModelRepository(unit, world_id)
+        self.ai_models = AIModelRepository(unit)
 
     @property
     def id(self) -> UUID:

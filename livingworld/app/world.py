@@ -54,7 +54,7 @@ class World(WorldRepositories):
         self.sessions = SweptSessions(services.unit, record.id)
         self.tasks = SucceededTasks(services.unit, record.id, services)
         self.actions = Actions(services.unit, record.id, services, TransactionScope)
-        self.ai_models = AIModels(services.unit, record.id, services)
+        self.ai_models = AIModels(services)
         self.documents = WatchedDocuments(services.unit, record.id, services.notifications, services.poll_interval)
         #: One generation at a time on each branch.
         self.turns = Turns(shared.turns)

@@ -57,6 +57,22 @@ def page_of(rows: Sequence[Any], limit: int, record: Callable[[Any], T], row_id:
     return Page(tuple(record(row) for row in shown), cursor)
 
 
+def page_by(records: Sequence[T], limit: int, cursor: Callable[[T], object]) -> Page[T]:
+    """Return the page that at most `limit + 1` records make, where a cursor is one value of a record."""
+    shown = tuple(records[:limit])
+    return Page(shown, str(cursor(shown[-1])) if len(records) > limit else None)
+
+
+def id_cursor(cursor: object) -> UUID:
+    """Read a cursor that is the id at which a page ended; anything that no page gave out is InvalidCursor."""
+    text = check_text("after", cursor)
+    try:
+        return UUID(text)
+    except ValueError:
+        reason = "is not the cursor of a page"
+    raise InvalidCursor("after", reason)
+
+
 def number_cursor(cursor: object) -> int:
     """Read a cursor that is the number at which a page ended; anything that no page gave out is InvalidCursor."""
     text = check_text("after", cursor)

@@ -138,7 +138,7 @@ async def test_a_vector_is_told_when_it_is_kept_and_until_then_others_wait_for_i
         await holder.until_blocked()
         second = asyncio.create_task(pipeline.embed(["x"]))
         await asyncio.sleep(0)
-        assert [work.askers for work in pipeline._services.flights._in_flight.values()] == [2]
+        assert [work.askers for work in pipeline._shared.single_flight._works.values()] == [2]
     assert await first == await second
     assert len(embedder.batches) == 1
 
@@ -151,11 +151,10 @@ async def test_who_finds_a_vector_there_when_its_turn_comes_leaves_it(database_u
 
 
 async def test_vectors_kept_in_opposite_orders_do_not_deadlock(
-    database_url: str, livingworld: LivingWorld, world: World, heard: HeardEvents
+    database_url: str, world: World, heard: HeardEvents
 ) -> None:
-    database = livingworld.worlds._database
     texts = sorted(("a", "b", "c"), key=lambda text: content_digest(text, 2))
-    cache = EmbeddingCache(database, world.id, "staged", 2)
+    cache = EmbeddingCache(world._unit, "staged", 2)
     upwards = dict.fromkeys(texts, (1.0, 0.0))
     downwards = dict.fromkeys(reversed(texts), (1.0, 0.0))
     middle = [world.id, content_digest(texts[1], 2)]

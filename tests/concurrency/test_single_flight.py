@@ -10,18 +10,20 @@ import pytest
 import pytest_asyncio
 
 from livingworld import EmbeddingPipeline, LivingWorld, World
+from livingworld.background.single_flight import Land, SingleFlight
 from livingworld.background.tasks import BackgroundTasks
-from livingworld.errors import BatchSizeMismatch, Closed, EmbeddingFailed
-from livingworld.models.embeddings.single_flight import Land, SingleFlight
+from livingworld.errors import BatchSizeMismatch, Closed, EmbeddingFailed, LivingWorldError
+from livingworld.models.embeddings.batching import named_failure
 from tests.concurrency.staging import stop
 from tests.embedders import StagedEmbedder
 
-Flights = SingleFlight[str, int]
+Outcome = int | LivingWorldError
+IntegerFlight = SingleFlight[str, Outcome]
 
 
 def askers(pipeline: EmbeddingPipeline) -> list[int]:
     """Return how many wait for each computation."""
-    return [work.askers for work in set(pipeline._services.flights._in_flight.values())]
+    return [work.askers for work in set(pipeline._shared.single_flight._works.values())]
 
 
 def ask(pipeline: EmbeddingPipeline, texts: Sequence[str], count: int) -> list[asyncio.Task[Any]]:
@@ -42,7 +44,7 @@ def pipeline(world: World, embedder: StagedEmbedder) -> EmbeddingPipeline:
 async def _nothing_is_left(pipeline: EmbeddingPipeline) -> AsyncIterator[None]:
     yield
     await asyncio.sleep(0)  # the end of a cancelled task
-    assert len(pipeline._services.flights) == 0
+    assert len(pipeline._shared.single_flight) == 0
 
 
 async def test_twenty_ask_the_first_is_cancelled_and_one_call_answers_the_rest(
@@ -168,37 +170,37 @@ async def test_who_still_waits_when_everything_closes_is_told(database_url: str,
 
 async def test_a_computation_that_is_cancelled_before_it_began_leaves_nothing() -> None:
     tasks = BackgroundTasks()
-    flights: Flights = SingleFlight(tasks.watch)
+    flight: IntegerFlight = SingleFlight(tasks.watch, named_failure)
 
-    async def compute(_: Sequence[str], __: Land[str, int]) -> None:
+    async def compute(_: Sequence[str], __: Land[str, Outcome]) -> None:
         raise AssertionError
 
-    caller = asyncio.create_task(flights.get(["a"], compute))
+    caller = asyncio.create_task(flight.get(["a"], compute))
     await asyncio.sleep(0)  # it has started the computation, which has not run yet
-    assert len(flights) == 1
+    assert len(flight) == 1
     await stop([caller])
     await tasks.close()
 
-    assert len(flights) == 0
+    assert len(flight) == 0
 
 
 async def test_a_computation_that_forgets_a_key_or_fails_is_an_error_for_all() -> None:
     tasks = BackgroundTasks()
-    flights: Flights = SingleFlight(tasks.watch)
+    flight: IntegerFlight = SingleFlight(tasks.watch, named_failure)
 
-    async def forgets(_: Sequence[str], land: Land[str, int]) -> None:
+    async def forgets(_: Sequence[str], land: Land[str, Outcome]) -> None:
         land("a", 1)
 
-    async def fails(_: Sequence[str], land: Land[str, int]) -> None:
+    async def fails(_: Sequence[str], land: Land[str, Outcome]) -> None:
         land("a", 1)
         raise ZeroDivisionError
 
     for compute, cause in ((forgets, type(None)), (fails, ZeroDivisionError)):
-        found = await flights.get(["a", "b"], compute)
+        found = await flight.get(["a", "b"], compute)
         failure = found["b"]
         assert found["a"] == 1
         assert isinstance(failure, EmbeddingFailed)
         assert isinstance(failure.__cause__, cause)
-    assert await flights.get([], forgets) == {}
-    assert len(flights) == 0
+    assert await flight.get([], forgets) == {}
+    assert len(flight) == 0
     await tasks.close()

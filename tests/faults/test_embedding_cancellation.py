@@ -38,7 +38,7 @@ async def test_who_is_cancelled_at_any_moment_leaves_nothing(livingworld: Living
 
         assert await eventually(over), asyncio.all_tasks() - before
         await assert_nothing_left(livingworld, observer)
-        assert (len(pipeline._services.flights), embedder.under_way) == (0, 0)
+        assert (len(pipeline._shared.single_flight), embedder.under_way) == (0, 0)
         stored = await count(observer, "embedding_cache", world_id=world.id)
         outcomes.add((call.cancelled(), len(embedder.batches), stored))
         assert len(await pipeline.embed(["a", "b"])) == 2
@@ -68,7 +68,7 @@ async def test_who_is_cancelled_while_the_embedder_works_leaves_nothing(
 
     assert await eventually(over), asyncio.all_tasks() - before
     await assert_nothing_left(livingworld, observer)
-    assert (len(pipeline._services.flights), embedder.under_way, embedder.cancelled) == (0, 0, 1)
+    assert (len(pipeline._shared.single_flight), embedder.under_way, embedder.cancelled) == (0, 0, 1)
     assert await count(observer, "embedding_cache", world_id=world.id) == 0
     embedder.go.set()
     assert len(await pipeline.embed(["a", "b"])) == 2

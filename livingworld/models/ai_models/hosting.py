@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 from uuid import UUID
 
-from livingworld.background.tasks import BackgroundTasks
+from livingworld.background.single_flight import Land, SingleFlight
 from livingworld.errors import Closed, InvalidInput, LivingWorldError
-from livingworld.models.ai_models.flights import Flights
 from livingworld.models.ai_models.loaded_model import LoadedModel, PinnedModel
 from livingworld.models.ai_models.loading import Loading, load_and_probe
 from livingworld.models.ai_models.new_model import check_role
 from livingworld.models.ai_models.records import AIModel
 from livingworld.models.ai_models.repository import AIModelRepository
+from livingworld.models.ai_models.transitions import models_topic
 from livingworld.observability import events
+from livingworld.postgres.services import Services
 
 #: A model that could not be loaded is tried again after the polling interval, then after ever longer, up to this.
 _LONGEST_PAUSE: Final = timedelta(minutes=1)
-
-
-class TopicSubscription(Protocol):
-    """Wakes who waits for a topic; see notifications.py."""
-
-    async def wait(self, timeout: timedelta) -> bool:
-        """Return whether it was told, after `timeout` at the latest."""
-        ...
+#: What is under way: a role to be put in service, or a model to be loaded.
+_Key: TypeAlias = str | UUID
+_Outcome: TypeAlias = LoadedModel | BaseException
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +35,7 @@ class _Slot:
     """What one role has here; every change is one assignment, with no await in it."""
 
     role: str
-    #: Whoever pins gets this one.
+    #: What a pin gives.
     current: LoadedModel | None = None
     #: Loaded and probed, and not in service.
     ready: LoadedModel | None = None
@@ -57,24 +53,16 @@ class _Slot:
 class ModelHost:
     """The models that are served in one block of a program; made by `World.ai_models.serving`."""
 
-    def __init__(
-        self,
-        models: AIModelRepository,
-        loading: Loading,
-        tasks: BackgroundTasks,
-        subscription: Callable[[], AbstractContextManager[TopicSubscription]],
-        poll_interval: timedelta,
-    ) -> None:
-        self._models = models
+    def __init__(self, services: Services, loading: Loading) -> None:
+        self._services = services
+        self._models = AIModelRepository(services.background)
         self._loading = loading
         self._slots = {role: _Slot(role) for role in loading.loaders}
-        self._flights = Flights(tasks.watch)
-        self._hearing = subscription
-        self._poll_interval = poll_interval
+        self._single_flight: SingleFlight[_Key, _Outcome] = SingleFlight(services.tasks.watch, _failed)
         self._open: list[LoadedModel] = []
         self._answers: dict[str, Counter[int]] = {role: Counter() for role in loading.loaders}
         self._closed = False
-        self._watcher = tasks.watch(self._follow())
+        self._watcher = services.tasks.watch(self._follow())
 
     async def load(self, model_id: UUID) -> AIModel:
         """Load a model here and probe it, which changes nothing that is in service; then it may be promoted.
@@ -96,7 +84,7 @@ class ModelHost:
         """
         slot = self._slot(role)
         while slot.current is None:
-            await self._flights.join(role, partial(self._serve, slot))
+            await self._once(role, partial(self._serve, slot))
             self._refuse_if_closed()
         loaded = slot.current  # looked at and counted without an await between
         loaded.acquire()
@@ -116,7 +104,7 @@ class ModelHost:
         self._closed = True
         self._watcher.cancel()
         await asyncio.gather(self._watcher, return_exceptions=True)
-        await self._flights.close()
+        await self._single_flight.close()
         for slot in self._slots.values():
             slot.current = slot.ready = None
         for loaded in self._open:
@@ -136,13 +124,14 @@ class ModelHost:
             raise Closed
 
     async def _follow(self) -> None:
-        with self._hearing() as subscription:
+        topic = models_topic(self._services.world_id)
+        with self._services.notifications.subscribe(topic) as subscription:
             while True:
                 try:
                     await self._look()
                 except LivingWorldError as error:
                     events.emit(events.SERVICE_FAILED, service="ai models", error=type(error).__name__)
-                await subscription.wait(self._poll_interval)
+                await subscription.wait(self._services.poll_interval)
 
     async def _look(self) -> None:
         """Begin to serve what became active for the roles that are in use here."""
@@ -155,19 +144,20 @@ class ModelHost:
             if model is None or slot.current is None or not _newer(model, slot.current.model):
                 continue
             if slot.failed != model.id or now >= slot.next_try:
-                self._flights.launch(role, partial(self._serve, slot))
+                self._launch(role, partial(self._serve, slot))
 
-    async def _serve(self, slot: _Slot) -> None:
-        """Put the active model of a role in service; what cannot be loaded leaves the one that is."""
+    async def _serve(self, slot: _Slot) -> LoadedModel:
+        """Put the active model of a role in service; what cannot be loaded leaves the former in service."""
         model = await self._models.active(slot.role)
         if slot.current is not None and not _newer(model, slot.current.model):
-            return
+            return slot.current
         try:
             loaded = await self._bring(slot, model)
         except LivingWorldError:
             self._put_off(slot, model)
             raise
         self._install(slot, model, loaded)
+        return loaded
 
     def _install(self, slot: _Slot, model: AIModel, loaded: LoadedModel) -> None:
         if loaded is slot.current:  # it went out of service and came back between two looks
@@ -179,13 +169,13 @@ class ModelHost:
                 former.retire()
             events.emit(
                 events.MODEL_SWAPPED,
-                world_id=self._loading.closing.world_id,
+                world_id=self._services.world_id,
                 model_id=model.id,
                 version=model.version,
             )
 
     def _put_off(self, slot: _Slot, model: AIModel) -> None:
-        again = slot.pause * 2 if slot.failed == model.id else self._poll_interval
+        again = slot.pause * 2 if slot.failed == model.id else self._services.poll_interval
         slot.failed, slot.pause = model.id, min(again, _LONGEST_PAUSE)
         slot.next_try = asyncio.get_running_loop().time() + slot.pause.total_seconds()
 
@@ -193,7 +183,7 @@ class ModelHost:
         """Return a model that is loaded and probed, by one loading for all who ask."""
         if (loaded := slot.holds(model.id)) is not None:
             return loaded
-        return await self._flights.join(model.id, partial(self._load, slot, model))
+        return await self._once(model.id, partial(self._load, slot, model))
 
     async def _load(self, slot: _Slot, model: AIModel) -> LoadedModel:
         loaded = await load_and_probe(self._loading, model, self._opened)
@@ -202,9 +192,28 @@ class ModelHost:
             former.retire()
         return loaded
 
+    async def _once(self, key: _Key, work: Callable[[], Awaitable[LoadedModel]]) -> LoadedModel:
+        """Do the work once for all who ask meanwhile, to the end also when they are cancelled."""
+        self._launch(key, work)
+        outcome = (await self._single_flight.get([key], partial(_land, work)))[key]
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def _launch(self, key: _Key, work: Callable[[], Awaitable[LoadedModel]]) -> None:
+        self._single_flight.launch([key], partial(_land, work))
+
     def _opened(self, loaded: LoadedModel) -> None:
         self._open = [*(each for each in self._open if not each.ended.is_set()), loaded]
 
 
 def _newer(model: AIModel, than: AIModel) -> bool:
     return (model.activation or 0) > (than.activation or 0)
+
+
+async def _land(work: Callable[[], Awaitable[LoadedModel]], keys: Sequence[_Key], land: Land[_Key, _Outcome]) -> None:
+    land(keys[0], await work())
+
+
+def _failed(error: BaseException | None) -> _Outcome:
+    return error or Closed()

@@ -40,7 +40,7 @@ class LoadedModel:
         self._closing = closing
         self._uses = 0
         self._timer: asyncio.TimerHandle | None = None
-        #: Set when another model has taken its place: whoever uses this one should come to an end.
+        #: Set when another model has taken its place: uses of this one should come to an end.
         self.retired = asyncio.Event()
         self._closing_task: asyncio.Task[None] | None = None
         #: Set when it was closed.
@@ -76,19 +76,19 @@ class LoadedModel:
             return
         if self._timer is not None:
             self._timer.cancel()
-        told = {"world_id": self._closing.world_id, "model_id": self.model.id}
+        fields = {"world_id": self._closing.world_id, "model_id": self.model.id}
         if self._uses:
-            events.emit(events.MODEL_CLOSED_IN_USE, **told, uses=self._uses)
-        self._closing_task = self._closing.start(self._carry_out(told))
+            events.emit(events.MODEL_CLOSED_IN_USE, **fields, uses=self._uses)
+        self._closing_task = self._closing.start(self._carry_out(fields))
 
-    async def _carry_out(self, told: Mapping[str, object]) -> None:
+    async def _carry_out(self, fields: Mapping[str, object]) -> None:
         try:
             async with asyncio.timeout(self._closing.within.total_seconds()):
                 await close_handle(self.handle, self._closing.close)
-        except Exception as error:  # noqa: BLE001 - whatever the application's code raises, nobody waits for it
-            events.emit(events.MODEL_CLOSE_FAILED, **told, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - whatever the application's code raises, no caller waits for it
+            events.emit(events.MODEL_CLOSE_FAILED, **fields, error=type(error).__name__)
         else:
-            events.emit(events.MODEL_CLOSED, **told)
+            events.emit(events.MODEL_CLOSED, **fields)
         finally:
             self.ended.set()
 

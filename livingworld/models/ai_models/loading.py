@@ -1,4 +1,4 @@
-"""Loading a model: the application's loader brings it, the application's probe tells whether it answers."""
+"""Loading a model: the application's loader brings it, the application's probe finds out whether it answers."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class Loading:
 async def load_and_probe(loading: Loading, model: AIModel, opened: Callable[[LoadedModel], None]) -> LoadedModel:
     """Return a model that answers; raises ModelLoadFailed or ModelProbeFailed, and leaves nothing open then.
 
-    `opened` is told of it before it is probed, so that nobody loses it.
+    `opened` gets it before it is probed, so that it is closed whatever follows.
     """
     began = time.monotonic()
-    told = {"world_id": loading.closing.world_id, "model_id": model.id}
+    fields = {"world_id": loading.closing.world_id, "model_id": model.id}
     try:
         loaded = LoadedModel(model, await _load(loading, model), loading.closing)
         opened(loaded)
         await _probe(loading, loaded)
     except LivingWorldError as error:
         cause = error.__cause__ or error
-        events.emit(events.MODEL_NOT_LOADED, **told, error=type(cause).__name__)
+        events.emit(events.MODEL_NOT_LOADED, **fields, error=type(cause).__name__)
         raise
-    events.emit(events.MODEL_LOADED, **told, milliseconds=round((time.monotonic() - began) * 1000))
+    events.emit(events.MODEL_LOADED, **fields, milliseconds=round((time.monotonic() - began) * 1000))
     return loaded
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from livingworld.errors import InvalidInput
 from livingworld.inputs import check_integer, check_json_object, check_label
 
-#: Names of settings, in small letters and without signs, that end like this hold what nobody may read back.
+#: Names of settings, in small letters and without signs, that end like this hold what must not be read back.
 _SECRET: Final = (
     "apikey",
     "accesskey",

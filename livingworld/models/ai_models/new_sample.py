@@ -24,8 +24,8 @@ class PreparedSample:
 
     def given_back(self) -> NewSample:
         """Return the sample with its id: stored after all, it is not stored twice when it is sent again."""
-        told = json.loads(self.text)
-        kept = {name: told[name] for name in ("role", "input", "output", "metadata")}
+        fields = json.loads(self.text)
+        kept = {name: fields[name] for name in ("role", "input", "output", "metadata")}
         return NewSample(**kept, model=self.model, id=self.id)
 
 
@@ -35,7 +35,7 @@ def prepare(field: str, sample: object) -> PreparedSample:
         raise InvalidType(field, f"must be a NewSample, not {type(sample).__name__}")
     role = check_label(f"{field}.role", sample.role)
     sample_id = UUID(int=new_id().int) if sample.id is None else check_uuid(f"{field}.id", sample.id)
-    told = {
+    fields = {
         "id": str(sample_id),
         "role": role,
         "model": _model(f"{field}.model", sample.model, role),
@@ -43,7 +43,7 @@ def prepare(field: str, sample: object) -> PreparedSample:
         "output": check_json(f"{field}.output", sample.output),
         "metadata": check_json_object(f"{field}.metadata", sample.metadata),
     }
-    return PreparedSample(sample_id, canonical_json(told), sample.model)
+    return PreparedSample(sample_id, canonical_json(fields), sample.model)
 
 
 def _model(field: str, model: object, role: str) -> str | None:

@@ -8,8 +8,6 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Row
-
 from livingworld.errors import LivingWorldError
 
 ModelState = Literal["staging", "active", "retired"]
@@ -80,36 +78,3 @@ class TrainingSample:
     output: Any
     metadata: Mapping[str, Any]
     created_at: datetime
-
-
-def make_model(row: Row[Any]) -> AIModel:
-    """Return the record that a row of the table ai_models makes."""
-    return AIModel(
-        id=UUID(int=row.model_id.int),
-        role=row.role,
-        version=row.version,
-        provider=row.provider,
-        name=row.name,
-        dimensions=row.dimensions,
-        settings=row.settings,
-        state=row.state,
-        validated_at=row.validated_at,
-        activation=row.activation,
-        activated_at=row.activated_at,
-        retired_at=row.retired_at,
-        created_at=row.created_at,
-    )
-
-
-def make_sample(row: Row[Any]) -> TrainingSample:
-    """Return the record that a row of the table training_samples makes."""
-    return TrainingSample(
-        id=UUID(int=row.sample_id.int),
-        role=row.role,
-        model_id=None if row.model_id is None else UUID(int=row.model_id.int),
-        model_version=row.model_version,
-        input=row.input,
-        output=row.output,
-        metadata=row.metadata,
-        created_at=row.created_at,
-    )

@@ -6,35 +6,33 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 
-from livingworld.errors import InvalidCursor, ModelNotFound, NoActiveModel
+from livingworld.errors import NoActiveModel
 from livingworld.identifiers import new_id
-from livingworld.inputs import check_integer, check_text, check_uuid
+from livingworld.inputs import MAX_INTEGER, check_integer, check_uuid
 from livingworld.models.ai_models import transitions
 from livingworld.models.ai_models.new_model import check_new_model, check_role
-from livingworld.models.ai_models.records import AIModel, make_model
+from livingworld.models.ai_models.records import AIModel
+from livingworld.models.ai_models.rows import make_model
 from livingworld.models.ai_models.sample_repository import TrainingSampleRepository
 from livingworld.models.ai_models.tables import ai_models
-from livingworld.postgres.keyset import Page, check_limit
-from livingworld.postgres.locks import ANY, UNKNOWN, in_order
-from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.world_unit import WorldUnit
 
 
 class AIModelRepository:
     """The AI models of one world.
 
-    Every write but the validation locks the role's row until the transaction ends. A model that became active is told
-    to all processes after the commit.
+    Every write but the validation locks the role's row until the transaction ends. All processes are notified after
+    the commit when another model became active.
     """
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+    def __init__(self, unit: WorldUnit) -> None:
         self._unit = unit
-        self._world_id = world_id
         #: What the models were given and answered.
-        self.samples = TrainingSampleRepository(unit, world_id)
+        self.samples = TrainingSampleRepository(unit)
 
     async def register(
         self,
@@ -50,34 +48,17 @@ class AIModelRepository:
         `settings` are JSON that anybody may read; a key that looks like a secret is InvalidInput.
         """
         values, model_id = check_new_model(role, provider, name, dimensions, settings), UUID(int=new_id().int)
-
-        async def work(tx: Transaction) -> AIModel:
-            return make_model(await transitions.register(tx, self._world_id, model_id, values))
-
-        return await self._unit.run(work, repeatable=True)
+        return await self._unit.write_idempotent(transitions.register, model_id, values)
 
     async def get(self, model_id: UUID) -> AIModel:
         """Return a model; one round trip, no lock. Raises ModelNotFound."""
-        key = check_uuid("model_id", model_id)
-
-        async def work(tx: Transaction) -> AIModel:
-            return make_model(await transitions.find_model(tx, self._world_id, key))
-
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+        return await self._unit.read(transitions.read_model, check_uuid("model_id", model_id))
 
     async def list(self, role: str, *, after: str | None = None, limit: int = 50) -> Page[AIModel]:
         """Return a page of a role's models, the newest version first; empty when it has none."""
-        own, most = (ai_models.c.world_id == self._world_id, ai_models.c.role == check_role(role)), check_limit(limit)
-        statement = select(ai_models).where(*own).order_by(ai_models.c.version.desc()).limit(most + 1)
-        if after is not None:
-            statement = statement.where(ai_models.c.version < _version_number(after))
-
-        async def work(tx: Transaction) -> Page[AIModel]:
-            found = [make_model(row) for row in await tx.execute(statement)]
-            shown = tuple(found[:most])
-            return Page(shown, str(shown[-1].version) if len(found) > most else None)
-
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+        key, most = check_role(role), check_limit(limit)
+        before = MAX_INTEGER if after is None else number_cursor(after)
+        return await self._unit.read(_read_page, key, before, most)
 
     async def active(self, role: str) -> AIModel:
         """Return the active model of a role; one round trip, no lock. Raises NoActiveModel."""
@@ -88,29 +69,11 @@ class AIModelRepository:
 
     async def all_active(self) -> Mapping[str, AIModel]:
         """Return the active model of each role that has one; one round trip, no lock."""
-        statement = select(ai_models).where(ai_models.c.world_id == self._world_id, ai_models.c.state == "active")
-
-        async def work(tx: Transaction) -> Mapping[str, AIModel]:
-            return {row.role: make_model(row) for row in await tx.execute(statement)}
-
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+        return await self._unit.read(_read_active)
 
     async def mark_validated(self, model_id: UUID) -> AIModel:
         """Note that a model was loaded and answered as it should, which `ModelHost.load` finds out; ModelNotFound."""
-        key = check_uuid("model_id", model_id)
-        own = (ai_models.c.world_id == self._world_id, ai_models.c.model_id == key)
-        values = {"validated_at": func.now(), "updated_at": func.now()}
-        statement = update(ai_models).where(*own).values(**values).returning(ai_models)
-
-        async def work(tx: Transaction) -> AIModel:
-            async with in_order(tx, LockKind.MODEL, ANY):  # waits for who promotes it
-                row = (await tx.execute(statement)).one_or_none()
-            if row is None:
-                raise ModelNotFound(model_id=key)
-            tx.lock_order.hold(LockKind.MODEL, UNKNOWN)
-            return make_model(row)
-
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+        return await self._unit.write_single_idempotent(transitions.mark_validated, check_uuid("model_id", model_id))
 
     async def promote(self, model_id: UUID, *, expected_activation: int | None = None) -> AIModel:
         """Make a validated model of staging the active one of its role, and retire the former, in one step.
@@ -120,11 +83,7 @@ class AIModelRepository:
         ModelNotValidated, and ModelNotStaging for a retired one: `rollback` brings the former back.
         """
         key, expected = check_uuid("model_id", model_id), _check_activation(expected_activation)
-
-        async def work(tx: Transaction) -> AIModel:
-            return make_model(await transitions.promote(tx, self._world_id, key, expected))
-
-        return await self._unit.run(work, repeatable=True)
+        return await self._unit.write_idempotent(transitions.promote, key, expected)
 
     async def rollback(self, role: str, *, expected_activation: int | None = None) -> AIModel:
         """Make the model active again that the active one had replaced, retire that one, and return the former.
@@ -133,19 +92,20 @@ class AIModelRepository:
         when another one became active since, ActiveModelChanged. Raises NothingToRollBack when there is no former one.
         """
         key, expected = check_role(role), _check_activation(expected_activation)
+        return await self._unit.write(transitions.roll_back, key, expected)
 
-        async def work(tx: Transaction) -> AIModel:
-            return make_model(await transitions.roll_back(tx, self._world_id, key, expected))
 
-        return await self._unit.run(work)
+async def _read_page(tx: Transaction, role: str, before: int, limit: int) -> Page[AIModel]:
+    columns = ai_models.c
+    statement = select(ai_models).where(columns.world_id == tx.world_id, columns.role == role, columns.version < before)
+    rows = await tx.execute(statement.order_by(columns.version.desc()).limit(limit + 1))
+    return page_by([make_model(row) for row in rows], limit, lambda model: model.version)
+
+
+async def _read_active(tx: Transaction) -> Mapping[str, AIModel]:
+    statement = select(ai_models).where(ai_models.c.world_id == tx.world_id, ai_models.c.state == "active")
+    return {row.role: make_model(row) for row in await tx.execute(statement)}
 
 
 def _check_activation(expected: object) -> int | None:
     return None if expected is None else check_integer("expected_activation", expected)
-
-
-def _version_number(cursor: str) -> int:
-    check_text("after", cursor)
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < len(str(2**31))):
-        raise InvalidCursor("after", "is not the cursor of a page")
-    return int(cursor)

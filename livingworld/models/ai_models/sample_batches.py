@@ -13,22 +13,20 @@ from livingworld.models.ai_models.records import SampleResult
 from livingworld.postgres.locks import in_order
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.world_unit import WorldUnit
 
 _STORE: Final = files(__package__).joinpath("sql/store_samples.sql").read_text()
 
 
-async def store(unit: UnitOfWork, world_id: UUID, samples: Sequence[PreparedSample]) -> tuple[SampleResult, ...]:
+async def store(unit: WorldUnit, samples: Sequence[PreparedSample]) -> tuple[SampleResult, ...]:
     """Store samples and return one result for each, in order; what was stored before is stored."""
-    if not samples:
-        return ()
-    return await unit.run(lambda tx: _store(tx, world_id, samples), repeatable=True, single_statement=True)
+    return await unit.write_single_idempotent(_store, samples) if samples else ()
 
 
-async def _store(tx: Transaction, world_id: UUID, samples: Sequence[PreparedSample]) -> tuple[SampleResult, ...]:
+async def _store(tx: Transaction, samples: Sequence[PreparedSample]) -> tuple[SampleResult, ...]:
     keys = [str(sample.id) for sample in samples]
-    async with in_order(tx, LockKind.SAMPLE, *keys):  # waits for somebody who stores the same one
-        rows = (await tx.execute_text(_STORE, (world_id, f"[{','.join(sample.text for sample in samples)}]"))).all()
+    async with in_order(tx, LockKind.SAMPLE, *keys):  # waits for a transaction that stores the same one
+        rows = (await tx.execute_text(_STORE, (tx.world_id, f"[{','.join(sample.text for sample in samples)}]"))).all()
     for key in keys:
         tx.lock_order.hold(LockKind.SAMPLE, key)
     if [row.sample_id.int for row in rows] != [sample.id.int for sample in samples]:

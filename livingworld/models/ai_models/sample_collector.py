@@ -10,7 +10,6 @@ from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
 from typing import Any, Final
-from uuid import UUID
 
 from livingworld.errors import (
     Closed,
@@ -26,7 +25,7 @@ from livingworld.models.ai_models.new_sample import PreparedSample, prepare
 from livingworld.models.ai_models.records import AIModel, NewSample, SampleResult
 from livingworld.models.ai_models.sample_batches import store
 from livingworld.observability import events
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.world_unit import WorldUnit
 
 #: Most characters of one statement, beyond its first sample.
 _BATCH_CHARACTERS: Final = 4_000_000
@@ -41,8 +40,7 @@ class SampleCollector:
 
     def __init__(
         self,
-        unit: UnitOfWork,
-        world_id: UUID,
+        unit: WorldUnit,
         *,
         max_buffered: int,
         max_characters: int,
@@ -50,7 +48,6 @@ class SampleCollector:
         flush_every: timedelta,
     ) -> None:
         self._unit = unit
-        self._world_id = world_id
         self._max_buffered = max_buffered
         self._max_characters = max_characters
         self._flush_size = flush_size
@@ -113,12 +110,12 @@ class SampleCollector:
             try:
                 await self._flush()
             except _PASSING as error:
-                told = {"buffered": self.buffered, "error": type(error).__name__}
-                events.emit(events.SAMPLES_DELAYED, world_id=self._world_id, **told)
+                fields = {"buffered": self.buffered, "error": type(error).__name__}
+                events.emit(events.SAMPLES_DELAYED, world_id=self._unit.world_id, **fields)
                 await _wait(self._stop_asked, self._flush_every)
 
     async def stop(self, running: asyncio.Task[None], within: timedelta) -> SamplesNotStored | None:
-        """Take no more, store what is left, and return what is to be told when that is not done in time."""
+        """Take no more, store what is left, and return the error to raise when that is not done in time."""
         self._stopping = True
         self._wake.set()
         self._stop_asked.set()
@@ -132,7 +129,7 @@ class SampleCollector:
         if self.stored == self.taken:
             return None
         left = tuple(sample.given_back() for sample in self._buffer)
-        events.emit(events.SAMPLES_NOT_STORED, world_id=self._world_id, refused=self.refused, left=len(left))
+        events.emit(events.SAMPLES_NOT_STORED, world_id=self._unit.world_id, refused=self.refused, left=len(left))
         return SamplesNotStored(samples=left, taken=self.taken, refused=self.refused, left=len(left))
 
     async def _flush_to_the_end(self) -> None:
@@ -161,7 +158,7 @@ class SampleCollector:
     async def _store(self, batch: Sequence[PreparedSample]) -> None:
         """Store the first samples of the buffer, and let go of them only then; a bad one fails alone."""
         try:
-            results = await store(self._unit, self._world_id, batch)
+            results = await store(self._unit, batch)
         except _PASSING:
             raise
         except LivingWorldError as error:
@@ -179,16 +176,16 @@ class SampleCollector:
             self.stored += 1
             return
         self.refused += 1
-        told = {"sample_id": result.id, "error": type(result.error).__name__}
-        events.emit(events.SAMPLE_REFUSED, world_id=self._world_id, **told)
+        fields = {"sample_id": result.id, "error": type(result.error).__name__}
+        events.emit(events.SAMPLE_REFUSED, world_id=self._unit.world_id, **fields)
 
     def _warn(self, *, at_end: bool = False) -> None:
-        """Tell how many were dropped since the last warning, at most once in a flush interval."""
-        untold, now = self.dropped - self._warned, time.monotonic()
-        if not untold or (not at_end and now < self._next_warning):
+        """Warn of the samples dropped since the last warning, at most once in a flush interval."""
+        unreported, now = self.dropped - self._warned, time.monotonic()
+        if not unreported or (not at_end and now < self._next_warning):
             return
         self._warned, self._next_warning = self.dropped, now + self._flush_every.total_seconds()
-        events.emit(events.SAMPLES_DROPPED, world_id=self._world_id, dropped=untold, buffered=self.buffered)
+        events.emit(events.SAMPLES_DROPPED, world_id=self._unit.world_id, dropped=unreported, buffered=self.buffered)
 
 
 async def _wait(event: asyncio.Event, timeout: timedelta) -> None:

@@ -7,17 +7,25 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
 from typing import TypeAlias
 
-from livingworld.errors import BatchSizeMismatch, EmbedderTimeout, EmbedderUnavailable, LivingWorldError, OutOfMemory
+from livingworld.errors import (
+    BatchSizeMismatch,
+    EmbedderTimeout,
+    EmbedderUnavailable,
+    EmbeddingFailed,
+    LivingWorldError,
+    OutOfMemory,
+)
 from livingworld.errors.base import own_copy
 from livingworld.models.embeddings.embedder import Embedder
-from livingworld.models.embeddings.failures import named_failure
 from livingworld.models.embeddings.vectors import Vector, check_vector, normalized
 from livingworld.observability import events
 
 #: Stores the vectors of a whole batch.
 Keep: TypeAlias = Callable[[Mapping[str, Vector]], Awaitable[None]]
-#: Tells what became of one text.
-Tell: TypeAlias = Callable[[str, Vector | LivingWorldError], None]
+#: The vector of a text, or why it has none.
+Outcome: TypeAlias = Vector | LivingWorldError
+#: Reports the outcome of one text.
+Report: TypeAlias = Callable[[str, Outcome], None]
 
 
 def split_batches(texts: Sequence[str], size: int) -> list[Sequence[str]]:
@@ -39,19 +47,19 @@ def check_answer(texts: Sequence[str], vectors: object, dimensions: int) -> list
 class Batches:
     """Texts of one call on their way to an embedder."""
 
-    def __init__(self, embedder: Embedder, gate: asyncio.Semaphore, keep: Keep, tell: Tell) -> None:
-        """`gate` lets so many batches through at once; `keep` is called with each whole batch, before `tell`."""
+    def __init__(self, embedder: Embedder, gate: asyncio.Semaphore, keep: Keep, report: Report) -> None:
+        """`gate` lets so many batches through at once; `keep` is called with each whole batch, before `report`."""
         self._embedder = embedder
         self._gate = gate
         self._keep = keep
-        self._tell = tell
+        self._report = report
         #: Why no further batch is begun: the embedder is away.
         self._away: LivingWorldError | None = None
 
     async def run(self, texts: Sequence[str], size: int) -> None:
-        """Embed all texts; a batch that fails is told so, and the others go on.
+        """Embed all texts and report each; when a batch fails, the others go on.
 
-        Only when the embedder is away, those that have not begun fail as the first one did.
+        Only when the embedder is away, the batches that have not begun fail as the first one did.
         """
         async with asyncio.TaskGroup() as tasks:
             for number, batch in zip(count(1), split_batches(texts, size), strict=False):
@@ -61,11 +69,11 @@ class Batches:
         try:
             vectors = await self._through_the_gate(number, texts)
             await self._keep(dict(zip(texts, vectors, strict=True)))
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is reported to those who wait
             self._fail(number, texts, named_failure(error, batch=number))
         else:
             for text, vector in zip(texts, vectors, strict=True):
-                self._tell(text, vector)
+                self._report(text, vector)
 
     async def _through_the_gate(self, number: int, texts: Sequence[str]) -> list[Vector]:
         async with self._gate:
@@ -94,4 +102,19 @@ class Batches:
             events.EMBEDDING_BATCH_FAILED, embedder=self._embedder.name, batch=number, texts=len(texts), error=kind
         )
         for text in texts:
-            self._tell(text, error)
+            self._report(text, error)
+
+
+def named_failure(error: BaseException | None, *, batch: int | None = None) -> LivingWorldError:
+    """Return the livingworld error that an embedder's exception means; the exception itself is its cause."""
+    if error is None:
+        return EmbeddingFailed()
+    if isinstance(error, BatchSizeMismatch) and batch is not None:  # an adapter does not know the number
+        return BatchSizeMismatch(batch=batch, expected=error.expected, actual=error.actual)
+    if isinstance(error, LivingWorldError):
+        return error
+    named: LivingWorldError = (
+        OutOfMemory() if isinstance(error, MemoryError) else EmbeddingFailed(error=type(error).__name__)
+    )
+    named.__cause__ = error
+    return named

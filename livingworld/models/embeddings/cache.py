@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import partial
 from hashlib import blake2b
 from importlib.resources import files
 from itertools import chain
 from typing import Final
-from uuid import UUID
 
 from livingworld.models.embeddings.vectors import Vector
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.world_unit import WorldUnit
 
 # Each by its key: for a list of digests a planner without statistics reads the whole world instead.
 _FIND: Final = """
@@ -33,18 +31,15 @@ def content_digest(text: str, dimensions: int) -> bytes:
 class EmbeddingCache:
     """The vectors that one embedder gave to the texts of one world."""
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID, embedder: str, dimensions: int) -> None:
+    def __init__(self, unit: WorldUnit, embedder: str, dimensions: int) -> None:
         self._unit = unit
-        self._world_id = world_id
         self._embedder = embedder
         self._dimensions = dimensions
 
     async def find(self, texts: Collection[str]) -> dict[str, Vector]:
         """Return the vectors that are known; a text without one is left out. One statement, no lock."""
         by_digest = {content_digest(text, self._dimensions): text for text in texts}
-        found = await self._unit.run(
-            partial(_find, self._world_id, self._embedder, list(by_digest)), repeatable=True, single_statement=True
-        )
+        found = await self._unit.read(_find, self._embedder, list(by_digest))
         return {by_digest[digest]: vector for digest, vector in found.items()}
 
     async def keep(self, vectors: Mapping[str, Vector]) -> None:
@@ -53,14 +48,14 @@ class EmbeddingCache:
             return
         digests = [content_digest(text, self._dimensions) for text in vectors]
         numbers = list(chain.from_iterable(vectors.values()))
-        values = (self._world_id, self._embedder, digests, self._dimensions, numbers)
-        await self._unit.run(partial(_keep, values), repeatable=True, single_statement=True)
+        values = (self._embedder, digests, self._dimensions, numbers)
+        await self._unit.write_single_idempotent(_keep, *values)
 
 
-async def _find(world_id: UUID, embedder: str, digests: list[bytes], tx: Transaction) -> dict[bytes, Vector]:
-    rows = await tx.execute_text(_FIND, (world_id, embedder, digests))
+async def _find(tx: Transaction, embedder: str, digests: list[bytes]) -> dict[bytes, Vector]:
+    rows = await tx.execute_text(_FIND, (tx.world_id, embedder, digests))
     return {bytes(row.digest): tuple(row.vector) for row in rows}
 
 
-async def _keep(values: tuple[object, ...], tx: Transaction) -> None:
-    await tx.execute_text(_KEEP, values)
+async def _keep(tx: Transaction, *values: object) -> None:
+    await tx.execute_text(_KEEP, (tx.world_id, *values))

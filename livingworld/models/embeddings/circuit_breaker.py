@@ -1,7 +1,7 @@
 """A circuit breaker: what fails too often is left alone, then tried by one call before all the others.
 
-Nothing here waits, so each step is whole. A call is told apart by its permit: what comes back late, from before the
-circuit opened, neither closes nor opens it again.
+Nothing here waits, so each step is whole. A call is known by its permit: one that comes back late, from before
+the circuit opened, neither closes nor opens it again.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _REST: Final = timedelta(seconds=30)
 
 
 class CircuitState(Enum):
-    """Who gets through."""
+    """Which calls get through."""
 
-    #: Everybody.
+    #: Every call.
     CLOSED = "closed"
-    #: Nobody.
+    #: No call.
     OPEN = "open"
-    #: One probe; nobody while it is under way.
+    #: One probe, and no other call while it is under way.
     HALF_OPEN = "half-open"
 
 
 class Permit:
-    """The right to make one call; given back by telling how it ended."""
+    """The right to make one call; given back by reporting how it ended."""
 
     __slots__ = ("term",)
 
@@ -80,7 +80,7 @@ class CircuitBreaker:
         return permit
 
     def succeed(self, permit: Permit) -> None:
-        """Tell that the call succeeded: a probe closes the circuit."""
+        """Report that the call succeeded: a probe closes the circuit."""
         if permit is self._probe:
             self._probe = None
             self._opened_at = None
@@ -89,7 +89,7 @@ class CircuitBreaker:
             self._failures = 0
 
     def fail(self, permit: Permit) -> None:
-        """Tell that the call failed: a probe, or the last of too many failures in a row, opens the circuit."""
+        """Report that the call failed: a probe, or the last of too many failures in a row, opens the circuit."""
         if permit is self._probe:
             self._open()
         elif permit.term == self._term:
@@ -98,7 +98,7 @@ class CircuitBreaker:
                 self._open()
 
     def release(self, permit: Permit) -> None:
-        """Tell that the call ended without showing whether the backend works, as a cancelled one does."""
+        """Report that the call ended without showing whether the backend works, as a cancelled one does."""
         if permit is self._probe:
             self._probe = None
 

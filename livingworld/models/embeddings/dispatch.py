@@ -77,5 +77,5 @@ def choose(snapshot: DispatchSnapshot, batch_size: int) -> Backend:
 
 
 def _at_least(measured: float | None, least: float) -> bool:
-    """Tell whether a number is good enough; what nobody has measured is."""
+    """Return whether a number is good enough; one that was not measured is."""
     return measured is None or measured >= least

@@ -65,26 +65,26 @@ class EmbedderDispatcher:
         return await self._call(Backend.SAFE, texts)
 
     async def _try_fast(self, texts: Sequence[str], permit: Permit) -> list[tuple[float, ...]] | None:
-        """Return the fast backend's vectors, or None when it failed; the circuit hears how it ended."""
-        tell = self._breaker.release
+        """Return the fast backend's vectors, or None when it failed; the circuit learns how it ended."""
+        report = self._breaker.release
         try:
             vectors = await self._call(Backend.FAST, texts)
-            tell = self._breaker.succeed
+            report = self._breaker.succeed
         except Exception as error:
             if isinstance(error, _MEMORY) and len(texts) > 1:
                 raise
-            tell = self._breaker.fail
+            report = self._breaker.fail
             kind = type(error).__name__
             events.emit(events.EMBEDDER_FELL_BACK, embedder=self.name, texts=len(texts), error=kind)
             return None
         else:
             return vectors
         finally:
-            self._tell_circuit(tell, permit)
+            self._report_to_circuit(report, permit)
 
-    def _tell_circuit(self, tell: Callable[[Permit], None], permit: Permit) -> None:
+    def _report_to_circuit(self, report: Callable[[Permit], None], permit: Permit) -> None:
         before = self._breaker.state
-        tell(permit)
+        report(permit)
         if (state := self._breaker.state) is not before:
             events.emit(events.EMBEDDER_CIRCUIT_CHANGED, embedder=self.name, state=state.value)
 

@@ -26,8 +26,8 @@ class Embedder(Protocol):
     async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """Return one vector for each text, in order.
 
-        Whatever it raises is told to everybody who waits for these texts; after MemoryError or OutOfMemory it is called
-        again with fewer of them.
+        Whatever it raises is raised in every caller that waits for these texts; after MemoryError or OutOfMemory it is
+        called again with fewer of them.
         """
         ...
 

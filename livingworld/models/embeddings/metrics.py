@@ -1,6 +1,6 @@
 """What a backend did, counted in windows that add up.
 
-A set of counts is one immutable object that replaces the one before: whoever reads gets numbers of one moment, and a
+A set of counts is one immutable object that replaces the one before: a reader gets numbers of one moment, and a
 window is taken and the next one begun without an await between them, so nothing is counted twice or not at all.
 """
 

@@ -1,26 +1,25 @@
-"""From texts to vectors: parts, one computation for all who ask, what is known, batches, what is kept.
+"""From texts to vectors: parts, one computation for all who ask, the cache, batches.
 
-A transaction lasts for one statement here and none is open while the embedder works.
+A transaction lasts for one statement here, and none is open while the embedder works.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeAlias
-from uuid import UUID
+from typing import Final, NamedTuple
 
+from livingworld.background.single_flight import Land, SingleFlight
 from livingworld.errors import LivingWorldError
 from livingworld.inputs import MAX_CONTENT_CHARACTERS, check_sequence, check_text
-from livingworld.models.embeddings.batching import Batches
+from livingworld.models.embeddings.batching import Batches, Outcome, named_failure
 from livingworld.models.embeddings.cache import EmbeddingCache
 from livingworld.models.embeddings.chunking import combine, split_text
 from livingworld.models.embeddings.embedder import Embedder, check_embedder
 from livingworld.models.embeddings.records import Embedded
-from livingworld.models.embeddings.single_flight import Land, SingleFlight
 from livingworld.models.embeddings.vectors import Vector
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.services import Services
 
 #: Most texts of one call.
 MAX_TEXTS: Final = 10_000
@@ -34,43 +33,29 @@ class _Key(NamedTuple):
     part: str
 
 
-_Outcomes: TypeAlias = dict[_Key, Vector | LivingWorldError]
-
-
-class EmbeddingServices:
+class WorldEmbeddings:
     """Shared by every pipeline of one world in one process."""
 
-    def __init__(
-        self,
-        *,
-        world_id: UUID,
-        unit: UnitOfWork,
-        start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
-        gate: Callable[[str], asyncio.Semaphore],
-        batch_size: int,
-        chunk_characters: int,
-    ) -> None:
-        """`start` makes a task that may be cancelled; `gate` limits the batches of the embedder that it names."""
-        self.world_id = world_id
-        self.unit = unit
+    def __init__(self, services: Services, gate: Callable[[str], asyncio.Semaphore]) -> None:
+        """`gate` limits the batches of the embedder that it names, in all worlds."""
+        self.unit = services.unit
+        self.settings = services.settings
         self.gate = gate
-        self.batch_size = batch_size
-        self.chunk_characters = chunk_characters
-        self.flights: SingleFlight[_Key, Vector] = SingleFlight(start)
+        self.single_flight: SingleFlight[_Key, Outcome] = SingleFlight(services.tasks.watch, named_failure)
 
 
 class EmbeddingPipeline:
     """One embedder at work for one world."""
 
-    def __init__(self, embedder: Embedder, services: EmbeddingServices) -> None:
+    def __init__(self, embedder: Embedder, shared: WorldEmbeddings) -> None:
         self._name, self._dimensions = check_embedder(embedder)
         self._embedder = embedder
-        self._services = services
-        self._cache = EmbeddingCache(services.unit, services.world_id, self._name, self._dimensions)
+        self._shared = shared
+        self._cache = EmbeddingCache(shared.unit, self._name, self._dimensions)
 
     @property
     def embedder(self) -> Embedder:
-        """Who embeds."""
+        """The embedder."""
         return self._embedder
 
     async def embed(self, texts: Sequence[str]) -> tuple[Vector, ...]:
@@ -94,35 +79,35 @@ class EmbeddingPipeline:
             check_text(f"texts[{place}]", text, limit=MAX_CONTENT_CHARACTERS, empty=False)
             for place, text in enumerate(check_sequence("texts", texts, limit=MAX_TEXTS))
         ]
-        self._services.unit.refuse_misplaced()
+        self._shared.unit.refuse_misplaced()
         parts = {text: self._keys(text) for text in dict.fromkeys(checked)}
         keys = [key for keys in parts.values() for key in keys]
-        outcomes = await self._services.flights.get(dict.fromkeys(keys), self._compute)
+        outcomes = await self._shared.single_flight.get(dict.fromkeys(keys), self._compute)
         wholes = {text: _whole(keys, outcomes) for text, keys in parts.items()}
         return Embedded(outcomes=tuple(wholes[text] for text in checked))
 
     def _keys(self, text: str) -> list[_Key]:
         """Return the parts of a text that say something; blank ones would only be refused by an endpoint."""
-        parts = split_text(text, self._services.chunk_characters)
+        parts = split_text(text, self._shared.settings.embedding_chunk_characters)
         return [_Key(self._name, self._dimensions, part) for part in parts if part.strip()]
 
-    async def _compute(self, keys: Sequence[_Key], land: Land[_Key, Vector]) -> None:
+    async def _compute(self, keys: Sequence[_Key], land: Land[_Key, Outcome]) -> None:
         """Land each part: from the cache, or from the embedder when its whole batch is in the cache."""
         by_part = {key.part: key for key in keys}
         found = await self._cache.find(by_part)
         for part, vector in found.items():
             land(by_part[part], vector)
         missing = [part for part in by_part if part not in found]
-        gate = self._services.gate(self._name)
-        batches = Batches(self._embedder, gate, self._cache.keep, partial(_tell, land, by_part))
-        await batches.run(missing, self._services.batch_size)
+        gate = self._shared.gate(self._name)
+        batches = Batches(self._embedder, gate, self._cache.keep, partial(_report, land, by_part))
+        await batches.run(missing, self._shared.settings.embedding_batch_size)
 
 
-def _tell(land: Land[_Key, Vector], keys: dict[str, _Key], part: str, outcome: Vector | LivingWorldError) -> None:
+def _report(land: Land[_Key, Outcome], keys: dict[str, _Key], part: str, outcome: Outcome) -> None:
     land(keys[part], outcome)
 
 
-def _whole(keys: Sequence[_Key], outcomes: _Outcomes) -> Vector | LivingWorldError:
+def _whole(keys: Sequence[_Key], outcomes: Mapping[_Key, Outcome]) -> Outcome:
     """Return the vector of a text, or the failure of the first part that has none."""
     vectors = []
     for key in keys:

