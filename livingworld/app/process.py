@@ -17,7 +17,6 @@ from livingworld.coordination.sessions.locking import lock_session
 from livingworld.errors import LivingWorldError
 from livingworld.identifiers import new_id
 from livingworld.live.live import Live
-from livingworld.live.tail import LiveServices
 from livingworld.models.embeddings.pipeline import WorldEmbeddings
 from livingworld.models.scripts.kinds import ScriptKinds
 from livingworld.models.scripts.running import Scripts, ScriptServices
@@ -28,6 +27,7 @@ from livingworld.postgres.notifications import Notifications
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.admission import Admission, outside
 from livingworld.postgres.transactions.database import Database
+from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.settings.settings import Settings
 from livingworld.story.characters.cast_names import WorldCastNames
@@ -121,7 +121,7 @@ class SharedParts:
         self.leases = Leases(services.unit, world_id, services)
         self.cycles = Cycles(services.unit, world_id, services)
         self.scripts = _scripts(services, process.script_kinds)
-        self.live = _live(services)
+        self.live = Live(services, lock_story=_lock_story, lock_session=_lock_session)
         self.turns = TurnServices(
             world_id=world_id,
             unit=services.unit,
@@ -156,6 +156,9 @@ def _scripts(services: Services, kinds: ScriptKinds) -> Scripts:
     )
 
 
-def _live(services: Services) -> Live:
-    shared = (services.unit, services.background, services.world_id, services.tasks, services.notifications)
-    return Live(LiveServices(*shared, services.poll_interval), lock_story=lock_story, lock_session=lock_session)
+async def _lock_story(tx: Transaction, story_id: UUID) -> None:
+    await lock_story(tx, tx.world_id, story_id)
+
+
+async def _lock_session(tx: Transaction, session_id: UUID) -> None:
+    await lock_session(tx, tx.world_id, session_id)

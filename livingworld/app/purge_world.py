@@ -12,7 +12,7 @@ from livingworld.coordination.documents.tables import document_versions, documen
 from livingworld.coordination.locks.tables import leases
 from livingworld.coordination.sessions.tables import sessions
 from livingworld.errors import WorldNotFound
-from livingworld.live.log import live_streams
+from livingworld.live.tables import live_streams
 from livingworld.models.ai_models.tables import ai_model_roles, ai_models, training_samples
 from livingworld.models.scripts.tables import scripts
 from livingworld.postgres.idempotency import request_keys

@@ -1,1 +1,1 @@
-"""What happens in stories, sessions and the world, told to those who follow it."""
+"""What happens in stories, sessions and the world, for its followers."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from typing import Final
 from uuid import UUID
 
 from livingworld.errors import LivingWorldError
 from livingworld.live import following
 from livingworld.live.subscription import Subscription
-from livingworld.live.tail import LiveServices, Stream, Tail
+from livingworld.live.tail import Stream, Tail
+from livingworld.postgres.services import Services
 
 #: A follow is renewed so often in its length, and may fail to be all but once.
 _RENEWALS: Final = 3
@@ -22,9 +22,9 @@ _REMOVED_AT_ONCE: Final = 1_000
 
 
 class LiveHub:
-    """Who follows what."""
+    """The streams that are followed."""
 
-    def __init__(self, services: LiveServices) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
         self._tails: dict[UUID, Tail] = {}
         self._poller: asyncio.Task[None] | None = None
@@ -67,7 +67,7 @@ class LiveHub:
         try:
             while self._tails:
                 await asyncio.sleep(self._services.poll_interval.total_seconds())
-                with suppress(LivingWorldError):  # the server is away; the next round tells
+                with suppress(LivingWorldError):  # the server is away; the next round finds out
                     await self.poll()
         finally:
             self._poller = None
@@ -85,11 +85,7 @@ class LiveHub:
     async def poll(self) -> None:
         """Look at every stream by one statement, and wake the tails of those that have moved."""
         tails = list(self._tails.values())
-        numbers = await self._services.background.run(
-            lambda tx: following.last_numbers(tx, self._services.world_id, [tail.stream_id for tail in tails]),
-            repeatable=True,
-            single_statement=True,
-        )
+        numbers = await self._services.background.read(following.last_numbers, [tail.stream_id for tail in tails])
         for tail in tails:
             if tail.is_behind(numbers.get(tail.stream_id)):
                 tail.wake()
@@ -109,21 +105,14 @@ class LiveHub:
 
     async def _trim(self, stream_id: UUID) -> None:
         """Keep the last events of a stream; the others are removed in small steps that hold up no writer."""
-        run, world_id = self._services.background.run, self._services.world_id
-        await run(
-            lambda tx: following.forget_old(tx, world_id, stream_id, self.kept), repeatable=True, single_statement=True
-        )
+        write = self._services.background.write_single_idempotent
+        await write(following.forget_old, stream_id, self.kept)
         removed = _REMOVED_AT_ONCE
         while removed == _REMOVED_AT_ONCE:
-            removed = await run(
-                lambda tx: following.remove_forgotten(tx, world_id, stream_id, _REMOVED_AT_ONCE),
-                repeatable=True,
-                single_statement=True,
-            )
+            removed = await write(following.remove_forgotten, stream_id, _REMOVED_AT_ONCE)
 
     async def _sweep(self) -> None:
-        """Remove the events of streams that nobody follows any more, whoever followed them."""
-        run, world_id = self._services.background.run, self._services.world_id
-        left = await run(lambda tx: following.find_left(tx, world_id), repeatable=True, single_statement=True)
-        for stream_id in left:
-            await run(partial(following.remove_left, world_id, stream_id), repeatable=True)
+        """Remove the events of streams without a follower in any process."""
+        background = self._services.background
+        for stream_id in await background.read(following.find_left):
+            await background.write_idempotent(following.remove_left, stream_id)

@@ -1,4 +1,4 @@
-"""What is told to those who follow a story, a session or a world: small, ids and numbers only."""
+"""What the followers of a story, a session or a world get: small events, ids and numbers only."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class LiveKind(StrEnum):
     #: `task_id`, `state`: "finished", "failed" or "cancelled".
     TASK_ENDED = "task ended"
 
-    #: Told to those who follow the world, as all below: `story_id`.
+    #: For the followers of the world, as all below: `story_id`.
     STORY_CREATED = "story created"
     #: A story and everything in it was removed: `story_id`.
     STORY_PURGED = "story purged"

@@ -13,7 +13,8 @@ from livingworld.inputs import check_integer, check_uuid
 from livingworld.live.following import lock_world_writers
 from livingworld.live.hub import LiveHub
 from livingworld.live.subscription import Subscription
-from livingworld.live.tail import LiveServices, Stream
+from livingworld.live.tail import Stream
+from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.transaction import Transaction
 
 _MAX_NUMBER: Final = 2**63 - 1
@@ -21,13 +22,13 @@ _MAX_NUMBER: Final = 2**63 - 1
 _BUFFER: Final = 1_000
 
 #: Locks a story or a session against its writers; raises that it does not exist.
-LockStream = Callable[[Transaction, UUID, UUID], Awaitable[object]]
+LockStream = Callable[[Transaction, UUID], Awaitable[object]]
 
 
 class Live:
-    """What happens in one world, told to those who follow it; writes publish by themselves, in their transactions."""
+    """What happens in one world, for its followers; writes publish by themselves, in their transactions."""
 
-    def __init__(self, services: LiveServices, *, lock_story: LockStream, lock_session: LockStream) -> None:
+    def __init__(self, services: Services, *, lock_story: LockStream, lock_session: LockStream) -> None:
         self._world_id = services.world_id
         self._lock_story = lock_story
         self._lock_session = lock_session
@@ -43,14 +44,14 @@ class Live:
     ) -> AbstractAsyncContextManager[Subscription]:
         """Follow a story, a session, or the world itself while the block runs: `async for event in` what it gives.
 
-        The world tells what belongs to no story and no session, and which stories come and go; what happens in them
-        only they tell. From `started_at` on every event comes, in the order of commits: read the present state once in
-        the block, then follow. With `after`, the number of the last event that is known, it goes on from there, or
-        yields Missed when what came next is kept no more: all that was committed is kept for five minutes after the
-        last subscriber has left, as far as it is no more than 10,000 events. When `buffer` events wait for this
-        subscriber, they are dropped for one Missed; neither writers nor other subscribers wait for it.
+        The world's own events are those of no story and no session, and the stories that come and go; what happens in a
+        story or session is followed there. From `started_at` on every event comes, in the order of commits: read the
+        present state once in the block, then follow. With `after`, the number of the last event that is known, it goes
+        on from there, or yields Missed when what came next is no longer kept: all that was committed is kept for five
+        minutes after the last subscriber has left, as far as it is no more than 10,000 events. When `buffer` events
+        wait for this subscriber, they are dropped for one Missed; neither writers nor other subscribers wait for it.
 
-        Waits for who is writing the story or session when nobody follows it yet, as a write does. Raises StoryNotFound,
+        The first follow of a story or session waits for its writer, as a write does. Raises StoryNotFound,
         SessionNotFound, WorldNotFound, LockTimeout; the iteration raises the first three when what is followed was
         removed, and Closed when the LivingWorld is closed.
         """
@@ -61,18 +62,11 @@ class Live:
         return self._hub.subscribe(self._stream(story, session), number, size)
 
     def _stream(self, story: UUID | None, session: UUID | None) -> Stream:
-        world_id = self._world_id
         if story is not None:
             key = check_uuid("story", story)
-            return Stream(
-                id=key, lock=lambda tx: self._lock_story(tx, world_id, key), gone=partial(StoryNotFound, story_id=key)
-            )
+            return Stream(id=key, lock=self._lock_story, gone=partial(StoryNotFound, story_id=key))
         if session is not None:
             of = check_uuid("session", session)
-            return Stream(
-                id=of,
-                lock=lambda tx: self._lock_session(tx, world_id, of),
-                gone=partial(SessionNotFound, session_id=of),
-            )
-        everywhere = partial(lock_world_writers, world_id=world_id)
-        return Stream(id=world_id, lock=everywhere, gone=partial(WorldNotFound, world_id=world_id))
+            return Stream(id=of, lock=self._lock_session, gone=partial(SessionNotFound, session_id=of))
+        world_id = self._world_id
+        return Stream(id=world_id, lock=lock_world_writers, gone=partial(WorldNotFound, world_id=world_id))

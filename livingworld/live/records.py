@@ -32,7 +32,7 @@ class Missed:
     """Events that will not come: read the present state again, then go on."""
 
     stream_id: UUID
-    #: How many they are; None: nobody has counted them, since nobody followed.
+    #: How many they are; None: not counted, since the stream was not followed.
     count: int | None
     #: Number of the last one that will not come; the next item has a greater one.
     number: int

@@ -33,7 +33,7 @@ class Source(Protocol):
 class Subscription:
     """An async iterator of events in the order of commits, and of Missed where some will not come.
 
-    It holds no connection while it waits, and keeps nobody waiting: when its buffer is full, what is in it is dropped
+    It holds no connection while it waits, and no writer waits for it: when its buffer is full, what is in it is dropped
     for one Missed, and events go on after that. Ends when it is closed, by any task at any time. Raises Closed when the
     LivingWorld is closed, and StoryNotFound, SessionNotFound or WorldNotFound when what is followed was removed.
     """
@@ -47,7 +47,7 @@ class Subscription:
         self._reading = asyncio.Lock()
         self._error: Exception | None = None
         self._closed = False
-        #: Whether stored events are read, which others were handed already.
+        #: Whether stored events are read, which other subscribers have already.
         self._behind = after is not None
         #: Number of the last event that was taken into the buffer, or passed over.
         self._taken = source.seen if after is None else after
@@ -80,7 +80,7 @@ class Subscription:
         self._news.set()
         self._leave(self)
 
-    def tell(self, events: Sequence[LiveEvent | Missed]) -> None:
+    def deliver(self, events: Sequence[LiveEvent | Missed]) -> None:
         """Take new events into the buffer; called by the tail, never waits."""
         if self._closed or self._behind:
             return
@@ -102,7 +102,7 @@ class Subscription:
         self._buffer.append(item)
 
     def _drop(self) -> None:
-        """Drop all that waits for one Missed that counts it."""
+        """Replace all that waits by one Missed that counts it."""
         count: int | None = 0
         for item in self._buffer:
             missed = item.count if isinstance(item, Missed) else 1
@@ -119,7 +119,7 @@ class Subscription:
             await self._news.wait()
 
     async def _catch_up(self) -> None:
-        """Read a page of what is stored; whoever has reached the tail goes on with it, in the same step."""
+        """Read a page of what is stored; at the tail, go on with the tail in the same step."""
         async with self._reading:
             if not self._behind or self._buffer:
                 return
@@ -135,7 +135,7 @@ class Subscription:
         self._buffer.append(event)
 
     def _pass_over(self, page: StoredEvents) -> None:
-        """Say that events are not kept; a number that was never given out tells of another past, and counts nothing."""
+        """Report events that are not kept; a number that was never given out is of another past, and counts nothing."""
         known = page.kept_after > self._taken
         number = page.kept_after if known else page.last_number
         self._buffer.append(Missed(stream_id=self._source.stream_id, count=None, number=number))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 from typing import Final
 
 import pytest
@@ -171,6 +170,6 @@ async def test_the_purge_of_a_world_takes_its_streams_along(
 async def test_what_is_followed_again_is_not_removed(database_url: str, world: World, story: Story) -> None:
     async with world.live.subscribe(story=story.id) as events:
         await append(world, story.id, 2)
-        await world._unit.run(partial(remove_left, world.id, story.id))
+        await world._unit.write(remove_left, story.id)
         assert await numbers(events, 2) == [1, 2]
         assert await rows(database_url, KEPT, story.id) == [(1,), (2,)]

@@ -52,7 +52,7 @@ async def test_what_was_read_from_the_store_is_not_given_again_by_the_tail() -> 
     source = Stored(7, seen=5, page=10)
     subscription = subscribed(source, 2)
     assert await given(subscription, 5) == [("LiveEvent", number) for number in range(3, 8)]
-    subscription.tell([event(6), event(7), event(8)])  # the tail has them only now
+    subscription.deliver([event(6), event(7), event(8)])  # the tail has them only now
     source.seen = 8
     assert await given(subscription, 1) == [("LiveEvent", 8)]
 
@@ -64,7 +64,7 @@ async def test_what_the_tail_hands_out_while_the_store_is_read_is_read_too() -> 
     reading = asyncio.create_task(given(subscription, 6))
     await asyncio.sleep(0)
     source._last, source.seen = 10, 10
-    subscription.tell([event(10)])
+    subscription.deliver([event(10)])
     assert await reading == [("LiveEvent", number) for number in range(5, 11)]
 
 
@@ -78,7 +78,7 @@ async def test_two_tasks_share_a_subscription_and_each_item_comes_once() -> None
 @pytest.mark.parametrize("size", [1, 2, 5])
 async def test_a_full_buffer_becomes_one_missed_that_counts_and_what_follows_is_given(size: int) -> None:
     subscription = subscribed(Stored(0, seen=0), None, size)
-    subscription.tell([event(number) for number in range(1, 12)])
+    subscription.deliver([event(number) for number in range(1, 12)])
     item = await anext(subscription)
     assert isinstance(item, Missed)
     assert item.count == item.number
@@ -90,7 +90,7 @@ async def test_a_full_buffer_becomes_one_missed_that_counts_and_what_follows_is_
 
 async def test_missed_ones_that_nobody_counted_stay_uncounted() -> None:
     subscription = subscribed(Stored(0, seen=0), None, 2)
-    subscription.tell([Missed(stream_id=STREAM, count=None, number=5), event(6), event(7)])
+    subscription.deliver([Missed(stream_id=STREAM, count=None, number=5), event(6), event(7)])
     item = await anext(subscription)
     assert isinstance(item, Missed)
     assert (item.count, item.number) == (None, 6)
@@ -99,7 +99,7 @@ async def test_missed_ones_that_nobody_counted_stay_uncounted() -> None:
 
 async def test_what_waits_is_given_before_the_error_that_ends_it() -> None:
     subscription = subscribed(Stored(0, seen=0), None)
-    subscription.tell([event(1)])
+    subscription.deliver([event(1)])
     subscription.end(ZeroDivisionError())
     assert await given(subscription, 1) == [("LiveEvent", 1)]
     for _ in range(2):
