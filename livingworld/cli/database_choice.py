@@ -13,8 +13,7 @@ import typer
 from sqlalchemy import URL
 
 from livingworld.embedded_server import EmbeddedServer, default_home
-from livingworld.postgres.connections.address import database_address
-from livingworld.settings.database_url import parse_url
+from livingworld.settings.database_url import database_address, parse_url
 from livingworld.settings.settings import Settings
 
 UrlOption = Annotated[

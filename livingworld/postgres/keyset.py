@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 #: Most items of one page.
 MAX_PAGE_SIZE = 1000
-#: After all that is there.
+#: After every row that can exist.
 _NEWEST = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
 
@@ -42,8 +42,8 @@ def newest_first(
 ) -> Select[Any]:
     """Order a list by creation, newest first, and cut the slice after a cursor, one row longer than the page.
 
-    The first slice is cut too: comparing rows names the index that has them in this order, so that a plan which was
-    made while nothing was there does not read and sort all rows of a world later.
+    The first slice has a cursor too: the row comparison selects the index that has this order, so that a plan that was
+    made for an empty table does not read and sort all rows of a world later.
     """
     statement = statement.where(tuple_(created_at, row_id) < (_NEWEST if after is None else _decode(after)))
     return statement.order_by(created_at.desc(), row_id.desc()).limit(limit + 1)
@@ -74,7 +74,7 @@ def id_cursor(cursor: object) -> UUID:
 
 
 def number_cursor(cursor: object) -> int:
-    """Read a cursor that is the number at which a page ended; anything that no page gave out is InvalidCursor."""
+    """Read a cursor that is the number at which a page ended; raises InvalidCursor for anything else."""
     text = check_text("after", cursor)
     if not (text.isascii() and text.isdigit() and len(text) < len(str(MAX_INTEGER))):
         raise InvalidCursor("after", "is not the cursor of a page")
@@ -82,7 +82,7 @@ def number_cursor(cursor: object) -> int:
 
 
 def _decode(cursor: str) -> tuple[datetime, UUID]:
-    """Read a cursor; anything that no page gave out is InvalidCursor."""
+    """Read a cursor; raises InvalidCursor for anything else."""
     check_text("after", cursor)
     try:
         created_at, row_id = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")

@@ -1,7 +1,7 @@
-"""A lease as its holder sees it: renewed in the background, and trusted only while nobody else can have got it.
+"""A lease as its holder sees it: renewed in the background, and trusted only while no other owner can have it.
 
-The holder counts from the moment before it asked, the database from the moment it answered, so the holder is the first
-to give up. No clock is compared with another one. Safety is never here: the token is checked where something is
+The holder counts from the moment before it asked, the database from the moment it answered, so the holder gives up
+first. No clock is compared with another one. Safety does not rest on this: the token is checked where something is
 written.
 """
 
@@ -11,22 +11,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from livingworld.errors import LivingWorldError
+from livingworld.postgres.notifications import TopicSubscription
 
 #: The share of a lease that its holder trusts it for: the rest is for a loop that is late.
 _TRUSTED: Final = 0.9
-#: A lease is renewed so often in its length, and may fail to be all but once.
+#: Renewals in the length of a lease; all but one may fail.
 _RENEWALS: Final = 4
-
-
-class TopicSubscription(Protocol):
-    """Wakes who waits for a topic; see notifications.py."""
-
-    async def wait(self, timeout: timedelta) -> bool:
-        """Return whether it was told, after `timeout` at the latest."""
-        ...
 
 
 class Lease:
@@ -45,12 +38,12 @@ class Lease:
     ) -> None:
         """Keep a lease that was granted to a request sent at `asked_at`, in seconds of the loop's clock.
 
-        `renew` returns whether it is still held. Nothing is started for who ends it before `first_look` is over.
+        `renew` returns whether it is still held. A lease that ends before `first_look` starts no task.
         """
         self._renew = renew
         self._length = length
         self._interval = min(length / _RENEWALS, look_every)
-        self._hearing = subscription
+        self._subscribe = subscription
         self._start = start
         self._task: asyncio.Task[None] | None = None
         #: Set when the lease is lost, or may be.
@@ -61,7 +54,7 @@ class Lease:
         self._timer = self._loop.call_at(asked_at + min(first_look, self._interval).total_seconds(), self._begin)
 
     def end(self) -> None:
-        """Stop renewing; whether it was given back is not asked here."""
+        """Stop renewing; giving the lease back is the caller's."""
         self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
@@ -75,13 +68,13 @@ class Lease:
         self._timer = self._loop.call_at(until, self.lost.set)
 
     async def _keep(self) -> None:
-        with self._hearing() as subscription:
+        with self._subscribe() as subscription:
             while not self.lost.is_set():
                 await self._look()
                 await subscription.wait(self._interval)
 
     async def _look(self) -> None:
-        """Renew once; a renewal that fails is no renewal, and the time that is trusted runs on."""
+        """Renew once; a renewal that fails does not prolong the trust."""
         asked_at = self._loop.time()
         try:
             held = await self._renew()
@@ -89,5 +82,5 @@ class Lease:
             return
         if not held:
             self.lost.set()
-        elif not self.lost.is_set():  # an answer that comes too late brings nothing back
+        elif not self.lost.is_set():  # an answer that comes too late does not bring it back
             self._trust(asked_at + self._length.total_seconds() * _TRUSTED)

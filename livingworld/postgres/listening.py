@@ -1,4 +1,4 @@
-"""The one connection of a process that listens: opened when somebody wants to hear, opened again when it is lost."""
+"""The one listening connection of a process: opened for the first subscription, and again when it is lost."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ Connect = Callable[[], Awaitable[Any]]
 
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 5.0
-#: A peer that has vanished is found by a statement in so many seconds.
+#: A peer that has vanished is detected by a statement after this time.
 _PING_SECONDS: Final = 30.0
 _CLOSE_SECONDS: Final = 2.0
 
 
 class Listening:
-    """Hears a channel for as long as it runs."""
+    """Listens on a channel while it runs."""
 
     def __init__(
-        self, connect: Connect, channel: str, heard: Callable[[str], None], missed: Callable[[], None]
+        self, connect: Connect, channel: str, receive: Callable[[str], None], wake_all: Callable[[], None]
     ) -> None:
-        """`heard` gets each payload; `missed` is called when something may have been told to nobody."""
+        """`receive` gets each payload; `wake_all` is called when notifications may have been missed."""
         self._connect = connect
         self._channel = channel
-        self._heard = heard
-        self._missed = missed
+        self._receive = receive
+        self._wake_all = wake_all
 
     async def run(self) -> None:
-        """Listen until cancelled; a server that is away is asked again, less and less often."""
+        """Listen until cancelled; while the server is away, connect again after growing pauses."""
         wait = _FIRST_WAIT_SECONDS
         lost = False
         while True:
@@ -55,8 +55,8 @@ class Listening:
             wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
 
     async def _listen(self, connection: Any) -> None:  # noqa: ANN401 - asyncpg's connection
-        await connection.add_listener(self._channel, lambda *told: self._heard(told[-1]))
-        self._missed()
+        await connection.add_listener(self._channel, lambda *notification: self._receive(notification[-1]))
+        self._wake_all()
 
     async def _until_lost(self, connection: Any) -> None:  # noqa: ANN401 - asyncpg's connection
         ended = asyncio.Event()
@@ -70,7 +70,7 @@ class Listening:
 
 
 async def _close(connection: Any) -> None:  # noqa: ANN401 - asyncpg's connection
-    """Close, or cut when the server does not answer or nobody has the time; a failure never hides a cancellation."""
+    """Close, or cut when the server does not answer or the task is cancelled; a failure never hides a cancellation."""
     try:
         await connection.close(timeout=_CLOSE_SECONDS)
     except DRIVER_EXCEPTIONS:

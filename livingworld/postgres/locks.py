@@ -1,8 +1,8 @@
 """Row locks and advisory locks that end with the transaction, waited for in one declared order only.
 
-A wait out of order could be one side of a deadlock. So what comes out of order is tried: it is taken when it is free,
-since what does not wait cannot deadlock, and only the wait is refused. docs/decisions/2026-11-21-late-locks.md has the
-locks of every call.
+A wait out of order could be one side of a deadlock. So a lock that is asked for out of order is only tried: it is taken
+when it is free, because a statement that does not wait cannot deadlock, and refused when it is held. The locks of every
+call: docs/decisions/2026-11-21-late-locks.md.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from livingworld.errors import LockTimeout
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
-#: Within a kind, names come before rows, and whatever may be held without being known comes last.
+#: Within a kind, names come before rows, and locks on unknown rows come last.
 _NAMES, _ROWS, _UNKNOWN = 0, 1, 2
 #: Held by a transaction that locked rows of a kind without saying which.
 UNKNOWN: Final = (_UNKNOWN,)
 #: Asked for by a statement whose row has no place of its own among the locks of its kind: after nothing of the kind.
 ANY: Final = (_NAMES,)
-#: How long a statement may wait that must not wait: what PostgreSQL itself locks for an instant is no lock of others.
+#: How long a statement may wait that must not wait: PostgreSQL itself locks some things for an instant.
 _AT_ONCE: Final = timedelta(milliseconds=10)
 
 
 def lock_key(kind: LockKind, world_id: UUID, name: str) -> int:
-    """Return the signed 64-bit key of a name in a world: the same in every process, too wide to aim at."""
+    """Return the signed 64-bit key of a name in a world: the same in every process, and infeasible to collide with."""
     digest = blake2b(name.encode(), digest_size=8, key=world_id.bytes, person=kind.name.lower().encode())
     return int.from_bytes(digest.digest(), signed=True)
 
@@ -72,11 +72,11 @@ async def lock_row(
 
 @asynccontextmanager
 async def in_order(tx: Transaction, kind: LockKind, *order_keys: Any, upgrade: bool = False) -> AsyncIterator[None]:  # noqa: ANN401
-    """Let a statement in the block lock what these keys stand for: wait for it in order, and only try it out of order.
+    """Let a statement in the block take the locks of these keys: wait for them in order, only try them out of order.
 
-    For what is locked by an insert or inside a function; the caller holds it in the order when it was locked. Raises
-    LockOrderViolation instead of waiting out of order; then the transaction can only be rolled back. `upgrade`: others
-    may share what is to be had alone, so that two who waited would wait for each other; then it is tried too.
+    For locks that an insert or a function takes; the caller then records them in the lock order. Raises
+    LockOrderViolation instead of waiting out of order; then the transaction can only be rolled back. `upgrade`: a
+    shared lock is to become exclusive, where two waiters would wait for each other; then it is only tried, too.
     """
     late = upgrade or any(tx.lock_order.is_late(kind, key) for key in order_keys)
     refused = False

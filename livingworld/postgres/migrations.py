@@ -1,4 +1,4 @@
-"""Migrations: several replicas may ask at once; one works, the others wait their turn, and then find it done."""
+"""Migrations: several replicas may start one at once; one runs it, the others wait and then find it done."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from livingworld.postgres.schema_differences import describe
 
 T = TypeVar("T")
 
-_one_at_a_time: Final = threading.Lock()  # alembic keeps what it works on in its module
+_one_at_a_time: Final = threading.Lock()  # alembic keeps its state in a module
 _POLL_SECONDS: Final = 0.02
 
 DEFAULT_LOCK_TIMEOUT: Final = timedelta(seconds=60)
@@ -51,8 +51,8 @@ class MigrationStatus:
     pending: tuple[str, ...]
 
 
-class _OnlyLooked(Exception):  # noqa: N818 - a signal that rolls a migration back
-    """The migration ran far enough to be looked at."""
+class _PreviewDone(Exception):  # noqa: N818 - a signal that rolls a migration back
+    """The previewed migration is complete and is rolled back."""
 
 
 def script_location() -> Path:
@@ -83,7 +83,7 @@ async def downgrade(
     """Take the database back to `revision`, in one transaction, and return what ran; `base` removes every table.
 
     Raises DataWouldBeLost, with everything as it was, when a row or a value would be lost and `destroy_data` is not
-    True. Nobody else writes meanwhile. Waits and raises as `upgrade` does.
+    True. No other session writes meanwhile. Waits and raises as `upgrade` does.
     """
     return await _run(command.downgrade, url, revision, lock_timeout, may_lose_data=destroy_data)
 
@@ -91,13 +91,13 @@ async def downgrade(
 async def preview_downgrade(
     url: str | URL, revision: str, *, lock_timeout: timedelta = DEFAULT_LOCK_TIMEOUT
 ) -> Migrated:
-    """Return what `downgrade` would do: it is done and rolled back, so nobody else can write for that long."""
+    """Return what `downgrade` would do: it is run and rolled back, so no other session can write meanwhile."""
 
-    def look(config: Config, revision: str) -> None:
+    def preview(config: Config, revision: str) -> None:
         command.downgrade(config, revision)
-        raise _OnlyLooked
+        raise _PreviewDone
 
-    return await _run(look, url, revision, lock_timeout, may_lose_data=True)
+    return await _run(preview, url, revision, lock_timeout, may_lose_data=True)
 
 
 async def status(url: str | URL) -> MigrationStatus:
@@ -115,9 +115,9 @@ async def check(url: str | URL, metadata: MetaData) -> list[str]:
 
 
 def take_turn(connection: Connection, lock_timeout: timedelta) -> None:
-    """Wait for the turn to migrate, which ends with the transaction, and see that the schema exists.
+    """Wait for the right to migrate, which ends with the transaction, and create the schema where it is missing.
 
-    The revision is read afterwards, so that whoever waited finds the work done.
+    The revision is read afterwards, so that a process that waited finds the work done.
     """
     events.emit(events.MIGRATION_WAITING, time_limit_seconds=lock_timeout.total_seconds())
     limits = {"lock_timeout": lock_timeout, "statement_timeout": _STATEMENT_TIMEOUT}
@@ -131,7 +131,7 @@ def take_turn(connection: Connection, lock_timeout: timedelta) -> None:
 
 
 def turn_as_sql() -> list[str]:
-    """Return the statements with which a script takes its turn, as `take_turn` does on a connection."""
+    """Return the statements by which a script does what `take_turn` does on a connection."""
     return [
         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
         f"SET LOCAL lock_timeout = '{DEFAULT_LOCK_TIMEOUT.total_seconds():.0f}s'",
@@ -143,7 +143,7 @@ def turn_as_sql() -> list[str]:
 
 @asynccontextmanager
 async def connected(url: str | URL) -> AsyncIterator[AsyncConnection]:
-    """Give a connection outside any pool; what the driver raises in the block is named."""
+    """Yield a connection outside any pool; an error of the driver in the block becomes a named error."""
     failure = None
     engine = unpooled_engine(url)
     try:
@@ -175,7 +175,7 @@ async def _run(
             await connection.run_sync(migrate)
     except LockTimeout as error:
         raise MigrationTimeout from error.__cause__
-    except _OnlyLooked:
+    except _PreviewDone:
         return done
     events.emit(events.MIGRATED, revision=revision)
     return done
@@ -183,7 +183,7 @@ async def _run(
 
 @asynccontextmanager
 async def _alone() -> AsyncIterator[None]:
-    """Wait until nothing else of this process migrates, in whichever thread and event loop."""
+    """Wait until no other thread or event loop of this process migrates."""
     while not _one_at_a_time.acquire(blocking=False):  # noqa: ASYNC110 - an asyncio.Event belongs to one event loop
         await asyncio.sleep(_POLL_SECONDS)
     try:

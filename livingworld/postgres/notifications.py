@@ -16,8 +16,8 @@ from typing import Final
 from livingworld.errors import LivingWorldError
 from livingworld.postgres.listening import Connect, Listening
 from livingworld.postgres.transactions.admission import outside
+from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 CHANNEL: Final = "livingworld"
 #: PostgreSQL takes less than 8,000 bytes of payload; topics are ASCII.
@@ -48,7 +48,7 @@ class TopicSubscription:
 class Notifications:
     """The notifications that this process sends and receives."""
 
-    def __init__(self, connect: Connect | None, send: UnitOfWork) -> None:
+    def __init__(self, connect: Connect | None, send: Database) -> None:
         """`connect` opens the connection that listens; None: there is none, and only this process is notified."""
         self._listening = None if connect is None else Listening(connect, CHANNEL, self._receive, self._wake_all)
         self._send = send

@@ -27,12 +27,12 @@ def describe(differences: Iterable[Any]) -> list[str]:
     return lines
 
 
-def _line(operation: str, *parts: Any) -> str:  # noqa: ANN401 - whatever alembic found, by operation
+def _line(operation: str, *parts: Any) -> str:  # noqa: ANN401 - parts of a difference, by operation
     verb, _, kind = operation.partition("_")
     if verb == "modify":
         schema, table, column, _, there, ours = parts
-        said = f"is {_value(there)}, in this release {_value(ours)}"
-        return f"column {schema}.{table}.{column}: {_ASPECTS.get(kind, kind)} {said}"
+        change = f"is {_value(there)}, in this release {_value(ours)}"
+        return f"column {schema}.{table}.{column}: {_ASPECTS.get(kind, kind)} {change}"
     found = "is missing" if verb == "add" else "is not of this release"
     return f"{_KINDS.get(kind, kind)} {_name(kind, parts)} {found}"
 

@@ -14,7 +14,7 @@ from livingworld.settings.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The one bag of services: whatever a part of a world needs of its process."""
+    """What the parts of a world need of their process."""
 
     unit: WorldDatabase
     #: For what must get through while the pool is busy: few connections of its own.

@@ -49,9 +49,9 @@ def test_the_refusal_says_what_is_held_what_was_asked_for_and_what_to_call_first
     refused = holding((LockKind.CHARACTER, 1)).refusal(LockKind.STORY)
 
     assert str(refused) == (
-        "Somebody else has a story, and to wait for it is out of order: this transaction holds a character or a name,"
-        " which comes later. Call tx.stories.lock(story_id) before what locks a character or a name; two transactions"
-        " that wait so wait for each other."
+        "Another transaction holds a story, and waiting for it here would be out of order: this transaction holds a"
+        " character or a name, which comes later. Call tx.stories.lock(story_id) before what locks a character or a"
+        " name; otherwise two transactions can wait for each other."
     )
     assert (refused.asked_for, refused.held) == ("a story", "a character or a name")
     assert refused.call_first == "tx.stories.lock(story_id)"

@@ -54,7 +54,7 @@ _NO_TLS: Final = "rejected SSL upgrade"
 
 
 def name_connect_failure(exception: BaseException, target: ConnectionTarget, address: Address) -> Failure:
-    """Return what one of CONNECT_EXCEPTIONS means for a connection to `address`; waiting cures what is Unavailable."""
+    """Return what one of CONNECT_EXCEPTIONS means for a connection to `address`; waiting may help if Unavailable."""
     sqlstate = getattr(exception, "sqlstate", None)
     kind = _by_answer(sqlstate) if sqlstate is not None else _by_network(exception)
     details: dict[str, object] = {"host": address.host or "(default)", "port": address.port}
@@ -72,7 +72,7 @@ def name_connect_failure(exception: BaseException, target: ConnectionTarget, add
 
 
 def none_of_several(failures: Sequence[tuple[Address, Failure]]) -> Failure:
-    """Return the one failure, or one that tells what became of each host."""
+    """Return the one failure, or one that names the failure of each host."""
     _, last = failures[-1]
     if len({address for address, _ in failures}) == 1:
         return last
@@ -101,6 +101,6 @@ def _numbers(exception: OSError) -> set[int]:
 
 
 def _reason(exception: BaseException) -> str:
-    """Return what may be repeated: the system's word for a number, else the kind of exception."""
+    """Return what may be shown: the name of the error number, else the kind of exception."""
     number = exception.errno if isinstance(exception, OSError) else None
     return type(exception).__name__ if number is None else errno.errorcode.get(number, str(number))

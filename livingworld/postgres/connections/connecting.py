@@ -1,4 +1,4 @@
-"""One connection to the first of a URL's hosts that takes it, as libpq looks for it."""
+"""One connection to the first host of a URL that accepts it, by the rules of libpq."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from livingworld.postgres.connections.connect_failures import CONNECT_EXCEPTIONS
 from livingworld.postgres.connections.driver_errors import ConnectFailed, Failure
 from livingworld.settings.database_url import Address, ConnectionTarget
 
-#: asyncpg.connect, or what stands before it.
+#: asyncpg.connect, or a function that wraps it.
 Open = Callable[..., Awaitable[Any]]
 
-#: What the hosts are asked to be, one round after the other.
+#: The session attributes that are asked for, one round after the other.
 _ROUNDS: Final = {"prefer-standby": ("standby", "any")}
 
 
@@ -29,7 +29,7 @@ async def connect(
     """Open a connection, trying one host after the other; raises ConnectFailed.
 
     `timeout` is for each host, unless the URL has one. As with libpq the next host is tried where this one cannot be
-    reached or is not what is asked for, and not where it says no.
+    reached or lacks the session attributes, and not where it refuses.
     """
     failures: list[tuple[Address, Failure]] = []
     limit = (target.connect_timeout or timeout).total_seconds()

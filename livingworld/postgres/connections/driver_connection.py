@@ -1,9 +1,9 @@
-"""How a connection is opened: by asyncpg, whose futures that nobody awaits say nothing.
+"""How a connection is opened: by asyncpg, without a word on standard error when the call is cancelled.
 
 asyncpg asks a server on TCP for TLS by a protocol of its own, whose future fails when the connection is lost. A call
-that is cancelled, or comes to its time limit, just then never awaits that future, and asyncio would print its exception
-on standard error: in `asyncpg.connect`, and in the connection that asyncpg opens to cancel a statement. Both take their
-futures from the event loop that asyncpg was given, so it is given this one.
+that is cancelled or reaches its time limit at that moment never awaits the future, and asyncio would print its
+exception on standard error: in `asyncpg.connect`, and in the connection that asyncpg opens to cancel a statement. Both
+take their futures from the event loop that asyncpg is given, so it is given this one.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import asyncpg
 
 
 class _Loop:
-    """The event loop that runs, except that a future made for asyncpg counts as heard of."""
+    """The running event loop, except that the exception of a future counts as retrieved."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
     def create_future(self) -> asyncio.Future[Any]:
-        """Return a future whose exception still reaches who awaits it, and is printed for nobody else."""
+        """Return a future whose exception reaches the task that awaits it, and is never printed."""
         future: asyncio.Future[Any] = self._loop.create_future()
-        future.add_done_callback(_hear)
+        future.add_done_callback(_retrieve)
         return future
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the loop has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the loop
         return getattr(self._loop, name)
 
 
-def _hear(future: asyncio.Future[Any]) -> None:
+def _retrieve(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
         future.exception()
 

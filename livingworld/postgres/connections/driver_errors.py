@@ -21,7 +21,7 @@ from livingworld.errors import LivingWorldError
 class RetryKind(Enum):
     """Which budget a repetition is taken from."""
 
-    #: Another transaction was preferred: many quick tries.
+    #: PostgreSQL preferred another transaction: many quick tries.
     CONFLICT = "conflict"
     #: The server was away: few slow tries.
     OUTAGE = "outage"
@@ -44,8 +44,8 @@ class Failure:
     answered: bool
 
 
-class ConnectFailed(Exception):  # noqa: N818 - a signal to whoever wanted the connection
-    """No connection was made; what that means is known already."""
+class ConnectFailed(Exception):  # noqa: N818 - a signal to the opener of the connection
+    """No connection was made; carries the failure that it means."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(str(failure.error))

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import asyncpg
 from sqlalchemy import URL, NullPool, event
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from livingworld.inputs import canonical_json
 from livingworld.observability import events
 from livingworld.postgres.connections.connecting import Open, connect
 from livingworld.postgres.connections.driver_connection import open_connection
-from livingworld.postgres.connections.time_limits import in_milliseconds
+from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, name_failure
+from livingworld.postgres.connections.time_limits import in_milliseconds, transaction_limits
 from livingworld.settings.database_url import ConnectionTarget, connection_target
 from livingworld.settings.settings import Settings
 
@@ -54,7 +55,7 @@ def create_engine(settings: Settings, url: URL, *, revive_server: Revive | None 
 
 
 def unpooled_engine(url: URL | str, settings: Settings | None = None) -> AsyncEngine:
-    """Return an engine for work that is done once, without the library's time limits; settings load themselves."""
+    """Return an engine for one-off work, without the library's time limits; settings default to the environment's."""
     settings = settings or Settings.load()
     target = connection_target(url, tls=settings.tls_context())
     return create_async_engine(
@@ -73,13 +74,23 @@ def listening_connection(settings: Settings, url: URL) -> Callable[[], Awaitable
     return partial(connect, target, timeout=settings.connect_timeout, **_session_options(direct, target))
 
 
-def transaction_limits(settings: Settings) -> dict[str, timedelta]:
-    """Return the server's time limits by the name of the PostgreSQL setting; of locks the prompt one."""
-    return {
-        "statement_timeout": settings.statement_timeout,
-        "lock_timeout": min(settings.prompt_lock_timeout, settings.lock_timeout),
-        "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout,
-    }
+@asynccontextmanager
+async def pooled_connection(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Take a connection and give it back; the loss of the connection never hides why the block was left."""
+    reason: BaseException | None = None
+    try:
+        async with engine.connect() as connection:
+            try:
+                yield connection
+            except BaseException as error:
+                reason = error
+                raise
+    except DRIVER_EXCEPTIONS as lost:
+        if reason is None or reason is lost:
+            raise
+        reason.add_note(f"The session was lost meanwhile, and everything was rolled back: {name_failure(lost).cause}")
+    if reason is not None:
+        raise reason
 
 
 def _connect_arguments(settings: Settings, target: ConnectionTarget, revive_server: Revive | None) -> dict[str, Any]:
@@ -87,19 +98,19 @@ def _connect_arguments(settings: Settings, target: ConnectionTarget, revive_serv
     options = _session_options(settings, target) | {"open_connection": opening}
     creator = _creator(target, timeout=settings.connect_timeout, **options)
     arguments: dict[str, Any] = {"async_creator_fn": creator}
-    if settings.behind_pooler:  # its server connections change under us
+    if settings.behind_pooler:  # its server connections change between transactions
         arguments["prepared_statement_cache_size"] = 0
     return arguments
 
 
 def _session_options(settings: Settings, target: ConnectionTarget) -> dict[str, Any]:
-    told = {"application_name": "livingworld", **target.server_settings}
-    options: dict[str, Any] = {"command_timeout": settings.command_timeout.total_seconds(), "server_settings": told}
+    server = {"application_name": "livingworld", **target.server_settings}
+    options: dict[str, Any] = {"command_timeout": settings.command_timeout.total_seconds(), "server_settings": server}
     if settings.behind_pooler:  # it refuses other startup parameters
         return options | {"statement_cache_size": 0}
     for name, limit in transaction_limits(settings).items():
-        told[name] = in_milliseconds(limit)
-    told |= {"default_transaction_isolation": ISOLATION_LEVEL.lower(), "jit": "off"}
+        server[name] = in_milliseconds(limit)
+    server |= {"default_transaction_isolation": ISOLATION_LEVEL.lower(), "jit": "off"}
     return options
 
 
@@ -124,6 +135,6 @@ def _reviving(revive_server: Revive) -> Open:
 
 
 def _refuse_closed_connection(dbapi_connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401
-    """Let the pool replace a connection that the server has closed: a ping without a round trip."""
+    """Make the pool replace a connection that the server has closed: a ping without a round trip."""
     if dbapi_connection.driver_connection.is_closed():
         raise DisconnectionError

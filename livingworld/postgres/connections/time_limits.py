@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from livingworld.settings.settings import Settings
+
 
 def in_milliseconds(limit: timedelta) -> str:
     """Return a limit as the value of a setting; never 0, which would mean no limit."""
     return f"{max(1, round(limit.total_seconds() * 1000))}ms"
+
+
+def transaction_limits(settings: Settings) -> dict[str, timedelta]:
+    """Return the server's time limits by the name of the PostgreSQL setting; for locks the prompt one."""
+    return {
+        "statement_timeout": settings.statement_timeout,
+        "lock_timeout": min(settings.prompt_lock_timeout, settings.lock_timeout),
+        "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout,
+    }

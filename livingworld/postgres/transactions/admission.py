@@ -1,4 +1,4 @@
-"""Who may begin a unit: a caller in the event loop that opened the LivingWorld, outside of its open transactions.
+"""Where a unit may begin: in the event loop that opened the LivingWorld, outside of its open transactions.
 
 A driver's connection belongs to one event loop, and the process can die when another one uses it. A call that needs a
 second connection while its caller holds one ends in a pool timeout as soon as enough callers do the same.
@@ -18,7 +18,7 @@ from livingworld.errors import AlreadyInTransaction, WrongEventLoop
 
 @dataclass(slots=True, eq=False)
 class _OpenBlock:
-    """A block that is in a transaction; the tasks which are started in it know it too, and outlive it."""
+    """A block that is in a transaction. Tasks that are started in it inherit it, and may outlive it."""
 
     admission: Admission
     outer: _OpenBlock | None
@@ -29,7 +29,7 @@ _innermost: ContextVar[_OpenBlock | None] = ContextVar("livingworld open transac
 
 
 class Admission:
-    """What the parts of one LivingWorld ask before they begin something; made in the event loop that they live in."""
+    """Checks whether a unit of one LivingWorld may begin here; made in the event loop of that LivingWorld."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -50,7 +50,7 @@ class Admission:
 
     @contextmanager
     def in_transaction(self) -> Iterator[None]:
-        """Refuse, while the block runs, whoever is called from it, in its task or in one that is started in it."""
+        """Refuse units that are begun inside the block, in its task and in tasks that are started in it."""
         block = _OpenBlock(self, _innermost.get())
         _innermost.set(block)
         try:
@@ -70,7 +70,7 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def outside() -> Context:
-    """Return the context for a task that serves everybody: outside of any transaction, and of any call's deadline."""
+    """Return the context for a task that serves all callers: outside of any transaction and of any call's deadline."""
     context = without_deadline()
     context.run(_innermost.set, None)
     return context

@@ -17,7 +17,7 @@ class Backlog:
         self._characters = 0
 
     def enter(self, characters: int = 0) -> None:
-        """Count a call and the text that it brings; raises Overloaded, which names the limit, and counts nothing."""
+        """Count a call and the text that it brings, or raise Overloaded, which names the limit, and count nothing."""
         self._refuse_beyond("queue_limit", self._calls + 1)
         if self._characters:  # one call alone is within the limits of its fields
             self._refuse_beyond("queue_characters", self._characters + characters)

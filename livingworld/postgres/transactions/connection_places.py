@@ -10,25 +10,25 @@ from typing import Final
 from livingworld.errors import PoolTimeout
 from livingworld.settings.settings import Settings
 
-#: One connection in so many is kept for what waits for no lock, and one for those who met a held row.
+#: One connection in this many is kept for calls that wait for no lock, and one for calls that met a held row.
 _SHARE: Final = 5
 
 
 class ConnectionPlaces:
-    """The places of those who may wait for locks while they have a connection."""
+    """Limits how many calls may wait for locks while they hold a connection."""
 
     def __init__(self, settings: Settings) -> None:
         share = max(1, settings.pool_size // _SHARE)
-        #: For calls that met a held row; in the smallest pools they look again and again instead.
+        #: For calls that met a held row; in the smallest pools there are none, and those calls poll instead.
         self.lock_waits: Final = share if settings.pool_size > 2 * share else 0
         kept = share if settings.pool_size > share else 0
-        #: For transactions of the application's own, which wait where they are.
+        #: For transactions of the application, which wait on the connection that they hold.
         self._blocks = asyncio.Semaphore(settings.pool_size - kept - self.lock_waits)
         self._patience = settings.pool_timeout.total_seconds()
 
     @asynccontextmanager
     async def block(self) -> AsyncIterator[None]:
-        """Have one of the places for transactions of the application; raises PoolTimeout when none becomes free."""
+        """Hold one of the places for transactions of the application; raises PoolTimeout when none becomes free."""
         try:
             async with asyncio.timeout(self._patience):
                 await self._blocks.acquire()

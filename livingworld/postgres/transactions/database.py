@@ -19,17 +19,16 @@ from livingworld.deadlines import call_end
 from livingworld.errors import CallTimeout, Closed, CommitUnknown, LivingWorldError, StatementTimeout
 from livingworld.observability import events
 from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, Failure, RetryKind
-from livingworld.postgres.connections.engine import transaction_limits
-from livingworld.postgres.connections.pooled_connection import pooled_connection
+from livingworld.postgres.connections.engine import pooled_connection
+from livingworld.postgres.connections.time_limits import transaction_limits
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.backlog import Backlog
 from livingworld.postgres.transactions.connection_places import ConnectionPlaces
-from livingworld.postgres.transactions.failed_attempts import driver_failure, raise_failure
+from livingworld.postgres.transactions.failed_attempts import driver_failure, log_rollback, raise_failure
 from livingworld.postgres.transactions.joining import joined
 from livingworld.postgres.transactions.lock_waits import LockWaits
 from livingworld.postgres.transactions.overdue import CancelSession, cancelled_when_overdue
 from livingworld.postgres.transactions.retry import RolledBack, run_within_budgets
-from livingworld.postgres.transactions.rolled_back import report
 from livingworld.postgres.transactions.transaction import LockedRow, Notify, T, Transaction, Work
 from livingworld.postgres.transactions.unit import Phase, Unit
 from livingworld.settings.settings import Settings
@@ -38,7 +37,7 @@ _NO_LIMITS: Final[Mapping[str, timedelta]] = MappingProxyType({})
 
 
 class Database:
-    """A pool of connections to one database; as a UnitOfWork each unit is a transaction of its own, with retries."""
+    """A pool of connections to one database. Each unit is a transaction of its own, with retries."""
 
     def __init__(
         self,
@@ -48,7 +47,7 @@ class Database:
         *,
         admission: Admission | None = None,
     ) -> None:
-        """`admission` is shared by the pools of one LivingWorld; without one this pool stands for itself."""
+        """`admission` is shared by the pools of one LivingWorld; by default the pool has its own."""
         self._admission = admission or Admission()
         self._engine = engine
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -60,13 +59,13 @@ class Database:
         self.call_timeout: timedelta | None = settings.call_timeout
         #: The calls of this process that have no answer yet.
         self.backlog = backlog or Backlog(settings.queue_limit, settings.queue_characters)
-        #: Cancels what a session does; None where that is not possible.
+        #: Cancels the statement of a session; None where that is not possible.
         self.cancel_session: CancelSession | None = None
-        #: Tells a topic to whoever hears it; called after each commit.
+        #: Wakes the subscribers of a topic; called after each commit.
         self.notify: Notify = lambda _: None
 
     async def close(self) -> None:
-        """Close every connection, those at work as soon as their unit ends; no other unit begins."""
+        """Close every connection, a busy one when its unit ends; no other unit begins."""
         self._closed = True
         event.listen(self._engine.sync_engine, "checkin", _close_connection)
         await self._engine.dispose()
@@ -83,10 +82,10 @@ class Database:
     ) -> T:
         """Run `work` as one transaction, of a world, and return its result; see WorldUnit.
 
-        Runs it again when PostgreSQL said that it rolled it back, within both budgets, and when it met a row that
-        others hold, for `lock_timeout` (default: the setting; 0: never). A single statement that is `overdue` is
-        cancelled, as StatementTimeout. Raises CommitUnknown when the connection was lost, or the call's time was over,
-        in COMMIT and the work is not repeatable; CallTimeout when the call's time was over before.
+        Runs it again when PostgreSQL rolled it back, within both budgets, and when it met a row that another session
+        holds, for `lock_timeout` (default: the setting; 0: never). A single statement that runs for longer than
+        `overdue` is cancelled: StatementTimeout. Raises CommitUnknown when the connection was lost, or the deadline of
+        the call passed, in COMMIT and the work is not repeatable; CallTimeout when the deadline passed before COMMIT.
         """
         self.refuse_misplaced()
         unit = Unit(work, world_id, repeatable=repeatable, single_statement=single_statement, overdue=overdue)
@@ -98,11 +97,11 @@ class Database:
         except RolledBack as signal:
             lost = signal
         except Exception as error:
-            if overdue is None or not isinstance(error, StatementTimeout):  # it is tried again in parts
-                report(error)
+            if overdue is None or not isinstance(error, StatementTimeout):  # the caller tries it again in parts
+                log_rollback(error)
             raise
-        if patience or lost.kind is not RetryKind.LOCK:  # without patience it is tried again in parts
-            report(lost.told())
+        if patience or lost.kind is not RetryKind.LOCK:  # without patience the caller tries it again in parts
+            log_rollback(lost.traced_error())
         raise lost.error from lost.cause
 
     async def _until_deadline(self, unit: Unit[T], lock_timeout: timedelta) -> T:
@@ -119,7 +118,7 @@ class Database:
         raise CallTimeout
 
     async def _try(self, unit: Unit[T], lock_timeout: timedelta, end: float) -> T:
-        """Run a unit; when it meets a row that others hold, again when the row may be free."""
+        """Run a unit; when it meets a row that another session holds, run it again when the row may be free."""
         began = asyncio.get_running_loop().time()
         try:
             return await self._attempt(unit, None, None)
@@ -131,7 +130,7 @@ class Database:
         if lock_timeout:
             events.emit(events.LOCK_AWAITED, milliseconds=milliseconds)
         until = min(end, began + lock_timeout.total_seconds())
-        return await self._lock_waits.get_through(met, partial(self._attempt, unit), until)
+        return await self._lock_waits.run_again(met, partial(self._attempt, unit), until)
 
     async def _attempt(self, unit: Unit[T], may_wait: timedelta | None, row: LockedRow | None) -> T:
         unit.attempts += 1
@@ -159,17 +158,17 @@ class Database:
         except RolledBack as signal:
             lost = signal
         except Exception as error:
-            report(error)
+            log_rollback(error)
             raise
         if lost is not None:
-            report(lost.told())
+            log_rollback(lost.traced_error())
             raise lost.error from lost.cause
 
     @asynccontextmanager
     async def join(
         self, connection: AsyncConnection | AsyncSession, world_id: UUID | None = None
     ) -> AsyncIterator[Transaction]:
-        """Work inside a transaction of somebody else's; see World.join."""
+        """Work inside a transaction that the caller opened; see World.join."""
         async with joined(connection, self._admission, world_id) as tx:
             yield tx
         tx.report_commit(self.notify)
@@ -180,7 +179,7 @@ class Database:
     ) -> AsyncIterator[Transaction]:
         """Open, hand out, commit; leave with RolledBack where the whole unit may run again.
 
-        It may wait for locks in PostgreSQL for `may_wait`; `row` is the one whose turn this unit has.
+        It may wait for locks in PostgreSQL for `may_wait`; `row` is the held row that it is the next to get.
         """
         self._refuse_if_closed()
         unit.phase = Phase.OPENING
@@ -251,12 +250,12 @@ class Database:
         return lambda row: row != own and self._lock_waits.is_held(row)
 
     def refuse_misplaced(self) -> None:
-        """Raise Closed, WrongEventLoop or AlreadyInTransaction where no unit may begin; see UnitOfWork."""
+        """Raise Closed, WrongEventLoop or AlreadyInTransaction where no unit may begin; see WorldUnit."""
         self._refuse_if_closed()
         self._admission.refuse_misplaced()
 
     def refuse_other_loops(self) -> None:
-        """Raise WrongEventLoop; see UnitOfWork."""
+        """Raise WrongEventLoop; see WorldUnit."""
         self._admission.refuse_other_loops()
 
     def _refuse_if_closed(self) -> None:
@@ -265,11 +264,11 @@ class Database:
 
 
 async def _nothing(_: Transaction) -> None:
-    """Do nothing: the work of the transaction is a block of the caller's."""
+    """Do nothing: the caller's block is the work of the transaction."""
 
 
 def _close_connection(_: object, entry: ConnectionPoolEntry) -> None:
-    """Close what comes back to a pool that nobody will empty again."""
+    """Close a connection that comes back to a closed pool."""
     entry.close()
 
 

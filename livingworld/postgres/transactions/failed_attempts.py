@@ -1,14 +1,29 @@
-"""What the failure of one attempt means: the unit runs again, or its caller gets a named error."""
+"""What the failure of an attempt means: the unit runs again, or its caller gets a named error, which may be logged."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
-from livingworld.errors import CommitUnknown, LivingWorldError
+from livingworld.errors import (
+    AlreadyInTransaction,
+    Closed,
+    CommitUnknown,
+    Conflict,
+    DeadlockDetected,
+    InvalidInput,
+    LivingWorldError,
+    NotFound,
+    Refused,
+    SerializationFailure,
+)
+from livingworld.observability import events
 from livingworld.postgres.connections.driver_errors import Failure, RetryKind, name_failure
 from livingworld.postgres.transactions.retry import RolledBack
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.unit import Phase, Unit
+
+#: Answers that a caller has to expect: they are no failures.
+_REFUSALS: Final = (InvalidInput, NotFound, Conflict, Refused, Closed, AlreadyInTransaction)
 
 
 def driver_failure(exception: Exception, tx: Transaction | None, phase: Phase) -> Failure | None:
@@ -31,3 +46,14 @@ def raise_failure(failure: Failure, unit: Unit[Any], tx: Transaction | None) -> 
         row = None if tx is None else tx.row
         raise RolledBack(failure.error, failure.cause, failure.retry or RetryKind.OUTAGE, row)
     raise failure.error from failure.cause
+
+
+def log_rollback(error: BaseException) -> None:
+    """Log why a unit was rolled back: a failure as an error, the application's own exception by its class only.
+
+    A refusal that the caller has to expect is not logged.
+    """
+    if not isinstance(error, LivingWorldError):
+        events.emit(events.ROLLED_BACK, error=type(error).__name__)
+    elif isinstance(error, SerializationFailure | DeadlockDetected) or not isinstance(error, _REFUSALS):
+        events.emit_failure(error)

@@ -1,18 +1,24 @@
-"""A transaction that somebody else opened, and will commit or roll back."""
+"""A transaction that its caller opened, and will commit or roll back."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
+from sqlalchemy import RootTransaction
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from livingworld.errors import InvalidType
 from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, name_failure
 from livingworld.postgres.transactions.admission import Admission
-from livingworld.postgres.transactions.joined_order import lock_order_of
+from livingworld.postgres.transactions.lock_order import LockOrder
 from livingworld.postgres.transactions.transaction import Transaction
+
+#: What each transaction of a caller holds, through all blocks that join it.
+_ORDERS: Final[WeakKeyDictionary[RootTransaction, LockOrder]] = WeakKeyDictionary()
 
 
 @asynccontextmanager
@@ -24,7 +30,7 @@ async def joined(
     connection = await _connection(given)
     transaction = Transaction(connection, admission, world_id, limits={}, may_wait=True)
     await transaction.refuse_unsafe_isolation()
-    transaction.lock_order = lock_order_of(connection)
+    transaction.lock_order = _lock_order(connection)
     transaction.is_block = True
     with admission.in_transaction():
         yield transaction
@@ -33,7 +39,7 @@ async def joined(
 
 
 async def _connection(given: AsyncConnection | AsyncSession) -> AsyncConnection:
-    """Return the connection; of a session it may have to be had first."""
+    """Return the connection; a session may have to open one first."""
     if isinstance(given, AsyncConnection):
         return given
     if not isinstance(given, AsyncSession):
@@ -44,3 +50,10 @@ async def _connection(given: AsyncConnection | AsyncSession) -> AsyncConnection:
     except DRIVER_EXCEPTIONS as exception:
         failure = name_failure(exception)
     raise failure.error from failure.cause
+
+
+def _lock_order(connection: AsyncConnection) -> LockOrder:
+    """Return the one lock order of the transaction that is open on a connection."""
+    open_on = connection.sync_connection
+    transaction = None if open_on is None else open_on.get_transaction()
+    return LockOrder() if transaction is None else _ORDERS.setdefault(transaction, LockOrder())

@@ -28,7 +28,7 @@ class LockKind(IntEnum):
 
 
 class _Words(NamedTuple):
-    """How a kind is told to people."""
+    """How an error describes a kind."""
 
     #: What is locked.
     thing: str
@@ -56,13 +56,13 @@ _WORDS: Final[dict[LockKind, _Words]] = {
     ),
     LockKind.SCRIPT: _Words("a script", "the write of the script", f"the scripts {_BY_NAME}"),
     LockKind.MODEL: _Words("the role of an AI model", "the write of the model", f"the roles {_BY_NAME}"),
-    LockKind.SAMPLE: _Words("a training sample", "tx.ai_models.samples.add_many(samples)", "them by one add_many"),
+    LockKind.SAMPLE: _Words("a training sample", "tx.ai_models.samples.add_many(samples)", "all by one add_many"),
     LockKind.CYCLE: _Words("a cycle", "tx.prove(cycle)", f"the cycles {_BY_NAME}"),
     LockKind.LORE: _Words("a lore entry", "the write of the entry", f"the entries {_BY_ID}"),
-    LockKind.LANE: _Words("a lane", "the call on its actions", f"them by one enqueue_many, or {_BY_NAME}"),
+    LockKind.LANE: _Words("a lane", "the call on its actions", f"all by one enqueue_many, or {_BY_NAME}"),
     LockKind.STREAM: _Words("what was published", "everything else", "one block of join in a transaction"),
 }
-_WHY: Final = "two transactions that wait so wait for each other"
+_WHY: Final = "otherwise two transactions can wait for each other"
 
 
 class LockOrder:
@@ -72,7 +72,7 @@ class LockOrder:
         self._held: dict[LockKind, set[Any]] = {}
 
     def copy(self) -> LockOrder:
-        """Return what is held now, to come back to when a savepoint is rolled back and its locks with it."""
+        """Return a copy of what is held now, for the rollback of a savepoint, which releases its locks."""
         twin = LockOrder()
         twin.restore(self)
         return twin
@@ -82,7 +82,7 @@ class LockOrder:
         self._held = {kind: set(keys) for kind, keys in earlier._held.items()}
 
     def is_late(self, kind: LockKind, key: Any) -> bool:  # noqa: ANN401 - keys of one kind compare among themselves
-        """Return whether waiting for this key would be out of order: something later is held, and this key is not."""
+        """Return whether waiting for this key would be out of order: a later key is held, and this one is not."""
         held = self._held.get(kind, set())
         return key not in held and (any(key < other for other in held) or self._latest() > kind)
 
@@ -95,20 +95,21 @@ class LockOrder:
         self._held.setdefault(kind, set()).add(key)
 
     def refusal(self, kind: LockKind) -> LockOrderViolation:
-        """Return the error that says what is held, what was asked for and what to call first."""
+        """Return the error that names what is held, what was asked for and what to call first."""
         latest = self._latest()
         asked, held = _WORDS[kind], _WORDS[LockKind(max(latest, kind))]
         if latest > kind:
-            told = (
-                f"Somebody else has {asked.thing}, and to wait for it is out of order: this transaction holds"
-                f" {held.thing}, which comes later. Call {asked.first} before what locks {held.thing}; {_WHY}."
+            message = (
+                f"Another transaction holds {asked.thing}, and waiting for it here would be out of order: this"
+                f" transaction holds {held.thing}, which comes later. Call {asked.first} before what locks"
+                f" {held.thing}; {_WHY}."
             )
         else:
-            told = (
-                f"Somebody else has {asked.thing}, and to wait for it is out of order: this transaction holds one that"
-                f" comes later. Lock {asked.several}; {_WHY}."
+            message = (
+                f"Another transaction holds {asked.thing}, and waiting for it here would be out of order: this"
+                f" transaction holds one that comes later. Lock {asked.several}; {_WHY}."
             )
-        return LockOrderViolation(told, asked_for=asked.thing, held=held.thing, call_first=asked.first)
+        return LockOrderViolation(message, asked_for=asked.thing, held=held.thing, call_first=asked.first)
 
     def _latest(self) -> int:
         return max(self._held, default=0)

@@ -1,4 +1,4 @@
-"""A statement that takes long is cancelled by the server, whose answer says for certain what became of it."""
+"""A statement that takes too long is cancelled by the server, whose answer says for certain how it ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livingworld.deadlines import without_deadline
 
-#: Cancels what a session of PostgreSQL does, by its process id; never raises.
+#: Cancels the statement of a PostgreSQL session, by its process id; never raises.
 CancelSession = Callable[[int], Awaitable[None]]
 
 
@@ -19,7 +19,7 @@ CancelSession = Callable[[int], Awaitable[None]]
 async def cancelled_when_overdue(
     connection: AsyncConnection, overdue: timedelta | None, cancel_session: CancelSession | None
 ) -> AsyncIterator[None]:
-    """Have the statement in the block cancelled after `overdue`; where nobody can, it goes on."""
+    """Have the statement in the block cancelled after `overdue`; where that is not possible, it goes on."""
     if overdue is None or cancel_session is None:
         yield
         return

@@ -22,7 +22,7 @@ _FIRST_WAIT_SECONDS = {RetryKind.CONFLICT: 0.005, RetryKind.OUTAGE: 0.2}
 _LONGEST_WAIT_SECONDS = {RetryKind.CONFLICT: 0.25, RetryKind.OUTAGE: 5.0}
 
 
-class RolledBack(Exception):  # noqa: N818 - a signal to the retry loop, never seen by callers
+class RolledBack(Exception):  # noqa: N818 - a signal to the retry loop; callers never see it
     """The unit certainly left nothing behind, and may run again."""
 
     def __init__(
@@ -32,11 +32,11 @@ class RolledBack(Exception):  # noqa: N818 - a signal to the retry loop, never s
         self.error = error
         self.cause = cause
         self.kind = kind
-        #: Which row it could not lock, when that is known.
+        #: The row that it could not lock, when that is known.
         self.row = row
 
-    def told(self) -> LivingWorldError:
-        """Return the error for the caller, with the frames that led to it also when nothing has raised it yet."""
+    def traced_error(self) -> LivingWorldError:
+        """Return the error for the caller; one that was never raised gets the frames of this signal."""
         return self.error.with_traceback(self.error.__traceback__ or self.__traceback__)
 
 
@@ -94,7 +94,7 @@ class Budgets:
         return asyncio.get_running_loop().time() + state.upcoming_sleep > self.end
 
     def _wait(self, state: RetryCallState) -> float:
-        """Full jitter over an exponentially growing bound, so that the losers of one conflict do not meet again."""
+        """Full jitter over an exponentially growing bound, so that the losers of one conflict spread out."""
         signal = _signal(state)
         if signal is None:
             return 0.0

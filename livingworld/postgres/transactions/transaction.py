@@ -22,7 +22,6 @@ from livingworld.errors import (
     UnsafeIsolation,
 )
 from livingworld.observability.events import DEADLOCK_BROKEN, Event, emit
-from livingworld.postgres.connections.address import database_address
 from livingworld.postgres.connections.driver_errors import (
     DRIVER_EXCEPTIONS,
     DriverError,
@@ -33,16 +32,17 @@ from livingworld.postgres.connections.driver_errors import (
 from livingworld.postgres.connections.time_limits import in_milliseconds
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.lock_order import LockOrder
+from livingworld.settings.database_url import database_address
 
 T = TypeVar("T")
 P = ParamSpec("P")
 Item = TypeVar("Item")
 Work = Callable[["Transaction"], Awaitable[T]]
-#: A function of a transaction and of what is given with it.
+#: A function of a transaction and of further arguments.
 Operation = Callable[Concatenate["Transaction", P], Awaitable[T]]
 #: Stores what was collected in a transaction, as one of its last statements.
 StoreAll = Callable[["Transaction", list[Item]], Awaitable[None]]
-#: Wakes who waits for a topic, in this process and others; never blocks or raises.
+#: Wakes the subscribers of a topic, in this process and others; never blocks or raises.
 Notify = Callable[[str], None]
 #: What is locked: its kind and the parts of its key.
 LockedRow = tuple[object, ...]
@@ -52,13 +52,13 @@ class Transaction:
     """One transaction that is open on a connection; as a WorldUnit it is joined, never committed."""
 
     call_timeout: timedelta | None = None
-    #: Whether it is a block of the application's, whose calls have to end by themselves.
+    #: Whether it is a block of the application: each call in it ends its own work.
     is_block = False
-    #: The row that was asked for last.
+    #: The row whose lock was asked for last.
     row: LockedRow | None = None
-    #: What it met while it did not wait.
+    #: The held lock that it met while it was not allowed to wait.
     _met: Failure | None = None
-    #: Whether a lock with a limit of its own is asked for.
+    #: Whether a lock is being asked for with a time limit of its own.
     _has_own_limit = False
 
     def __init__(
@@ -75,9 +75,9 @@ class Transaction:
         self._connection = connection
         self._admission = admission
         self._world_id = world_id
-        #: Whether it may wait for locks in PostgreSQL; otherwise it gives up after a moment and is run again.
+        #: Whether it may wait for locks in PostgreSQL; otherwise it soon gives up and runs again.
         self.may_wait = may_wait
-        #: Whether others of this process wait for a row already.
+        #: Whether other units of this process wait for a row already.
         self._is_held = is_held
         #: Time limits to set in this transaction because the session has none: name of the setting, limit.
         self._limits = limits
@@ -93,7 +93,7 @@ class Transaction:
         self.statements = 0
 
     async def run(self, work: Work[T], *, repeatable: bool = False, single_statement: bool = False) -> T:  # noqa: ARG002
-        """Run `work` as a part of this transaction; whoever opened it commits and retries."""
+        """Run `work` as a part of this transaction; its opener commits it and repeats it."""
         return await work(self)
 
     @property
@@ -134,7 +134,7 @@ class Transaction:
         except DRIVER_EXCEPTIONS as exception:
             failure = self._noted(self._place(name_failure(exception)))
         except BaseException:
-            self._suspect = True  # cancelled half way: nobody knows whether the server still runs it
+            self._suspect = True  # cancelled half way: the server may still run it
             raise
         self._suspect = True
         if isinstance(failure.error, DeadlockDetected):
@@ -142,7 +142,7 @@ class Transaction:
         raise failure.error from failure.cause  # outside `except`: the driver's text is not chained as context
 
     def _place(self, failure: Failure) -> Failure:
-        """Name the database where the message is of no use without it."""
+        """Name the database in a SchemaNotReady, which does not help without it."""
         if not isinstance(failure.error, SchemaNotReady):
             return failure
         name = database_address(self._connection.engine.url)
@@ -154,7 +154,7 @@ class Transaction:
         return (await self.execute(statement, parameters)).scalar()
 
     def locks(self, *row: object) -> None:
-        """Say which row is locked next; raises LockTimeout when a unit that must not wait would have to."""
+        """Note which row is locked next; raises LockTimeout when a unit that must not wait would have to wait."""
         self.row = row
         if not self.may_wait and not self._has_own_limit and self._is_held(row):
             self.refuse_to_wait()
@@ -165,7 +165,7 @@ class Transaction:
         raise held.error from held.cause
 
     def _noted(self, failure: Failure) -> Failure:
-        """Remember what failed, for the runner; a lock that was asked for with a limit of its own is not waited for."""
+        """Keep the failure for the runner, which does not wait for a lock that had a time limit of its own."""
         if failure.retry is RetryKind.LOCK and self._has_own_limit:
             failure = replace(failure, retry=None)
         elif failure.retry is RetryKind.LOCK and not self.may_wait:
@@ -174,7 +174,7 @@ class Transaction:
         return failure
 
     def refuse_if_it_met_a_lock(self) -> None:
-        """Raise the LockTimeout of a unit that did not wait, also when it was caught inside: it may wait yet."""
+        """Raise the LockTimeout of a unit that did not wait, also when the unit caught it: the runner may wait yet."""
         if self._met is not None:
             self.failure = self._met
             raise self._met.error from self._met.cause
@@ -202,15 +202,15 @@ class Transaction:
         await self.execute(_SET_LOCK_TIMEOUT, {"limit": former})
 
     def log_after_commit(self, event: Event, **fields: object) -> None:
-        """Log an event when it is true for others too: after the commit, and not at all without one."""
+        """Log an event after the commit; without a commit, not at all."""
         self._unlogged.append((event, fields))
 
     def notify_after_commit(self, topic: str) -> None:
-        """Wake whoever hears the topic when there is something to see: after the commit, and not at all without one."""
+        """Notify the subscribers of a topic after the commit; without a commit, not at all."""
         self._topics.append(topic)
 
     def report_commit(self, notify: Notify) -> None:
-        """Log and tell what was kept for later; called at the commit, or when it is handed back to who commits it."""
+        """Log and notify what was kept; called after the commit, or when a joined block ends."""
         for event, fields in self._unlogged:
             emit(event, **fields)
         for topic in self._topics:
@@ -219,20 +219,20 @@ class Transaction:
         self._topics.clear()
 
     def store_at_commit(self, store: StoreAll[Item], item: Item) -> None:
-        """Give an item to `store`, with all others that it is given, as the last thing of this transaction.
+        """Have `store` called with this item and all others that it is given, as the last write of this transaction.
 
-        Of no use in a `single_statement`, which has no end of its own.
+        Not for a single statement, which has no last write.
         """
         self._unstored.setdefault(store, []).append(item)
 
     async def store_all(self) -> None:
-        """Store what was kept for the end of the transaction."""
+        """Call every `store` with its items."""
         stores, self._unstored = self._unstored, {}
         for store, items in stores.items():
             await store(self, items)
 
     def refuse_unstored(self) -> None:
-        """Raise AssertionError when something was to be stored at the end and cannot be any more: it would be lost."""
+        """Raise AssertionError when an item was kept by a single statement: it would be lost."""
         if any(self._unstored.values()):
             raise AssertionError("a single statement has no end at which anything is stored")
 
@@ -254,13 +254,13 @@ class Transaction:
         await self.execute(text("RELEASE SAVEPOINT livingworld"))
 
     def _kept(self) -> tuple[int, int, dict[StoreAll[Any], list[Any]]]:
-        """Return what is kept for later."""
+        """Return how much is kept for the end of the transaction."""
         return len(self._unlogged), len(self._topics), {store: list(items) for store, items in self._unstored.items()}
 
     def _forget_after(self, kept: tuple[int, int, dict[StoreAll[Any], list[Any]]]) -> None:
-        """Forget what was kept for later since then."""
-        told, notified, self._unstored = kept
-        del self._unlogged[told:], self._topics[notified:]
+        """Drop what was kept since then."""
+        logged, notified, self._unstored = kept
+        del self._unlogged[logged:], self._topics[notified:]
 
     async def refuse_if_poisoned(self) -> None:
         """Raise TransactionPoisoned when a statement failed and was not undone by a savepoint.
@@ -278,7 +278,7 @@ class Transaction:
             raise poisoned
 
     def refuse_if_lost(self) -> None:
-        """Raise ConnectionError when the session has ended: COMMIT is then never sent, so its effect is no question."""
+        """Raise ConnectionError when the session has ended: COMMIT is then never sent, so its effect is known."""
         connection = self._connection.sync_connection
         driver_connection = None if connection is None else connection.connection.driver_connection
         if driver_connection is None or driver_connection.is_closed():

@@ -26,7 +26,7 @@ class Unit(Generic[T]):
     """Work to run as one transaction, and how far its latest attempt has come."""
 
     work: Work[T]
-    #: The world whose rows it works on, if it is the work of one.
+    #: The world whose rows it works on; None for work without a world.
     world_id: UUID | None = None
     repeatable: bool = False
     single_statement: bool = False

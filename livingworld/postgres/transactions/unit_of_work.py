@@ -23,7 +23,7 @@ class UnitOfWork(Protocol):
         ...
 
     def refuse_misplaced(self) -> None:
-        """Raise what a unit that begins here would raise at once: for calls that hand their work to somebody else."""
+        """Raise what a unit that begins here would raise at once: for calls that hand their work to another task."""
         ...
 
     def refuse_other_loops(self) -> None:

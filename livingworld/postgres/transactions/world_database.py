@@ -21,7 +21,7 @@ class WorldDatabase:
         self.call_timeout: timedelta | None = database.call_timeout
 
     async def run(self, work: Work[T], *, repeatable: bool = False, single_statement: bool = False) -> T:
-        """Run `work` as one transaction; see UnitOfWork."""
+        """Run `work` as one transaction; see WorldUnit."""
         return await self._database.run(
             work, repeatable=repeatable, single_statement=single_statement, world_id=self.world_id
         )
@@ -51,7 +51,7 @@ class WorldDatabase:
         return self._database.transaction(self.world_id)
 
     def join(self, connection: AsyncConnection | AsyncSession) -> AbstractAsyncContextManager[Transaction]:
-        """Work inside a transaction of the caller's own; see Database."""
+        """Work inside a transaction that the caller opened; see Database."""
         return self._database.join(connection, self.world_id)
 
     def refuse_misplaced(self) -> None:

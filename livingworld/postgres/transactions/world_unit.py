@@ -27,7 +27,7 @@ class WorldUnit(Protocol):
         ...
 
     async def read(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
-        """Run one statement that writes nothing; a second one may follow, and sees what was committed meanwhile."""
+        """Run one statement that writes nothing; a further one sees what was committed in between."""
         ...
 
     async def write(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
@@ -47,7 +47,7 @@ class WorldUnit(Protocol):
         ...
 
     def refuse_misplaced(self) -> None:
-        """Raise what a unit that begins here would raise at once: for calls that hand their work to somebody else."""
+        """Raise what a unit that begins here would raise at once: for calls that hand their work to another task."""
         ...
 
     def refuse_other_loops(self) -> None:

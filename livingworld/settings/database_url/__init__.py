@@ -5,7 +5,7 @@ promise something that is not true.
 """
 
 from livingworld.settings.database_url.addresses import Address
-from livingworld.settings.database_url.parsing import parse_url
+from livingworld.settings.database_url.parsing import database_address, parse_url
 from livingworld.settings.database_url.target import ConnectionTarget, connection_target
 
-__all__ = ["Address", "ConnectionTarget", "connection_target", "parse_url"]
+__all__ = ["Address", "ConnectionTarget", "connection_target", "database_address", "parse_url"]

@@ -66,3 +66,10 @@ def _query(text: str, field: str) -> dict[str, str]:
     if "host" in query:
         query["host"] = ",".join(value for name, value in pairs if name == "host")
     return query
+
+
+def database_address(url: URL) -> str:
+    """Return the name of a database and where it is, such as `stories at localhost:5432`; no user and no password."""
+    asked = url.query.get("host", "localhost")
+    host = url.host or (asked if isinstance(asked, str) else ", ".join(asked))
+    return f"{url.database or url.username} at {host}:{url.port or url.query.get('port', 5432)}"

@@ -11,8 +11,7 @@ from uuid import UUID
 
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.postgres.group_commit import GroupCommit
-from livingworld.postgres.leases import TopicSubscription
-from livingworld.postgres.notifications import Notifications
+from livingworld.postgres.notifications import Notifications, TopicSubscription
 from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 from livingworld.story.turns.committing import CommitRequest, CommitResult
 from livingworld.story.turns.taking import TakeRequest, TakeResult

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from livingworld.postgres.stored_data import Counts, lost_data
+from livingworld.postgres.migration_run import Counts, lost_data
 
 BEFORE: Counts = {"worlds": {"*": 2, "name": 2, "tenant": 1}, "scenes": {"*": 3, "content": 3}}
 
