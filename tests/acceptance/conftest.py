@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.embedded_server.servers import kill, make_home, server_process
+from tests.support.embedded_servers import kill, make_home, server_process
 
 #: What a newcomer has not set: variables of the library, of the desktop, of libpq, and of a `make` that runs the tests.
 _SET_UP = ("LIVINGWORLD_", "XDG_", "PG", "MAKE", "MFLAGS", "ARGS")

@@ -25,7 +25,7 @@ from livingworld import (
 )
 from livingworld.identifiers import new_id
 from livingworld.story.turns.records import BusyPolicy
-from tests.patience import patiently
+from tests.support.patience import patiently
 
 NAMES = ("Mara", "Tom", "Ife", "The lamplighter", "Wren")
 BRIEF = timedelta(milliseconds=500)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from livingworld.postgres import migrations
 from livingworld.settings.database_url import parse_url
 from livingworld.testing.staged_races import holding
-from tests.acceptance.command import run_command
+from tests.support.command import run_command
 
 
 def execute(url: str, *statements: str) -> None:

@@ -17,7 +17,7 @@ from livingworld import LivingWorld, NewLoreEntry, NewScene
 from livingworld.errors import DataWouldBeLost
 from livingworld.postgres import migrations
 from livingworld.testing.staged_races import connected
-from tests.acceptance.command import PROGRAM, command_environment, run_command
+from tests.support.command import PROGRAM, command_environment, run_command
 
 TOLD = "going back from revision 0005 to nothing takes back 0005, 0004, "
 LOST = "destroys worlds: 1, stories: 1, scenes: 2, "

@@ -14,7 +14,7 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld.testing.staged_races import holding
-from tests.acceptance.command import run_command, start_command
+from tests.support.command import run_command, start_command
 
 REPORT_KEYS = {
     *("scenes_written", "duplicate_numbers", "gaps", "lost", "doubled", "duplicate_characters"),

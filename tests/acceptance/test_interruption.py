@@ -18,8 +18,8 @@ from livingworld.embedded_server.binaries import read_major_version
 from livingworld.embedded_server.layout import Layout
 from livingworld.postgres import migrations
 from livingworld.testing.staged_races import holding
-from tests.acceptance.command import command_environment, start_command
-from tests.faults.embedded_server.servers import server_process
+from tests.support.command import command_environment, start_command
+from tests.support.embedded_servers import server_process
 
 PROGRAM: Final = Path(__file__).with_name("interrupted_program.py")
 ROOT: Final = Path(__file__).parents[2]

@@ -17,8 +17,8 @@ from typing import Any, Final, TypeVar
 import pytest
 
 from livingworld import LivingWorld, World
-from tests.acceptance.command import run_command, start_command
-from tests.patience import PATIENCE, until
+from tests.support.command import run_command, start_command
+from tests.support.patience import PATIENCE, until
 
 T = TypeVar("T")
 

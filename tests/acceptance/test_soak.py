@@ -13,10 +13,10 @@ import pytest
 from livingworld import LivingWorld, Settings
 from livingworld.errors import Conflict, NotFound, Refused, Timeout
 from tests.acceptance.soak_deeds import DEEDS, Stage, work
-from tests.concurrency.action_checks import broken_lanes
-from tests.concurrency.staging import deadlocks
-from tests.concurrency.turn_checks import broken_turns, rows
-from tests.faults.pooler import PGBOUNCER, pooled
+from tests.support.action_checks import broken_lanes
+from tests.support.pooler import PGBOUNCER, pooled
+from tests.support.staging import deadlocks
+from tests.support.turn_checks import broken_turns, rows
 
 SECONDS: Final = float(os.environ.get("LIVINGWORLD_SOAK_SECONDS", "15"))
 PLAYERS: Final = 12

@@ -17,7 +17,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from livingworld import LivingWorld, NewScene, Settings, Turn, World
-from tests.concurrency.turn_checks import options_of
+from tests.support.turn_checks import options_of
 
 
 def model(seconds: float, fate: str) -> Callable[[Turn], Awaitable[NewScene]]:

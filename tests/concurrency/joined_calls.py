@@ -9,9 +9,9 @@ from typing import Any, Final, cast
 
 from livingworld import TransactionScope, World
 from livingworld.models.scripts.kinds import ScriptKinds
-from tests.concurrency.every_write import ALONE, WRITES, Furnished
-from tests.concurrency.staging import GaveUp
-from tests.integration.every_call import CALLS
+from tests.support.every_call import CALLS
+from tests.support.every_write import ALONE, WRITES, Furnished
+from tests.support.staging import GaveUp
 
 _CHECKED: Final = ScriptKinds().check("greeting", "Good evening", "plain")
 _NEW: Final = ScriptKinds().check("farewell", "Bye", "plain")

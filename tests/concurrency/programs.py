@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.patience import patiently
+from tests.support.patience import patiently
 
 
 class PlayerProcess:

@@ -18,7 +18,7 @@ from uuid import UUID
 from livingworld import LivingWorld, Settings, World
 from livingworld.errors import LivingWorldError
 from livingworld.models.scripts import executions
-from tests.patience import until
+from tests.support.patience import until
 
 #: So many in the length of a lease: a lease for which no machine is too slow is renewed all the time.
 BEATS = 36_000

@@ -12,9 +12,9 @@ from livingworld import Action, ConflictPolicy, LaneSize, NewAction, Rule, Trans
 from livingworld.errors import ActionEnded, ActionExpired, ActionSuperseded, LivingWorldError, QueueFull
 from livingworld.postgres.transactions.admission import outside
 from livingworld.testing.staged_races import connected, holding
-from tests.concurrency.action_checks import AN_HOUR_LATER, an_hour_goes_by
-from tests.concurrency.staging import deadlocks
-from tests.concurrency.turn_checks import rows
+from tests.support.action_checks import AN_HOUR_LATER, an_hour_goes_by
+from tests.support.staging import deadlocks
+from tests.support.turn_checks import rows
 
 THE_LANE: Final = "SELECT FROM livingworld.lanes WHERE world_id = $1 AND lane = $2 FOR NO KEY UPDATE"
 THE_LANE_IS_LATE: Final = "UPDATE livingworld.lanes SET running_until = now() - interval '1 second'"

@@ -14,9 +14,9 @@ import pytest
 
 from livingworld import LaneSize, NewAction, World
 from livingworld.testing.staged_races import connected
-from tests.concurrency.action_checks import broken_lanes
 from tests.concurrency.programs import PlayerProcess, started
-from tests.patience import patiently
+from tests.support.action_checks import broken_lanes
+from tests.support.patience import patiently
 
 PROGRAM: Final = Path(__file__).with_name("action_program.py")
 LANES: Final = 25

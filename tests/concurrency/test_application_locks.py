@@ -12,7 +12,7 @@ from livingworld.errors import InvalidInput, LockOrderViolation, LockTimeout
 from livingworld.postgres.locks import lock_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.testing.staged_races import connected, holding
-from tests.concurrency.staging import elsewhere, race
+from tests.support.staging import elsewhere, race
 
 SOON = timedelta(milliseconds=50)
 

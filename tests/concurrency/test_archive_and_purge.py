@@ -11,8 +11,8 @@ import pytest
 from livingworld import LivingWorld, NewScene, Story, World
 from livingworld.errors import Archived, StoryNotFound, WorldNotFound
 from livingworld.testing.staged_races import connected, until_blocked
-from tests.concurrency.staging import THE_STORY, backend_of, deadlocks, elsewhere, kinds, race, same_world
-from tests.concurrency.story_checks import broken_promises
+from tests.support.staging import THE_STORY, backend_of, deadlocks, elsewhere, kinds, race, same_world
+from tests.support.story_checks import broken_promises
 
 TABLES = (
     "worlds",

@@ -15,8 +15,8 @@ from livingworld.errors import OutOfMemory
 from livingworld.models.scripts import executions
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from livingworld.testing.staged_races import holding
-from tests.concurrency.staging import deadlocks, done_or_behind, stop
-from tests.concurrency.turn_checks import rows, until_found
+from tests.support.staging import deadlocks, done_or_behind, stop
+from tests.support.turn_checks import rows, until_found
 
 # Nobody may remove such a row, and everybody may update it or refer to it.
 ONE_MEMORY: Final = "SELECT FROM livingworld.memories WHERE content = 'It snowed.' FOR KEY SHARE"

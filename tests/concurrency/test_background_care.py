@@ -15,9 +15,9 @@ from livingworld.errors import InvalidInput, SessionNotFound, TaskSuperseded
 from livingworld.observability import events
 from livingworld.testing.heard_events import hearing_events
 from livingworld.testing.staged_races import holding
-from tests.concurrency.staging import deadlocks, same_world
-from tests.concurrency.turn_checks import rows, until_found
-from tests.patience import patiently
+from tests.support.patience import patiently
+from tests.support.staging import deadlocks, same_world
+from tests.support.turn_checks import rows, until_found
 
 ALL_LONG_SILENT: Final = "UPDATE livingworld.sessions SET heartbeat_at = now() - interval '1 hour'"
 TASKS_SILENT: Final = "UPDATE livingworld.tasks SET heartbeat_at = now() - interval '1 hour'"

@@ -23,8 +23,8 @@ from livingworld import (
 )
 from livingworld.errors import CommitUnknown, LivingWorldError, RequestKeyReused
 from livingworld.testing.protocol_proxy import Moment, protocol_proxy
-from tests.concurrency.staging import GaveUp, deadlocks, same_world
-from tests.concurrency.turn_checks import rows
+from tests.support.staging import GaveUp, deadlocks, same_world
+from tests.support.turn_checks import rows
 
 CHUNKS: Final = 10
 SIZE: Final = 10

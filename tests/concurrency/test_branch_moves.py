@@ -9,9 +9,9 @@ import pytest
 from livingworld import Branch, NewScene, Scene, Story, World
 from livingworld.errors import BranchInUse, BranchNotFound, StaleHead
 from livingworld.testing.staged_races import connected, holding
-from tests.concurrency.staging import THE_STORY, kinds, race, same_world
-from tests.concurrency.story_checks import broken_promises, read_path
-from tests.concurrency.turn_checks import rows
+from tests.support.staging import THE_STORY, kinds, race, same_world
+from tests.support.story_checks import broken_promises, read_path
+from tests.support.turn_checks import rows
 
 
 async def undo_naively(url: str, story: Story) -> None:

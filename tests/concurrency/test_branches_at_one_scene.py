@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from livingworld import NewScene, Scene, Story, World
-from tests.concurrency.branching import check_paths, fork, timelines
-from tests.concurrency.staging import THE_STORY, race, same_world
-from tests.concurrency.story_checks import read_path
+from tests.support.branching import check_paths, fork, timelines
+from tests.support.staging import THE_STORY, race, same_world
+from tests.support.story_checks import read_path
 
 BRANCHES = (1, 2, 3)
 

@@ -14,8 +14,8 @@ from livingworld.identifiers import new_id
 from livingworld.story.characters import naming
 from livingworld.story.characters.name_key import name_key
 from livingworld.testing.staged_races import connected, holding
-from tests.concurrency.staging import deadlocks, same_world, stop
-from tests.concurrency.story_checks import read_path
+from tests.support.staging import deadlocks, same_world, stop
+from tests.support.story_checks import read_path
 
 CALLERS = 60
 #: As a model writes it, or a player, or another model.

@@ -17,9 +17,9 @@ import pytest
 
 from livingworld import Cycle, CycleRun, LivingWorld, NewScene, Story, World
 from livingworld.errors import AlreadyRunning, Fenced, InvalidInput
-from tests.concurrency.staging import kinds, race, same_world
-from tests.concurrency.turn_checks import rows
-from tests.patience import patiently
+from tests.support.patience import patiently
+from tests.support.staging import kinds, race, same_world
+from tests.support.turn_checks import rows
 
 PROGRAM = Path(__file__).with_name("cycle_program.py")
 LEASE_SECONDS = 3600

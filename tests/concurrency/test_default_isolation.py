@@ -13,8 +13,8 @@ from sqlalchemy import make_url
 
 from livingworld import LivingWorld, NewScene, Settings, Story, World
 from livingworld.testing.staged_races import connected
-from tests.concurrency.staging import THE_STORY, GaveUp, race
-from tests.concurrency.story_checks import broken_promises, read_path
+from tests.support.staging import THE_STORY, GaveUp, race
+from tests.support.story_checks import broken_promises, read_path
 
 PRIVILEGES = (
     "GRANT USAGE ON SCHEMA livingworld TO {role}",

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from livingworld import ABSENT, Document, LivingWorld, World
 from livingworld.errors import NotCountable
 from livingworld.testing.staged_races import connected, until_blocked
-from tests.concurrency.staging import deadlocks, elsewhere, kinds, race, same_world
 from tests.concurrency.test_document_races import MAKE_IT, THE_DOCUMENT, kept
+from tests.support.staging import deadlocks, elsewhere, kinds, race, same_world
 
 TASKS = 50
 

@@ -13,8 +13,8 @@ from livingworld.errors import LockOrderViolation, VersionConflict
 from livingworld.postgres.locks import lock_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.testing.staged_races import connected, holding
-from tests.concurrency.staging import deadlocks, kinds, race, same_world
-from tests.concurrency.turn_checks import rows
+from tests.support.staging import deadlocks, kinds, race, same_world
+from tests.support.turn_checks import rows
 
 THE_DOCUMENT = "SELECT FROM livingworld.documents WHERE world_id = $1 AND key = $2 FOR UPDATE"
 MAKE_IT = "INSERT INTO livingworld.documents (world_id, key, value) VALUES ($1, $2, '100')"

@@ -13,7 +13,7 @@ from livingworld import DispatchPolicy, EmbedderDispatcher
 from livingworld.models.embeddings.metrics import Counts, Metrics
 from livingworld.observability import events
 from livingworld.testing.heard_events import hearing_events
-from tests.embedders import StagedEmbedder, vectors
+from tests.support.embedders import StagedEmbedder, vectors
 
 WORKERS: Final = 5
 CALLS: Final = 100

@@ -15,9 +15,9 @@ from livingworld.models.embeddings.cache import EmbeddingCache, content_digest
 from livingworld.observability import events
 from livingworld.testing.heard_events import HeardEvents, hearing_events
 from livingworld.testing.staged_races import connected, holding
-from tests.concurrency.staging import race, same_world
-from tests.concurrency.turn_checks import rows
-from tests.embedders import StagedEmbedder, vectors
+from tests.support.embedders import StagedEmbedder, vectors
+from tests.support.staging import race, same_world
+from tests.support.turn_checks import rows
 
 TEXTS = [f"text {number}" for number in range(100)]
 STORED = "SELECT digest FROM livingworld.embedding_cache WHERE world_id = $1"

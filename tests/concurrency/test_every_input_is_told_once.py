@@ -16,8 +16,8 @@ import pytest
 from livingworld import Story, Turn, World
 from livingworld.story.stories.new_scene import NewScene
 from tests.concurrency.programs import PlayerProcess, started
-from tests.concurrency.story_checks import broken_promises
-from tests.concurrency.turn_checks import broken_turns, rows
+from tests.support.story_checks import broken_promises
+from tests.support.turn_checks import broken_turns, rows
 
 _PROGRAM: Final = Path(__file__).with_name("input_program.py")
 _PROCESSES: Final = 3

@@ -12,10 +12,10 @@ import pytest
 
 from livingworld import LivingWorld
 from livingworld.errors import Conflict, NotFound, Refused, SerializationFailure
-from tests.concurrency.action_checks import broken_lanes
-from tests.concurrency.every_write import ALONE, WRITES, Write, furnish
-from tests.concurrency.staging import backend_of, deadlocks, done_or_behind, elsewhere
-from tests.concurrency.stored_rows import comparable_rows_of
+from tests.support.action_checks import broken_lanes
+from tests.support.every_write import ALONE, WRITES, Write, furnish
+from tests.support.staging import backend_of, deadlocks, done_or_behind, elsewhere
+from tests.support.stored_rows import comparable_rows_of
 
 #: `make soak` tries them all; a test run every so many.
 STEP: Final = int(os.environ.get("LIVINGWORLD_PAIR_STEP", "29"))

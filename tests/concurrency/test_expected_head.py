@@ -7,8 +7,8 @@ import pytest
 from livingworld import NewScene, Scene, Story, World
 from livingworld.errors import StaleHead
 from livingworld.testing.staged_races import connected
-from tests.concurrency.staging import THE_STORY, kinds, race, same_world
-from tests.concurrency.story_checks import broken_promises, read_path
+from tests.support.staging import THE_STORY, kinds, race, same_world
+from tests.support.story_checks import broken_promises, read_path
 
 ONE_OF_TWELVE = ["Scene"] + ["StaleHead"] * 11
 

@@ -12,8 +12,8 @@ from livingworld import NewScene, Scene, Story, World
 from livingworld.errors import ChoiceNotFound, StaleHead, StoryNotFound
 from livingworld.identifiers import new_id
 from livingworld.testing.staged_races import Holder, holding
-from tests.concurrency.staging import THE_STORY, kinds, race, stop
-from tests.concurrency.story_checks import broken_promises, read_path
+from tests.support.staging import THE_STORY, kinds, race, stop
+from tests.support.story_checks import broken_promises, read_path
 
 
 @asynccontextmanager

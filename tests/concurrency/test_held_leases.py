@@ -10,9 +10,9 @@ import pytest
 from livingworld import LivingWorld, NewScene, Story, World
 from livingworld.errors import Fenced, InvalidInput, LeaseHeld
 from livingworld.testing.staged_races import connected, holding
-from tests.concurrency.staging import kinds, same_world
-from tests.concurrency.turn_checks import rows, until_found
-from tests.patience import patiently
+from tests.support.patience import patiently
+from tests.support.staging import kinds, same_world
+from tests.support.turn_checks import rows, until_found
 
 THE_LEASE = "SELECT FROM livingworld.leases WHERE world_id = $1 AND name = $2 FOR UPDATE"
 HOUR = timedelta(hours=1)

@@ -15,9 +15,9 @@ import pytest
 from livingworld import LivingWorld, NewMemory, TransactionScope, errors
 from livingworld.postgres.transactions.admission import outside
 from livingworld.postgres.transactions.lock_order import LockKind
-from tests.concurrency.every_write import Furnished, furnish
 from tests.concurrency.joined_calls import JOINED, given_up, join
-from tests.concurrency.staging import backend_of, deadlocks, done_or_behind
+from tests.support.every_write import Furnished, furnish
+from tests.support.staging import backend_of, deadlocks, done_or_behind
 
 Call: TypeAlias = Callable[[TransactionScope, Furnished], Awaitable[Any]]
 PAGE: Final = Path(__file__).parents[2] / "docs/decisions/2026-11-21-late-locks.md"

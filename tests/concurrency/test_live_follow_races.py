@@ -10,10 +10,10 @@ from sqlalchemy import text
 
 from livingworld import LivingWorld, NewScene, Story, TransactionScope, World
 from livingworld.testing.staged_races import Connection, connected, holding, until_blocked
-from tests.concurrency.live_checks import append, nothing_more, numbers
-from tests.concurrency.staging import THE_STORY, elsewhere
-from tests.concurrency.turn_checks import rows
-from tests.patience import patiently
+from tests.support.live_checks import append, nothing_more, numbers
+from tests.support.patience import patiently
+from tests.support.staging import THE_STORY, elsewhere
+from tests.support.turn_checks import rows
 
 FOLLOW_THE_STORY: Final = """
     WITH held AS (SELECT world_id, story_id FROM livingworld.stories WHERE world_id = $1 AND story_id = $2

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from livingworld import LiveEvent, LivingWorld, Settings, Story, World
-from tests.concurrency.live_checks import append, nothing_more, numbers, take
 from tests.concurrency.programs import PlayerProcess, running
-from tests.concurrency.turn_checks import rows, until_found
-from tests.patience import NEVER
+from tests.support.live_checks import append, nothing_more, numbers, take
+from tests.support.patience import NEVER
+from tests.support.turn_checks import rows, until_found
 
 PROGRAM: Final = Path(__file__).with_name("live_program.py")
 IT_LISTENS: Final = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"

@@ -8,9 +8,9 @@ import pytest
 
 from livingworld import LiveEvent, LivingWorld, Missed, Story, Subscription, World
 from livingworld.errors import Closed
-from tests.concurrency.live_checks import append, event, nothing_more, numbers, take
-from tests.concurrency.turn_checks import rows
-from tests.patience import patiently
+from tests.support.live_checks import append, event, nothing_more, numbers, take
+from tests.support.patience import patiently
+from tests.support.turn_checks import rows
 
 LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'"
 

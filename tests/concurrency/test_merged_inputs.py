@@ -12,7 +12,7 @@ from livingworld import NewScene, Scene, Story, Turn, TurnInput, World
 from livingworld.story.turns.records import BusyPolicy
 from livingworld.story.turns.taking import TakeRequest, TakeResult
 from livingworld.story.turns.turn_queue import Grant
-from tests.concurrency.turn_checks import broken_turns, joined, options_of, rows, until_found
+from tests.support.turn_checks import broken_turns, joined, options_of, rows, until_found
 
 _GONE_ITS_WAY: Final = """
     SELECT FROM livingworld.turns WHERE request_key = 'key'

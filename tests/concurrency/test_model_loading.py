@@ -10,7 +10,7 @@ import pytest
 
 from livingworld import World
 from livingworld.errors import Closed, InvalidInput, ModelLoadFailed, ModelNotValidated, ModelProbeFailed, NoActiveModel
-from tests.concurrency.model_staging import (
+from tests.support.model_staging import (
     Handle,
     Loaders,
     answer,

@@ -9,10 +9,10 @@ from typing import Final
 import pytest
 
 from livingworld import World
-from tests.concurrency.model_staging import promoted
 from tests.concurrency.programs import PlayerProcess, running
-from tests.concurrency.turn_checks import until_found
-from tests.patience import NEVER
+from tests.support.model_staging import promoted
+from tests.support.patience import NEVER
+from tests.support.turn_checks import until_found
 
 PROGRAM: Final = Path(__file__).with_name("model_program.py")
 IT_LISTENS: Final = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"

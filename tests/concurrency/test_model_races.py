@@ -11,9 +11,9 @@ import pytest
 from livingworld import AIModel, LivingWorld, NewSample, World
 from livingworld.errors import ActiveModelChanged
 from livingworld.testing.staged_races import connected, until_blocked
-from tests.concurrency.model_staging import THE_ROLE, promoted, registered
-from tests.concurrency.staging import backend_of, deadlocks, elsewhere, kinds, race, same_world
-from tests.concurrency.turn_checks import rows
+from tests.support.model_staging import THE_ROLE, promoted, registered
+from tests.support.staging import backend_of, deadlocks, elsewhere, kinds, race, same_world
+from tests.support.turn_checks import rows
 
 PROMOTE_NAIVELY = """
     WITH former AS (

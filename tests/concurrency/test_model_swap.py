@@ -12,7 +12,7 @@ from livingworld import World
 from livingworld.errors import Closed, ModelClosed
 from livingworld.observability import events
 from livingworld.testing.heard_events import hearing_events
-from tests.concurrency.model_staging import (
+from tests.support.model_staging import (
     Handle,
     Loaders,
     answer,
@@ -21,8 +21,8 @@ from tests.concurrency.model_staging import (
     until,
     until_served,
 )
-from tests.concurrency.staging import same_world
-from tests.patience import patiently
+from tests.support.patience import patiently
+from tests.support.staging import same_world
 
 SOON = timedelta(milliseconds=50)
 

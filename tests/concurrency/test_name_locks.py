@@ -10,7 +10,7 @@ from livingworld import Character, World
 from livingworld.errors import NameTaken
 from livingworld.postgres import locks
 from livingworld.testing.staged_races import Connection, connected, holding, until_blocked
-from tests.concurrency.staging import deadlocks, elsewhere, kinds, same_world, stop
+from tests.support.staging import deadlocks, elsewhere, kinds, same_world, stop
 
 NAMES = [f"Guest {number}" for number in range(12)]
 NEW_NAMES = "LOCK TABLE livingworld.characters IN SHARE MODE"

@@ -10,7 +10,7 @@ from livingworld import NewScene, Story, World
 from livingworld.postgres.locks import lock_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.testing.staged_races import holding
-from tests.concurrency.staging import deadlocks
+from tests.support.staging import deadlocks
 
 LOCK = "SELECT pg_advisory_xact_lock($1)"
 

@@ -10,9 +10,10 @@ import pytest
 
 from livingworld import NewScene, Scene, Story, Turn, World
 from livingworld.errors import Busy, Fenced, RequestKeyReused, TurnTimeout
-from tests.concurrency.staging import kinds, same_world, stop
-from tests.concurrency.story_checks import broken_promises, read_path
-from tests.concurrency.turn_checks import (
+from tests.concurrency.turn_players import expire, player
+from tests.support.staging import kinds, same_world, stop
+from tests.support.story_checks import broken_promises, read_path
+from tests.support.turn_checks import (
     POLICIES,
     at_once,
     broken_turns,
@@ -21,7 +22,6 @@ from tests.concurrency.turn_checks import (
     until_found,
     until_tries_wait,
 )
-from tests.concurrency.turn_players import expire, player
 
 SOON = {"poll_interval": timedelta(seconds=0.05)}
 

@@ -12,8 +12,8 @@ import pytest
 from livingworld import Cycle, LivingWorld, NewLoreEntry, TransactionScope, World
 from livingworld.errors import Fenced, VersionConflict, WorldNotFound
 from livingworld.testing.staged_races import connected, until_blocked
-from tests.concurrency.staging import backend_of, deadlocks, elsewhere
-from tests.concurrency.turn_checks import rows
+from tests.support.staging import backend_of, deadlocks, elsewhere
+from tests.support.turn_checks import rows
 
 Having: TypeAlias = Callable[[World], AbstractAsyncContextManager[TransactionScope]]
 

@@ -9,8 +9,8 @@ import pytest
 from livingworld import NewScene, Scene, Story, TransactionScope, World
 from livingworld.errors import ChoiceNotFound, RequestKeyReused
 from livingworld.testing.staged_races import connected
-from tests.concurrency.staging import THE_STORY, GaveUp, kinds, race, same_world
-from tests.concurrency.story_checks import broken_promises, read_path
+from tests.support.staging import THE_STORY, GaveUp, kinds, race, same_world
+from tests.support.story_checks import broken_promises, read_path
 
 SCENE = NewScene("once", ["on", "back"], metadata={"mood": "wary"})
 

@@ -13,10 +13,10 @@ from livingworld.errors import Closed, InvalidInput, SamplesNotStored
 from livingworld.observability import events
 from livingworld.testing.heard_events import hearing_events
 from livingworld.testing.staged_races import holding
-from tests.concurrency.model_staging import promoted, registered, until
-from tests.concurrency.staging import same_world
-from tests.concurrency.turn_checks import rows
-from tests.patience import patiently
+from tests.support.model_staging import promoted, registered, until
+from tests.support.patience import patiently
+from tests.support.staging import same_world
+from tests.support.turn_checks import rows
 
 NEVER = timedelta(hours=1)
 QUICK = timedelta(milliseconds=20)

@@ -10,8 +10,8 @@ import pytest
 
 from livingworld import NewScene, Story, World
 from livingworld.testing.staged_races import Connection, connected
-from tests.concurrency.staging import THE_STORY, GaveUp, kinds, race, same_world
-from tests.concurrency.story_checks import broken_promises, read_path
+from tests.support.staging import THE_STORY, GaveUp, kinds, race, same_world
+from tests.support.story_checks import broken_promises, read_path
 
 APPENDS = range(12)
 NINE_OF_TWELVE = ["GaveUp"] * 3 + ["NoneType"] * 9

@@ -15,8 +15,8 @@ from livingworld.errors import StillRunning
 from livingworld.testing.staged_races import holding
 from tests.concurrency.programs import PlayerProcess, running
 from tests.concurrency.test_script_races import THE_SCRIPT, VERSIONS
-from tests.concurrency.turn_checks import rows, until_found
-from tests.patience import NEVER
+from tests.support.patience import NEVER
+from tests.support.turn_checks import rows, until_found
 
 PROGRAM: Final = Path(__file__).with_name("script_program.py")
 IT_LISTENS: Final = "SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"

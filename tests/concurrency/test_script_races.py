@@ -14,9 +14,9 @@ import pytest_asyncio
 from livingworld import LivingWorld, NewLoreEntry, World
 from livingworld.errors import ScriptActive, ScriptInvalid, ScriptNotFound, ScriptRetired, StillRunning, VersionConflict
 from livingworld.testing.staged_races import connected, holding, until_blocked
-from tests.concurrency.staging import backend_of, deadlocks, elsewhere, kinds, race, same_world, stop
-from tests.concurrency.turn_checks import rows
-from tests.patience import NEVER, patiently
+from tests.support.patience import NEVER, patiently
+from tests.support.staging import backend_of, deadlocks, elsewhere, kinds, race, same_world, stop
+from tests.support.turn_checks import rows
 
 THE_SCRIPT: Final = "SELECT FROM livingworld.scripts WHERE world_id = $1 AND name = 'narrator' FOR UPDATE"
 THE_VERSION: Final = """

@@ -10,8 +10,8 @@ from typing import Final
 
 from livingworld import World
 from livingworld.errors import NothingToRollBack, ScriptActive, ScriptRetired, StillRunning
-from tests.concurrency.staging import deadlocks, same_world
-from tests.concurrency.turn_checks import rows
+from tests.support.staging import deadlocks, same_world
+from tests.support.turn_checks import rows
 
 STEPS: Final = 25
 PLAYERS: Final = 12

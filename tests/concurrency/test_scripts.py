@@ -16,9 +16,9 @@ from livingworld.errors import ScriptInvalid, ScriptNotFound
 from livingworld.models.scripts import executions
 from livingworld.observability import events
 from livingworld.testing.heard_events import hearing_events
-from tests.concurrency.staging import same_world
-from tests.concurrency.turn_checks import rows, until_found
-from tests.patience import NEVER, until
+from tests.support.patience import NEVER, until
+from tests.support.staging import same_world
+from tests.support.turn_checks import rows, until_found
 
 IT_LISTENS = "SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
 NOTHING_RUNS = "SELECT 1 WHERE NOT EXISTS (SELECT FROM livingworld.script_executions)"

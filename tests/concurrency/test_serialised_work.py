@@ -15,9 +15,9 @@ import pytest
 
 from livingworld import NewScene, World
 from livingworld.errors import AlreadyRunning, LeaseHeld
-from tests.concurrency.staging import same_world, stop
-from tests.concurrency.turn_checks import rows
-from tests.patience import patiently
+from tests.support.patience import patiently
+from tests.support.staging import same_world, stop
+from tests.support.turn_checks import rows
 
 #: What PostgreSQL keeps of who works or waits.
 LEFT: Final = """

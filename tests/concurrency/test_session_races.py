@@ -14,8 +14,8 @@ from livingworld import LivingWorld, Session, World
 from livingworld.errors import SessionCleared, SessionNotFound
 from livingworld.testing.staged_races import holding
 from tests.concurrency.session_staging import THE_SESSION, behind_the_session
-from tests.concurrency.staging import deadlocks, kinds, race, same_world
-from tests.concurrency.turn_checks import rows
+from tests.support.staging import deadlocks, kinds, race, same_world
+from tests.support.turn_checks import rows
 
 ALL_LONG_SILENT: Final = "UPDATE livingworld.sessions SET heartbeat_at = now() - interval '1 hour'"
 AS_THEY_LIE: Final = """

@@ -14,8 +14,8 @@ from livingworld.background.single_flight import Land, SingleFlight
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.errors import BatchSizeMismatch, Closed, EmbeddingFailed, LivingWorldError
 from livingworld.models.embeddings.batching import named_failure
-from tests.concurrency.staging import stop
-from tests.embedders import StagedEmbedder
+from tests.support.embedders import StagedEmbedder
+from tests.support.staging import stop
 
 Outcome = int | LivingWorldError
 IntegerFlight = SingleFlight[str, Outcome]

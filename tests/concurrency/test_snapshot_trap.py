@@ -9,8 +9,8 @@ import pytest
 
 from livingworld import NewScene, Story, World
 from livingworld.testing.staged_races import connected
-from tests.concurrency.staging import THE_STORY, race, same_world
-from tests.concurrency.story_checks import broken_promises, read_path
+from tests.support.staging import THE_STORY, race, same_world
+from tests.support.story_checks import broken_promises, read_path
 
 #: Number, tip and scene in one statement: right when nobody else writes.
 ONE_STATEMENT = """

@@ -10,8 +10,8 @@ import pytest_asyncio
 from livingworld import NewMemory, NewScene, NewState, RelationshipChange, Story, World
 from livingworld.errors import SerializationFailure
 from livingworld.testing.staged_races import connected, holding, until_blocked
-from tests.concurrency.staging import THE_STORY, kinds, race, same_world, stop
-from tests.concurrency.turn_checks import rows
+from tests.support.staging import THE_STORY, kinds, race, same_world, stop
+from tests.support.turn_checks import rows
 
 THE_EMBEDDER = "SELECT FROM livingworld.memory_embedders WHERE world_id = $1 FOR UPDATE"
 

@@ -9,7 +9,7 @@ import pytest
 from livingworld import Story, World
 from livingworld.errors import VersionConflict
 from livingworld.testing.staged_races import connected
-from tests.concurrency.staging import THE_STORY, kinds, race
+from tests.support.staging import THE_STORY, kinds, race
 
 LETTERS = "ABCD"
 

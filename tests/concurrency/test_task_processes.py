@@ -15,8 +15,8 @@ from livingworld import LivingWorld, Session, World
 from livingworld.testing.staged_races import holding
 from tests.concurrency.programs import PlayerProcess, running
 from tests.concurrency.session_staging import THE_SESSION
-from tests.concurrency.turn_checks import rows, until_found
-from tests.patience import NEVER
+from tests.support.patience import NEVER
+from tests.support.turn_checks import rows, until_found
 
 PROGRAM: Final = Path(__file__).with_name("task_program.py")
 SILENT: Final = "UPDATE livingworld.tasks SET heartbeat_at = now() - dead_after * 2"

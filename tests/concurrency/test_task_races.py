@@ -13,9 +13,9 @@ from livingworld import Session, World
 from livingworld.errors import AlreadyRunning, TaskSuperseded
 from livingworld.testing.staged_races import connected, holding
 from tests.concurrency.session_staging import THE_SESSION, behind_the_session
-from tests.concurrency.staging import deadlocks, kinds, race, same_world
-from tests.concurrency.turn_checks import rows, until_found
-from tests.patience import until
+from tests.support.patience import until
+from tests.support.staging import deadlocks, kinds, race, same_world
+from tests.support.turn_checks import rows, until_found
 
 TASKS_SILENT: Final = "UPDATE livingworld.tasks SET heartbeat_at = now() - interval '1 hour'"
 BEAT: Final = "UPDATE livingworld.tasks SET heartbeat_at = now() WHERE world_id = $1 AND session_id = $2"

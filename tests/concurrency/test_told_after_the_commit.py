@@ -15,7 +15,7 @@ from livingworld.coordination.sessions.locking import task_topic
 from livingworld.postgres.notifications import TopicSubscription
 from livingworld.testing.staged_races import holding
 from tests.concurrency.session_staging import THE_SESSION
-from tests.concurrency.staging import GaveUp, race, same_world
+from tests.support.staging import GaveUp, race, same_world
 
 NOW: Final = timedelta(0)
 

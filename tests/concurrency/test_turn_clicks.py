@@ -8,10 +8,10 @@ import pytest
 
 from livingworld import NewScene, Scene, Story, Turn, World
 from livingworld.errors import Busy, RequestKeyReused, StaleHead
-from tests.concurrency.staging import THE_STORY, kinds, race, same_world
-from tests.concurrency.story_checks import broken_promises, read_path
-from tests.concurrency.turn_checks import at_once, broken_turns, rows
-from tests.patience import until
+from tests.support.patience import until
+from tests.support.staging import THE_STORY, kinds, race, same_world
+from tests.support.story_checks import broken_promises, read_path
+from tests.support.turn_checks import at_once, broken_turns, rows
 
 HELD = """
     SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()

@@ -6,9 +6,9 @@ import pytest
 
 from livingworld import NewScene, Story, World
 from livingworld.errors import Busy, Fenced, StaleHead
-from tests.concurrency.story_checks import read_path
-from tests.concurrency.turn_checks import at_once, broken_turns
-from tests.patience import patiently
+from tests.support.patience import patiently
+from tests.support.story_checks import read_path
+from tests.support.turn_checks import at_once, broken_turns
 
 
 async def test_an_append_beside_a_turn_ends_it(database_url: str, world: World, story: Story) -> None:

@@ -12,11 +12,11 @@ from livingworld import NewScene, Scene, Story, Turn, TurnInput, World
 from livingworld.errors import InvalidInput, TurnTimeout
 from livingworld.story.turns.taking import TakeRequest
 from livingworld.testing.staged_races import connected
-from tests.concurrency.staging import same_world
-from tests.concurrency.story_checks import broken_promises, read_path
-from tests.concurrency.turn_checks import at_once, broken_turns, rows, until_found
 from tests.concurrency.turn_players import player
-from tests.patience import patiently
+from tests.support.patience import patiently
+from tests.support.staging import same_world
+from tests.support.story_checks import broken_promises, read_path
+from tests.support.turn_checks import at_once, broken_turns, rows, until_found
 
 WAITING = "SELECT FROM livingworld.turn_waiters WHERE request_key = $1"
 #: Who waits is told of every end, and is not thought to be gone before it is silent for a minute: twelve looks.

@@ -9,10 +9,10 @@ import pytest
 from livingworld import NewScene, Scene, Story, Turn, World
 from livingworld.errors import Fenced, StaleHead
 from livingworld.testing.staged_races import holding
-from tests.concurrency.staging import THE_STORY, same_world
-from tests.concurrency.story_checks import broken_promises, read_path
-from tests.concurrency.turn_checks import at_once, broken_turns, rows
-from tests.patience import patiently
+from tests.support.patience import patiently
+from tests.support.staging import THE_STORY, same_world
+from tests.support.story_checks import broken_promises, read_path
+from tests.support.turn_checks import at_once, broken_turns, rows
 
 
 async def test_a_replaced_turn_is_told_and_cannot_commit(database_url: str, world: World, story: Story) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from livingworld import Story, World
-from tests.concurrency.story_checks import broken_promises, read_path
-from tests.concurrency.turn_checks import broken_turns, rows, until_found
 from tests.concurrency.turn_players import expire, player
+from tests.support.story_checks import broken_promises, read_path
+from tests.support.turn_checks import broken_turns, rows, until_found
 
 HOUR = 3600.0
 MOST_OF_THE_LEASE_GOES_BY = "UPDATE livingworld.turn_leases SET expires_at = expires_at - interval '48 minutes'"

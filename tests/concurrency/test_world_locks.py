@@ -19,9 +19,9 @@ from livingworld.errors import InvalidInput, LockOrderViolation, LockTimeout
 from livingworld.postgres.locks import lock_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.testing.staged_races import holding
-from tests.concurrency.staging import GaveUp, elsewhere, race, same_world, stop
-from tests.concurrency.turn_checks import rows
-from tests.patience import patiently
+from tests.support.patience import patiently
+from tests.support.staging import GaveUp, elsewhere, race, same_world, stop
+from tests.support.turn_checks import rows
 
 PROGRAM: Final = Path(__file__).with_name("lock_program.py")
 SOON: Final = timedelta(milliseconds=50)

@@ -14,9 +14,9 @@ from livingworld import LivingWorld
 from livingworld.errors import Fenced, NotFound, NothingToRollBack, VersionConflict
 from livingworld.schema import metadata
 from livingworld.testing.staged_races import connected, holding, until_blocked
-from tests.concurrency.every_write import ALONE, WRITES, Write, furnish
-from tests.concurrency.staging import backend_of, deadlocks, done_or_behind, elsewhere, stop
-from tests.patience import until
+from tests.support.every_write import ALONE, WRITES, Write, furnish
+from tests.support.patience import until
+from tests.support.staging import backend_of, deadlocks, done_or_behind, elsewhere, stop
 
 #: Makes a purge wait, at one of its statements, for whoever holds the lock.
 GATE: Final = """

@@ -9,7 +9,7 @@ from typing import Final
 
 from livingworld import Story, World
 from tests.concurrency.programs import PlayerProcess, running
-from tests.concurrency.turn_checks import rows
+from tests.support.turn_checks import rows
 
 _PROGRAM: Final = Path(__file__).with_name("turn_program.py")
 #: Longer than any test waits: whoever has one loses it by nobody's slowness.

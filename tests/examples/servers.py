@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.patience import PATIENCE, patiently
+from tests.support.patience import PATIENCE, patiently
 
 _CODE: Final = Path(__file__).parents[2] / "examples" / "story_generator"
 #: So long a dead server's turn waits for its successor.

@@ -17,7 +17,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from livingworld.testing.staged_races import connected
 from tests.examples.servers import serving
-from tests.patience import PATIENCE
+from tests.support.patience import PATIENCE
 
 _CHROMIUM: Final = shutil.which("chromium")
 _OCR: Final = shutil.which("tesseract")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from livingworld.testing.staged_races import connected
-from tests.concurrency.turn_checks import broken_turns
 from tests.examples.servers import Player, Server, new_story, serving
+from tests.support.turn_checks import broken_turns
 
 
 @pytest.fixture

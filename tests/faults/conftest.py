@@ -16,7 +16,7 @@ from livingworld.errors import EmbeddedServerFailed
 from livingworld.postgres.transactions import retry
 from livingworld.testing.protocol_proxy import ProtocolProxy, protocol_proxy
 from livingworld.testing.staged_races import Connection, connected
-from tests.faults.embedded_server.servers import make_home, remove_home
+from tests.support.embedded_servers import make_home, remove_home
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from livingworld.settings.settings import Settings
 from livingworld.story.characters.tables import character_names
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import connected, holding
-from tests.concurrency.staging import elsewhere
+from tests.support.staging import elsewhere
 
 TEXT: Final = f"text-{secrets.token_hex(8)}"
 NAME: Final = f"name-{secrets.token_hex(8)}"

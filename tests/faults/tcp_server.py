@@ -18,7 +18,7 @@ from livingworld.embedded_server import find_binaries
 from livingworld.embedded_server.binaries import reachable_binaries
 from livingworld.embedded_server.server_account import ServerAccount
 from tests.faults.certificates import Certificates
-from tests.faults.embedded_server.servers import make_home, wait_for
+from tests.support.embedded_servers import make_home, wait_for
 
 _PATIENCE: Final = timedelta(seconds=60)
 #: Who fits none is refused.

@@ -11,9 +11,9 @@ import pytest_asyncio
 
 from livingworld import LivingWorld, NewScene, RunningAction, Story, TransactionScope, World
 from livingworld.testing.staged_races import Connection
-from tests.faults.aftermath import assert_nothing_left, scene_contents
 from tests.faults.cancelling import Persistence, cancelled_at
-from tests.patience import until
+from tests.support.aftermath import assert_nothing_left, scene_contents
+from tests.support.patience import until
 
 _WAITS_AT_MOST: Final = 200
 

@@ -9,9 +9,9 @@ from typing import Final
 import pytest
 
 from livingworld import LivingWorld, Settings
-from tests.concurrency.every_write import furnish
-from tests.faults.pooler import PGBOUNCER, pooled
-from tests.integration.every_call import CALLS, carry_out
+from tests.support.every_call import CALLS, carry_out
+from tests.support.every_write import furnish
+from tests.support.pooler import PGBOUNCER, pooled
 
 PARTS: Final = 2
 #: Waits for what nobody does here.

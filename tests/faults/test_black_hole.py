@@ -17,9 +17,9 @@ from livingworld.errors import CommitUnknown, Timeout, Unavailable
 from livingworld.settings.settings import Settings
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import Connection
-from tests.concurrency.turn_checks import until_found
-from tests.faults.aftermath import assert_nothing_left, count, engine_of, eventually
-from tests.patience import NEVER, patiently
+from tests.support.aftermath import assert_nothing_left, count, engine_of, eventually
+from tests.support.patience import NEVER, patiently
+from tests.support.turn_checks import until_found
 
 _LIMIT: Final = timedelta(milliseconds=400)
 _SETTINGS: Final = {

@@ -18,8 +18,8 @@ from livingworld.postgres.locks import lock_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.settings.settings import Settings
 from livingworld.testing.staged_races import Connection, holding
-from tests.concurrency.staging import elsewhere
-from tests.faults.aftermath import assert_nothing_left
+from tests.support.aftermath import assert_nothing_left
+from tests.support.staging import elsewhere
 
 _QUICK: Final = {
     "pool_size": 1,

@@ -16,7 +16,7 @@ from livingworld import LivingWorld, World
 from livingworld.errors import LivingWorldError
 from livingworld.observability import events
 from livingworld.testing.heard_events import hearing_events
-from tests.concurrency.every_write import Furnished, furnish
+from tests.support.every_write import Furnished, furnish
 
 
 class OfTheCaller(Exception):  # noqa: N818 - somebody's own

@@ -13,8 +13,8 @@ import pytest_asyncio
 from livingworld import LivingWorld, NewScene, Story, World
 from livingworld.app.transaction_scope import TransactionScope
 from livingworld.testing.staged_races import Connection
-from tests.faults.aftermath import assert_nothing_left, count, engine_of, eventually, scene_contents
 from tests.faults.cancelling import Persistence, cancelled_at
+from tests.support.aftermath import assert_nothing_left, count, engine_of, eventually, scene_contents
 
 _WAITS_AT_MOST: Final = 200
 

@@ -12,7 +12,7 @@ from livingworld.app.transaction_scope import TransactionScope
 from livingworld.errors import TransactionPoisoned, Unavailable
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import Connection
-from tests.faults.aftermath import assert_nothing_left, count, scene_contents
+from tests.support.aftermath import assert_nothing_left, count, scene_contents
 
 
 async def test_a_cancelled_append_takes_nobody_with_it(

@@ -9,8 +9,8 @@ import pytest
 from livingworld import LivingWorld
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import Connection
-from tests.faults.aftermath import eventually
-from tests.patience import patiently
+from tests.support.aftermath import eventually
+from tests.support.patience import patiently
 
 SESSIONS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'livingworld'"

@@ -11,8 +11,8 @@ import pytest
 from livingworld import LivingWorld, NewScene, Scene, Story, World
 from livingworld.errors import Closed, CommitUnknown
 from livingworld.testing.staged_races import Connection
-from tests.faults.aftermath import count, eventually
-from tests.patience import patiently
+from tests.support.aftermath import count, eventually
+from tests.support.patience import patiently
 
 OURS = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'livingworld'"
 

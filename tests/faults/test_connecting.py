@@ -33,9 +33,9 @@ from livingworld.settings.database_url import connection_target
 from livingworld.testing.heard_events import hearing_events
 from livingworld.testing.server import ServerAddress
 from livingworld.testing.staged_races import connected
-from tests.acceptance.command import run_command
 from tests.faults.tcp_server import TcpServer, free_port, tcp_server
-from tests.patience import patiently
+from tests.support.command import run_command
+from tests.support.patience import patiently
 
 PASSWORD: Final = "correct-horse"
 

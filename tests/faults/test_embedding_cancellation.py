@@ -9,8 +9,8 @@ import pytest_asyncio
 
 from livingworld import LivingWorld
 from livingworld.testing.staged_races import Connection
-from tests.embedders import StagedEmbedder
-from tests.faults.aftermath import assert_nothing_left, count, eventually
+from tests.support.aftermath import assert_nothing_left, count, eventually
+from tests.support.embedders import StagedEmbedder
 
 
 @pytest_asyncio.fixture

@@ -12,9 +12,9 @@ import pytest
 from livingworld import LivingWorld
 from livingworld.errors import CommitUnknown
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, cut, protocol_proxy
-from tests.concurrency.every_write import furnish
-from tests.concurrency.stored_rows import comparable_rows_of
-from tests.integration.every_call import CALLS, carry_out
+from tests.support.every_call import CALLS, carry_out
+from tests.support.every_write import furnish
+from tests.support.stored_rows import comparable_rows_of
 
 COMMIT: Final = "COMMIT;"
 PARTS: Final = 2

@@ -13,7 +13,7 @@ from livingworld.app.transaction_scope import TransactionScope
 from livingworld.errors import CommitUnknown
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import Connection, connected
-from tests.faults.aftermath import assert_nothing_left, count
+from tests.support.aftermath import assert_nothing_left, count
 
 _STATEMENTS_AT_MOST: Final = 60
 

@@ -9,7 +9,7 @@ from livingworld.app.transaction_scope import TransactionScope
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy
 from livingworld.testing.staged_races import Connection
-from tests.faults.aftermath import assert_nothing_left, engine_of, eventually, scene_contents
+from tests.support.aftermath import assert_nothing_left, engine_of, eventually, scene_contents
 
 KILL_ALL = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity

@@ -6,8 +6,8 @@ from typing import Final
 
 from livingworld import LivingWorld, NewScene, Settings, Story, World
 from livingworld.testing.staged_races import connected
-from tests.concurrency.live_checks import numbers
-from tests.concurrency.turn_checks import rows, until_found
+from tests.support.live_checks import numbers
+from tests.support.turn_checks import rows, until_found
 
 LISTENS: Final = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
 KILL: Final = """

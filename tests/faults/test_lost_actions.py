@@ -8,9 +8,9 @@ from livingworld import LaneSize, LivingWorld, NewScene, RunningAction, Story, T
 from livingworld.errors import CommitUnknown
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy
 from livingworld.testing.staged_races import Connection
-from tests.concurrency.action_checks import an_hour_goes_by
-from tests.faults.aftermath import assert_nothing_left, scene_contents
 from tests.faults.test_lost_commit import both_moments
+from tests.support.action_checks import an_hour_goes_by
+from tests.support.aftermath import assert_nothing_left, scene_contents
 
 
 @both_moments

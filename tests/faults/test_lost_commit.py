@@ -12,7 +12,7 @@ from livingworld.app.transaction_scope import TransactionScope
 from livingworld.errors import CommitUnknown
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy
 from livingworld.testing.staged_races import Connection
-from tests.faults.aftermath import assert_nothing_left, count, scene_contents
+from tests.support.aftermath import assert_nothing_left, count, scene_contents
 
 both_moments = pytest.mark.parametrize("moment", Moment)
 APPEND = "append_scenes_v1"

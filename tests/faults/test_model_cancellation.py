@@ -8,9 +8,9 @@ import pytest
 
 from livingworld import LivingWorld, ModelHost, World
 from livingworld.testing.staged_races import Connection
-from tests.concurrency.model_staging import Loaders, answer, promoted, registered, until
-from tests.faults.aftermath import assert_nothing_left
 from tests.faults.cancelling import Persistence, cancelled_at
+from tests.support.aftermath import assert_nothing_left
+from tests.support.model_staging import Loaders, answer, promoted, registered, until
 
 persistences = pytest.mark.parametrize("persistence", Persistence)
 

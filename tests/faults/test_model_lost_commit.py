@@ -7,7 +7,7 @@ import pytest
 from livingworld import World
 from livingworld.errors import CommitUnknown
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy
-from tests.concurrency.model_staging import promoted, registered
+from tests.support.model_staging import promoted, registered
 
 COMMIT = "COMMIT;"
 both_moments = pytest.mark.parametrize("moment", Moment)

@@ -16,9 +16,9 @@ from livingworld import LivingWorld, NewScene, Settings, TransactionScope, World
 from livingworld.errors import LivingWorldError, NothingToUndo, Unavailable
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from livingworld.testing.staged_races import connected
-from tests.concurrency.every_write import Furnished, furnish
-from tests.concurrency.staging import backend_of
-from tests.patience import patiently
+from tests.support.every_write import Furnished, furnish
+from tests.support.patience import patiently
+from tests.support.staging import backend_of
 
 
 class Mine(Exception):  # noqa: N818 - somebody's own

@@ -23,7 +23,7 @@ from livingworld.observability import events
 from livingworld.postgres import migrations
 from livingworld.testing.heard_events import HeardEvents, hearing_events
 from livingworld.testing.staged_races import Connection, connected, until_blocked
-from tests.concurrency.staging import backend_of
+from tests.support.staging import backend_of
 
 
 @pytest.fixture

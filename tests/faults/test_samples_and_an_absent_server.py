@@ -19,9 +19,9 @@ from livingworld.settings.database_url import parse_url
 from livingworld.testing.heard_events import HeardEvents, hearing_events
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
 from livingworld.testing.staged_races import Connection, connected
-from tests.faults.aftermath import assert_nothing_left, count, eventually
 from tests.faults.cancelling import Persistence, cancelled_at
-from tests.faults.embedded_server.servers import kill, needs_linux, server_process
+from tests.support.aftermath import assert_nothing_left, count, eventually
+from tests.support.embedded_servers import kill, needs_linux, server_process
 
 QUICK: Final = timedelta(milliseconds=20)
 NEVER: Final = timedelta(hours=1)

@@ -10,7 +10,7 @@ import pytest
 from livingworld import LivingWorld, NewScene, Scene, Story, World
 from livingworld.observability import events
 from livingworld.testing.staged_races import Connection
-from tests.faults.aftermath import assert_nothing_left, scene_contents
+from tests.support.aftermath import assert_nothing_left, scene_contents
 
 _TABLES: Final = ("worlds", "stories", "branches", "scenes", "choices", "characters", "character_names")
 

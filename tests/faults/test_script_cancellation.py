@@ -12,8 +12,8 @@ import pytest_asyncio
 
 from livingworld import LivingWorld, World
 from livingworld.testing.staged_races import Connection
-from tests.faults.aftermath import assert_nothing_left, count, eventually
 from tests.faults.cancelling import Persistence, cancelled_at
+from tests.support.aftermath import assert_nothing_left, count, eventually
 
 _WAITS_AT_MOST: Final = 200
 

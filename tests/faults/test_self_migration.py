@@ -19,7 +19,7 @@ from livingworld.errors import EmbeddedServerFailed, SchemaNotReady, SchemaTooNe
 from livingworld.observability import events
 from livingworld.postgres import migrations
 from livingworld.testing.staged_races import holding
-from tests.faults.embedded_server.servers import ask_server, make_home, needs_linux, remove_home
+from tests.support.embedded_servers import ask_server, make_home, needs_linux, remove_home
 
 pytestmark = needs_linux
 PROGRAM: Final = """

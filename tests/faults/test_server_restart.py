@@ -16,9 +16,9 @@ from livingworld.postgres import migrations
 from livingworld.settings.settings import Settings
 from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import Connection, connected
-from tests.faults.aftermath import assert_nothing_left, eventually, scene_contents
-from tests.faults.embedded_server.servers import kill, needs_linux, server_process
-from tests.patience import patiently
+from tests.support.aftermath import assert_nothing_left, eventually, scene_contents
+from tests.support.embedded_servers import kill, needs_linux, server_process
+from tests.support.patience import patiently
 
 _WRITERS: Final = 8
 _SCENES_OF_A_WRITER: Final = 30

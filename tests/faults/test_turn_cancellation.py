@@ -11,9 +11,6 @@ import pytest_asyncio
 
 from livingworld import LivingWorld, NewScene, Settings, Story, World
 from livingworld.testing.staged_races import Connection, holding
-from tests.concurrency.staging import THE_STORY
-from tests.concurrency.turn_checks import at_once, broken_turns
-from tests.faults.aftermath import count, engine_of
 from tests.faults.cancelling import Persistence, cancelled_at
 from tests.faults.turns_going_wrong import (
     CASES,
@@ -24,6 +21,9 @@ from tests.faults.turns_going_wrong import (
     play,
     settled,
 )
+from tests.support.aftermath import count, engine_of
+from tests.support.staging import THE_STORY
+from tests.support.turn_checks import at_once, broken_turns
 
 _WAITS_AT_MOST: Final = 200
 

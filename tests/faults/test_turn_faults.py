@@ -13,7 +13,6 @@ from livingworld import LivingWorld, NewScene, Settings, Story, Turn, World
 from livingworld.errors import Fenced, Unavailable
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection, cut
 from livingworld.testing.staged_races import Connection, connected
-from tests.concurrency.turn_checks import broken_turns, rows, until_found
 from tests.faults.turns_going_wrong import (
     CASES,
     KEY,
@@ -24,7 +23,8 @@ from tests.faults.turns_going_wrong import (
     play,
     settled,
 )
-from tests.patience import patiently
+from tests.support.patience import patiently
+from tests.support.turn_checks import broken_turns, rows, until_found
 
 _STATEMENTS_AT_MOST = 20
 

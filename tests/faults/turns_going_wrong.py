@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, Scene, Story, Turn, World
 from livingworld.testing.staged_races import Connection
-from tests.concurrency.turn_checks import broken_turns
-from tests.faults.aftermath import assert_nothing_left, count, eventually, scene_contents
+from tests.support.aftermath import assert_nothing_left, count, eventually, scene_contents
+from tests.support.turn_checks import broken_turns
 
 #: So long a lease lives here that nobody gives back.
 LEASE: Final = timedelta(seconds=3)

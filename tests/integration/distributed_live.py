@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import text
 
 from livingworld import NewScene, World
-from tests.concurrency.live_checks import append, numbers, take
+from tests.support.live_checks import append, numbers, take
 
 _EXPIRE: Final = text(
     "UPDATE livingworld.live_streams SET followed_until = '2000-01-01' WHERE world_id = :world AND stream_id = :stream"

@@ -10,7 +10,7 @@ import pytest
 
 from livingworld import COMMANDS, Action, NewAction, Rule, World, replay
 from livingworld.errors import ActionSuperseded, AlreadyCancelling, QueueFull
-from tests.concurrency.action_checks import broken_lanes
+from tests.support.action_checks import broken_lanes
 
 STEPS = 120
 POLICY = COMMANDS.extended(

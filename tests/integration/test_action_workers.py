@@ -9,8 +9,8 @@ import pytest
 
 from livingworld import Action, LaneSize, LivingWorld, NewAction, RunningAction, Settings, TransactionScope, World
 from livingworld.errors import ActionExpired, ActionSuperseded
-from tests.concurrency.turn_checks import rows, until_found
-from tests.patience import NEVER, patiently, until
+from tests.support.patience import NEVER, patiently, until
+from tests.support.turn_checks import rows, until_found
 
 HOUR = timedelta(hours=1)
 ITS_DEADLINE_IS_OVER = "UPDATE livingworld.actions SET deadline = deadline - interval '2 hours'"

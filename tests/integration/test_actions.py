@@ -16,7 +16,7 @@ from livingworld.errors import (
     AlreadyCancelling,
     QueueFull,
 )
-from tests.concurrency.action_checks import an_hour_goes_by
+from tests.support.action_checks import an_hour_goes_by
 
 #: Long enough for what has to come before it on a machine that has other things to do.
 BRIEF = timedelta(minutes=30)

@@ -18,8 +18,8 @@ from livingworld.errors import (
 )
 from livingworld.observability import events
 from livingworld.testing.heard_events import hearing_events
-from tests.concurrency.model_staging import promoted, registered
-from tests.concurrency.turn_checks import rows
+from tests.support.model_staging import promoted, registered
+from tests.support.turn_checks import rows
 
 
 def numbers(models: tuple[AIModel, ...]) -> list[tuple[int, str]]:

@@ -16,8 +16,8 @@ from livingworld.errors import (
     StaleHead,
 )
 from livingworld.identifiers import new_id
-from tests.concurrency.story_checks import broken_promises, read_path
-from tests.concurrency.turn_checks import broken_turns, rows
+from tests.support.story_checks import broken_promises, read_path
+from tests.support.turn_checks import broken_turns, rows
 
 
 async def tell(world: World, story: Story, text: str, *, prompt: str = "p", choice: int | None = None) -> Scene:

@@ -12,7 +12,7 @@ import pytest_asyncio
 from livingworld import LivingWorld, NewScene, TurnInput, World, WorldRecord
 from livingworld.errors import InvalidInput
 from livingworld.identifiers import new_id
-from tests.concurrency.turn_checks import at_once
+from tests.support.turn_checks import at_once
 
 ID = new_id()
 NUL, SURROGATE = "before\x00after", "lone \ud800 surrogate"

@@ -21,7 +21,7 @@ from livingworld.errors import (
     StoryNotFound,
 )
 from livingworld.identifiers import new_id
-from tests.concurrency.story_checks import broken_promises, read_path
+from tests.support.story_checks import broken_promises, read_path
 
 
 async def tell(world: World, story: Story, *texts: str, branch: int | None = None) -> None:

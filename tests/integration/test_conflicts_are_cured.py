@@ -9,9 +9,9 @@ import pytest
 
 from livingworld import LivingWorld, NewMemory, NewScene, Settings, errors
 from livingworld.testing.staged_races import connected
-from tests.concurrency.every_write import Furnished, furnish
-from tests.error_branches import CONFLICTS, REFUSALS
 from tests.faults.test_refusals_by_name import cross
+from tests.support.error_branches import CONFLICTS, REFUSALS
+from tests.support.every_write import Furnished, furnish
 
 #: PostgreSQL prefers another one, once. A sequence is not rolled back.
 _PREFERS_ANOTHER: Final = """

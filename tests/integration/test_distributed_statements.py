@@ -20,14 +20,14 @@ from livingworld import (
     World,
 )
 from livingworld.testing.hashing_embedder import HashingEmbedder
-from tests.concurrency.turn_checks import at_once
-from tests.distribution_rules import broken_rules
 from tests.integration.distributed_actions import use_actions
 from tests.integration.distributed_ai_models import use_ai_models
 from tests.integration.distributed_coordination import use_cycles, use_locks_and_leases, use_sessions
 from tests.integration.distributed_live import use_live
 from tests.integration.distributed_scripts import use_scripts
-from tests.row_comparisons import unbounded_comparisons
+from tests.support.distribution_rules import broken_rules
+from tests.support.row_comparisons import unbounded_comparisons
+from tests.support.turn_checks import at_once
 
 
 async def use_worlds_and_stories(livingworld: LivingWorld, world: World) -> None:

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 from livingworld import Document, MergeResult, World
 from livingworld.coordination.documents.repository import DocumentRepository
-from tests.concurrency.staging import same_world
-from tests.concurrency.turn_checks import until_found
-from tests.patience import patiently
+from tests.support.patience import patiently
+from tests.support.staging import same_world
+from tests.support.turn_checks import until_found
 
 NEVER = {"poll_interval": 3600, "turn_lease": 4 * 3600}
 LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'"

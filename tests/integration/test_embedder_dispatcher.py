@@ -15,8 +15,8 @@ from livingworld.models.embeddings.circuit_breaker import CircuitBreaker
 from livingworld.models.embeddings.dispatch import Backend, choose
 from livingworld.observability import events
 from livingworld.testing.heard_events import HeardEvents, hearing_events
-from tests.embedders import StagedEmbedder, vectors
-from tests.patience import patiently
+from tests.support.embedders import StagedEmbedder, vectors
+from tests.support.patience import patiently
 
 
 class Clock:

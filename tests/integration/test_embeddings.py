@@ -23,7 +23,7 @@ from livingworld.errors import (
 from livingworld.models.embeddings.cache import EmbeddingCache, content_digest
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from livingworld.testing.staged_races import connected
-from tests.embedders import StagedEmbedder, vectors
+from tests.support.embedders import StagedEmbedder, vectors
 
 COUNT = "SELECT count(*) FROM livingworld.embedding_cache WHERE world_id = $1"
 

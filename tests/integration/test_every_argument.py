@@ -19,8 +19,8 @@ import pytest
 from livingworld import LivingWorld, World
 from livingworld.errors import Conflict, InvalidInput, NotFound, Refused
 from livingworld.identifiers import new_id
-from tests.concurrency.every_write import Furnished, furnish
-from tests.integration.every_call import CALLS, OBJECTS, carry_out, recorded
+from tests.support.every_call import CALLS, OBJECTS, carry_out, recorded
+from tests.support.every_write import Furnished, furnish
 
 
 class Level(IntEnum):
@@ -149,7 +149,6 @@ async def test_nothing_that_a_world_offers_is_left_out(livingworld: LivingWorld)
     world = await livingworld.worlds.create("w")
     offered = set(offers(world)) | {f"worlds.{name}" for name in offers(livingworld.worlds)}
 
-    print("MISSING", sorted(offered - {path.split(",")[0] for path in CALLS}))
     assert offered - {path.split(",")[0] for path in CALLS} == WITHOUT_ARGUMENTS
 
 

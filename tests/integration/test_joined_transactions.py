@@ -21,8 +21,8 @@ from livingworld.errors import (
 )
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.testing.staged_races import connected, holding, until_blocked
-from tests.concurrency.staging import THE_STORY, GaveUp
-from tests.concurrency.story_checks import broken_promises
+from tests.support.staging import THE_STORY, GaveUp
+from tests.support.story_checks import broken_promises
 
 NOTE = text("INSERT INTO notes VALUES ('read the causeway')")
 

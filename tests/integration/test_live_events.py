@@ -15,8 +15,8 @@ from livingworld.app.transaction_scope import TransactionScope
 from livingworld.errors import InvalidInput, SessionNotFound, StoryNotFound
 from livingworld.identifiers import new_id
 from livingworld.live.log import publish_at_commit
-from tests.concurrency.live_checks import append, event, nothing_more, numbers, take, told
-from tests.concurrency.turn_checks import rows
+from tests.support.live_checks import append, event, nothing_more, numbers, take, told
+from tests.support.turn_checks import rows
 
 COUNT = "SELECT count(*) FROM livingworld.live_events"
 

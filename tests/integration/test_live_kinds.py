@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from livingworld import LiveKind, NewLoreEntry, NewScene, NewState, Story, World
-from tests.concurrency.live_checks import nothing_more, told
+from tests.support.live_checks import nothing_more, told
 
 
 async def test_a_story_tells_what_happens_to_its_scenes_and_branches(world: World, story: Story) -> None:

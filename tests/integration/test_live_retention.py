@@ -12,8 +12,8 @@ from livingworld.errors import WorldNotFound
 from livingworld.live import following
 from livingworld.live.following import remove_left
 from livingworld.testing.staged_races import connected
-from tests.concurrency.live_checks import append, numbers, take
-from tests.concurrency.turn_checks import rows, until_found
+from tests.support.live_checks import append, numbers, take
+from tests.support.turn_checks import rows, until_found
 
 KEPT: Final = "SELECT event_number FROM livingworld.live_events WHERE stream_id = $1 ORDER BY event_number"
 FOLLOWED_FOR: Final = "SELECT followed_until > now() + $1::interval FROM livingworld.live_streams"

@@ -16,8 +16,8 @@ from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.stories.tables import stories
 from livingworld.testing.staged_races import connected, holding
-from tests.concurrency.staging import THE_STORY
 from tests.integration.databases import opened
+from tests.support.staging import THE_STORY
 
 
 @pytest.fixture

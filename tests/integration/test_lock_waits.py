@@ -15,9 +15,9 @@ from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.stories.tables import stories
 from livingworld.testing.staged_races import connected, holding
-from tests.concurrency.staging import THE_STORY
 from tests.integration.databases import opened
-from tests.patience import NEVER, patiently
+from tests.support.patience import NEVER, patiently
+from tests.support.staging import THE_STORY
 
 SOON = timedelta(milliseconds=50)
 #: A limit that is not under test is far away.

@@ -10,7 +10,7 @@ from livingworld import NewLoreEntry, World
 from livingworld.errors import InvalidCursor, InvalidInput, LoreEntryNotFound, VersionConflict
 from livingworld.identifiers import new_id
 from livingworld.story.lore.matching import SearchedText
-from tests.concurrency.staging import kinds, race
+from tests.support.staging import kinds, race
 
 
 async def test_entries_come_back_in_the_order_of_their_book(world: World) -> None:

@@ -12,8 +12,8 @@ from livingworld import LivingWorld, NewMemory, Story, World
 from livingworld.errors import OutOfMemory
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from livingworld.testing.staged_races import connected
-from tests.concurrency.turn_checks import rows
-from tests.patience import until
+from tests.support.patience import until
+from tests.support.turn_checks import rows
 
 TEXTS = ("Nobody lit the lamp", "The tide came in over the causeway", "A boat lay upside down")
 

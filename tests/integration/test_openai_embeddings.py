@@ -23,8 +23,8 @@ from livingworld.errors import (
     InvalidInput,
     OutOfMemory,
 )
-from tests.embedders import vectors
-from tests.patience import until
+from tests.support.embedders import vectors
+from tests.support.patience import until
 
 KEY = "sk-a-key-that-nobody-must-see"
 Items = list[dict[str, Any]]

@@ -8,7 +8,7 @@ from livingworld import LivingWorld, NewScene, Page, Scene, Story, TransactionSc
 from livingworld.errors import Archived, NameTaken, StoryNotFound, WorldNotFound
 from livingworld.schema import metadata
 from livingworld.testing.staged_races import connected
-from tests.concurrency.staging import elsewhere
+from tests.support.staging import elsewhere
 
 
 async def row_counts(url: str) -> dict[str, int]:

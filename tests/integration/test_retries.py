@@ -25,7 +25,7 @@ from livingworld.errors import (
     TransactionPoisoned,
 )
 from livingworld.testing.staged_races import connected, holding, until_blocked
-from tests.concurrency.staging import THE_STORY, deadlocks
+from tests.support.staging import THE_STORY, deadlocks
 
 OpenWorld: TypeAlias = Callable[..., AbstractAsyncContextManager[World]]
 #: A sequence counts the tries, because it is not rolled back with them.

@@ -17,7 +17,7 @@ from livingworld.errors import (
     VersionConflict,
     WorldNotFound,
 )
-from tests.concurrency.turn_checks import rows
+from tests.support.turn_checks import rows
 
 
 async def active(world: World, name: str = "narrator") -> int:

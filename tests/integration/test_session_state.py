@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from livingworld import LivingWorld, NewScene, Settings, TransactionScope, World
 from livingworld.errors import Conflict, LockTimeout, TransactionPoisoned
 from livingworld.testing.staged_races import connected, holding
-from tests.concurrency.staging import THE_STORY, GaveUp, stop
+from tests.support.staging import THE_STORY, GaveUp, stop
 
 POOL = 3
 SETTINGS = (

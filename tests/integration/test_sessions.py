@@ -21,7 +21,7 @@ from livingworld.errors import (
     VersionConflict,
     WorldNotFound,
 )
-from tests.concurrency.turn_checks import rows
+from tests.support.turn_checks import rows
 
 LONG_AGO = "UPDATE livingworld.sessions SET heartbeat_at = now() - interval '1 hour' WHERE session_id = $1"
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from livingworld import LivingWorld, NewScene, NewState, Scene, Settings
 from livingworld.story.stories.tables import stories
 from livingworld.testing.staged_races import connected
-from tests.concurrency.every_write import WRITES, Furnished, Write, furnish
-from tests.concurrency.turn_checks import at_once
+from tests.support.every_write import WRITES, Furnished, Write, furnish
+from tests.support.turn_checks import at_once
 
 #: What a story is made of; facts, relationships and memories are what it knows.
 _CONTENT: Final = ("stories", "branches", "scenes", "choices", "scene_cast")

@@ -25,7 +25,7 @@ from livingworld.errors import (
 )
 from livingworld.identifiers import new_id
 from livingworld.testing.staged_races import Holder, connected, holding
-from tests.concurrency.staging import THE_STORY, stop
+from tests.support.staging import THE_STORY, stop
 
 Refused = Callable[[TransactionScope, Story], Awaitable[object]]
 REFUSALS: dict[type[LivingWorldError], Refused] = {

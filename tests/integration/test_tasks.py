@@ -21,9 +21,9 @@ from livingworld.errors import (
 )
 from livingworld.observability import events
 from livingworld.testing.heard_events import hearing_events
-from tests.concurrency.staging import same_world
-from tests.concurrency.turn_checks import rows, until_found
-from tests.patience import NEVER, patiently, until
+from tests.support.patience import NEVER, patiently, until
+from tests.support.staging import same_world
+from tests.support.turn_checks import rows, until_found
 
 SILENT = "UPDATE livingworld.tasks SET heartbeat_at = now() - interval '1 hour' WHERE task_id = $1"
 MOST_OF_THE_LIMIT_GOES_BY = "UPDATE livingworld.tasks SET heartbeat_at = heartbeat_at - dead_after * 0.8"

@@ -8,8 +8,8 @@ import pytest
 
 from livingworld import NewScene, Story, World
 from livingworld.testing.staged_races import connected
-from tests.concurrency.branching import check_paths, fork, rewind, timelines
-from tests.concurrency.story_checks import read_path
+from tests.support.branching import check_paths, fork, rewind, timelines
+from tests.support.story_checks import read_path
 
 
 async def grow(world: World, story: Story, scenes: int, *, branch: int = 1) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from livingworld import LivingWorld, NewSample, World
 from livingworld.errors import InvalidCursor, InvalidInput, ModelNotFound
 from livingworld.identifiers import new_id
-from tests.concurrency.model_staging import promoted, registered
+from tests.support.model_staging import promoted, registered
 
 
 async def test_samples_come_back_as_they_were_with_the_version_that_answered(world: World) -> None:

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from livingworld import LivingWorld
 from livingworld.errors import Conflict, NotFound, Refused
-from tests.concurrency.every_write import Furnished, furnish
-from tests.concurrency.stored_rows import rows_of
-from tests.integration.every_call import CALLS, recorded
+from tests.support.every_call import CALLS, recorded
+from tests.support.every_write import Furnished, furnish
+from tests.support.stored_rows import rows_of
 
 
 async def answer(path: str, there: Furnished) -> object:

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from livingworld import NewScene, Scene, Story, World
 from livingworld.testing.staged_races import Holder, connected, holding
-from tests.concurrency.staging import stop
+from tests.support.staging import stop
 
 #: An answer that does not come while a row is held is a failure; far under every limit that would end the wait for it.
 _HELD_SECONDS: Final = 60

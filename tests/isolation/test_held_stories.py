@@ -10,9 +10,9 @@ from livingworld import LivingWorld, NewScene, Settings, Story, World
 from livingworld.observability import events
 from livingworld.testing.heard_events import hearing_events
 from livingworld.testing.staged_races import connected
-from tests.concurrency.staging import kinds
 from tests.isolation.regimes import every_write, held, play, running, while_held
-from tests.patience import until
+from tests.support.patience import until
+from tests.support.staging import kinds
 
 #: Of ten connections so many may wait for locks of calls that met a held row.
 PLACES = 2

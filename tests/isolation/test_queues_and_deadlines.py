@@ -17,10 +17,10 @@ from livingworld.errors import CallTimeout, CommitUnknown, InvalidInput, LockTim
 from livingworld.postgres.group_commit import GroupCommit
 from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import holding
-from tests.concurrency.staging import kinds, stop
 from tests.isolation.function_calls import calls_of
 from tests.isolation.regimes import held, running
-from tests.patience import patiently
+from tests.support.patience import patiently
+from tests.support.staging import kinds, stop
 
 SOON = timedelta(milliseconds=300)
 

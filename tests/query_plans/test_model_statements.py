@@ -7,9 +7,9 @@ import pytest
 
 from livingworld import AIModel, LivingWorld, NewSample, World
 from livingworld.testing.staged_races import connected
-from tests.concurrency.model_staging import promoted, registered
 from tests.query_plans.large_world import analyze
 from tests.query_plans.logged_plans import planned, rows_read
+from tests.support.model_staging import promoted, registered
 
 #: So many versions of so many roles, each with one active, and so many samples of each.
 FILL_MODELS = """

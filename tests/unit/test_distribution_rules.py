@@ -8,7 +8,7 @@ from render_sql import function_sources
 from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, Table, UniqueConstraint
 
 from livingworld.schema import metadata
-from tests.distribution_rules import broken_rules, statements_of_function
+from tests.support.distribution_rules import broken_rules, statements_of_function
 
 OURS = re.compile(r"livingworld\.\w+")
 TABLES = list(metadata.tables.values())

@@ -11,7 +11,7 @@ import pytest
 
 import livingworld
 from livingworld import errors
-from tests.error_branches import CONFLICTS, REFUSALS
+from tests.support.error_branches import CONFLICTS, REFUSALS
 
 PAGE: Final = Path(__file__).parents[2] / "docs/reference/errors.md"
 ROW: Final = re.compile(r"^\| `(\w+)`(?: \(`(\w+)`\))? \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)

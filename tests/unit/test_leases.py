@@ -14,7 +14,7 @@ from livingworld.background.tasks import BackgroundTasks
 from livingworld.errors import Unavailable
 from livingworld.postgres.leases import Lease
 from livingworld.postgres.notifications import TopicSubscription
-from tests.virtual_time import in_virtual_time
+from tests.support.virtual_time import in_virtual_time
 
 LENGTH = timedelta(minutes=1)
 TRUSTED = LENGTH.total_seconds() * 0.9

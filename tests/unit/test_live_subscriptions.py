@@ -10,7 +10,7 @@ import pytest
 
 from livingworld import LiveEvent, LiveKind, Missed, Subscription
 from livingworld.live.records import StoredEvents
-from tests.patience import patiently
+from tests.support.patience import patiently
 
 STREAM = uuid4()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.distribution_rules import statements_of_function
-from tests.row_comparisons import unbounded_comparisons
+from tests.support.distribution_rules import statements_of_function
+from tests.support.row_comparisons import unbounded_comparisons
 
 PACKAGE = Path(str(files("livingworld")))
 FILES = sorted(PACKAGE.rglob("*.sql"))

@@ -1,7 +1,8 @@
 """A test waits for a cause. Where one waits for time to pass, or measures it, its reason stands here.
 
-A new place fails this test: wait with `until` or `patiently` of tests/patience.py, behind a row (`staged_races`), or
-rewrite the row whose time has to pass; what needs a lease takes a long one and renews it often (`renewed_often`).
+A new place fails this test: wait with `until` or `patiently` of `tests/support/patience.py`, behind a row
+(`staged_races`), or rewrite the row whose time has to pass; what needs a lease takes a long one and renews it often
+(`renewed_often`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from tests.waits import waits
+from tests.support.waits import waits
 
 TESTS: Final = Path(__file__).parents[1]
 #: Reasons that many have.
@@ -31,7 +32,6 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     },
     "acceptance/test_soak.py": {"asyncio.get_running_loop().time()": "it goes on for so long as was asked for"},
     "concurrency/input_program.py": {"asyncio.sleep(seconds)": "a model that works", "timedelta(seconds=0.05)": PAUSE},
-    "concurrency/live_checks.py": {"asyncio.timeout(_QUIET_SECONDS)": NOTHING},
     "concurrency/model_program.py": {"asyncio.sleep(0.01)": "an inference"},
     "concurrency/task_program.py": {"timedelta(milliseconds=20)": PAUSE},
     "concurrency/test_action_workers_killed.py": {
@@ -59,7 +59,6 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     },
     "concurrency/test_world_locks.py": {"timedelta(milliseconds=50)": LIMIT, "timeout=1": VALUE},
     "concurrency/turn_program.py": {"timedelta(seconds=5)": "twelve times as long may a waiter be silent"},
-    "faults/embedded_server/servers.py": {"time.monotonic()": HERE, "time.sleep(0.001)": HERE},
     "faults/embedded_server/test_data_directory.py": {"time.monotonic()": "joining is compared with starting"},
     "faults/embedded_server/test_killed_server.py": {
         "time.monotonic()": "one that does not come is waited for five minutes; the margin is a minute",
@@ -67,7 +66,6 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     },
     "faults/embedded_server/test_refusals.py": {"timedelta(seconds=1)": LIMIT, "timedelta(milliseconds=100)": LIMIT},
     "faults/embedded_server/test_supervisor.py": {"timedelta(seconds=5)": LIMIT},
-    "faults/pooler.py": {"time.monotonic()": PAUSE, "time.sleep(0.02)": PAUSE},
     "faults/test_black_hole.py": {
         "timedelta(milliseconds=400)": LIMIT,
         "timedelta(milliseconds=100)": LIMIT,
@@ -149,8 +147,11 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
         "asyncio.sleep(SOON.total_seconds() * 1.1)": "the deadline is over by then",
     },
     "migrations/test_replicas_migrate_at_once.py": {"timedelta(milliseconds=100)": LIMIT},
-    "patience.py": {"asyncio.timeout(patience.total_seconds())": HERE, "asyncio.sleep(_PAUSE_SECONDS)": HERE},
-    "time_limits.py": {"time.time()": "tells which processes are younger than their test"},
+    "support/embedded_servers.py": {"time.monotonic()": HERE, "time.sleep(0.001)": HERE},
+    "support/live_checks.py": {"asyncio.timeout(_QUIET_SECONDS)": NOTHING},
+    "support/patience.py": {"asyncio.timeout(patience.total_seconds())": HERE, "asyncio.sleep(_PAUSE_SECONDS)": HERE},
+    "support/pooler.py": {"time.monotonic()": PAUSE, "time.sleep(0.02)": PAUSE},
+    "support/time_limits.py": {"time.time()": "tells which processes are younger than their test"},
     "unit/test_durations.py": {"timedelta(seconds=2)": VALUE, "timedelta(seconds=0.25)": VALUE},
     "unit/test_leases.py": {
         "asyncio.get_running_loop().time()": "virtual time",

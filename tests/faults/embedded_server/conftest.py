@@ -12,7 +12,7 @@ from livingworld.embedded_server.binaries import read_major_version
 from livingworld.embedded_server.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
-from tests.faults.embedded_server.servers import make_home, remove_home
+from tests.support.embedded_servers import make_home, remove_home
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.patience import PATIENCE
+from tests.support.patience import PATIENCE
 
 _HERE: Final = Path(__file__).parent
 _CHECKOUT: Final = _HERE.parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 from livingworld.embedded_server import find_binaries
 from livingworld.embedded_server.binaries import reachable_binaries
 from livingworld.embedded_server.server_account import ServerAccount
-from tests.faults.embedded_server.servers import wait_for
+from tests.support.embedded_servers import wait_for
 
 _SCRIPT = """#!/bin/sh
 if [ "$1" = {step} ]; then

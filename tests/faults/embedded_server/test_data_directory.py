@@ -14,7 +14,7 @@ from livingworld.embedded_server.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
 from tests.faults.embedded_server.scripted_binaries import ScriptedBinaries
-from tests.faults.embedded_server.servers import ask_server, needs_linux, server_process, times_asleep, wait_for
+from tests.support.embedded_servers import ask_server, needs_linux, server_process, times_asleep, wait_for
 
 pytestmark = needs_linux
 Launch = Callable[..., ClientProgram]

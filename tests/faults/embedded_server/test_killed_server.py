@@ -15,7 +15,7 @@ from livingworld.embedded_server import EmbeddedServer
 from livingworld.embedded_server.layout import Layout, socket_lock_file
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import identity
-from tests.faults.embedded_server.servers import ask_server, kill, needs_linux, process_state, server_process
+from tests.support.embedded_servers import ask_server, kill, needs_linux, process_state, server_process
 
 pytestmark = needs_linux
 

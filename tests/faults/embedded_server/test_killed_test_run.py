@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 
 from livingworld.embedded_server import find_binaries
 from livingworld.errors import EmbeddedServerFailed
-from tests.faults.embedded_server.servers import needs_linux, process_state, server_process, wait_for
+from tests.support.embedded_servers import needs_linux, process_state, server_process, wait_for
 
 pytestmark = [needs_linux, pytest.mark.slow]
 CHECKOUT: Final = Path(__file__).parents[3]

@@ -11,7 +11,7 @@ from livingworld.embedded_server import EmbeddedServer
 from livingworld.embedded_server.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
-from tests.faults.embedded_server.servers import ask_server, kill, needs_linux, server_process, supervisor_process
+from tests.support.embedded_servers import ask_server, kill, needs_linux, server_process, supervisor_process
 
 pytestmark = needs_linux
 Launch = Callable[..., ClientProgram]

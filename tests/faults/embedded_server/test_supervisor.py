@@ -17,7 +17,7 @@ from livingworld.embedded_server.layout import Layout
 from livingworld.observability import events
 from tests.faults.embedded_server.programs import ClientProgram
 from tests.faults.embedded_server.scripted_binaries import ScriptedBinaries
-from tests.faults.embedded_server.servers import (
+from tests.support.embedded_servers import (
     ask_server,
     kill,
     needs_linux,

@@ -14,7 +14,7 @@ from livingworld.embedded_server import EmbeddedServer, default_home
 from livingworld.embedded_server.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
-from tests.faults.embedded_server.servers import ask_server, needs_linux, needs_root, server_process
+from tests.support.embedded_servers import ask_server, needs_linux, needs_root, server_process
 
 pytestmark = needs_linux
 Launch = Callable[..., ClientProgram]

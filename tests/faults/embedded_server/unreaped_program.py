@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from livingworld.embedded_server import EmbeddedServer
-from tests.faults.embedded_server.servers import ask_server, kill, process_state, server_process
+from tests.support.embedded_servers import ask_server, kill, process_state, server_process
 
 PR_SET_CHILD_SUBREAPER = 36
 

@@ -14,7 +14,7 @@ from livingworld.testing.server import ServerAddress
 
 HANGING = Path(__file__).with_name("hanging_tests.py")
 CHECKOUT = Path(__file__).parents[3]
-OPTIONS = ["-n", "1", "-p", "tests.time_limits", "-p", "livingworld.testing.fixtures", "-p", "no:randomly"]
+OPTIONS = ["-n", "1", "-p", "tests.support.time_limits", "-p", "livingworld.testing.fixtures", "-p", "no:randomly"]
 OPTIONS += ["-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "-o", "timeout_grace=1", "-W", "ignore", "-rA"]
 
 

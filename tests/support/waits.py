@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-#: Calls that let time pass, or end what takes longer; `patiently()` and `until()` of tests/patience.py do both well.
+#: Calls that let time pass, or end what takes longer; `patiently()` and `until()` of `patience.py` do both well.
 _WAITS: Final = frozenset({"asyncio.sleep", "time.sleep", "asyncio.timeout", "asyncio.timeout_at", "asyncio.wait_for"})
 #: What is read to measure how long something takes.
 _CLOCKS: Final = frozenset({"time.monotonic", "time.perf_counter", "time.time", "loop.time"})

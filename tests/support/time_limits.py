@@ -23,7 +23,7 @@ import pytest
 import pytest_timeout  # type: ignore[import-untyped]
 from _pytest.outcomes import Failed
 
-from tests.hang_report import report
+from tests.support.hang_report import report
 
 _DATABASES: Final = frozenset({"database_url", "empty_database_url"})
 _DATABASE: Final = pytest.StashKey[str]()

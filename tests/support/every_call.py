@@ -23,8 +23,8 @@ from livingworld import (
 )
 from livingworld.identifiers import new_id
 from livingworld.testing.hashing_embedder import HashingEmbedder
-from tests.concurrency.every_write import WRITES, Furnished
-from tests.patience import patiently
+from tests.support.every_write import WRITES, Furnished
+from tests.support.patience import patiently
 
 
 async def do_nothing(*_: object) -> Any:  # noqa: ANN401 - whatever is asked of it

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from livingworld import LivingWorld, Settings, TransactionScope, World
 from livingworld.postgres.transactions.admission import outside
 from livingworld.testing.staged_races import connected, holding, until_blocked
-from tests.patience import patiently
+from tests.support.patience import patiently
 
 T = TypeVar("T")
 

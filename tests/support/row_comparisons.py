@@ -14,7 +14,7 @@ import pglast
 from pglast import ast
 from pglast.enums import A_Expr_Kind, BoolExprType, SortByDir
 
-from tests.distribution_rules import walk
+from tests.support.distribution_rules import walk
 
 _FORWARD = {">", ">="}
 _BACKWARD = {"<", "<="}

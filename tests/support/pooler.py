@@ -16,7 +16,7 @@ from typing import Final
 from sqlalchemy import make_url
 
 from livingworld.testing.staged_races import connection_arguments
-from tests.patience import PATIENCE
+from tests.support.patience import PATIENCE
 
 PGBOUNCER: Final = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 _CONFIGURATION: Final = """

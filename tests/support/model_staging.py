@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from livingworld import AIModel, ModelHost, World
-from tests.faults.aftermath import eventually
+from tests.support.aftermath import eventually
 
 #: The row that every change of a role holds.
 THE_ROLE: Final = "SELECT FROM livingworld.ai_model_roles WHERE world_id = $1 AND role = $2 FOR UPDATE"

@@ -10,7 +10,7 @@ from uuid import UUID
 from livingworld import NewScene, Turn, TurnInput
 from livingworld.story.turns.records import BusyPolicy
 from livingworld.testing.staged_races import connected
-from tests.patience import patiently
+from tests.support.patience import patiently
 
 POLICIES: Final[tuple[str, ...]] = get_args(BusyPolicy)
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Final
 
 from livingworld import LiveEvent, Missed, NewScene, Subscription, World
-from tests.patience import patiently
+from tests.support.patience import patiently
 
 _QUIET_SECONDS: Final = 0.5
 

@@ -16,7 +16,7 @@ from livingworld.embedded_server import EmbeddedServer, file_lock
 from livingworld.embedded_server.layout import PORT, Layout
 from livingworld.testing.remover import remove
 from livingworld.testing.throw_away_directory import throw_away_directory
-from tests.patience import PATIENCE
+from tests.support.patience import PATIENCE
 
 needs_linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root steps down to another user")

@@ -11,7 +11,7 @@ from sqlalchemy.pool import QueuePool
 
 from livingworld import LivingWorld
 from livingworld.testing.staged_races import Connection
-from tests.patience import until
+from tests.support.patience import until
 
 #: Sessions that hold something although no call is under way, and locks that nobody will let go.
 _LEFT: Final = """

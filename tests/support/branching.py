@@ -6,7 +6,7 @@ from typing import Final
 
 from livingworld import Story, World
 from livingworld.testing.staged_races import connected
-from tests.concurrency.story_checks import broken_promises, read_path, walked_path
+from tests.support.story_checks import broken_promises, read_path, walked_path
 
 _FORK: Final = """
     INSERT INTO livingworld.branches
