@@ -8,17 +8,16 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
 import pytest_asyncio
 from pytest_postgresql import factories
 from pytest_postgresql.executors import NoopExecutor
-from pytest_postgresql.janitor import DatabaseJanitor
 
 from livingworld import LivingWorld, Story, World
 from livingworld.postgres import migrations
+from livingworld.testing.databases import DatabaseMaker, database_maker_on
 from livingworld.testing.server import ServerAddress, running_server
 
 #: No two sessions, also of two machines on one server, share a name; in each worker of xdist it is another one.
@@ -43,33 +42,25 @@ def _migrate(*, host: str, port: str | int, user: str, password: str | None, dbn
 migrated_template = factories.postgresql_noproc(depends_on="postgresql_server", dbname=_SESSION, load=[_migrate])
 
 
+@pytest.fixture(scope="session")
+def database_maker(postgresql_server: ServerAddress) -> Iterator[DatabaseMaker]:
+    """Give what makes and drops databases on the server of the session, over one connection."""
+    with database_maker_on(postgresql_server) as maker:
+        yield maker
+
+
 @pytest.fixture
-def database_url(postgresql_server: ServerAddress, migrated_template: NoopExecutor) -> Iterator[str]:
+def database_url(database_maker: DatabaseMaker, migrated_template: NoopExecutor) -> Iterator[str]:
     """Give the URL of a fresh, migrated database; connections that the test left open are ended."""
-    with _fresh_database(postgresql_server, template=migrated_template.template_dbname) as url:
+    with database_maker.database(f"{_SESSION}_{next(_numbers)}", template=migrated_template.template_dbname) as url:
         yield url
 
 
 @pytest.fixture
-def empty_database_url(postgresql_server: ServerAddress) -> Iterator[str]:
+def empty_database_url(database_maker: DatabaseMaker) -> Iterator[str]:
     """Give the URL of a fresh database in which nothing was created; connections left open are ended."""
-    with _fresh_database(postgresql_server, template="template0") as url:
+    with database_maker.database(f"{_SESSION}_{next(_numbers)}", template="template0") as url:
         yield url
-
-
-@contextmanager
-def _fresh_database(server: ServerAddress, *, template: str) -> Iterator[str]:
-    name = f"{_SESSION}_{next(_numbers)}"
-    with DatabaseJanitor(
-        user=server.user,
-        host=server.host,
-        port=server.port,
-        password=server.password,
-        dbname=name,
-        template_dbname=template,
-        maintenance_dbname=server.maintenance_dbname,
-    ):
-        yield server.url(name)
 
 
 @pytest_asyncio.fixture
