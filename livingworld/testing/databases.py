@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import psycopg
 from psycopg.sql import SQL, Identifier
 
 from livingworld.testing.server import ServerAddress
+
+#: No two sessions, also of two machines on one server, share a name; in each worker of xdist it is another one.
+SESSION: Final = f"livingworld_test_{os.getpid()}_{secrets.token_hex(4)}"
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +30,9 @@ class DatabaseMaker:
     strategy: SQL
 
     @contextmanager
-    def database(self, name: str, *, template: str) -> Iterator[str]:
-        """Give the URL of a new database; what is still connected to it at the end is ended."""
+    def database(self, *, template: str) -> Iterator[str]:
+        """Give the URL of a new database, a copy of another one; what is still connected at the end is ended."""
+        name = f"{SESSION}_{next(_numbers)}"
         self.connection.execute(
             SQL("CREATE DATABASE {} TEMPLATE {} {}").format(Identifier(name), Identifier(template), self.strategy)
         )

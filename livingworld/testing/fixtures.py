@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -17,12 +14,8 @@ from pytest_postgresql.executors import NoopExecutor
 
 from livingworld import LivingWorld, Story, World
 from livingworld.postgres import migrations
-from livingworld.testing.databases import DatabaseMaker, database_maker_on
+from livingworld.testing.databases import SESSION, DatabaseMaker, database_maker_on
 from livingworld.testing.server import ServerAddress, running_server
-
-#: No two sessions, also of two machines on one server, share a name; in each worker of xdist it is another one.
-_SESSION: Final = f"livingworld_test_{os.getpid()}_{secrets.token_hex(4)}"
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +32,7 @@ def _migrate(*, host: str, port: str | int, user: str, password: str | None, dbn
 
 
 #: The template: created and migrated once, dropped at the end of the session, also when tests failed.
-migrated_template = factories.postgresql_noproc(depends_on="postgresql_server", dbname=_SESSION, load=[_migrate])
+migrated_template = factories.postgresql_noproc(depends_on="postgresql_server", dbname=SESSION, load=[_migrate])
 
 
 @pytest.fixture(scope="session")
@@ -52,14 +45,14 @@ def database_maker(postgresql_server: ServerAddress) -> Iterator[DatabaseMaker]:
 @pytest.fixture
 def database_url(database_maker: DatabaseMaker, migrated_template: NoopExecutor) -> Iterator[str]:
     """Give the URL of a fresh, migrated database; connections that the test left open are ended."""
-    with database_maker.database(f"{_SESSION}_{next(_numbers)}", template=migrated_template.template_dbname) as url:
+    with database_maker.database(template=migrated_template.template_dbname) as url:
         yield url
 
 
 @pytest.fixture
 def empty_database_url(database_maker: DatabaseMaker) -> Iterator[str]:
     """Give the URL of a fresh database in which nothing was created; connections left open are ended."""
-    with database_maker.database(f"{_SESSION}_{next(_numbers)}", template="template0") as url:
+    with database_maker.database(template="template0") as url:
         yield url
 
 

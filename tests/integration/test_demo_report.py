@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import NullPool, text
+import pytest_asyncio
+from pytest_postgresql.executors import NoopExecutor
+from sqlalchemy import NullPool, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld import LivingWorld
@@ -15,6 +19,7 @@ from livingworld.demo.branching_story import demo_story
 from livingworld.demo.plan import Plan, plan_from_story
 from livingworld.demo.players import Ledger, perform
 from livingworld.demo.report import PROMISES, Report, read_report
+from livingworld.testing.databases import DatabaseMaker
 
 DROP_CONSTRAINTS = """
 DO $$
@@ -73,14 +78,23 @@ class Played:
         await engine.dispose()
 
 
-@pytest.fixture
-async def played(database_url: str) -> Played:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def original(database_maker: DatabaseMaker, migrated_template: NoopExecutor) -> AsyncIterator[Played]:
+    """Play once, for the tests that look at a copy."""
     plan = plan_from_story(demo_story(), players=2, writers=3)
     ledger = Ledger()
-    async with LivingWorld.open(database_url=database_url) as one, LivingWorld.open(database_url=database_url) as other:
-        world = await one.worlds.create("Skerrow")
-        shared = await perform([world, await other.worlds.get(world.id)], plan, ledger, lambda: None)
-    return Played(database_url, world.id, shared, plan, ledger)
+    with database_maker.database(template=migrated_template.template_dbname) as url:
+        async with LivingWorld.open(database_url=url) as one, LivingWorld.open(database_url=url) as other:
+            world = await one.worlds.create("Skerrow")
+            shared = await perform([world, await other.worlds.get(world.id)], plan, ledger, lambda: None)
+        yield Played(url, world.id, shared, plan, ledger)
+
+
+@pytest.fixture
+def played(original: Played, database_maker: DatabaseMaker) -> Iterator[Played]:
+    """Give a copy, to be damaged."""
+    with database_maker.database(template=str(make_url(original.url).database)) as url:
+        yield replace(original, url=url, ledger=deepcopy(original.ledger))
 
 
 async def test_an_undamaged_world_keeps_every_promise(played: Played) -> None:
