@@ -72,10 +72,9 @@ story-generator: $(READY) ## Tell stories in the browser; ARGS='--help' shows wh
 	$(VENV)/bin/livingworld db upgrade
 	PYTHONPATH=examples/story_generator $(RUN) story_generator $(ARGS)
 
-soak: $(READY) ## Do everything at once for a minute and each write beside each other one: no deadlock, no broken promise
+soak: $(READY) ## Do everything at once for a minute, then try all of what a test run tries a part of
 	LIVINGWORLD_SOAK_SECONDS=60 $(RUN) pytest $(LONG) tests/acceptance/test_soak.py $(ARGS)
-	LIVINGWORLD_PAIR_STEP=1 $(RUN) pytest -n $(WORKERS) $(LONG) tests/concurrency/test_every_pair_of_writes.py \
-	    tests/concurrency/test_joined_lock_order.py $(ARGS)
+	LIVINGWORLD_TEST_PART=all $(RUN) pytest -n $(WORKERS) $(LONG) -m rotates $(ARGS)
 
 bench: $(READY) ## Measure appends beside hand-written asyncpg and the ORM pattern, whole turns, world state, and actions beside procrastinate
 	$(VENV)/bin/python benchmarks/append.py $(ARGS)

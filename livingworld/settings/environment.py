@@ -16,7 +16,7 @@ OTHER_VARIABLES: Final = {
     "LIVINGWORLD_DATABASE_PASSWORD": "docker/compose.yaml: the password of its database",
     "LIVINGWORLD_DATABASE_PORT": "docker/compose.yaml: the port of its database on this machine",
     "LIVINGWORLD_HOME": "where the embedded server keeps its data",
-    "LIVINGWORLD_PAIR_STEP": "this repository's tests: which pairs of writes are tried",
+    "LIVINGWORLD_TEST_PART": "this repository's tests: which part of many cases is tried",
     "LIVINGWORLD_PG_BIN": "the programs of the embedded server",
     "LIVINGWORLD_SOAK_SECONDS": "this repository's tests: how long everything runs at once",
     "LIVINGWORLD_TEST_DSN": "livingworld[testing]: a server to run the tests on",

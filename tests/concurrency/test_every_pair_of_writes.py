@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, cast
@@ -14,11 +13,12 @@ from livingworld import LivingWorld
 from livingworld.errors import Conflict, NotFound, Refused, SerializationFailure
 from tests.support.action_checks import broken_lanes
 from tests.support.every_write import ALONE, WRITES, Write, furnish
+from tests.support.rotation import rotated
 from tests.support.staging import backend_of, deadlocks, done_or_behind, elsewhere
 from tests.support.stored_rows import comparable_rows_of
 
-#: `make soak` tries them all; a test run every so many.
-STEP: Final = int(os.environ.get("LIVINGWORLD_PAIR_STEP", "29"))
+#: A commit tries one of so many parts of the pairs.
+ROTATION: Final = 97
 PARTS: Final = 4
 PAIRS: Final = [(one, other) for one in WRITES if one not in ALONE for other in WRITES if other != "worlds.purge"]
 #: These wait for nobody, and pass by what somebody else has in hand.
@@ -69,12 +69,13 @@ async def _end_of(write: Awaitable[object]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.rotates
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_two_writes_at_once_leave_what_one_after_the_other_leaves(
     database_url: str, livingworld: LivingWorld, part: int
 ) -> None:
     others = {}
-    for one, other in PAIRS[part::PARTS][::STEP]:
+    for one, other in rotated(PAIRS, ROTATION)[part::PARTS]:
         pair = Pair(WRITES[one], WRITES[other], livingworld, database_url)
         left = await pair.at_once()
         if other in PASSING_BY or left == await pair.one_after_the_other(backwards=False):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import re
 from collections.abc import Awaitable, Callable
@@ -17,14 +16,15 @@ from livingworld.postgres.transactions.admission import outside
 from livingworld.postgres.transactions.lock_order import LockKind
 from tests.concurrency.joined_calls import JOINED, given_up, join
 from tests.support.every_write import Furnished, furnish
+from tests.support.rotation import rotated
 from tests.support.staging import backend_of, deadlocks, done_or_behind
 
 Call: TypeAlias = Callable[[TransactionScope, Furnished], Awaitable[Any]]
 PAGE: Final = Path(__file__).parents[2] / "docs/decisions/2026-11-21-late-locks.md"
 ROW: Final = re.compile(r"^\| `(.+?)` \| (.+?) \|$", re.MULTILINE)
 PARTS: Final = 4
-#: `make soak` tries them all; a test run every so many.
-STEP: Final = int(os.environ.get("LIVINGWORLD_PAIR_STEP", "7"))
+#: A commit tries one of so many parts of the pairs.
+ROTATION: Final = 23
 PAIRS: Final = [(first, second) for first in JOINED for second in JOINED]
 #: Nobody waits for these: what they write is new, or they pass by what somebody else has in hand.
 WAIT_FOR_NOBODY: Final = {
@@ -65,11 +65,12 @@ async def test_a_call_takes_the_locks_that_the_table_says(livingworld: LivingWor
 
 
 @pytest.mark.slow
+@pytest.mark.rotates
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_two_calls_of_one_transaction_come_in_any_order(livingworld: LivingWorld, part: int) -> None:
     there = await furnish(livingworld)
     refused = []
-    for pair in PAIRS[part::PARTS][::STEP]:
+    for pair in rotated(PAIRS, ROTATION)[part::PARTS]:
         async with given_up(there.world) as tx:
             if "LockOrderViolation" in [await told(name, there, tx) for name in pair]:
                 refused.append(pair)

@@ -14,10 +14,13 @@ from livingworld.errors import CommitUnknown
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, cut, protocol_proxy
 from tests.support.every_call import CALLS, carry_out
 from tests.support.every_write import furnish
+from tests.support.rotation import rotated
 from tests.support.stored_rows import comparable_rows_of
 
 COMMIT: Final = "COMMIT;"
 PARTS: Final = 2
+#: A commit tries one of so many parts of the calls.
+ROTATION: Final = 4
 #: Waits for nobody; makes a world that no id leads to; takes a new token when its owner was cut off.
 OTHERS: Final = {"tasks.wait_cancelled", "worlds.create", "cycles.run"}
 
@@ -53,10 +56,11 @@ async def carried_out(stage: Stage, path: str, *, losing: bool) -> tuple[BaseExc
     return end, await comparable_rows_of(stage.url, there.world.id)
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_a_call_whose_commit_nobody_was_told_of_is_carried_out_once(stage: Stage, part: int) -> None:
     wrong = {}
-    for path in sorted(CALLS.keys() - OTHERS)[part::PARTS]:
+    for path in rotated(sorted(CALLS.keys() - OTHERS), ROTATION)[part::PARTS]:
         end, once = await carried_out(stage, path, losing=False)
         if not any(statement.startswith(COMMIT) for statement in stage.proxy.statements):
             continue
