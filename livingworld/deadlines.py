@@ -1,4 +1,4 @@
-"""By when a call has to be over: a moment of the event loop's clock that travels with the caller's context."""
+"""The deadline of a call: a moment of the event loop's clock that travels with the caller's context."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ _end: Final[ContextVar[float | None]] = ContextVar("livingworld_deadline", defau
 
 @contextmanager
 def deadline(limit: timedelta) -> Iterator[None]:
-    """Bound every call inside the block: what is not answered when `limit` is over raises CallTimeout.
+    """Bound every call inside the block: a call without an answer after `limit` raises CallTimeout.
 
-    Counts from here, and instead of `Settings.call_timeout`, which it may exceed. Inside another one the earlier end
-    counts. A write that was under way and cannot be looked up by a request key is CommitUnknown.
+    The time counts from the start of the block and replaces `Settings.call_timeout`, which it may exceed. Of nested
+    deadlines the earlier end counts. A write that was under way and cannot be looked up by a request key raises
+    CommitUnknown.
     """
     end = asyncio.get_running_loop().time() + check_duration("limit", limit).total_seconds()
     outer = _end.get()
@@ -46,7 +47,7 @@ def call_end(limit: timedelta) -> float:
 
 @contextmanager
 def one_call(limit: timedelta | None) -> Iterator[None]:
-    """Count what the block does as one call of at most `limit`, unless it is a part of another one that has an end."""
+    """Count what the block does as one call of at most `limit`, unless it is a part of a call that has a deadline."""
     if limit is None or _end.get() is not None:
         yield
         return
@@ -55,7 +56,7 @@ def one_call(limit: timedelta | None) -> Iterator[None]:
 
 
 async def before_deadline(work: Awaitable[T]) -> T:
-    """Return the result of `work`, or cancel it and raise CallTimeout where a deadline was given and is over."""
+    """Return the result of `work`, or cancel it and raise CallTimeout when the deadline passes."""
     end = _end.get()
     if end is None:
         return await work

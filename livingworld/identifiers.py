@@ -1,4 +1,4 @@
-"""Ids: UUIDv7, made by the client, so that an insert can be repeated and recognised."""
+"""Ids: UUIDv7, made by the client, so that a repeated insert is recognised."""
 
 from __future__ import annotations
 

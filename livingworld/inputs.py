@@ -53,7 +53,7 @@ def check_text(field: str, value: object, *, limit: int = MAX_LABEL_CHARACTERS, 
     """Return `value` as a plain text if a text column can hold it; a member of a StrEnum is its text."""
     if not isinstance(value, str):
         raise InvalidType(field, f"must be text, not {type(value).__name__}")
-    text = str.__str__(value)  # what is stored, whatever a subclass shows instead
+    text = str.__str__(value)  # the stored value, whatever a subclass displays
     if len(text) > limit:
         raise InvalidText(field, f"has {len(text)} characters; the limit is {limit}")
     if "\x00" in text:
@@ -75,11 +75,11 @@ def check_optional_text(field: str, value: object, *, limit: int = MAX_LABEL_CHA
 
 
 def check_label(field: str, value: object, *, limit: int = MAX_LABEL_CHARACTERS, empty: bool = False) -> str:
-    """Return `value` as a plain text if it can name something: not empty, one line, nothing that acts on its reader.
+    """Return `value` as a plain text if it can be a name: not empty, one line, no character that alters its display.
 
-    Refused are control characters (C0, DEL, C1), separators of lines and paragraphs, what overrides the direction of
-    letters, a change of direction that is not closed in the name and so goes on after it, deprecated format characters
-    and annotations. Joiners, marks of direction, soft hyphens and the tags of flags stay: scripts and emoji need them.
+    Refused are control characters (C0, DEL, C1), line and paragraph separators, direction overrides, direction changes
+    that are not closed inside the name, deprecated format characters and annotations. Joiners, direction marks, soft
+    hyphens and the tags of flags stay: scripts and emoji need them.
     """
     text = check_text(field, value, limit=limit, empty=empty)
     if (found := _NOT_IN_A_LABEL.search(text)) is not None:
@@ -91,7 +91,7 @@ def check_label(field: str, value: object, *, limit: int = MAX_LABEL_CHARACTERS,
 
 
 def _without_closed_directions(text: str) -> str:
-    """Return the text as long as it is, without the changes of direction that end in it, the inner ones first."""
+    """Return the text at its length, with closed direction changes replaced by spaces, the inner ones first."""
     former = ""
     while former != text:
         former, text = text, _CLOSED_DIRECTION.sub(lambda pair: f" {pair[0][1:-1]} ", text)
@@ -99,12 +99,12 @@ def _without_closed_directions(text: str) -> str:
 
 
 def check_optional_label(field: str, value: object) -> str | None:
-    """Return `value` as a plain text if it can name something or is empty, or None."""
+    """Return `value` as a plain text if it can be a name or is empty, or None."""
     return None if value is None else check_label(field, value, empty=True)
 
 
 def check_integer(field: str, value: object, *, minimum: int = 0, maximum: int = MAX_INTEGER) -> int:
-    """Return `value` as a plain integer within the range; a bool and a member of an enum are none."""
+    """Return `value` as a plain integer within the range; a bool and a member of an enum are refused."""
     if not isinstance(value, int) or isinstance(value, bool | Enum):
         raise InvalidType(field, f"must be an integer, not {type(value).__name__}")
     number = int.__int__(value)
@@ -135,7 +135,7 @@ def check_duration(
 
 
 def check_uuid(field: str, value: object) -> UUID:
-    """Return `value` as a plain UUID; text is refused, so that a wrong variable is found here."""
+    """Return `value` as a plain UUID; text is refused, which reveals a wrong variable."""
     if not isinstance(value, UUID):
         raise InvalidType(field, f"must be a UUID, not {type(value).__name__}")
     return UUID(int=value.int)
@@ -151,7 +151,7 @@ def check_sequence(field: str, value: object, *, limit: int) -> Sequence[Any]:
 
 
 def check_iterable(field: str, value: object, *, limit: int) -> list[Any]:
-    """Return the items of `value`, at most `limit`; a text, bytes and a mapping are one thing, not several."""
+    """Return the items of `value`, at most `limit`; a text, bytes or a mapping is refused."""
     if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
         raise InvalidType(field, f"must be several, not one {type(value).__name__}")
     items = list(islice(value, limit + 1))  # it may have no end
@@ -168,7 +168,7 @@ def check_boolean(field: str, value: object) -> bool:
 
 
 def check_function(field: str, value: object) -> None:
-    """Refuse what cannot be called."""
+    """Raise InvalidType for a value that cannot be called."""
     if not callable(value):
         raise InvalidType(field, f"must be a function, not {type(value).__name__}")
 

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 async def run_unless(work: Awaitable[T], ends: Mapping[asyncio.Event, Callable[[], Exception]]) -> T:
-    """Return the result of `work`; or cancel it when an event is set, wait for its end, and raise the event's error."""
+    """Return the result of `work`; when an event is set, cancel it, wait for its end, and raise the event's error."""
     task = asyncio.ensure_future(work)
     waits = [asyncio.ensure_future(event.wait()) for event in ends]
     try:

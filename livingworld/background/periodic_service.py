@@ -1,4 +1,4 @@
-"""Something that is done again and again while a block runs."""
+"""A function that is called again and again while a block runs."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Final
 from livingworld.errors import LivingWorldError
 from livingworld.observability import events
 
-#: Pauses differ by so much, so that processes started together do not come back together.
+#: Pauses vary by this share, so that processes that start together spread out.
 _JITTER: Final = 0.25
 
 
 @asynccontextmanager
 async def running(name: str, run_once: Callable[[], Awaitable[int]], *, every: timedelta) -> AsyncIterator[None]:
-    """Call `run_once` while the block runs: at once again when it did something, else after a pause of about `every`.
+    """Call `run_once` while the block runs: again at once when it did something, else after a pause of about `every`.
 
-    What livingworld raises in it is logged, and it is called again after the pause; anything else ends the block, and
-    comes out of it. It is cancelled when the block ends. What the block itself raises comes out unchanged.
+    An error of livingworld is logged, and the service goes on after the pause; any other error ends the block and comes
+    out of it. The service is cancelled when the block ends. An error of the block itself comes out unchanged.
     """
     reason: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
-            service = group.create_task(_again_and_again(name, run_once, every))
+            service = group.create_task(_repeat(name, run_once, every))
             try:
                 yield
             except BaseException as error:
@@ -49,9 +49,9 @@ async def _stop(service: asyncio.Task[None]) -> None:
         await service
 
 
-async def _again_and_again(name: str, run_once: Callable[[], Awaitable[int]], every: timedelta) -> None:
+async def _repeat(name: str, run_once: Callable[[], Awaitable[int]], every: timedelta) -> None:
     service = asyncio.current_task()
-    while service is None or not service.cancelling():  # also when what it calls has swallowed the cancellation
+    while service is None or not service.cancelling():  # also when `run_once` swallowed the cancellation
         try:
             done = await run_once()
         except LivingWorldError as error:

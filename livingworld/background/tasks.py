@@ -13,24 +13,24 @@ T = TypeVar("T")
 
 
 class BackgroundTasks:
-    """What was started and is not over yet."""
+    """The background tasks that are not over yet."""
 
     def __init__(self, context: Callable[[], Context] = without_deadline) -> None:
-        """`context` gives the one for what watches, which serves others than the caller too."""
+        """`context` makes the context of watching tasks, which serve other callers too."""
         self._context = context
         self._finishing: set[asyncio.Task[Any]] = set()
         self._watching: set[asyncio.Task[Any]] = set()
 
     def finish(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start something that must come to its end, also when the caller is cancelled and when everything closes."""
+        """Start work that must reach its end, also when the caller is cancelled and when the LivingWorld closes."""
         return _start(work, self._finishing, without_deadline())
 
     def watch(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start something that may be cancelled at any time."""
+        """Start work that may be cancelled at any time."""
         return _start(work, self._watching, self._context())
 
     async def close(self) -> None:
-        """Cancel what watches, wait for what has to finish, and leave no task behind."""
+        """Cancel the watching tasks, wait for those that have to finish, and leave no task behind."""
         for task in self._watching:
             task.cancel()
         while left := self._finishing | self._watching:

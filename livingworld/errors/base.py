@@ -13,10 +13,10 @@ class LivingWorldError(Exception):
     """Something in livingworld failed."""
 
     def __init__(self, message: str | None = None, /, **details: object) -> None:
-        told = message or inspect.cleandoc(type(self).__doc__ or "").splitlines()[0]
+        text = message or inspect.cleandoc(type(self).__doc__ or "").splitlines()[0]
         if details and message is None:
-            told += " " + ", ".join(f"{name}={value}" for name, value in details.items())
-        super().__init__(told)
+            text += " " + ", ".join(f"{name}={value}" for name, value in details.items())
+        super().__init__(text)
         self.__dict__.update(details)
 
     def __str__(self) -> str:
@@ -24,7 +24,7 @@ class LivingWorldError(Exception):
 
 
 def own_copy(error: E) -> E:
-    """Return an equal error: one exception raised in two tasks would mix their tracebacks."""
+    """Return an equal error: an exception that is raised in two tasks would mix their tracebacks."""
     own = copy.copy(error)
     own.__cause__, own.__suppress_context__ = error.__cause__, True
     return own

@@ -1,4 +1,4 @@
-"""Something changed or is at work: nothing was written, and reading again and deciding again can succeed."""
+"""Another writer was first or is at work: nothing was written, and a new attempt can succeed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from livingworld.errors.base import LivingWorldError
 
 
 class Conflict(LivingWorldError):
-    """Another one was first or is at work; nothing was written. Read again and decide again."""
+    """Another writer was first or is at work; nothing was written. Read again and decide again."""
 
 
 class StaleHead(Conflict):
-    """The branch has moved on from the head that was named."""
+    """The branch has moved on from the expected head."""
 
     #: Scene number the caller named; 0 means "before the first scene".
     expected: int
@@ -22,7 +22,7 @@ class StaleHead(Conflict):
 
 
 class VersionConflict(Conflict):
-    """The record was changed since the version that was named."""
+    """The record was changed since the expected version."""
 
     #: Version the caller named.
     expected: int
@@ -31,7 +31,7 @@ class VersionConflict(Conflict):
 
 
 class BranchChanged(Conflict):
-    """The story's current branch is another one than the one that was named."""
+    """The story's current branch is not the expected one."""
 
     #: Number the caller named.
     expected: int
@@ -40,7 +40,7 @@ class BranchChanged(Conflict):
 
 
 class SessionCleared(Conflict):
-    """The session was cleared since the epoch that was named."""
+    """The session was cleared since the expected epoch."""
 
     #: Epoch the caller named.
     expected: int
@@ -49,7 +49,7 @@ class SessionCleared(Conflict):
 
 
 class ActiveModelChanged(Conflict):
-    """Another AI model of the role became the active one since the activation that was named."""
+    """Another AI model of the role became active since the expected activation."""
 
     #: Activation the caller named; 0 means "before the first".
     expected: int
@@ -58,15 +58,15 @@ class ActiveModelChanged(Conflict):
 
 
 class AlreadyConsolidated(Conflict):
-    """The memory is a part of a summary already."""
+    """The memory is part of a summary already."""
 
 
 class Busy(Conflict):
     """Another turn runs on the branch, or waits for it."""
 
-    #: Request key of the turn that runs, or of the first that waits.
+    #: Request key of the running turn, or of the first waiting one.
     request_key: str
-    #: For how long it has run, by the database's clock; None when it waits.
+    #: How long it has run, by the database's clock; None when it waits.
     running_for: timedelta | None
 
 
@@ -82,26 +82,26 @@ class AlreadyRunning(Conflict):
 
 
 class LeaseHeld(Conflict):
-    """Somebody else holds the lease."""
+    """Another owner holds the lease."""
 
 
 class QueueFull(Conflict):
-    """So many actions wait in the lane that it takes no more."""
+    """The lane has its maximum of waiting actions and takes no more."""
 
     #: The lane's name.
     lane: str
 
 
 class Fenced(Conflict):
-    """The turn or lease was taken over, replaced or ended; what it brings comes too late, and nothing was written."""
+    """The turn or lease was taken over, replaced or ended; this write came too late, and nothing was written."""
 
 
 class TaskSuperseded(Fenced):
-    """The task was ended or taken over; what its former owner brings comes too late, and nothing was written."""
+    """The task was ended or taken over; this write of its former owner came too late, and nothing was written."""
 
 
 class ActionSuperseded(Fenced):
-    """The claim on the action is over; what it brings comes too late, and nothing was written."""
+    """The claim on the action is over; this write came too late, and nothing was written."""
 
 
 class SerializationFailure(Conflict):

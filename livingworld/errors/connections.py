@@ -1,4 +1,4 @@
-"""No connection to the database: where waiting may help it is Unavailable, where only a change helps it is not."""
+"""No connection to the database: Unavailable where waiting may help, else ConnectionRejected."""
 
 from __future__ import annotations
 
@@ -7,48 +7,48 @@ from livingworld.errors.waits import Unavailable
 
 
 class HostNotFound(Unavailable):
-    """The name of the database's host is not known here: look at its spelling and at this machine's name service."""
+    """The name of the database's host cannot be resolved: check its spelling and this machine's name service."""
 
 
 class ServerNotRunning(Unavailable):
-    """No PostgreSQL listens at this host and port: start it, or look at the host and the port of the URL."""
+    """No PostgreSQL listens at this host and port: start it, or check the host and the port of the URL."""
 
 
 class ConnectTimeout(Unavailable):
-    """The host did not answer within the connect timeout: look at host and port, and at firewalls in between."""
+    """The host did not answer within the connect timeout: check host and port, and the firewalls in between."""
 
 
 class TooManyConnections(Unavailable):
-    """The server has no connection to spare: lower LIVINGWORLD_POOL_SIZE, or raise max_connections there."""
+    """The server has no free connection: lower LIVINGWORLD_POOL_SIZE, or raise the server's max_connections."""
 
 
 class ServerNotReady(Unavailable):
-    """The server starts up, shuts down or recovers and takes no connection yet: wait, and look at its log."""
+    """The server starts up, shuts down or recovers, and accepts no connection yet: wait, and check its log."""
 
 
 class NoMatchingServer(Unavailable):
-    """No server is what target_session_attrs asks for: wait for one to be promoted, or name other hosts."""
+    """No server has the wanted target_session_attrs: wait until one is promoted, or name other hosts."""
 
 
 class ConnectionRejected(LivingWorldError):
-    """The server refuses this connection, and waiting does not change that: look at its log."""
+    """The server refuses this connection, and waiting does not help: check the server's log."""
 
 
 class WrongPassword(ConnectionRejected):
-    """The server refuses the password of this user: look at the user and the password of the URL."""
+    """The server refuses the password of this user: check the user and the password of the URL."""
 
 
 class LoginRefused(ConnectionRejected):
-    """The server does not let this user in: see that the role exists, and that pg_hba.conf lets it in from here."""
+    """The server refuses this user: check that the role exists, and that pg_hba.conf admits it from this host."""
 
 
 class DatabaseMissing(ConnectionRejected):
-    """The server has no database of this name: create it, or look at the name in the URL."""
+    """The server has no database of this name: create it, or check the name in the URL."""
 
 
 class TlsRefused(ConnectionRejected):
-    """The server takes no TLS, which is asked for: turn it on there, or ask for less with sslmode in the URL."""
+    """The server does not support TLS, which is required: enable it there, or relax sslmode in the URL."""
 
 
 class CertificateRejected(ConnectionRejected):
-    """The server cannot prove who it is: look at sslrootcert or LIVINGWORLD_TLS_CA_FILE, and at the host's name."""
+    """The server's certificate is not accepted: check sslrootcert or LIVINGWORLD_TLS_CA_FILE, and the host's name."""

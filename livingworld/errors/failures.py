@@ -1,4 +1,4 @@
-"""Wrong use, and everything else."""
+"""Wrong use, defects, and failures of the server or of the application's code."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class WrongEventLoop(LivingWorldError):
 
 
 class AlreadyInTransaction(LivingWorldError):
-    """A transaction is open here, and a second connection is asked for: call `tx.x` inside the block, not `world.x`."""
+    """A transaction is open here, and this call needs another connection: call `tx.x` in the block, not `world.x`."""
 
 
 class UnsafeIsolation(LivingWorldError):
-    """The transaction to join is not READ COMMITTED: what it reads after a lock would be older than the lock."""
+    """The transaction to join is not READ COMMITTED: its reads after a lock would be older than the lock."""
 
 
 class SchemaNotReady(LivingWorldError):
@@ -43,19 +43,19 @@ class ServerExhausted(LivingWorldError):
 
 
 class DiskFull(ServerExhausted):
-    """The server's disk is full; everything was rolled back. Reading works on; make room before writing again."""
+    """The server's disk is full; everything was rolled back. Reads still work; free space before writing again."""
 
 
 class DataCorrupted(LivingWorldError):
-    """The server has found damaged data or a damaged index; stop writing, and check the disk and the backups."""
+    """The server found damaged data or a damaged index; stop writing, and check the disk and the backups."""
 
 
 class PoolerUndeclared(LivingWorldError):
-    """There is a pooler in front of the database; set `behind_pooler` (`LIVINGWORLD_BEHIND_POOLER=true`)."""
+    """A pooler is in front of the database; set `behind_pooler` (`LIVINGWORLD_BEHIND_POOLER=true`)."""
 
 
 class DataWouldBeLost(LivingWorldError):
-    """The downgrade would destroy what is stored; nothing was changed."""
+    """The downgrade would destroy stored data; nothing was changed."""
 
     #: How many rows of a table would be lost, or values of a column of one that stays (`scenes.content`).
     lost: dict[str, int]
@@ -66,14 +66,14 @@ class DataWouldBeLost(LivingWorldError):
 class SchemaTooNew(LivingWorldError):
     """The embedded server's tables were made by a newer release of livingworld; install that one or a newer one."""
 
-    #: Where the tables stand.
+    #: The revision of the tables.
     revision: str
     #: The newest revision that this release has.
     newest_known: str
 
 
 class DatabaseFailure(LivingWorldError):
-    """PostgreSQL refused a statement for a reason livingworld has no name for."""
+    """PostgreSQL refused a statement for a reason that has no error of its own."""
 
     #: Five characters of PostgreSQL's appendix A, or None when the driver refused.
     sqlstate: str | None
@@ -82,7 +82,7 @@ class DatabaseFailure(LivingWorldError):
 
 
 class SceneNumberConflict(DatabaseFailure):
-    """A scene with this number exists already: somebody writes past the story's counter."""
+    """A scene with this number exists already: another program writes scenes without the story's counter."""
 
     sqlstate = "23505"
     constraint = "pk_scenes"
@@ -100,7 +100,7 @@ class EmbeddingFailed(LivingWorldError):
 
 
 class BatchSizeMismatch(EmbeddingFailed):
-    """The embedder returned more or fewer vectors than it was given texts; nothing of that batch is stored."""
+    """The embedder returned more or fewer vectors than it got texts; nothing of that batch is stored."""
 
     #: Number of the batch in its call, from 1.
     batch: int
@@ -111,29 +111,29 @@ class BatchSizeMismatch(EmbeddingFailed):
 
 
 class OutOfMemory(EmbeddingFailed):
-    """The embedder has not enough memory for so many texts at once; adapters raise it as Python does MemoryError."""
+    """The embedder ran out of memory for this number of texts; adapters raise it, and MemoryError counts as it."""
 
 
 class ModelLoadFailed(LivingWorldError):
-    """The application's loader did not bring the AI model, or not in time; what was in service stays."""
+    """The application's loader failed to load the AI model, or not in time; the former model stays in service."""
 
 
 class ModelProbeFailed(ModelLoadFailed):
-    """The AI model was loaded and did not answer the application's probe as it should; it was closed again."""
+    """The AI model was loaded and failed the application's probe; it was closed again."""
 
 
 class ModelClosed(LivingWorldError):
-    """The AI model was replaced and had to close, since its last user did not come to an end in time."""
+    """The AI model was replaced, and was closed because its last use did not end in time."""
 
 
 class SamplesNotStored(LivingWorldError):
-    """Samples that were taken are not known to be stored."""
+    """Some collected samples are not known to be stored."""
 
-    #: How many were taken, how many of them the database refused, and how many it was never reached for.
+    #: How many were collected, how many of them the database refused, and how many were never sent.
     taken: int
     refused: int
     left: int
-    #: Those that it was never reached for, as NewSample with their ids: they can be sent again without harm.
+    #: The samples that were never sent, as NewSample with their ids: sending them again is harmless.
     samples: tuple[Any, ...]
 
     def __init__(self, message: str | None = None, /, *, samples: tuple[Any, ...] = (), **details: object) -> None:

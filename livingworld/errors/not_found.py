@@ -1,4 +1,4 @@
-"""What was named is not there."""
+"""The named thing does not exist."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from livingworld.errors.base import LivingWorldError
 
 
 class NotFound(LivingWorldError):
-    """What was named does not exist in this world."""
+    """The named thing does not exist in this world."""
 
 
 class WorldNotFound(NotFound):
@@ -26,7 +26,7 @@ class SceneNotFound(NotFound):
 
 
 class ChoiceNotFound(NotFound):
-    """The scene before does not offer the choice that was taken."""
+    """The scene at the head does not offer this choice."""
 
 
 class SceneNotOnPath(NotFound):

@@ -1,4 +1,4 @@
-"""What is asked for cannot be done as things stand: nothing was written, and asking again is refused again."""
+"""The request is impossible in the current state: nothing was written, and the same request is refused again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from livingworld.errors.base import LivingWorldError
 
 
 class Refused(LivingWorldError):
-    """What is asked for cannot be done as things stand; nothing was written. Ask for something else."""
+    """The request is impossible in the current state; nothing was written. Repeating it does not help."""
 
 
 class RequestKeyReused(Refused):
@@ -16,7 +16,7 @@ class RequestKeyReused(Refused):
 class NameTaken(Refused):
     """The name belongs to another character of the world."""
 
-    #: Who has the name.
+    #: The character that has the name.
     character_id: object
 
 
@@ -29,7 +29,7 @@ class BranchNameTaken(Refused):
 
 
 class BranchInUse(Refused):
-    """The branch is the story's current one; switch to another one before deleting it."""
+    """The branch is the story's current one; switch to another branch before deleting it."""
 
 
 class NothingToUndo(Refused):
@@ -37,11 +37,11 @@ class NothingToUndo(Refused):
 
 
 class NothingToRedo(Refused):
-    """Nothing that was undone can be done again: the head has moved since, or not so many scenes were undone."""
+    """There is nothing to redo: the head has moved since the undo, or fewer scenes were undone."""
 
 
 class Archived(Refused):
-    """The story is archived and takes no more writes; restore it first."""
+    """The story is archived and accepts no writes; restore it first."""
 
 
 class GenerationIncomplete(Refused):
@@ -49,18 +49,18 @@ class GenerationIncomplete(Refused):
 
 
 class NotCountable(Refused):
-    """What is stored there is no number, or the sum does not fit into 64 bits; nothing was written."""
+    """The stored value is not a number, or the sum does not fit into 64 bits; nothing was written."""
 
 
 class NotMergeable(Refused):
-    """The document is no JSON object at one of the versions to merge; nothing was written."""
+    """The document is not a JSON object at one of the versions to merge; nothing was written."""
 
-    #: The version that is none.
+    #: The version that is not an object.
     version: int
 
 
 class SessionClosed(Refused):
-    """The session is closed and takes no more writes."""
+    """The session is closed and accepts no writes."""
 
 
 class TaskEnded(Refused):
@@ -75,11 +75,11 @@ class TaskCancelled(Refused):
 
 
 class AlreadyCancelling(Refused):
-    """Whoever runs it was asked to stop before."""
+    """Its owner was asked to stop already."""
 
 
 class ActionExpired(Refused):
-    """The action's deadline is over, by the database's clock; it has no effect any more."""
+    """The action's deadline has passed, by the database's clock; the action has no effect."""
 
 
 class ActionEnded(Refused):
@@ -90,7 +90,7 @@ class ActionEnded(Refused):
 
 
 class ActionCancelled(Refused):
-    """Whoever runs the action was asked to stop."""
+    """The worker of the action was asked to stop."""
 
 
 class ScriptActive(Refused):
@@ -98,30 +98,30 @@ class ScriptActive(Refused):
 
 
 class ScriptRetired(Refused):
-    """The version is retired and is not run again."""
+    """The version is retired and cannot be run again."""
 
 
 class NothingToRollBack(Refused):
-    """No other version was active before, or none that could be again."""
+    """No earlier version can be made active again."""
 
 
 class ModelNotValidated(Refused):
-    """The AI model was never loaded and probed with success; load it before it is promoted."""
+    """The AI model was never loaded and probed successfully; load it before promoting it."""
 
 
 class ModelNotStaging(Refused):
-    """The AI model was in service before and is retired; roll back to it, or register it anew."""
+    """The AI model is not in staging: it was in service before; roll back to it, or register it again."""
 
     #: Its state.
     state: str
 
 
 class LockOrderViolation(Refused):
-    """Somebody else has a lock that comes before one this transaction holds; waiting for it could deadlock."""
+    """Another transaction holds a lock that comes before one held here; waiting for it could deadlock."""
 
-    #: What somebody else has, in words: "a story".
+    #: The lock that was asked for, in words: "a story".
     asked_for: str
-    #: What this transaction holds that comes later, or the same where it is another one of the kind.
+    #: The later lock that this transaction holds; the same words for another one of the same kind.
     held: str
-    #: What to call before that, as text.
+    #: The call that belongs before it, as text.
     call_first: str

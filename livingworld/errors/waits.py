@@ -28,11 +28,11 @@ class PoolTimeout(Timeout):
 
 
 class CallTimeout(Timeout):
-    """The deadline of the call is over; a read, or a write that was not sent or can be repeated by its request key."""
+    """The deadline of the call passed; it is a read, or a write that was not sent or has a request key to repeat it."""
 
 
 class Overloaded(Timeout):
-    """So many calls of this process wait for an answer that no other one is taken; nothing was written."""
+    """Too many calls of this process wait for an answer; nothing was written."""
 
     #: The setting that holds the limit.
     setting: str
@@ -53,9 +53,9 @@ class EmbedderTimeout(Timeout):
 
 
 class StillRunning(Timeout):
-    """Somebody still runs the version; nobody begins to run it any more."""
+    """Some processes still run the version; no process can begin to run it."""
 
-    #: Who runs it, as records.
+    #: The executions that run it, as records.
     executions: tuple[Any, ...]
 
     def __init__(self, message: str | None = None, /, *, executions: tuple[Any, ...] = (), **details: object) -> None:
@@ -68,11 +68,11 @@ class Unavailable(LivingWorldError):
 
 
 class ServerReadOnly(Unavailable):
-    """The server takes no writes: it is a standby, or `default_transaction_read_only` is set; nothing was written."""
+    """The server accepts no writes: it is a standby, or `default_transaction_read_only` is set; nothing was written."""
 
 
 class CommitUnknown(Unavailable):
-    """The connection was lost while committing: the work is stored wholly or not at all, and nobody can tell which."""
+    """The connection was lost while committing: the work is stored wholly or not at all, and it is unknown which."""
 
 
 class EmbeddedServerFailed(Unavailable):
@@ -80,11 +80,11 @@ class EmbeddedServerFailed(Unavailable):
 
 
 class EmbedderUnavailable(Unavailable):
-    """The embedding endpoint cannot be reached, refuses, or answers with something else."""
+    """The embedding endpoint cannot be reached, refuses, or gives an answer that is not embeddings."""
 
     #: HTTP status of the answer, or None when there was none.
     status: int | None
 
 
 class CircuitOpen(Unavailable):
-    """The backend failed too often and is left alone for a while."""
+    """The backend failed too often and is not called for a while."""

@@ -21,11 +21,11 @@ class InvalidInput(LivingWorldError, ValueError):
 
 
 class InvalidType(InvalidInput, TypeError):
-    """An argument has a type that the field does not take."""
+    """An argument has a type that the field does not accept."""
 
 
 class InvalidText(InvalidInput):
-    """A text holds what PostgreSQL cannot store, is too long, or is empty where it must not be."""
+    """A text holds a character that PostgreSQL cannot store, is too long, or is empty where it must not be."""
 
 
 class InvalidNumber(InvalidInput):
@@ -37,14 +37,19 @@ class InvalidVector(InvalidNumber):
 
 
 class DimensionMismatch(InvalidVector):
-    """A vector has more or fewer numbers than those of its embedder."""
+    """A vector does not have the dimensions of its embedder."""
 
     #: Dimensions of the embedder.
     expected: int
     #: Numbers of the vector.
     actual: int
 
-    def __init__(self, field: str = "vector", reason: str = "has not those of the world's", **dimensions: int) -> None:
+    def __init__(
+        self,
+        field: str = "vector",
+        reason: str = "has other dimensions than its world",
+        **dimensions: int,
+    ) -> None:
         super().__init__(field, reason)
         self.__dict__.update(dimensions)
 
@@ -58,11 +63,11 @@ class InvalidName(InvalidInput):
 
 
 class ScriptInvalid(InvalidInput):
-    """The text of a script is not what its kind demands."""
+    """The text of a script is not valid for its kind."""
 
     def __init__(self, field: str, reason: str, *, line: int | None = None) -> None:
         super().__init__(field, reason)
-        #: Where it is wrong, counted from 1; None when that is not known.
+        #: The line of the mistake, counted from 1; None when it is unknown.
         self.line = line
 
     def __str__(self) -> str:
@@ -70,7 +75,7 @@ class ScriptInvalid(InvalidInput):
 
 
 class InvalidCursor(InvalidInput):
-    """A page's cursor did not come from a page of this list."""
+    """The cursor does not come from a page of this list."""
 
 
 class InvalidSettings(InvalidInput):

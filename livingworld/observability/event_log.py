@@ -1,7 +1,7 @@
 """An event, and how it is logged.
 
 An application that has configured structlog gets the events there; any other gets them through the standard library's
-logging under the name `livingworld`, which prints warnings and errors only unless told otherwise.
+logging under the name `livingworld`, which prints only warnings and errors by default.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ class Event:
     meaning: str
 
 
-def declare(name: str, level: int, fields: str, meaning: str) -> Event:
+def declare(level: int, name: str, fields: str, meaning: str) -> Event:
     """Return an event whose fields are given as words."""
     return Event(name, level, frozenset(fields.split()), meaning)
 
 
 def emit(event: Event, **fields: object) -> None:
-    """Log one event; a field that the event does not declare is a KeyError, so nothing slips into the logs."""
+    """Log one event; a field that the event does not declare is a KeyError, so no other value reaches the logs."""
     if undeclared := fields.keys() - event.fields:
         raise KeyError(*undeclared)
     if structlog.is_configured():
         structlog.get_logger("livingworld").log(event.level, event.name, **_readable(fields))
     elif _standard_logger.isEnabledFor(event.level):
-        said = " ".join(f"{name}={value}" for name, value in fields.items())
-        _standard_logger.log(event.level, "%s %s", event.name, said)
+        text = " ".join(f"{name}={value}" for name, value in fields.items())
+        _standard_logger.log(event.level, "%s %s", event.name, text)
 
 
 def failure_fields(error: BaseException) -> dict[str, object]:
-    """Return the error's class and the places in livingworld that it came through.
+    """Return the error's class and its frames inside livingworld.
 
-    Its message is left out, and so are the lines of the source and every place outside: they may quote a story.
+    The message, the source lines and the frames outside are left out: they may quote a story.
     """
     return {
         "error": type(error).__name__,

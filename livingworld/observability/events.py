@@ -3,289 +3,235 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Final
 
-from livingworld.observability.event_log import Event, emit, failure_fields
-from livingworld.observability.event_log import declare as _event
+from livingworld.observability.event_log import Event, declare, emit, failure_fields
 
 __all__ = ["ALL", "Event", "emit", "emit_failure"]
 
-ENGINE_CREATED: Final = _event(
-    "engine created", logging.INFO, "isolation_level pool_size embedded behind_pooler", "A LivingWorld was opened."
+_debug = partial(declare, logging.DEBUG)
+_info = partial(declare, logging.INFO)
+_warning = partial(declare, logging.WARNING)
+_error = partial(declare, logging.ERROR)
+
+ENGINE_CREATED: Final = _info(
+    "engine created", "isolation_level pool_size embedded behind_pooler", "A LivingWorld was opened."
 )
-COMMITTED: Final = _event("transaction committed", logging.INFO, "statements attempt", "A transaction was committed.")
-RETRIED: Final = _event(
-    "unit retried", logging.WARNING, "error attempt kind", "PostgreSQL rolled a unit back or was away; it runs again."
+COMMITTED: Final = _info("transaction committed", "statements attempt", "A transaction was committed.")
+RETRIED: Final = _warning(
+    "unit retried", "error attempt kind", "PostgreSQL rolled a unit back or was away; it runs again."
 )
-LOCK_AWAITED: Final = _event(
-    "lock awaited", logging.DEBUG, "milliseconds", "A call met a row that others hold; it queues in the process."
+LOCK_AWAITED: Final = _debug(
+    "lock awaited", "milliseconds", "A call met a row that another session holds; it queues in the process."
 )
-FAILED: Final = _event(
+FAILED: Final = _error(
     "unit failed",
-    logging.ERROR,
     "error sqlstate constraint frames",
-    "A unit was rolled back by an error that nobody asked for; with the places in livingworld that it came through.",
+    "A unit was rolled back by a failure, not by a refusal; `frames` are its places in livingworld.",
 )
-ROLLED_BACK: Final = _event(
-    "unit rolled back", logging.INFO, "error", "The application's own work raised this class; its unit was rolled back."
+ROLLED_BACK: Final = _info(
+    "unit rolled back", "error", "The application's own work raised this class; its unit was rolled back."
 )
-DEADLOCK_BROKEN: Final = _event(
-    "deadlock broken", logging.WARNING, "statements", "PostgreSQL ended a deadlock at this unit's so many-th statement."
+DEADLOCK_BROKEN: Final = _warning(
+    "deadlock broken",
+    "statements",
+    "PostgreSQL ended a deadlock by failing this unit, after this number of statements.",
 )
-SCENE_CREATED: Final = _event(
-    "scene created", logging.DEBUG, "world_id story_id scene_number branch_number", "A scene was appended."
+SCENE_CREATED: Final = _debug("scene created", "world_id story_id scene_number branch_number", "A scene was appended.")
+SCENE_REPLAYED: Final = _debug(
+    "scene replayed", "world_id story_id scene_number", "A request key was sent again; the stored scene was returned."
 )
-SCENE_REPLAYED: Final = _event(
-    "scene replayed",
-    logging.DEBUG,
-    "world_id story_id scene_number",
-    "A request key was sent again; the stored scene answered.",
+SCENE_NUMBER_CONFLICT: Final = _warning(
+    "scene number conflict", "world_id story_id", "A scene with the next number exists already."
 )
-SCENE_NUMBER_CONFLICT: Final = _event(
-    "scene number conflict", logging.WARNING, "world_id story_id", "A scene with the next number exists already."
+HEAD_STALE: Final = _info(
+    "head stale", "world_id story_id expected actual", "An append named a head that is no longer the branch's."
 )
-HEAD_STALE: Final = _event(
-    "head stale", logging.INFO, "world_id story_id expected actual", "An append named a head that the branch has left."
+BRANCH_FORKED: Final = _info(
+    "branch forked", "world_id story_id branch_number scene_number", "A branch was made at a scene."
 )
-BRANCH_FORKED: Final = _event(
-    "branch forked", logging.INFO, "world_id story_id branch_number scene_number", "A branch was made at a scene."
+BRANCH_DELETED: Final = _info(
+    "branch deleted", "world_id story_id branch_number scene_number", "A branch was deleted; its scenes stay."
 )
-BRANCH_DELETED: Final = _event(
-    "branch deleted",
-    logging.INFO,
-    "world_id story_id branch_number scene_number",
-    "A branch was forgotten; its scenes stay.",
+HEAD_MOVED: Final = _info(
+    "head moved", "world_id story_id branch_number scene_number", "Undo, redo or rewind moved a head."
 )
-HEAD_MOVED: Final = _event(
-    "head moved", logging.INFO, "world_id story_id branch_number scene_number", "Undo, redo or rewind moved a head."
-)
-TURN_TAKEN: Final = _event(
-    "turn taken", logging.DEBUG, "world_id story_id branch_number attempt", "A branch's lease was granted."
-)
-TURN_REPLAYED: Final = _event(
+TURN_TAKEN: Final = _debug("turn taken", "world_id story_id branch_number attempt", "A branch's lease was granted.")
+TURN_REPLAYED: Final = _debug(
     "turn replayed",
-    logging.DEBUG,
     "world_id story_id scene_number",
-    "A turn's request key was sent again; the stored scene answered.",
+    "A turn's request key was sent again; the stored scene was returned.",
 )
-TURN_COMMITTED: Final = _event(
-    "turn committed", logging.DEBUG, "world_id story_id scene_number branch_number", "A turn became a scene."
+TURN_COMMITTED: Final = _debug(
+    "turn committed", "world_id story_id scene_number branch_number", "A turn became a scene."
 )
-TURN_REFUSED: Final = _event(
-    "turn refused", logging.INFO, "world_id story_id error", "A turn was not granted, or not committed."
+TURN_REFUSED: Final = _info("turn refused", "world_id story_id error", "A turn was not granted, or not committed.")
+TURN_GIVEN_UP: Final = _info(
+    "turn given up", "world_id story_id reason", "A turn was left without a commit; its lease is free."
 )
-TURN_GIVEN_UP: Final = _event(
-    "turn given up", logging.INFO, "world_id story_id reason", "A turn was left without a commit; its lease is free."
+TURN_ABANDONED: Final = _warning(
+    "turn abandoned", "world_id story_id error", "A turn could not be given up; its lease expires."
 )
-TURN_ABANDONED: Final = _event(
-    "turn abandoned",
-    logging.WARNING,
-    "world_id story_id error",
-    "A turn could not be given up; its lease ends by itself.",
-)
-TURN_LOST: Final = _event(
-    "turn lost", logging.WARNING, "world_id story_id", "A turn that still runs has lost its lease."
-)
-GENERATION_CHOSEN: Final = _event(
+TURN_LOST: Final = _warning("turn lost", "world_id story_id", "A running turn lost its lease.")
+GENERATION_CHOSEN: Final = _info(
     "generation chosen",
-    logging.INFO,
     "world_id story_id scene_number branch_number",
-    "Another answer of the model became the scene at its place.",
+    "Another generation became the scene at its place.",
 )
-SESSION_CLEARED: Final = _event(
-    "session cleared",
-    logging.INFO,
-    "world_id session_id epoch tasks",
-    "A session was emptied, and what ran in it was cancelled.",
+SESSION_CLEARED: Final = _info(
+    "session cleared", "world_id session_id epoch tasks", "A session was emptied, and its running tasks were cancelled."
 )
-SESSIONS_EXPIRED: Final = _event(
-    "sessions expired", logging.INFO, "world_id sessions", "Sessions that nobody renewed were removed."
+SESSIONS_EXPIRED: Final = _info("sessions expired", "world_id sessions", "Sessions without a heartbeat were removed.")
+TASK_CANCEL_REQUESTED: Final = _info(
+    "task cancel requested", "world_id task_id", "The owner of a task is asked to stop."
 )
-TASK_CANCEL_REQUESTED: Final = _event(
-    "task cancel requested", logging.INFO, "world_id task_id", "The owner of a task is asked to stop."
+TASK_OWNER_DEAD: Final = _warning(
+    "task owner dead", "world_id task_id", "A task's owner sent no heartbeat in time; the task has failed."
 )
-TASK_OWNER_DEAD: Final = _event(
-    "task owner dead", logging.WARNING, "world_id task_id", "A task's owner was not heard of; the task has failed."
+TASK_TAKEN_OVER: Final = _warning(
+    "task taken over", "world_id task_id token", "A task's owner sent no heartbeat in time; another owner has the task."
 )
-TASK_TAKEN_OVER: Final = _event(
-    "task taken over",
-    logging.WARNING,
-    "world_id task_id token",
-    "A task's owner was not heard of; another one has the task.",
-)
-TASK_LOST: Final = _event(
-    "task lost", logging.WARNING, "world_id task_id", "A task that still runs belongs to its owner no more."
-)
-ACTION_FAILED: Final = _event(
+TASK_LOST: Final = _warning("task lost", "world_id task_id", "A running task no longer belongs to its owner.")
+ACTION_FAILED: Final = _warning(
     "action failed",
-    logging.WARNING,
     "world_id action_id attempt state error",
-    "An attempt at an action failed; by its state it waits for another one, or has failed for good.",
+    "An attempt at an action failed; `state` says whether another attempt follows.",
 )
-ACTION_LOST: Final = _event(
+ACTION_LOST: Final = _warning(
     "action lost",
-    logging.WARNING,
     "world_id action_id error",
-    "How an action ended could not be stored by its worker, which had it no more or could not reach the server.",
+    "The worker could not store how an action ended: it had lost the claim, or the server was away.",
 )
-TASK_HANDLER_FAILED: Final = _event(
+TASK_HANDLER_FAILED: Final = _warning(
     "task handler failed",
-    logging.WARNING,
     "world_id task_id error",
-    "What ran a task that was taken over raised an error; the task has failed, and the service goes on.",
+    "The handler of a task that was taken over raised an error; the task has failed, and the service goes on.",
 )
-CHARACTER_FOUND: Final = _event("character found", logging.DEBUG, "world_id character_id", "A name was known already.")
-CHARACTER_CREATED: Final = _event(
-    "character created", logging.INFO, "world_id character_id", "A new character was stored."
-)
-CHARACTER_CREATED_ELSEWHERE: Final = _event(
+CHARACTER_FOUND: Final = _debug("character found", "world_id character_id", "A name belongs to a character already.")
+CHARACTER_CREATED: Final = _info("character created", "world_id character_id", "A new character was stored.")
+CHARACTER_CREATED_ELSEWHERE: Final = _info(
     "character created by another transaction",
-    logging.INFO,
     "world_id character_id",
-    "A name became known between the first look and the lock.",
+    "Another transaction created the character between the first read and the lock.",
 )
-EMBEDDING_BATCH_FAILED: Final = _event(
+EMBEDDING_BATCH_FAILED: Final = _warning(
     "embedding batch failed",
-    logging.WARNING,
     "embedder batch texts error",
-    "A batch of texts brought no vectors; nothing of it is stored.",
+    "The embedder failed at a batch of texts; no vector of it is stored.",
 )
-EMBEDDING_BATCH_HALVED: Final = _event(
+EMBEDDING_BATCH_HALVED: Final = _warning(
     "embedding batch halved",
-    logging.WARNING,
     "embedder batch texts",
-    "The embedder had not enough memory for a batch; it is tried again in halves.",
+    "The embedder ran out of memory at a batch; it is tried again in halves.",
 )
-EMBEDDER_FELL_BACK: Final = _event(
-    "embedder fell back", logging.WARNING, "embedder texts error", "The fast backend failed; the safe one answered."
+EMBEDDER_FELL_BACK: Final = _warning(
+    "embedder fell back", "embedder texts error", "The fast backend failed; the safe backend answered."
 )
-EMBEDDER_CIRCUIT_CHANGED: Final = _event(
+EMBEDDER_CIRCUIT_CHANGED: Final = _warning(
     "embedder circuit changed",
-    logging.WARNING,
     "embedder state",
-    "The fast backend is left alone after failures (open), or works again (closed).",
+    "The fast backend is not called after failures (open), or is called again (closed).",
 )
-EMBEDDER_WINDOW_ENDED: Final = _event(
+EMBEDDER_WINDOW_ENDED: Final = _debug(
     "embedder window ended",
-    logging.DEBUG,
     "embedder backend carried started succeeded failed abandoned in_flight texts seconds",
-    "What a backend did since the window before; the windows of a backend add up to all that it ever did.",
+    "The work of a backend since its window before; all windows of a backend add up to all its work.",
 )
-NOTIFICATIONS_LOST: Final = _event(
-    "notifications lost",
-    logging.WARNING,
-    "",
-    "The connection that listens is gone; until it is back, changes are found by polling.",
+NOTIFICATIONS_LOST: Final = _warning(
+    "notifications lost", "", "The listening connection is lost; until it is restored, changes are found by polling."
 )
-NOTIFICATIONS_RESTORED: Final = _event(
-    "notifications restored", logging.INFO, "", "The connection that listens is back."
-)
-MIGRATION_WAITING: Final = _event(
+NOTIFICATIONS_RESTORED: Final = _info("notifications restored", "", "The listening connection is restored.")
+MIGRATION_WAITING: Final = _info(
     "migration waiting",
-    logging.INFO,
     "time_limit_seconds",
-    "The turn to migrate is asked for; another process may have it.",
+    "This process waits for the right to migrate; another process may have it.",
 )
-MIGRATED: Final = _event("schema migrated", logging.INFO, "revision", "The schema stands at this revision.")
-VECTORS_PROVISIONED: Final = _event(
-    "vectors provisioned", logging.INFO, "pgvector", "How vectors are compared: by pgvector, or in plain SQL."
+MIGRATED: Final = _info("schema migrated", "revision", "The schema stands at this revision.")
+VECTORS_PROVISIONED: Final = _info(
+    "vectors provisioned", "pgvector", "How vectors are compared: by pgvector, or in plain SQL."
 )
-SCRIPT_PUBLISHED: Final = _event(
-    "script published", logging.INFO, "world_id version", "A new version of a script was stored."
+SCRIPT_PUBLISHED: Final = _info("script published", "world_id version", "A new version of a script was stored.")
+SCRIPT_ACTIVATED: Final = _info(
+    "script activated", "world_id version activation", "Another version of a script is the active one."
 )
-SCRIPT_ACTIVATED: Final = _event(
-    "script activated", logging.INFO, "world_id version activation", "Another version of a script is the active one."
+SCRIPT_RETIRED: Final = _info(
+    "script retired", "world_id version", "The version is not run any more, and cannot be run again."
 )
-SCRIPT_RETIRED: Final = _event(
-    "script retired", logging.INFO, "world_id version", "Nobody runs the version any more, and nobody will."
-)
-CATALOGUE_KEPT: Final = _event(
+CATALOGUE_KEPT: Final = _warning(
     "catalogue kept",
-    logging.WARNING,
     "world_id version line",
-    "This version does not compile in this process; the scripts that were in service stay, all of them.",
+    "This version does not compile in this process; all scripts that were in service stay in service.",
 )
-CATALOGUE_SWAPPED: Final = _event(
-    "catalogue swapped", logging.DEBUG, "world_id scripts changed", "Another snapshot of all scripts is in service."
+CATALOGUE_SWAPPED: Final = _debug(
+    "catalogue swapped", "world_id scripts changed", "Another snapshot of all scripts is in service."
 )
-EXECUTION_LOST: Final = _event(
+EXECUTION_LOST: Final = _warning(
     "execution lost",
-    logging.WARNING,
     "world_id version",
-    "This process was not heard of in time; the version may be retired while it runs here.",
+    "This process renewed an execution too late; the version may be retired while it runs here.",
 )
-CYCLE_ENDED: Final = _event("cycle ended", logging.INFO, "world_id run_number state", "A run of a cycle is over.")
-CYCLE_NOT_ENDED: Final = _event(
+CYCLE_ENDED: Final = _info("cycle ended", "world_id run_number state", "A run of a cycle is over.")
+CYCLE_NOT_ENDED: Final = _warning(
     "cycle not ended",
-    logging.WARNING,
     "world_id run_number error",
-    "That a run failed could not be stored; whoever runs the cycle next goes on with it.",
+    "The failure of a run could not be stored; the next holder of the cycle continues the run.",
 )
-MODEL_PROMOTED: Final = _event(
-    "model promoted", logging.INFO, "world_id model_id version activation", "An AI model became the active one."
+MODEL_PROMOTED: Final = _info(
+    "model promoted", "world_id model_id version activation", "An AI model became the active one."
 )
-MODEL_ROLLED_BACK: Final = _event(
-    "model rolled back", logging.WARNING, "world_id model_id version activation", "A former AI model is active again."
+MODEL_ROLLED_BACK: Final = _warning(
+    "model rolled back", "world_id model_id version activation", "A former AI model is active again."
 )
-MODEL_LOADED: Final = _event(
-    "model loaded", logging.INFO, "world_id model_id milliseconds", "An AI model was loaded and probed here."
-)
-MODEL_NOT_LOADED: Final = _event(
+MODEL_LOADED: Final = _info("model loaded", "world_id model_id milliseconds", "An AI model was loaded and probed here.")
+MODEL_NOT_LOADED: Final = _warning(
     "model not loaded",
-    logging.WARNING,
     "world_id model_id error",
-    "An AI model could not be loaded here; what was in service stays, and an active one is tried again.",
+    "An AI model could not be loaded here; the former one stays in service, and an active one is tried again.",
 )
-MODEL_SWAPPED: Final = _event(
-    "model swapped", logging.INFO, "world_id model_id version", "Whoever asks here from now on gets this AI model."
+MODEL_SWAPPED: Final = _info(
+    "model swapped", "world_id model_id version", "From now on this process answers with this AI model."
 )
-MODEL_CLOSED: Final = _event(
-    "model closed", logging.INFO, "world_id model_id", "An AI model was closed after its last use here."
+MODEL_CLOSED: Final = _info("model closed", "world_id model_id", "An AI model was closed after its last use here.")
+MODEL_CLOSED_IN_USE: Final = _warning(
+    "model closed in use", "world_id model_id uses", "The last uses of an AI model did not end in time."
 )
-MODEL_CLOSED_IN_USE: Final = _event(
-    "model closed in use", logging.WARNING, "world_id model_id uses", "An AI model's last users did not end in time."
+MODEL_CLOSE_FAILED: Final = _warning(
+    "model close failed", "world_id model_id error", "Closing failed; it is not tried again."
 )
-MODEL_CLOSE_FAILED: Final = _event(
-    "model close failed", logging.WARNING, "world_id model_id error", "Closing failed; it is not tried again."
+SAMPLES_DROPPED: Final = _warning(
+    "samples dropped", "world_id dropped buffered", "The buffer was full; these samples are lost."
 )
-SAMPLES_DROPPED: Final = _event(
-    "samples dropped", logging.WARNING, "world_id dropped buffered", "The buffer was full; these are lost."
+SAMPLE_REFUSED: Final = _warning("sample refused", "world_id sample_id error", "A training sample cannot be stored.")
+SAMPLES_DELAYED: Final = _warning(
+    "samples delayed", "world_id buffered error", "Samples stay in the buffer; storing them is tried again."
 )
-SAMPLE_REFUSED: Final = _event(
-    "sample refused", logging.WARNING, "world_id sample_id error", "A training sample cannot be stored."
+SAMPLES_NOT_STORED: Final = _error(
+    "samples not stored", "world_id refused left", "A collector ended with samples that are not stored."
 )
-SAMPLES_DELAYED: Final = _event(
-    "samples delayed", logging.WARNING, "world_id buffered error", "Samples wait in the buffer; they are tried again."
+LEASE_NOT_RELEASED: Final = _warning(
+    "lease not released", "world_id error", "A lease could not be released; it expires."
 )
-SAMPLES_NOT_STORED: Final = _event(
-    "samples not stored", logging.ERROR, "world_id refused left", "A collector ended with samples in hand."
+SERVICE_FAILED: Final = _warning(
+    "service failed", "service error", "A round of a background service failed; it goes on."
 )
-LEASE_NOT_RELEASED: Final = _event(
-    "lease not released", logging.WARNING, "world_id error", "A lease could not be given back; it ends by itself."
-)
-SERVICE_FAILED: Final = _event(
-    "service failed", logging.WARNING, "service error", "A round of a background service failed; it goes on."
-)
-MEMORIES_NOT_EMBEDDED: Final = _event(
+MEMORIES_NOT_EMBEDDED: Final = _warning(
     "memories not embedded",
-    logging.WARNING,
     "world_id embedder memories",
-    "The embedder failed at these; they are tried again later.",
+    "The embedder failed at these memories; they are tried again later.",
 )
-EMBEDDED_SERVER_STARTED: Final = _event(
+EMBEDDED_SERVER_STARTED: Final = _info(
     "embedded server started",
-    logging.INFO,
     "milliseconds data_directory version",
-    "No database was named, so the embedded PostgreSQL server is used; it answers.",
+    "No database was named, so the embedded PostgreSQL server is used; it is ready.",
 )
-EMBEDDED_SERVER_RESTARTED: Final = _event(
-    "embedded server restarted", logging.WARNING, "milliseconds", "The embedded server was gone and was started again."
+EMBEDDED_SERVER_RESTARTED: Final = _warning(
+    "embedded server restarted", "milliseconds", "The embedded server had ended and was started again."
 )
-EMBEDDED_SERVER_NOT_SUPERVISED: Final = _event(
+EMBEDDED_SERVER_NOT_SUPERVISED: Final = _warning(
     "embedded server not supervised",
-    logging.WARNING,
     "reason",
-    "No supervisor could be started: when its clients are all killed, the server runs on until the next one leaves.",
+    "No supervisor could be started: if all clients are killed, the server runs until the next client leaves.",
 )
 
 #: All of them, for documentation and for tests.
@@ -293,5 +239,5 @@ ALL: Final = tuple(value for value in list(vars().values()) if isinstance(value,
 
 
 def emit_failure(error: BaseException) -> None:
-    """Log FAILED with the error's class and the places in livingworld that it came through."""
+    """Log FAILED with the error's class and its frames inside livingworld."""
     emit(FAILED, **failure_fields(error))

@@ -1,4 +1,4 @@
-"""The one list of environment variables that begin with LIVINGWORLD_; any other is taken for a spelling mistake."""
+"""The list of environment variables that begin with LIVINGWORLD_; any other one is refused as a spelling mistake."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from livingworld.errors import InvalidSettings
 
 PREFIX: Final = "LIVINGWORLD_"
 
-#: Those that are no setting of an open LivingWorld, and who reads them.
+#: Variables that are not settings of a LivingWorld, and what reads them.
 OTHER_VARIABLES: Final = {
     "LIVINGWORLD_DATABASE_PASSWORD": "docker/compose.yaml: the password of its database",
     "LIVINGWORLD_DATABASE_PORT": "docker/compose.yaml: the port of its database on this machine",
@@ -24,7 +24,7 @@ OTHER_VARIABLES: Final = {
 
 
 def refuse_unknown_variables(settings: Iterable[str]) -> None:
-    """Raise InvalidSettings, naming the variable and the nearest known one, when something sets what nobody reads."""
+    """Raise InvalidSettings, naming a variable that nothing reads and the nearest known one."""
     known = {name.upper() for name in settings} | {name.removeprefix(PREFIX) for name in OTHER_VARIABLES}
     for name in sorted(os.environ):
         own = name.upper().removeprefix(PREFIX)

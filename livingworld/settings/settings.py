@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     #: A call ends after this, all its waits and tries together; `livingworld.deadline` gives one call its own. Time in
     #: a queue counts; the block of `world.transaction()` is the application's and does not. Default: 30 s.
     call_timeout: Duration = timedelta(seconds=30)
-    #: Longest wait for one host of the URL to set up one new connection; `connect_timeout` in the URL goes before it.
+    #: Longest wait for one host of the URL to set up one new connection; `connect_timeout` in the URL takes precedence.
     #: Default: 10 s.
     connect_timeout: Duration = timedelta(seconds=10)
     #: The server cancels one statement after this, its waits for locks included. Default: 30 s.
@@ -55,29 +55,29 @@ class Settings(BaseSettings):
     #: A call waits for rows and names that others hold for this long in all; shorter than `statement_timeout`.
     #: Default: 5 s.
     lock_timeout: Duration = timedelta(seconds=5)
-    #: So long a call waits for a lock on a connection that others need too; then it waits in the process, and of all
-    #: that wait a few connections at most wait in PostgreSQL. Default: 0.025 s.
+    #: Longest wait of a call for a lock on a connection of the pool. After that the call waits in the process, and only
+    #: a few connections wait in PostgreSQL. Default: 0.025 s.
     prompt_lock_timeout: Duration = timedelta(milliseconds=25)
-    #: Most calls of this process that may wait for an answer; further ones are Overloaded. Default: 10,000.
+    #: Most calls of this process that may wait for an answer; a further call raises Overloaded. Default: 10,000.
     queue_limit: int = Field(default=10_000, ge=1, le=10_000_000)
     #: Most characters of text in those calls. Default: 64,000,000.
     queue_characters: int = Field(default=64_000_000, ge=1)
     #: The server ends a session whose open transaction waits this long for its next statement. Default: 60 s.
     idle_in_transaction_timeout: Duration = timedelta(seconds=60)
-    #: The client gives one statement up after this, even without a network; longer than `statement_timeout`.
+    #: The client abandons one statement after this, even without a network; longer than `statement_timeout`.
     #: Default: 35 s.
     command_timeout: Duration = timedelta(seconds=35)
-    #: Further tries of a unit that PostgreSQL rolled back for another one. Default: 20, quick.
+    #: Further tries of a unit that PostgreSQL rolled back in favour of another one. Default: 20, quick.
     conflict_retries: int = Field(default=20, ge=0, le=1000)
     #: Further tries of a unit while the server is away. Default: 5, slow.
     outage_retries: int = Field(default=5, ge=0, le=1000)
     #: Longest wait of `livingworld db upgrade` and `downgrade` for another process that migrates. Default: 60 s.
     migration_lock_timeout: Duration = timedelta(seconds=60)
-    #: A turn whose process is gone can be taken over after this; living ones renew it. Default: 30 s.
+    #: A turn whose process has died can be taken over after this; a living process renews it. Default: 30 s.
     turn_lease: Duration = timedelta(seconds=30)
-    #: What a process ran of scripts counts no more after this; living ones renew it. Default: 30 s.
+    #: The script executions of a process that has died expire after this; a living process renews them. Default: 30 s.
     script_lease: Duration = timedelta(seconds=30)
-    #: Whoever waits for a turn looks so often, also where no notification can arrive; at most a quarter of
+    #: How often a waiting call polls, also where no notification can arrive; at most a quarter of
     #: `turn_lease`. Default: 0.25 s.
     poll_interval: Duration = timedelta(seconds=0.25)
     #: Connections beside the pool, for renewing leases and for notifications. Default: 2.
@@ -86,15 +86,15 @@ class Settings(BaseSettings):
     embedding_batch_size: int = Field(default=64, ge=1, le=10_000)
     #: Most batches that one embedder works on at once in this process. Default: 4.
     embedding_concurrency: int = Field(default=4, ge=1, le=1000)
-    #: Longer texts are embedded in parts of at most so many characters. Default: 1000.
+    #: Longer texts are embedded in parts of at most this many characters. Default: 1000.
     embedding_chunk_characters: int = Field(default=1000, ge=1, le=1_000_000)
     #: Where to listen for notifications when `database_url` leads through a pooler. Default: None, polling there.
     direct_database_url: SecretStr | None = None
     #: True behind PgBouncer in transaction mode: limits are set in each transaction, no statement is kept prepared.
     #: Default: False.
     behind_pooler: bool = False
-    #: TLS for TCP connections, for example `ssl.create_default_context()`; goes before the URL. Default: None, what the
-    #: URL says.
+    #: TLS for TCP connections, for example `ssl.create_default_context()`; takes precedence over the URL.
+    #: Default: None, what the URL says.
     tls: ssl.SSLContext | None = None
     #: File of the certificate authority; sets `tls` to a context that verifies server and host name. Default: None.
     tls_ca_file: Path | None = None
@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     def load(cls, **overrides: object) -> Self:
         """Return the settings of the environment with overrides, or raise InvalidSettings naming the field.
 
-        A variable that begins with LIVINGWORLD_ and that nobody reads is refused too.
+        A variable that begins with LIVINGWORLD_ and that nothing reads is refused too.
         """
         refuse_unknown_variables(cls.model_fields)
         try:
@@ -155,7 +155,7 @@ class Settings(BaseSettings):
 
 def _first_problem(error: ValidationError) -> tuple[str, str]:
     problem = error.errors(include_input=False, include_url=False)[0]
-    told = problem.get("ctx", {}).get("error")
-    if isinstance(told, InvalidSettings):
-        return told.field, told.reason
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidSettings):
+        return cause.field, cause.reason
     return ".".join(str(part) for part in problem["loc"]) or "settings", problem["msg"]

@@ -1,7 +1,6 @@
-"""What a database URL asks for, in libpq's words, and how asyncpg is told.
+"""What a database URL asks for, in the terms of libpq, and the arguments of asyncpg for it.
 
-libpq's rules are the reference. A parameter that asyncpg cannot keep is refused by name: to drop it in silence would
-promise something that is not true.
+libpq's rules are the reference. A parameter that asyncpg cannot honour is refused by name, never ignored silently.
 """
 
 from livingworld.settings.database_url.addresses import Address

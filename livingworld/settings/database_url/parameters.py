@@ -1,4 +1,4 @@
-"""The parameters of a URL by libpq's names, taken one by one; whoever is left over is refused."""
+"""The parameters of a URL by libpq's names, taken one by one; what is left over is refused."""
 
 from __future__ import annotations
 
@@ -146,11 +146,11 @@ class Parameters:
 
 
 def server_settings(parameters: Parameters) -> dict[str, str]:
-    """Take what the server is told at the start."""
+    """Take the settings that the server gets at the start of a session."""
     name, spare = parameters.given("application_name"), parameters.given("fallback_application_name")
     options = parameters.given("options")
     for setting in _SERVER_SETTING.findall(options or ""):
         if (pinned := _PINNED.get(setting.replace("-", "_").lower())) is not None:
             raise parameters.refusal("options", f"{setting} is set by livingworld: leave it out; {pinned}")
-    told = {"application_name": name or spare, "options": options}
-    return {setting: value for setting, value in told.items() if value}
+    settings = {"application_name": name or spare, "options": options}
+    return {setting: value for setting, value in settings.items() if value}

@@ -1,4 +1,4 @@
-"""Where a URL leads, as asyncpg is told."""
+"""Where a URL leads, as arguments of asyncpg."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class ConnectionTarget:
     encryption: Encryption
     #: For each host; None: the setting's.
     connect_timeout: timedelta | None
-    #: What the server has to be, a word of libpq's.
+    #: What the server has to be, in the terms of libpq.
     target_session_attrs: str
     #: Whether the hosts are tried in another order each time.
     shuffled: bool
-    #: What the server is told at the start.
+    #: Settings that the server gets at the start of a session.
     server_settings: Mapping[str, str]
     #: Further arguments of asyncpg.connect.
     others: Mapping[str, str]
@@ -68,9 +68,9 @@ class ConnectionTarget:
 def connection_target(
     url: str | URL, *, tls: SSLContext | None = None, field: str = "database_url"
 ) -> ConnectionTarget:
-    """Return where a URL leads, or raise InvalidSettings naming the parameter that asyncpg cannot keep.
+    """Return where a URL leads, or raise InvalidSettings naming the parameter that asyncpg cannot honour.
 
-    `tls` goes before what the URL says of TLS. Where neither says anything libpq's defaults hold, PGSSLMODE included.
+    `tls` takes precedence over the URL's TLS parameters; without either, libpq's defaults hold, PGSSLMODE included.
     """
     parsed = parse_url(url, field) if isinstance(url, str) else url
     parameters = Parameters.of(parsed, field)

@@ -1,7 +1,7 @@
 """TLS as libpq's parameters ask for it.
 
-`require` encrypts and does not ask who the server is, unless there is a root certificate; `verify-ca` wants a
-certificate that the root signed, `verify-full` one with the host's name in it.
+`require` encrypts and does not verify the server, unless there is a root certificate; `verify-ca` requires a
+certificate that the root signed, `verify-full` also the host's name in it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MODES: Final = ("prefer", "disable", "allow", "require", "verify-ca", "verify-f
 _CONTENT_WITHOUT: Final = ("prefer", "disable", "allow")
 _FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslcrldir")
 _VERSIONS: Final = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
-#: The attribute of a context, and what may be said; the first is the default.
+#: The attribute of a context, and the values that are accepted; the first is the default.
 _VERSION_LIMITS: Final = {
     "ssl_min_protocol_version": ("minimum_version", ("TLSv1.2", "TLSv1.3")),
     "ssl_max_protocol_version": ("maximum_version", ("TLSv1.3", "TLSv1.2")),
@@ -40,7 +40,7 @@ class Encryption:
 
 
 def encryption_of(parameters: Parameters, tls: ssl.SSLContext | None, *, by_tcp: bool) -> Encryption:
-    """Take every parameter of TLS and return what they ask for; a context of the application's own goes before them."""
+    """Take every parameter of TLS and return what they ask for; a context of the application takes precedence."""
     named = [name for name in (*_FILES, *_VERSION_LIMITS) if parameters.says(name)]
     files = {name: value for name in _FILES if (value := parameters.take(name))}
     versions = {limit: parameters.one_of(name, choices) for name, (limit, choices) in _VERSION_LIMITS.items()}
@@ -106,7 +106,7 @@ def _revoke(context: ssl.SSLContext, files: Mapping[str, str], parameters: Param
 
 
 def _present(context: ssl.SSLContext, files: Mapping[str, str], parameters: Parameters) -> None:
-    """Load the certificate that says who we are."""
+    """Load the certificate of the client."""
     certificate = files.get("sslcert") or _usual("postgresql.crt")
     if certificate is not None:
         key, password = files.get("sslkey") or _usual("postgresql.key"), files.get("sslpassword", "")
@@ -118,6 +118,6 @@ def _usual(name: str) -> str | None:
     """Return the file where libpq looks when none is named, or None when it is not there."""
     try:
         file = Path.home() / ".postgresql" / name
-    except RuntimeError:  # nobody's home
+    except RuntimeError:  # the user has no home directory
         return None
     return str(file) if file.is_file() else None
