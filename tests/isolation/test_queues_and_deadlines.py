@@ -165,7 +165,7 @@ class _Result:
     pass
 
 
-async def _nobody_waits(_tx: object, requests: Any, *, wait: bool) -> list[_Result]:  # noqa: ANN401
+async def _nobody_waits(tx: object, requests: Any, *, wait: bool) -> list[Any]:  # noqa: ANN401
     return [_Result() for _ in requests]
 
 
