@@ -11,13 +11,14 @@ from sqlalchemy import Row, func, select, update
 from livingworld.errors import AlreadyConsolidated, CharacterNotFound, DimensionMismatch, MemoryNotFound
 from livingworld.inputs import canonical_json
 from livingworld.postgres.locks import lock_row
-from livingworld.postgres.metadata import metadata
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.characters.tables import characters
 from livingworld.story.memories.memory_embedder import sharing_embedder
 from livingworld.story.memories.records import Memory
 from livingworld.story.memories.tables import memories, memory_embedders
 from livingworld.story.stories.coordinates import Place
+from livingworld.story.stories.tables import stories
 
 _WRITE: Final = "SELECT memory_id, created FROM livingworld.write_memories_v1($1, $2, $3, $4, $5, $6)"
 _PARTS: Final = """
@@ -78,7 +79,6 @@ async def forget(tx: Transaction, world_id: UUID, ids: Sequence[UUID]) -> int:
     """Mark memories as forgotten and return how many were not before; locks their stories."""
     own = (memories.c.world_id == world_id, memories.c.memory_id.in_(ids), memories.c.forgotten_at.is_(None))
     concerned = await tx.execute(select(memories.c.story_id).where(*own).distinct())
-    stories = metadata.tables["livingworld.stories"]
     for story_id in sorted(UUID(int=row.story_id.int) for row in concerned):
         await lock_row(tx, LockKind.STORY, stories, {"world_id": world_id, "story_id": story_id})
     return (await tx.execute(update(memories).where(*own).values(forgotten_at=func.now()))).rowcount
@@ -105,10 +105,9 @@ def make_memory(row: Row[Any]) -> Memory:
 async def _refuse_unknown(tx: Transaction, world_id: UUID, ids: set[str]) -> None:
     if not ids:
         return
-    characters = metadata.tables["livingworld.characters"].c
     asked = sorted(UUID(character_id) for character_id in ids)
-    statement = select(characters.character_id).where(
-        characters.world_id == world_id, characters.character_id.in_(asked)
+    statement = select(characters.c.character_id).where(
+        characters.c.world_id == world_id, characters.c.character_id.in_(asked)
     )
     known = {UUID(int=row.character_id.int) for row in await tx.execute(statement)}
     if missing := set(asked) - known:

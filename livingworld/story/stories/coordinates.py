@@ -11,9 +11,9 @@ from sqlalchemy import select
 from livingworld.errors import Archived, BranchNotFound, InvalidInput, SceneNotFound, StaleHead, StoryNotFound
 from livingworld.inputs import check_integer, check_uuid
 from livingworld.postgres.locks import lock_row
-from livingworld.postgres.metadata import metadata
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.stories.tables import branches, stories
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,14 @@ async def lock_head(
     Raises StoryNotFound, Archived, BranchNotFound, and StaleHead when the head is not `expected_head`.
     """
     story_key = {"world_id": world_id, "story_id": story_id}
-    story = await lock_row(tx, LockKind.STORY, metadata.tables["livingworld.stories"], story_key)
+    story = await lock_row(tx, LockKind.STORY, stories, story_key)
     if story is None:
         raise StoryNotFound(story_id=story_id)
     if story.archived_at is not None:
         raise Archived(story_id=story_id)
     number = story.current_branch if branch is None else branch
-    table = metadata.tables["livingworld.branches"]
     key = {**story_key, "branch_number": number}
-    statement = select(table).where(*(table.c[name] == value for name, value in key.items()))
+    statement = select(branches).where(*(branches.c[name] == value for name, value in key.items()))
     row = (await tx.execute(statement)).one_or_none()
     if row is None:
         raise BranchNotFound(story_id=story_id, branch_number=number)
@@ -91,7 +90,6 @@ async def refuse_no_place(tx: Transaction, world_id: UUID, view: Viewpoint) -> N
     found = (await tx.execute_text(f"SELECT 1 FROM {PLACE}", view.parameters(world_id))).first()  # noqa: S608
     if found is not None:
         return
-    stories = metadata.tables["livingworld.stories"]
     own = (stories.c.world_id == world_id, stories.c.story_id == view.story_id)
     if await tx.scalar(select(stories.c.story_id).where(*own)) is None:
         raise StoryNotFound(story_id=view.story_id)

@@ -10,9 +10,9 @@ from sqlalchemy import Table, delete, func, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from livingworld.postgres.locks import lock_row
-from livingworld.postgres.metadata import metadata
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.stories.tables import stories
 from livingworld.story.turns.committing import Holding
 from livingworld.story.turns.tables import generations, turn_leases, turn_waiters, turns
 from livingworld.story.turns.taking import TakeRequest
@@ -96,7 +96,6 @@ def _generation(world_id: UUID, holding: Holding, known: dict[str, Any]) -> Any:
 
 
 async def _lock_story(tx: Transaction, world_id: UUID, story_id: UUID) -> bool:
-    stories = metadata.tables["livingworld.stories"]
     return await lock_row(tx, LockKind.STORY, stories, {"world_id": world_id, "story_id": story_id}) is not None
 
 
