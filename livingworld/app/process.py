@@ -30,9 +30,9 @@ from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.settings.settings import Settings
-from livingworld.story.characters.cast_names import WorldCastNames
 from livingworld.story.stories.appending import append_together
-from livingworld.story.stories.writing import lock_story
+from livingworld.story.stories.locking import lock_story
+from livingworld.story.stories.scene_appender import Appends
 from livingworld.story.turns.committing import commit_together
 from livingworld.story.turns.taking import TakeTogether
 from livingworld.story.turns.turn_services import TurnServices
@@ -113,7 +113,7 @@ class SharedParts:
         settings = process.settings
         limits = GroupLimits(settings.call_timeout, settings.lock_timeout, process.database.backlog)
         take = TakeTogether(lease=settings.turn_lease, patience=settings.poll_interval * _MISSED_LOOKS)
-        self.appends = GroupCommit(process.database, world_id, append_together, limits)
+        self.appends: Appends = GroupCommit(process.database, world_id, append_together, limits)
         takes = GroupCommit(process.database, world_id, take, limits)
         commits = GroupCommit(process.database, world_id, commit_together, limits)
         self._group_commits = (self.appends, takes, commits)
@@ -121,7 +121,7 @@ class SharedParts:
         self.leases = Leases(services.unit, world_id, services)
         self.cycles = Cycles(services.unit, world_id, services)
         self.scripts = _scripts(services, process.script_kinds)
-        self.live = Live(services, lock_story=_lock_story, lock_session=_lock_session)
+        self.live = Live(services, lock_story=lock_story, lock_session=_lock_session)
         self.turns = TurnServices(
             world_id=world_id,
             unit=services.unit,
@@ -130,7 +130,6 @@ class SharedParts:
             commits=commits,
             notifications=process.notifications,
             tasks=process.tasks,
-            cast_rows=WorldCastNames(world_id),
             lease=settings.turn_lease,
             poll_interval=settings.poll_interval,
         )
@@ -154,10 +153,6 @@ def _scripts(services: Services, kinds: ScriptKinds) -> Scripts:
             poll_interval=services.poll_interval,
         )
     )
-
-
-async def _lock_story(tx: Transaction, story_id: UUID) -> None:
-    await lock_story(tx, tx.world_id, story_id)
 
 
 async def _lock_session(tx: Transaction, session_id: UUID) -> None:

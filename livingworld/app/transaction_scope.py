@@ -16,20 +16,17 @@ from livingworld.coordination.sessions.repository import SessionRepository
 from livingworld.coordination.sessions.task_repository import TaskRepository
 from livingworld.models.ai_models.repository import AIModelRepository
 from livingworld.models.scripts.repository import ScriptRepository
-from livingworld.postgres.group_commit import GroupCommit
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_database import WorldDatabase
-from livingworld.story.characters.cast_names import WorldCastNames
 from livingworld.story.characters.repository import CharacterRepository
 from livingworld.story.facts.repository import FactRepository
 from livingworld.story.lore.repository import LoreRepository
 from livingworld.story.memories.memory_embedder import share_embedder
 from livingworld.story.memories.repository import MemoryRepository
 from livingworld.story.relationships.repository import RelationshipRepository
-from livingworld.story.stories.appending import AppendRequest, AppendResult
 from livingworld.story.stories.branch_repository import BranchRepository
 from livingworld.story.stories.repository import StoryRepository
-from livingworld.story.stories.scene_appender import SceneAppender
+from livingworld.story.stories.scene_appender import Appends
 
 
 class WorldRepositories:
@@ -39,17 +36,16 @@ class WorldRepositories:
         self,
         unit: WorldDatabase | Transaction,
         world_id: UUID,
-        appends: GroupCommit[AppendRequest, AppendResult] | None = None,
+        appends: Appends | None = None,
     ) -> None:
         self._id = world_id
-        appender = SceneAppender(unit, world_id, WorldCastNames(world_id), appends)
-        self.stories = StoryRepository(unit, world_id, appender, share_embedder)
-        self.branches = BranchRepository(unit, world_id)
-        self.characters = CharacterRepository(unit, world_id)
+        self.stories = StoryRepository(unit, share_embedder, appends)
+        self.branches = BranchRepository(unit)
+        self.characters = CharacterRepository(unit)
         self.facts = FactRepository(unit, world_id)
         self.relationships = RelationshipRepository(unit, world_id)
         self.memories = MemoryRepository(unit, world_id)
-        self.lore = LoreRepository(unit, world_id)
+        self.lore = LoreRepository(unit)
         self.documents = DocumentRepository(unit, world_id)
         self.sessions = SessionRepository(unit, world_id)
         self.interactions = InteractionRepository(unit, world_id)

@@ -71,7 +71,7 @@ class World(WorldRepositories):
         #: What happens in stories, sessions and the world, as it happens.
         self.live = shared.live
         #: Everything that is told and known, by words.
-        self.search = Search(services.unit, record.id)
+        self.search = Search(services.unit)
 
     def embeddings(self, embedder: Embedder) -> EmbeddingPipeline:
         """Return the way from texts to vectors by this embedder; raises InvalidInput when its name cannot be stored.

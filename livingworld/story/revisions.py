@@ -59,7 +59,6 @@ class Revision:
 
 async def keep_revision(
     tx: Transaction,
-    world_id: UUID,
     entity: str,
     entity_id: UUID,
     *,
@@ -70,7 +69,7 @@ async def keep_revision(
     """Store the old copy of a record; its row must be locked."""
     await tx.execute(
         insert(revisions).values(
-            world_id=world_id,
+            world_id=tx.world_id,
             entity=entity,
             entity_id=entity_id,
             scene_number=scene_number,
@@ -81,14 +80,14 @@ async def keep_revision(
 
 
 async def read_revisions(
-    tx: Transaction, world_id: UUID, entity: str, entity_id: UUID, *, scene_number: int = 0
+    tx: Transaction, entity: str, entity_id: UUID, *, scene_number: int = 0
 ) -> tuple[Revision, ...]:
     """Return the old copies of a record, oldest first; empty when it was never edited or does not exist."""
     columns = revisions.c
     statement = (
         select(columns.version, columns.content, columns.created_at)
         .where(
-            columns.world_id == world_id,
+            columns.world_id == tx.world_id,
             columns.entity == entity,
             columns.entity_id == entity_id,
             columns.scene_number == scene_number,

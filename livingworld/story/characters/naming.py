@@ -36,7 +36,7 @@ def select_characters() -> Select[Any]:
     return select(characters, _all_names().label("names"))
 
 
-async def find_by_keys(tx: Transaction, world_id: UUID, keys: Sequence[str]) -> dict[str, Character]:
+async def find_by_keys(tx: Transaction, keys: Sequence[str]) -> dict[str, Character]:
     """Return who answers to these canonical keys; a key that nobody has is left out. One statement, no lock."""
     statement = (
         select_characters()
@@ -47,8 +47,8 @@ async def find_by_keys(tx: Transaction, world_id: UUID, keys: Sequence[str]) -> 
             & (character_names.c.character_id == characters.c.character_id),
         )
         .where(
-            characters.c.world_id == world_id,
-            character_names.c.world_id == world_id,
+            characters.c.world_id == tx.world_id,
+            character_names.c.world_id == tx.world_id,
             character_names.c.name_key.in_(keys),
         )
     )
@@ -57,7 +57,6 @@ async def find_by_keys(tx: Transaction, world_id: UUID, keys: Sequence[str]) -> 
 
 async def make_missing(
     tx: Transaction,
-    world_id: UUID,
     names: Mapping[str, str],
     cards: Mapping[str, Mapping[str, Any]],
     new_ids: Mapping[str, UUID],
@@ -68,16 +67,16 @@ async def make_missing(
     answer was lost. Locks the keys, sorted, until the transaction ends, and looks again: what
     another transaction made meanwhile is found. The lock saves work; the primary key of character_names decides.
     """
-    await lock_names(tx, LockKind.CHARACTER, world_id, names)
-    found = await find_by_keys(tx, world_id, list(names))
+    await lock_names(tx, LockKind.CHARACTER, tx.world_id, names)
+    found = await find_by_keys(tx, list(names))
     created = {key for key, character in found.items() if character.id.int == new_ids[key].int}
     for key in found.keys() - created:
-        tx.log_after_commit(events.CHARACTER_CREATED_ELSEWHERE, world_id=world_id, character_id=found[key].id)
+        tx.log_after_commit(events.CHARACTER_CREATED_ELSEWHERE, world_id=tx.world_id, character_id=found[key].id)
     for key in sorted(names.keys() - found.keys()):
-        character = {"world_id": world_id, "character_id": new_ids[key]}
+        character = {"world_id": tx.world_id, "character_id": new_ids[key]}
         if await _insert(tx, character, key, names[key], cards.get(key, {})):
             created.add(key)
-    found |= await find_by_keys(tx, world_id, sorted(names.keys() - found.keys()))
+    found |= await find_by_keys(tx, sorted(names.keys() - found.keys()))
     return found, created
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from livingworld.postgres.keyset import Page, check_limit, newest_first, page_of
 from livingworld.postgres.locks import lock_names, lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.characters.name_key import check_name, name_key
 from livingworld.story.characters.naming import (
     claim_name,
@@ -42,9 +41,8 @@ _LOOKS = 5
 class CharacterRepository:
     """The characters of one world."""
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+    def __init__(self, unit: WorldUnit) -> None:
         self._unit = unit
-        self._world_id = world_id
 
     async def get_or_create(self, name: str, *, card: Mapping[str, Any] | None = None) -> tuple[Character, bool]:
         """Return the character of this name and whether this call made it; look-alike spellings are one name.
@@ -91,29 +89,15 @@ class CharacterRepository:
     async def find(self, name: str) -> Character | None:
         """Return who answers to a name, or None; one round trip, no lock."""
         key = name_key(check_name("name", name))
-        found = await self._find([key])
-        return found.get(key)
+        return (await self._unit.read(find_by_keys, [key])).get(key)
 
     async def get(self, character_id: UUID) -> Character:
         """Return a character; raises CharacterNotFound."""
-        key = check_uuid("character_id", character_id)
-        return await self._unit.run(partial(_read, self._world_id, key), repeatable=True, single_statement=True)
+        return await self._unit.read(_read, check_uuid("character_id", character_id))
 
     async def list(self, *, after: str | None = None, limit: int = 50) -> Page[Character]:
         """Return a page of characters, newest first; empty when there is none."""
-        check_limit(limit)
-        statement = newest_first(
-            select_characters().where(characters.c.world_id == self._world_id),
-            characters.c.created_at,
-            characters.c.character_id,
-            after=after,
-            limit=limit,
-        )
-
-        async def work(tx: Transaction) -> Page[Character]:
-            return page_of((await tx.execute(statement)).all(), limit, make_character, "character_id")
-
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+        return await self._unit.read(_list, after, check_limit(limit))
 
     async def update(
         self,
@@ -135,7 +119,7 @@ class CharacterRepository:
         if card is not None:
             changes["card"] = check_json_object("card", card)
         key = check_uuid("character_id", character_id)
-        return await self._unit.run(partial(_update, self._world_id, key, expected_version, changes))
+        return await self._unit.write(_update, key, expected_version, changes)
 
     async def add_alias(self, character_id: UUID, name: str) -> Character:
         """Let a character answer to one more name and return it; again changes nothing.
@@ -143,114 +127,98 @@ class CharacterRepository:
         Locks the name. Raises NameTaken when another character has it, CharacterNotFound.
         """
         key, checked = check_uuid("character_id", character_id), check_name("name", name)
-        return await self._unit.run(partial(_add_alias, self._world_id, key, checked), repeatable=True)
+        return await self._unit.write_idempotent(_add_alias, key, checked)
 
     async def revisions(self, character_id: UUID) -> tuple[Revision, ...]:
         """Return the old copies of a character, oldest first; empty when it was never changed."""
-        key = check_uuid("character_id", character_id)
-        return await self._unit.run(
-            lambda tx: read_revisions(tx, self._world_id, "character", key), repeatable=True, single_statement=True
-        )
-
-    async def _find(self, keys: Sequence[str]) -> dict[str, Character]:
-        return await self._unit.run(
-            lambda tx: find_by_keys(tx, self._world_id, keys), repeatable=True, single_statement=True
-        )
+        return await self._unit.read(read_revisions, "character", check_uuid("character_id", character_id))
 
     async def _ensure(
         self, names: Mapping[str, str], cards: Mapping[str, Mapping[str, Any]]
     ) -> tuple[dict[str, Character], set[str]]:
         """Find what is there without a lock; make the rest under one."""
-        found = await self._unit.run(
-            lambda tx: _look(self._world_id, list(names), tx), repeatable=True, single_statement=True
-        )
+        found = await self._unit.read(find_by_keys, list(names))
         for character in found.values():
-            events.emit(events.CHARACTER_FOUND, world_id=self._world_id, character_id=character.id)
+            events.emit(events.CHARACTER_FOUND, world_id=self._unit.world_id, character_id=character.id)
         created: set[str] = set()
         for _ in range(_LOOKS):
             missing = {key: name for key, name in names.items() if key not in found}
             if not missing:
                 return found, created
-            work = partial(_make, self._world_id, missing, cards, {key: new_id() for key in missing})
-            made, new = await self._unit.run(work, repeatable=True)
+            new_ids = {key: new_id() for key in missing}
+            made, new = await self._unit.write_idempotent(make_missing, missing, cards, new_ids)
             found |= made
             created |= new
         raise SerializationFailure
 
 
-async def _look(world_id: UUID, keys: list[str], tx: Transaction) -> dict[str, Character]:
-    """Find without a lock."""
-    return await find_by_keys(tx, world_id, keys)
+async def _list(tx: Transaction, after: str | None, limit: int) -> Page[Character]:
+    statement = select_characters().where(characters.c.world_id == tx.world_id)
+    columns = characters.c
+    statement = newest_first(statement, columns.created_at, columns.character_id, after=after, limit=limit)
+    return page_of((await tx.execute(statement)).all(), limit, make_character, "character_id")
 
 
-async def _make(
-    world_id: UUID,
-    names: Mapping[str, str],
-    cards: Mapping[str, Mapping[str, Any]],
-    new_ids: Mapping[str, UUID],
-    tx: Transaction,
-) -> tuple[dict[str, Character], set[str]]:
-    return await make_missing(tx, world_id, names, cards, new_ids)
-
-
-async def _read(world_id: UUID, character_id: UUID, tx: Transaction) -> Character:
-    statement = select_characters().where(characters.c.world_id == world_id, characters.c.character_id == character_id)
-    row = (await tx.execute(statement)).one_or_none()
+async def _read(tx: Transaction, character_id: UUID) -> Character:
+    own = (characters.c.world_id == tx.world_id, characters.c.character_id == character_id)
+    row = (await tx.execute(select_characters().where(*own))).one_or_none()
     if row is None:
         raise CharacterNotFound(character_id=character_id)
     return make_character(row)
 
 
-async def _lock(world_id: UUID, character_id: UUID, tx: Transaction) -> Row[Any]:
-    key = {"world_id": world_id, "character_id": character_id}
+async def _lock(tx: Transaction, character_id: UUID) -> Row[Any]:
+    key = {"world_id": tx.world_id, "character_id": character_id}
     row = await lock_row(tx, LockKind.CHARACTER, characters, key)
     if row is None:
         raise CharacterNotFound(character_id=character_id)
     return row
 
 
-async def _update(
-    world_id: UUID, character_id: UUID, expected: int, changes: Mapping[str, Any], tx: Transaction
-) -> Character:
+async def _update(tx: Transaction, character_id: UUID, expected: int, changes: Mapping[str, Any]) -> Character:
     async with tx.savepoint():
         if "name" in changes:  # names are locked before rows
-            await _claim(world_id, character_id, changes["name"], tx)
-        old = await _lock(world_id, character_id, tx)
+            await _claim(tx, character_id, changes["name"])
+        old = await _lock(tx, character_id)
         if old.version != expected:
             raise VersionConflict(expected=expected, actual=old.version)
     content = {"name": old.name, "card": old.card}
-    await keep_revision(tx, world_id, "character", character_id, version=old.version, content=content)
+    await keep_revision(tx, "character", character_id, version=old.version, content=content)
     await tx.execute(
         update(characters)
-        .where(characters.c.world_id == world_id, characters.c.character_id == character_id)
+        .where(characters.c.world_id == tx.world_id, characters.c.character_id == character_id)
         .values(**changes, version=characters.c.version + 1, updated_at=func.now())
     )
-    publish_at_commit(tx, world_id, LiveKind.CHARACTER_CHANGED, character_id=character_id)
-    return await _read(world_id, character_id, tx)
+    _publish_change(tx, character_id)
+    return await _read(tx, character_id)
 
 
-async def _add_alias(world_id: UUID, character_id: UUID, name: str, tx: Transaction) -> Character:
-    if await _claim(world_id, character_id, name, tx):
-        publish_at_commit(tx, world_id, LiveKind.CHARACTER_CHANGED, character_id=character_id)
-    return await _read(world_id, character_id, tx)
+async def _add_alias(tx: Transaction, character_id: UUID, name: str) -> Character:
+    if await _claim(tx, character_id, name):
+        _publish_change(tx, character_id)
+    return await _read(tx, character_id)
 
 
-async def _claim(world_id: UUID, character_id: UUID, name: str, tx: Transaction) -> bool:
+async def _claim(tx: Transaction, character_id: UUID, name: str) -> bool:
     """Give the character the name and return whether it is new to it, or raise NameTaken; the character must exist."""
     key = name_key(name)
-    await lock_names(tx, LockKind.CHARACTER, world_id, [key])
-    await _read(world_id, character_id, tx)
-    character = {"world_id": world_id, "character_id": character_id}
+    await lock_names(tx, LockKind.CHARACTER, tx.world_id, [key])
+    await _read(tx, character_id)
+    character = {"world_id": tx.world_id, "character_id": character_id}
     if await claim_name(tx, character, key, name):
         return True
     owner = await tx.scalar(
         select(character_names.c.character_id).where(
-            character_names.c.world_id == world_id, character_names.c.name_key == key
+            character_names.c.world_id == tx.world_id, character_names.c.name_key == key
         )
     )
     if owner is None or owner.int != character_id.int:
         raise NameTaken(character_id=owner)
     return False
+
+
+def _publish_change(tx: Transaction, character_id: UUID) -> None:
+    publish_at_commit(tx, tx.world_id, LiveKind.CHARACTER_CHANGED, character_id=character_id)
 
 
 def _cards(cards: Mapping[str, Mapping[str, Any]] | None) -> Mapping[str, Mapping[str, Any]]:

@@ -145,7 +145,7 @@ class FactRepository:
         async def work(tx: Transaction) -> tuple[Fact, ...]:
             rows = (await tx.execute_text(statement, (*view.parameters(self._world_id), subject, attribute))).all()
             if not rows:
-                await refuse_no_place(tx, self._world_id, view)
+                await refuse_no_place(tx, view)
             return tuple(_fact(row) for row in rows)
 
         return await self._unit.run(work, repeatable=True, single_statement=True)
@@ -161,7 +161,7 @@ class FactRepository:
         check_place(story_id, branch, expected_head)
 
         async def work(tx: Transaction) -> list[Fact]:
-            place = await lock_head(tx, self._world_id, story_id, branch, expected_head)
+            place = await lock_head(tx, story_id, branch, expected_head)
             if expected_version is not None:
                 await self._refuse_another_version(tx, story_id, place, rows[0], expected_version)
             return await self._store(tx, story_id, place, rows)

@@ -27,10 +27,10 @@ async def sharing_embedder(tx: Transaction, world_id: UUID) -> AsyncIterator[Non
     tx.lock_order.hold(LockKind.MEMORY, key)
 
 
-async def share_embedder(tx: Transaction, world_id: UUID) -> None:
+async def share_embedder(tx: Transaction) -> None:
     """Share the lock, and the row of the embedder, until the transaction ends: for a caller who removes memories."""
-    shared = select(memory_embedders.c.world_id).where(memory_embedders.c.world_id == world_id)
-    async with sharing_embedder(tx, world_id):
+    shared = select(memory_embedders.c.world_id).where(memory_embedders.c.world_id == tx.world_id)
+    async with sharing_embedder(tx, tx.world_id):
         await tx.execute(shared.with_for_update(read=True))
 
 

@@ -59,7 +59,7 @@ class MemoryRepository:
         rows = [_row(f"memories[{index}]", memory) for index, memory in enumerate(given)]
 
         async def work(tx: Transaction) -> tuple[tuple[Memory, bool], ...]:
-            place = await lock_head(tx, self._world_id, story_id, branch, expected_head)
+            place = await lock_head(tx, story_id, branch, expected_head)
             written = await writing.write(tx, self._world_id, story_id, place, rows)
             found = await writing.read(tx, self._world_id, [memory_id for memory_id, _ in written])
             return tuple((found[memory_id], created) for memory_id, created in written)
@@ -156,7 +156,7 @@ class MemoryRepository:
         row = _row("summary", summary)
 
         async def work(tx: Transaction) -> Memory:
-            place = await lock_head(tx, self._world_id, story_id, branch, expected_head)
+            place = await lock_head(tx, story_id, branch, expected_head)
             return await writing.consolidate(tx, self._world_id, story_id, place, ids, row)
 
         return await self._unit.run(work)
@@ -198,7 +198,7 @@ class MemoryRepository:
         async def work(tx: Transaction) -> Sequence[Row[Any]]:
             rows = (await tx.execute_text(statement, (*view.parameters(self._world_id), who, of, *rest))).all()
             if not rows:
-                await refuse_no_place(tx, self._world_id, view)
+                await refuse_no_place(tx, view)
             return rows
 
         return await self._unit.run(work, repeatable=True, single_statement=True)

@@ -93,7 +93,7 @@ class RelationshipRepository:
         rows = [_row(f"changes[{index}]", change) for index, change in enumerate(given)]
 
         async def work(tx: Transaction) -> tuple[Relationship, ...]:
-            place = await lock_head(tx, self._world_id, story_id, branch, expected_head)
+            place = await lock_head(tx, story_id, branch, expected_head)
             await self._refuse_unknown(tx, rows)
             at = (self._world_id, story_id, place.timeline, place.position, place.scene_number)
             written = await tx.execute_text(_WRITE, (*at, canonical_json(rows)))
@@ -143,7 +143,7 @@ class RelationshipRepository:
         async def work(tx: Transaction) -> Sequence[Row[Any]]:
             rows = (await tx.execute_text(statement, (*view.parameters(self._world_id), source, target))).all()
             if not rows:
-                await refuse_no_place(tx, self._world_id, view)
+                await refuse_no_place(tx, view)
             return rows
 
         return await self._unit.run(work, repeatable=True, single_statement=True)

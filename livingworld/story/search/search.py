@@ -18,7 +18,7 @@ from livingworld.errors import InvalidCursor, InvalidInput
 from livingworld.inputs import check_sequence, check_text, check_uuid
 from livingworld.postgres.keyset import Page, check_limit
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.world_unit import WorldUnit
 
 Kind = Literal["scene", "memory", "lore"]
 KINDS: Final[tuple[Kind, ...]] = ("scene", "memory", "lore")
@@ -59,9 +59,8 @@ class SearchPage(Page[SearchHit]):
 class Search:
     """The texts of one world."""
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+    def __init__(self, unit: WorldUnit) -> None:
         self._unit = unit
-        self._world_id = world_id
 
     async def find(
         self,
@@ -88,15 +87,15 @@ class Search:
         if unknown := [kind for kind in check_sequence("kinds", kinds, limit=100) if kind not in KINDS]:
             raise InvalidInput("kinds", f"may hold {', '.join(KINDS)}, not {unknown!r}")
         place = (None, None) if after is None else _after(after)
-        asked = (self._world_id, words, of, list(kinds), *place, check_limit(limit) + 1, _options(marks), MAX_LOOKED_AT)
+        asked = (words, of, list(kinds), *place, check_limit(limit) + 1, _options(marks), MAX_LOOKED_AT)
+        return await self._unit.read(_find, limit, asked)
 
-        async def work(tx: Transaction) -> SearchPage:
-            rows = (await tx.execute_text(_FIND, asked)).all()
-            found = [row for row in rows if row.kind is not None]
-            rest = _cursor(found[limit - 1]) if len(found) > limit else None
-            return SearchPage(tuple(map(_hit, found[:limit])), rest, is_cut=rows[0].is_cut)
 
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+async def _find(tx: Transaction, limit: int, asked: tuple[object, ...]) -> SearchPage:
+    rows = (await tx.execute_text(_FIND, (tx.world_id, *asked))).all()
+    found = [row for row in rows if row.kind is not None]
+    rest = _cursor(found[limit - 1]) if len(found) > limit else None
+    return SearchPage(tuple(map(_hit, found[:limit])), rest, is_cut=rows[0].is_cut)
 
 
 def _options(marks: tuple[str, str]) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Row
@@ -37,15 +37,24 @@ _APPEND: Final = f"SELECT * FROM livingworld.append_scenes_v1({', '.join(f'${num
 
 @dataclass(frozen=True, slots=True)
 class AppendRequest:
-    """One scene to append, with its cast resolved to ids."""
+    """One scene to append."""
 
     story_id: UUID
     scene: NewScene
-    cast: tuple[CastMember, ...]
     branch_number: int | None
     #: The head the caller decided on: a scene number, 0 before the first, None for wherever the branch stands.
     expected_head: int | None
     request_key: str | None
+    #: Who appears, by id in the order of ids; see `with_cast`.
+    cast: tuple[CastMember, ...] = ()
+
+    def with_cast(self, ids: Mapping[str, UUID]) -> AppendRequest:
+        """Return the request with its cast by id; a character named by two aliases appears once in the cast."""
+        members: dict[UUID, CastMember] = {}
+        for member in self.scene.members:
+            character = ids[member.character] if isinstance(member.character, str) else member.character
+            members.setdefault(character, replace(member, character=character))
+        return replace(self, cast=tuple(members[character] for character in sorted(members)))
 
     @property
     def repeatable(self) -> bool:
@@ -62,7 +71,7 @@ class AppendRequest:
         if self.request_key is None:
             return None
         scene = self.scene
-        cast = [[str(member.character), member.role, member.importance] for member in scene.cast]  # type: ignore[union-attr]
+        cast = [[str(member.character), member.role, member.importance] for member in scene.members]
         return request_hash(
             [
                 self.branch_number,
@@ -102,65 +111,90 @@ class AppendRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class AppendResult:
-    """What became of one request."""
+class Appended:
+    """The scene was stored."""
 
-    status: str
-    scene_number: int | None
+    scene_number: int
     parent_number: int | None
-    position: int | None
-    branch_number: int | None
+    position: int
+    branch_number: int
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """An earlier request with the same key stored the scene."""
+
+    scene_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was written."""
+
+    error: LivingWorldError
+
+
+AppendOutcome: TypeAlias = Appended | Replayed | Refused
 
 
 async def append_together(
     tx: Transaction, requests: Sequence[AppendRequest], *, wait: bool
-) -> list[AppendResult | NotTried]:
-    """Append scenes by one statement, publish them, and return one result for each; see append_scenes_v1.sql."""
-    rows = await _append(tx, tx.world_id, requests, wait=wait, publish=True)
+) -> list[AppendOutcome | NotTried]:
+    """Append scenes by one statement, publish them, and return one outcome for each; see append_scenes_v1.sql."""
+    rows = await _append(tx, requests, wait=wait, publish=True)
     for story_id in {request.story_id for request, row in zip(requests, rows, strict=True) if row.followed}:
         note_published(tx, story_id)
-    return [_result(row) for row in rows]
+    return [_outcome(request, row) for request, row in zip(requests, rows, strict=True)]
+
+
+async def append_joined(tx: Transaction, request: AppendRequest) -> AppendOutcome:
+    """Append a scene as part of a transaction that stays open; locks the story until it ends."""
+    key = row_order_key({"world_id": tx.world_id, "story_id": request.story_id})
+    wait = not tx.lock_order.is_late(LockKind.STORY, key)
+    tx.locks(LockKind.STORY, tx.world_id, request.story_id)
+    (row,) = await _append(tx, [request], wait=wait, publish=False)
+    outcome = _outcome(request, row)
+    if isinstance(outcome, NotTried):
+        raise tx.lock_order.refusal(LockKind.STORY)
+    tx.lock_order.hold(LockKind.STORY, key)
+    if isinstance(outcome, Appended):
+        place = {"scene_number": outcome.scene_number, "branch_number": outcome.branch_number}
+        publish_at_commit(tx, request.story_id, LiveKind.SCENE_APPENDED, **place)
+    return outcome
 
 
 async def _append(
-    tx: Transaction, world_id: UUID, requests: Sequence[AppendRequest], *, wait: bool, publish: bool
+    tx: Transaction, requests: Sequence[AppendRequest], *, wait: bool, publish: bool
 ) -> Sequence[Row[Any]]:
     columns = zip(*(request.values() for request in requests), strict=True)
     arrays = (column if any(value is not None for value in column) else None for column in columns)
-    rows = (await tx.execute_text(_APPEND, (world_id, wait, publish, *arrays))).all()
+    rows = (await tx.execute_text(_APPEND, (tx.world_id, wait, publish, *arrays))).all()
     if len(rows) != len(requests):
         message = f"append_scenes answered {len(rows)} of {len(requests)} requests"
         raise AssertionError(message)
     return rows
 
 
-async def append_joined(tx: Transaction, world_id: UUID, request: AppendRequest) -> AppendResult:
-    """Append a scene as part of a transaction that stays open; locks the story until it ends."""
-    key = row_order_key({"world_id": world_id, "story_id": request.story_id})
-    wait = not tx.lock_order.is_late(LockKind.STORY, key)
-    tx.locks(LockKind.STORY, world_id, request.story_id)
-    (row,) = await _append(tx, world_id, [request], wait=wait, publish=False)
-    result = _result(row)
-    if isinstance(result, NotTried):
-        raise tx.lock_order.refusal(LockKind.STORY)
-    tx.lock_order.hold(LockKind.STORY, key)
-    if result.status == "appended":
-        place = {"scene_number": result.scene_number, "branch_number": result.branch_number}
-        publish_at_commit(tx, request.story_id, LiveKind.SCENE_APPENDED, **place)
-    return result
-
-
-def refusal(result: AppendResult, request: AppendRequest) -> LivingWorldError | None:
-    """Return the error that a result means, or None when the scene is stored."""
-    match result.status:
-        case "appended" | "replayed":
-            return None
+def _outcome(request: AppendRequest, row: Row[Any]) -> AppendOutcome | NotTried:
+    """Return what a row that append_scenes answers means for its request."""
+    match row.status:
+        case "appended":
+            return Appended(
+                scene_number=row.scene_number,
+                parent_number=row.parent_scene_number,
+                position=row.position,
+                branch_number=row.branch_number,
+                created_at=row.created_at,
+            )
+        case "replayed":
+            return Replayed(row.scene_number)
         case "stale_head":
-            return StaleHead(expected=request.expected_head, actual=result.parent_number or 0)
+            return Refused(StaleHead(expected=request.expected_head, actual=row.parent_scene_number or 0))
         case "choice_not_found":
-            return ChoiceNotFound(choice=request.scene.chosen_choice, scene_number=result.parent_number or 0)
-    return _REFUSALS[result.status](story_id=request.story_id)
+            number = row.parent_scene_number or 0
+            return Refused(ChoiceNotFound(choice=request.scene.chosen_choice, scene_number=number))
+    return NOT_TRIED.get(row.status) or Refused(_REFUSALS[row.status](story_id=request.story_id))
 
 
 _REFUSALS: Final[dict[str, type[LivingWorldError]]] = {
@@ -170,14 +204,3 @@ _REFUSALS: Final[dict[str, type[LivingWorldError]]] = {
     "character_not_found": CharacterNotFound,
     "request_key_reused": RequestKeyReused,
 }
-
-
-def _result(row: Row[Any]) -> AppendResult | NotTried:
-    return NOT_TRIED.get(row.status) or AppendResult(
-        status=row.status,
-        scene_number=row.scene_number,
-        parent_number=row.parent_scene_number,
-        position=row.position,
-        branch_number=row.branch_number,
-        created_at=row.created_at,
-    )

@@ -25,16 +25,16 @@ _TREE: Final = """
 """
 
 
-async def read_branches(tx: Transaction, world_id: UUID, story_id: UUID, after: int, limit: int) -> list[Branch]:
+async def read_branches(tx: Transaction, story_id: UUID, after: int, limit: int) -> list[Branch]:
     """Return branches in the order of their numbers."""
-    own = (branches.c.world_id == world_id, branches.c.story_id == story_id, branches.c.branch_number > after)
+    own = (branches.c.world_id == tx.world_id, branches.c.story_id == story_id, branches.c.branch_number > after)
     rows = await tx.execute(select(branches).where(*own).order_by(branches.c.branch_number).limit(limit))
     return [make_branch(row) for row in rows]
 
 
-async def read_tree(tx: Transaction, world_id: UUID, story_id: UUID) -> tuple[TreeScene, ...]:
+async def read_tree(tx: Transaction, story_id: UUID) -> tuple[TreeScene, ...]:
     """Return every scene of a story with its place in the tree."""
-    rows = await tx.execute_text(_TREE, (world_id, story_id))
+    rows = await tx.execute_text(_TREE, (tx.world_id, story_id))
     return tuple(
         TreeScene(
             number=row.scene_number,

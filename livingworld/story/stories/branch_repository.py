@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Concatenate
 from uuid import UUID
 
 from livingworld import inputs
 from livingworld.postgres.keyset import Page, check_limit, number_cursor
-from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.transaction import P, T, Transaction
+from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.stories.branch_query import read_branches, read_tree
 from livingworld.story.stories.branching import BranchMoves, open_branches
 from livingworld.story.stories.records import Branch, TreeScene
-
-T = TypeVar("T")
 
 
 class BranchRepository:
@@ -24,19 +22,14 @@ class BranchRepository:
     the scene number that the caller decided on, 0 before the first, another head is StaleHead.
     """
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+    def __init__(self, unit: WorldUnit) -> None:
         self._unit = unit
-        self._world_id = world_id
 
     async def list(self, story_id: UUID, *, after: str | None = None, limit: int = 50) -> Page[Branch]:
         """Return a page of branches, oldest first; empty when there is no such story."""
         check_limit(limit)
         key, number = inputs.check_uuid("story_id", story_id), 0 if after is None else number_cursor(after)
-        found = await self._unit.run(
-            lambda tx: read_branches(tx, self._world_id, key, number, limit + 1),
-            repeatable=True,
-            single_statement=True,
-        )
+        found = await self._unit.read(read_branches, key, number, limit + 1)
         shown = tuple(found[:limit])
         return Page(shown, str(shown[-1].number) if len(found) > limit else None)
 
@@ -46,9 +39,7 @@ class BranchRepository:
         One round trip, as long as the story. Empty when it has no scene and when there is no such story.
         """
         key = inputs.check_uuid("story_id", story_id)
-        return await self._unit.run(
-            lambda tx: read_tree(tx, self._world_id, key), repeatable=True, single_statement=True
-        )
+        return await self._unit.read(read_tree, key)
 
     async def fork(
         self,
@@ -66,7 +57,7 @@ class BranchRepository:
         inputs.check_label("name", name)
         place = None if at is None else inputs.check_integer("at", at)
         number, head = _branch(branch), _head(expected_head)
-        return await self._write(story_id, lambda moves: moves.fork(name, place, number, head))
+        return await self._write(story_id, BranchMoves.fork, name, place, number, head)
 
     async def rewind(
         self, story_id: UUID, to: int, *, branch: int | None = None, expected_head: int | None = None
@@ -78,7 +69,7 @@ class BranchRepository:
         """
         inputs.check_integer("to", to)
         number, head = _branch(branch), _head(expected_head)
-        return await self._write(story_id, lambda moves: moves.rewind(to, number, head))
+        return await self._write(story_id, BranchMoves.rewind, to, number, head)
 
     async def undo(
         self, story_id: UUID, turns: int = 1, *, branch: int | None = None, expected_head: int | None = None
@@ -86,7 +77,7 @@ class BranchRepository:
         """Move the head back by a number of scenes and return the branch; raises NothingToUndo, StaleHead."""
         inputs.check_integer("turns", turns, minimum=1)
         number, head = _branch(branch), _head(expected_head)
-        return await self._write(story_id, lambda moves: moves.undo(turns, number, head))
+        return await self._write(story_id, BranchMoves.undo, turns, number, head)
 
     async def redo(
         self, story_id: UUID, turns: int = 1, *, branch: int | None = None, expected_head: int | None = None
@@ -97,7 +88,7 @@ class BranchRepository:
         """
         inputs.check_integer("turns", turns, minimum=1)
         number, head = _branch(branch), _head(expected_head)
-        return await self._write(story_id, lambda moves: moves.redo(turns, number, head))
+        return await self._write(story_id, BranchMoves.redo, turns, number, head)
 
     async def switch(self, story_id: UUID, branch: int, *, expected_branch: int | None = None) -> Branch:
         """Make a branch the story's current one and return it.
@@ -107,13 +98,13 @@ class BranchRepository:
         number = inputs.check_integer("branch", branch, minimum=1)
         if expected_branch is not None:
             inputs.check_integer("expected_branch", expected_branch, minimum=1)
-        return await self._write(story_id, lambda moves: moves.switch(number, expected_branch))
+        return await self._write(story_id, BranchMoves.switch, number, expected_branch)
 
     async def rename(self, story_id: UUID, branch: int, name: str) -> Branch:
         """Give a branch another name and return it; raises BranchNameTaken."""
         inputs.check_label("name", name)
         number = inputs.check_integer("branch", branch, minimum=1)
-        return await self._write(story_id, lambda moves: moves.rename(number, name))
+        return await self._write(story_id, BranchMoves.rename, number, name)
 
     async def delete(self, story_id: UUID, branch: int, *, expected_head: int | None = None) -> None:
         """Forget a branch: its name and its pointer. Its scenes stay, and its number is never used again.
@@ -121,15 +112,23 @@ class BranchRepository:
         Raises BranchInUse for the current one, StaleHead.
         """
         number, head = inputs.check_integer("branch", branch, minimum=1), _head(expected_head)
-        await self._write(story_id, lambda moves: moves.delete(number, head))
+        await self._write(story_id, BranchMoves.delete, number, head)
 
-    async def _write(self, story_id: UUID, move: Callable[[BranchMoves], Awaitable[T]]) -> T:
-        key = inputs.check_uuid("story_id", story_id)
+    async def _write(
+        self, story_id: UUID, move: Callable[Concatenate[BranchMoves, P], Awaitable[T]], *args: P.args, **kw: P.kwargs
+    ) -> T:
+        return await self._unit.write(_move, inputs.check_uuid("story_id", story_id), move, *args, **kw)
 
-        async def work(tx: Transaction) -> T:
-            return await move(await open_branches(tx, self._world_id, key))
 
-        return await self._unit.run(work)
+async def _move(
+    tx: Transaction,
+    story_id: UUID,
+    move: Callable[Concatenate[BranchMoves, P], Awaitable[T]],
+    /,
+    *args: P.args,
+    **kw: P.kwargs,
+) -> T:
+    return await move(await open_branches(tx, story_id), *args, **kw)
 
 
 def _branch(branch: int | None) -> int | None:

@@ -6,51 +6,30 @@ at, so whatever else moves the head ends it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, and_, delete, func, insert, select, update
 
 from livingworld.errors import (
-    Archived,
     BranchChanged,
     BranchInUse,
     BranchNameTaken,
-    BranchNotFound,
     NothingToRedo,
     NothingToUndo,
     SceneNotFound,
     SceneNotOnPath,
-    StaleHead,
 )
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit
 from livingworld.observability import events
 from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.stories.coordinates import START, Place, head_of
+from livingworld.story.stories.locking import WRITTEN_NOW, branch_of, lock_open_story, touched
 from livingworld.story.stories.records import Branch
 from livingworld.story.stories.scene_tables import scenes
-from livingworld.story.stories.tables import branches, stories, timeline_lineage, timelines
-from livingworld.story.stories.writing import FIRST_TIMELINE, WRITTEN_NOW, lock_story, touched
+from livingworld.story.stories.tables import FIRST_TIMELINE, branches, stories, timeline_lineage, timelines
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a head can stand; scene None and position 0: before the first scene."""
-
-    scene_number: int | None
-    timeline: int
-    position: int
-
-    def columns(self, prefix: str) -> dict[str, Any]:
-        """Return the columns of a branch that point here."""
-        names = ("scene_number", "timeline", "position")
-        return dict(
-            zip((f"{prefix}_{name}" for name in names), (self.scene_number, self.timeline, self.position), strict=True)
-        )
-
-
-_START = Place(None, FIRST_TIMELINE, 0)
 _NO_REDO = {"redo_scene_number": None, "redo_timeline": None, "redo_position": None, "redo_version": None}
 
 
@@ -62,21 +41,10 @@ class BranchMoves:
         self._story = story
         self._ids = {"world_id": story.world_id, "story_id": story.story_id}
 
-    async def branch(self, number: int | None, expected_head: int | None = None) -> Row[Any]:
-        """Return a branch (default: the current one); raises BranchNotFound, StaleHead."""
-        chosen = self._story.current_branch if number is None else number
-        statement = select(branches).where(*self._in(branches), branches.c.branch_number == chosen)
-        row = (await self._tx.execute(statement)).one_or_none()
-        if row is None:
-            raise BranchNotFound(story_id=self._story.story_id, branch_number=chosen)
-        if expected_head is not None and expected_head != (row.head_scene_number or 0):
-            raise StaleHead(expected=expected_head, actual=row.head_scene_number or 0)
-        return row
-
     async def fork(self, name: str, at: int | None, number: int | None, expected_head: int | None) -> Branch:
         """Add a branch at a scene, or at the head of another branch."""
-        source = await self.branch(number, expected_head)
-        place = _head(source) if at is None else await self._place_of_scene(at)
+        source = await self._branch(number, expected_head)
+        place = head_of(source) if at is None else await self._place_of_scene(at)
         await self._refuse_taken(name)
         counted = self._story.last_branch_number + 1
         counter = {"last_branch_number": counted, "updated_at": WRITTEN_NOW}
@@ -89,7 +57,7 @@ class BranchMoves:
 
     async def rewind(self, to: int, number: int | None, expected_head: int | None) -> Branch:
         """Move the head back to a scene of its path, 0 for the place before the first."""
-        old = await self.branch(number, expected_head)
+        old = await self._branch(number, expected_head)
         place = await self._place_of_scene(to)
         if not await self._on_path(place, old):
             raise SceneNotOnPath(story_id=self._story.story_id, scene_number=to, branch_number=old.branch_number)
@@ -97,14 +65,14 @@ class BranchMoves:
 
     async def undo(self, turns: int, number: int | None, expected_head: int | None) -> Branch:
         """Move the head back by a number of scenes."""
-        old = await self.branch(number, expected_head)
+        old = await self._branch(number, expected_head)
         if turns > old.head_position:
             raise NothingToUndo(turns=turns, length=old.head_position)
-        return await self._go_back(old, await self._place_on_path(_head(old), old.head_position - turns))
+        return await self._go_back(old, await self._place_on_path(head_of(old), old.head_position - turns))
 
     async def redo(self, turns: int, number: int | None, expected_head: int | None) -> Branch:
         """Move the head forward by a number of scenes, on the path that undo and rewind left."""
-        old = await self.branch(number, expected_head)
+        old = await self._branch(number, expected_head)
         if old.redo_version != old.version or old.redo_position < old.head_position + turns:
             raise NothingToRedo(turns=turns, story_id=self._story.story_id)
         far = Place(old.redo_scene_number, old.redo_timeline, old.redo_position)
@@ -116,7 +84,7 @@ class BranchMoves:
         current = self._story.current_branch
         if expected_branch is not None and expected_branch != current:
             raise BranchChanged(expected=expected_branch, actual=current)
-        row = await self.branch(number)
+        row = await self._branch(number, None)
         if number != current:
             switched = {"current_branch": number, "updated_at": WRITTEN_NOW}
             await self._tx.execute(update(stories).where(*self._in(stories)).values(**switched))
@@ -125,7 +93,7 @@ class BranchMoves:
 
     async def rename(self, number: int, name: str) -> Branch:
         """Give a branch another name; its version stays, since its head does."""
-        row = await self.branch(number)
+        row = await self._branch(number, None)
         if row.name != name:
             await self._refuse_taken(name)
             self._publish(LiveKind.BRANCH_RENAMED, row)
@@ -133,7 +101,7 @@ class BranchMoves:
 
     async def delete(self, number: int, expected_head: int | None) -> None:
         """Forget a branch; its scenes stay."""
-        row = await self.branch(number, expected_head)
+        row = await self._branch(number, expected_head)
         if number == self._story.current_branch:
             raise BranchInUse(story_id=self._story.story_id, branch_number=number)
         gone = delete(branches).where(*self._in(branches), branches.c.branch_number == number)
@@ -141,11 +109,14 @@ class BranchMoves:
         self._tell(events.BRANCH_DELETED, row)
         self._publish(LiveKind.BRANCH_DELETED, row)
 
+    async def _branch(self, number: int | None, expected_head: int | None) -> Row[Any]:
+        return await branch_of(self._tx, self._story, number, expected_head)
+
     async def _go_back(self, old: Row[Any], place: Place) -> Branch:
         """Move the head back and remember the farthest place that was left."""
         if place.position == old.head_position:
             return make_branch(old)
-        far = _head(old)
+        far = head_of(old)
         if old.redo_version == old.version:
             far = Place(old.redo_scene_number, old.redo_timeline, old.redo_position)
         return await self._move(old, place, far)
@@ -172,7 +143,7 @@ class BranchMoves:
 
     async def _place_of_scene(self, number: int) -> Place:
         if number == 0:
-            return _START
+            return START
         columns = (scenes.c.scene_number, scenes.c.timeline_number, scenes.c.position)
         statement = select(*columns).where(*self._in(scenes), scenes.c.scene_number == number)
         row = (await self._tx.execute(statement)).one_or_none()
@@ -184,13 +155,13 @@ class BranchMoves:
         """Return whether the path of a branch leads through a place."""
         if place.position > branch.head_position:
             return False
-        owner = await self._owner(_head(branch), place.position)
+        owner = await self._owner(head_of(branch), place.position)
         return place.position == 0 or owner == place.timeline
 
     async def _place_on_path(self, end: Place, position: int) -> Place:
         """Return the place at a position of the path that leads to `end`."""
         if position in {0, end.position}:
-            return end if position else _START
+            return end if position else START
         owner = await self._owner(end, position)
         coordinate = and_(scenes.c.timeline_number == owner, scenes.c.position == position)
         number = await self._tx.scalar(select(scenes.c.scene_number).where(*self._in(scenes), coordinate))
@@ -228,18 +199,11 @@ class BranchMoves:
         publish_at_commit(self._tx, self._ids["story_id"], kind, branch_number=row.branch_number, **details)
 
 
-async def open_branches(tx: Transaction, world_id: UUID, story_id: UUID) -> BranchMoves:
+async def open_branches(tx: Transaction, story_id: UUID) -> BranchMoves:
     """Lock a story and return its branches; raises StoryNotFound, Archived."""
-    story = await lock_story(tx, world_id, story_id)
-    if story.archived_at is not None:
-        raise Archived(story_id=story_id)
-    return BranchMoves(tx, story)
+    return BranchMoves(tx, await lock_open_story(tx, story_id))
 
 
 def make_branch(row: Row[Any]) -> Branch:
     """Return the record that a row of the table branches makes."""
     return Branch(number=row.branch_number, name=row.name, head=row.head_scene_number or 0, length=row.head_position)
-
-
-def _head(row: Row[Any]) -> Place:
-    return Place(row.head_scene_number, row.head_timeline, row.head_position)

@@ -6,23 +6,34 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
-from livingworld.errors import Archived, BranchNotFound, InvalidInput, SceneNotFound, StaleHead, StoryNotFound
+from livingworld.errors import BranchNotFound, InvalidInput, SceneNotFound, StoryNotFound
 from livingworld.inputs import check_integer, check_uuid
-from livingworld.postgres.locks import lock_row
-from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.story.stories.tables import branches, stories
+from livingworld.story.stories.locking import branch_of, lock_open_story
+from livingworld.story.stories.tables import FIRST_TIMELINE, stories
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """A coordinate and the scene that stands there; scene 0 and position 0: before the first scene."""
 
+    scene_number: int
     timeline: int
     position: int
-    scene_number: int
+
+    def columns(self, prefix: str) -> dict[str, int | None]:
+        """Return the columns of a branch that point here."""
+        return {
+            f"{prefix}_scene_number": self.scene_number or None,
+            f"{prefix}_timeline": self.timeline,
+            f"{prefix}_position": self.position,
+        }
+
+
+#: The place before the first scene of every story.
+START: Final = Place(0, FIRST_TIMELINE, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,37 +71,26 @@ def check_place(story_id: object, branch: int | None, expected_head: int | None)
         check_integer("expected_head", expected_head)
 
 
-async def lock_head(
-    tx: Transaction, world_id: UUID, story_id: UUID, branch: int | None, expected_head: int | None
-) -> Place:
+async def lock_head(tx: Transaction, story_id: UUID, branch: int | None, expected_head: int | None) -> Place:
     """Lock a story and return where one of its branches (default: the current one) stands.
 
     Raises StoryNotFound, Archived, BranchNotFound, and StaleHead when the head is not `expected_head`.
     """
-    story_key = {"world_id": world_id, "story_id": story_id}
-    story = await lock_row(tx, LockKind.STORY, stories, story_key)
-    if story is None:
-        raise StoryNotFound(story_id=story_id)
-    if story.archived_at is not None:
-        raise Archived(story_id=story_id)
-    number = story.current_branch if branch is None else branch
-    key = {**story_key, "branch_number": number}
-    statement = select(branches).where(*(branches.c[name] == value for name, value in key.items()))
-    row = (await tx.execute(statement)).one_or_none()
-    if row is None:
-        raise BranchNotFound(story_id=story_id, branch_number=number)
-    head = row.head_scene_number or 0
-    if expected_head is not None and expected_head != head:
-        raise StaleHead(expected=expected_head, actual=head)
-    return Place(row.head_timeline, row.head_position, head)
+    story = await lock_open_story(tx, story_id)
+    return head_of(await branch_of(tx, story, branch, expected_head))
 
 
-async def refuse_no_place(tx: Transaction, world_id: UUID, view: Viewpoint) -> None:
+def head_of(branch: Row[Any]) -> Place:
+    """Return the place of a branch's head."""
+    return Place(branch.head_scene_number or 0, branch.head_timeline, branch.head_position)
+
+
+async def refuse_no_place(tx: Transaction, view: Viewpoint) -> None:
     """Raise StoryNotFound, BranchNotFound or SceneNotFound when a viewpoint that showed nothing does not exist."""
-    found = (await tx.execute_text(f"SELECT 1 FROM {PLACE}", view.parameters(world_id))).first()  # noqa: S608
+    found = (await tx.execute_text(f"SELECT 1 FROM {PLACE}", view.parameters(tx.world_id))).first()  # noqa: S608
     if found is not None:
         return
-    own = (stories.c.world_id == world_id, stories.c.story_id == view.story_id)
+    own = (stories.c.world_id == tx.world_id, stories.c.story_id == view.story_id)
     if await tx.scalar(select(stories.c.story_id).where(*own)) is None:
         raise StoryNotFound(story_id=view.story_id)
     if view.as_of:

@@ -24,7 +24,7 @@ class NewScene:
     content: str
     #: What the player may do next, in the order they are numbered from 1.
     choices: Sequence[str] = ()
-    #: Who appears: names, character ids, or CastMembers. A name that nobody has yet makes a new character.
+    #: Who appears: names, character ids, or CastMembers. A name without a character makes a new one.
     cast: Sequence[str | UUID | CastMember] = ()
     #: Which choice of the scene before led here.
     chosen_choice: int | None = field(default=None, kw_only=True)
@@ -46,10 +46,14 @@ class NewScene:
         object.__setattr__(self, "cast", _check_cast(self.cast))
         object.__setattr__(self, "metadata", inputs.check_json_object("metadata", self.metadata))
 
+    @property
+    def members(self) -> tuple[CastMember, ...]:
+        """The cast as it was checked: each name and each id in a CastMember."""
+        return self.cast  # type: ignore[return-value]  # wrapped above
+
     def names(self) -> tuple[str, ...]:
         """Return the names in the cast, which have to become ids before the scene is stored."""
-        members: Sequence[CastMember] = self.cast  # type: ignore[assignment]  # checked and wrapped above
-        return tuple(member.character for member in members if isinstance(member.character, str))
+        return tuple(member.character for member in self.members if isinstance(member.character, str))
 
 
 def check_choices(choices: object) -> tuple[str, ...]:

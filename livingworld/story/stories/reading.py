@@ -9,15 +9,26 @@ from sqlalchemy import Row, select
 
 from livingworld.errors import BranchNotFound, SceneNotFound, StoryNotFound
 from livingworld.inputs import MAX_INTEGER
+from livingworld.postgres.keyset import Page, newest_first, page_of
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.stories.records import Branch, Scene, Story, StoryHead
 from livingworld.story.stories.scene_query import make_scene, select_head, select_path, select_scene
 from livingworld.story.stories.scene_tables import scenes
+from livingworld.story.stories.tables import stories
 
 
-async def read_head(tx: Transaction, world_id: UUID, story_id: UUID, branch_number: int | None) -> StoryHead:
+async def list_stories(tx: Transaction, after: str | None, limit: int, *, include_archived: bool) -> Page[Story]:
+    """Return a page of stories, newest first."""
+    statement = select(stories).where(stories.c.world_id == tx.world_id)
+    if not include_archived:
+        statement = statement.where(stories.c.archived_at.is_(None))
+    statement = newest_first(statement, stories.c.created_at, stories.c.story_id, after=after, limit=limit)
+    return page_of((await tx.execute(statement)).all(), limit, make_story, "story_id")
+
+
+async def read_head(tx: Transaction, story_id: UUID, branch_number: int | None) -> StoryHead:
     """Return where a branch of a story stands; raises StoryNotFound, BranchNotFound."""
-    key = {"world_id": world_id, "story_id": story_id, "branch_number": branch_number}
+    key = {"world_id": tx.world_id, "story_id": story_id, "branch_number": branch_number}
     row = (await tx.execute(select_head(of_named_branch=branch_number is not None), key)).one_or_none()
     if row is None:
         raise StoryNotFound(story_id=story_id)
@@ -28,9 +39,9 @@ async def read_head(tx: Transaction, world_id: UUID, story_id: UUID, branch_numb
     return StoryHead(story=make_story(row), branch=branch, scene=scene)
 
 
-async def read_scene(tx: Transaction, world_id: UUID, story_id: UUID, scene_number: int) -> Scene:
+async def read_scene(tx: Transaction, story_id: UUID, scene_number: int) -> Scene:
     """Return one scene; raises SceneNotFound, also when there is no such story."""
-    key = {"world_id": world_id, "story_id": story_id, "scene_number": scene_number}
+    key = {"world_id": tx.world_id, "story_id": story_id, "scene_number": scene_number}
     row = (await tx.execute(select_scene(), key)).one_or_none()
     if row is None:
         raise SceneNotFound(story_id=story_id, scene_number=scene_number)
@@ -39,29 +50,28 @@ async def read_scene(tx: Transaction, world_id: UUID, story_id: UUID, scene_numb
 
 async def read_path(
     tx: Transaction,
-    world_id: UUID,
     story_id: UUID,
     branch_number: int | None,
-    *,
     after: int | None,
     limit: int,
+    *,
     newest_first: bool,
 ) -> list[Scene]:
     """Return a slice of a branch's path; raises StoryNotFound, BranchNotFound."""
     statement = select_path(of_named_branch=branch_number is not None, from_head=newest_first)
-    key = {"world_id": world_id, "story_id": story_id, "branch_number": branch_number}
+    key = {"world_id": tx.world_id, "story_id": story_id, "branch_number": branch_number}
     beyond = MAX_INTEGER if newest_first else 0
     slice_ = {"after": beyond if after is None else after, "length": limit}
     rows = (await tx.execute(statement, key | slice_)).all()
     if not rows:
-        await read_head(tx, world_id, story_id, branch_number)  # tells an empty slice from a missing story
+        await read_head(tx, story_id, branch_number)  # tells an empty slice from a missing story
     return [make_scene(row, story_id) for row in rows]
 
 
-async def read_raw_response(tx: Transaction, world_id: UUID, story_id: UUID, scene_number: int) -> str | None:
+async def read_raw_response(tx: Transaction, story_id: UUID, scene_number: int) -> str | None:
     """Return what the model answered for a scene, or None when it was not kept; raises SceneNotFound."""
     statement = select(scenes.c.raw_response).where(
-        scenes.c.world_id == world_id, scenes.c.story_id == story_id, scenes.c.scene_number == scene_number
+        scenes.c.world_id == tx.world_id, scenes.c.story_id == story_id, scenes.c.scene_number == scene_number
     )
     row = (await tx.execute(statement)).one_or_none()
     if row is None:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
-
-from sqlalchemy import select
 
 from livingworld import inputs
 from livingworld.errors import InvalidInput, InvalidType
 from livingworld.identifiers import new_id
-from livingworld.postgres.keyset import Page, check_limit, newest_first, number_cursor, page_of
-from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.keyset import Page, check_limit, number_cursor
+from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.revisions import Revision, read_revisions
 from livingworld.story.stories import reading, writing
+from livingworld.story.stories.appending import AppendRequest
+from livingworld.story.stories.locking import lock_story
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import Scene, Status, Story, StoryHead
-from livingworld.story.stories.scene_appender import SceneAppender
-from livingworld.story.stories.tables import stories
-
-#: Locks what the removal of a story touches beside its own rows.
-LockDependents = Callable[[Transaction, UUID], Awaitable[None]]
+from livingworld.story.stories.scene_appender import Appends, SceneAppender
 
 _STATUSES = ("active", "paused", "completed")
 
@@ -32,12 +26,11 @@ class StoryRepository:
     """The stories of one world."""
 
     def __init__(
-        self, unit: UnitOfWork, world_id: UUID, appender: SceneAppender, lock_dependents: LockDependents
+        self, unit: WorldUnit, lock_dependents: writing.LockDependents, appends: Appends | None = None
     ) -> None:
         self._unit = unit
-        self._world_id = world_id
-        self._appender = appender
         self._lock_dependents = lock_dependents
+        self._appender = SceneAppender(unit, appends)
 
     async def create(
         self, title: str, *, premise: str = "", system_prompt: str = "", settings: Mapping[str, Any] | None = None
@@ -48,8 +41,7 @@ class StoryRepository:
         """
         inputs.check_label("title", title)
         values = _checked(title, premise, system_prompt, None, settings or {})
-        key = new_id()
-        return await self._unit.run(lambda tx: writing.create_story(tx, self._world_id, key, values), repeatable=True)
+        return await self._unit.write_idempotent(writing.create_story, new_id(), values)
 
     async def get(self, story_id: UUID) -> Story:
         """Return a story, archived or not; raises StoryNotFound."""
@@ -58,15 +50,8 @@ class StoryRepository:
     async def list(self, *, include_archived: bool = False, after: str | None = None, limit: int = 50) -> Page[Story]:
         """Return a page of stories with their scene counts, newest first; empty when there is none."""
         check_limit(limit)
-        statement = select(stories).where(stories.c.world_id == self._world_id)
-        if not inputs.check_boolean("include_archived", include_archived):
-            statement = statement.where(stories.c.archived_at.is_(None))
-        statement = newest_first(statement, stories.c.created_at, stories.c.story_id, after=after, limit=limit)
-
-        async def work(tx: Transaction) -> Page[Story]:
-            return page_of((await tx.execute(statement)).all(), limit, reading.make_story, "story_id")
-
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+        inputs.check_boolean("include_archived", include_archived)
+        return await self._unit.read(reading.list_stories, after, limit, include_archived=include_archived)
 
     async def update(
         self,
@@ -86,32 +71,22 @@ class StoryRepository:
         inputs.check_integer("expected_version", expected_version, minimum=1)
         changes = _checked(title, premise, system_prompt, status, settings)
         key = inputs.check_uuid("story_id", story_id)
-        return await self._unit.run(lambda tx: writing.update_story(tx, self._world_id, key, expected_version, changes))
+        return await self._unit.write(writing.update_story, key, expected_version, changes)
 
     async def archive(self, story_id: UUID) -> Story:
         """Hide the story from lists and refuse writes to it, until it is restored; raises StoryNotFound."""
         key = inputs.check_uuid("story_id", story_id)
-        return await self._unit.run(
-            lambda tx: writing.set_archived(tx, self._world_id, key, archived=True), repeatable=True
-        )
+        return await self._unit.write_idempotent(writing.set_archived, key, archived=True)
 
     async def restore(self, story_id: UUID) -> Story:
         """Take the story out of the archive; raises StoryNotFound."""
         key = inputs.check_uuid("story_id", story_id)
-        return await self._unit.run(
-            lambda tx: writing.set_archived(tx, self._world_id, key, archived=False), repeatable=True
-        )
+        return await self._unit.write_idempotent(writing.set_archived, key, archived=False)
 
     async def purge(self, story_id: UUID) -> None:
         """Remove the story and all that belongs to it for ever, in one transaction; raises StoryNotFound."""
         key = inputs.check_uuid("story_id", story_id)
-
-        async def work(tx: Transaction) -> None:
-            await writing.lock_story(tx, self._world_id, key)
-            await self._lock_dependents(tx, self._world_id)
-            await writing.purge_story(tx, self._world_id, key)
-
-        await self._unit.run(work)
+        await self._unit.write(writing.purge_story, key, self._lock_dependents)
 
     async def lock(self, story_id: UUID) -> None:
         """Keep other writers of the story out until the transaction ends; only of use inside one.
@@ -120,11 +95,7 @@ class StoryRepository:
         stories come first in the order of locks. Raises StoryNotFound, LockTimeout, LockOrderViolation.
         """
         key = inputs.check_uuid("story_id", story_id)
-
-        async def work(tx: Transaction) -> None:
-            await writing.lock_story(tx, self._world_id, key)
-
-        await self._unit.run(work)
+        await self._unit.write(lock_story, key)
 
     async def head(self, story_id: UUID, *, branch: int | None = None) -> StoryHead:
         """Return the story, its current branch (or the one named), and the last scene with choices and cast.
@@ -132,9 +103,7 @@ class StoryRepository:
         One round trip. Raises StoryNotFound, BranchNotFound.
         """
         key, number = inputs.check_uuid("story_id", story_id), _check_branch(branch)
-        return await self._unit.run(
-            lambda tx: reading.read_head(tx, self._world_id, key, number), repeatable=True, single_statement=True
-        )
+        return await self._unit.read(reading.read_head, key, number)
 
     async def append_scene(
         self,
@@ -160,14 +129,12 @@ class StoryRepository:
             inputs.check_integer("expected_head", expected_head)
         if request_key is not None:
             inputs.check_label("request_key", request_key)
-        return await self._appender.append(key, scene, number, expected_head, request_key)
+        return await self._appender.append(AppendRequest(key, scene, number, expected_head, request_key))
 
     async def scene(self, story_id: UUID, scene_number: int) -> Scene:
         """Return a scene by its number, on whatever branch it is; raises SceneNotFound."""
         key, number = inputs.check_uuid("story_id", story_id), inputs.check_integer("scene_number", scene_number)
-        return await self._unit.run(
-            lambda tx: reading.read_scene(tx, self._world_id, key, number), repeatable=True, single_statement=True
-        )
+        return await self._unit.read(reading.read_scene, key, number)
 
     async def scenes(
         self,
@@ -200,11 +167,7 @@ class StoryRepository:
     async def raw_response(self, story_id: UUID, scene_number: int) -> str | None:
         """Return what the model answered for a scene, or None when it was not kept; raises SceneNotFound."""
         key, number = inputs.check_uuid("story_id", story_id), inputs.check_integer("scene_number", scene_number)
-        return await self._unit.run(
-            lambda tx: reading.read_raw_response(tx, self._world_id, key, number),
-            repeatable=True,
-            single_statement=True,
-        )
+        return await self._unit.read(reading.read_raw_response, key, number)
 
     async def edit_scene(
         self,
@@ -231,29 +194,20 @@ class StoryRepository:
         }
         given = {name: value for name, value in changes.items() if value is not None}
         key, number = inputs.check_uuid("story_id", story_id), inputs.check_integer("scene_number", scene_number)
-        return await self._unit.run(
-            lambda tx: writing.edit_scene(tx, self._world_id, key, number, expected_version, given)
-        )
+        return await self._unit.write(writing.edit_scene, key, number, expected_version, given)
 
     async def revisions(self, story_id: UUID, *, scene_number: int | None = None) -> tuple[Revision, ...]:
         """Return the old copies of a story, or of one of its scenes, oldest first; empty when it was never edited."""
         key = inputs.check_uuid("story_id", story_id)
         entity, number = ("story", 0) if scene_number is None else ("scene", scene_number)
         inputs.check_integer("scene_number", number)
-        return await self._unit.run(
-            lambda tx: read_revisions(tx, self._world_id, entity, key, scene_number=number),
-            repeatable=True,
-            single_statement=True,
-        )
+        return await self._unit.read(read_revisions, entity, key, scene_number=number)
 
     async def _path(
         self, story_id: UUID, branch: int | None, after: int | None, limit: int, *, newest_first: bool
     ) -> Sequence[Scene]:
-        read = partial(reading.read_path, after=after, limit=limit, newest_first=newest_first)
         key, number = inputs.check_uuid("story_id", story_id), _check_branch(branch)
-        return await self._unit.run(
-            lambda tx: read(tx, self._world_id, key, number), repeatable=True, single_statement=True
-        )
+        return await self._unit.read(reading.read_path, key, number, after, limit, newest_first=newest_first)
 
 
 def _checked(

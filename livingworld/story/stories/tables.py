@@ -21,6 +21,8 @@ from livingworld.inputs import MAX_LABEL_CHARACTERS
 from livingworld.postgres.metadata import SCHEMA, metadata, time_columns, version_column, world_id_column
 
 STORY_KEY = ("world_id", "story_id")
+#: Number of the timeline that every story begins with.
+FIRST_TIMELINE = 1
 
 
 def story_id_column() -> Column[object]:

@@ -2,78 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from livingworld.errors import Archived, SceneNotFound, StoryNotFound, VersionConflict
+from livingworld.errors import SceneNotFound, VersionConflict
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit, remove_streams
 from livingworld.postgres.idempotency import request_keys
-from livingworld.postgres.locks import lock_row
-from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.revisions import keep_revision, revisions
+from livingworld.story.stories.locking import WRITTEN_NOW, lock_open_story, lock_story, touched
 from livingworld.story.stories.reading import make_story, read_scene
 from livingworld.story.stories.records import Scene, Story
 from livingworld.story.stories.scene_tables import scene_cast, scenes
-from livingworld.story.stories.tables import branches, stories, timelines
+from livingworld.story.stories.tables import FIRST_TIMELINE, branches, stories, timelines
 
-FIRST_TIMELINE = 1
+#: Locks what the removal of a story touches beside its own rows.
+LockDependents = Callable[[Transaction], Awaitable[None]]
 MAIN_BRANCH = {"branch_number": 1, "name": "main"}
-#: What `stories.updated_at` is set to, by a statement that comes after the lock: no write of a story moves it back.
-WRITTEN_NOW = func.statement_timestamp()
 
 
-async def create_story(tx: Transaction, world_id: UUID, story_id: UUID, values: Mapping[str, Any]) -> Story:
+async def create_story(tx: Transaction, story_id: UUID, values: Mapping[str, Any]) -> Story:
     """Store a story with its first timeline and the branch `main`; raises WorldNotFound.
 
     The id is new, so a row that is there already is this one, stored by a try whose answer was lost.
     """
-    key = {"world_id": world_id, "story_id": story_id}
+    key = {"world_id": tx.world_id, "story_id": story_id}
     statement = upsert(stories).values(**key, **values).on_conflict_do_nothing(index_elements=list(key))
     row = (await tx.execute(statement.returning(stories))).one_or_none()
     if row is None:
         return make_story((await tx.execute(select(stories).where(*_is(stories, key)))).one())
     await tx.execute(insert(timelines).values(**key, timeline_number=FIRST_TIMELINE))
     await tx.execute(insert(branches).values(**key, **MAIN_BRANCH))
-    publish_at_commit(tx, world_id, LiveKind.STORY_CREATED, story_id=story_id)
+    publish_at_commit(tx, tx.world_id, LiveKind.STORY_CREATED, story_id=story_id)
     return make_story(row)
 
 
-async def lock_story(tx: Transaction, world_id: UUID, story_id: UUID) -> Row[Any]:
-    """Lock a story against other writers until the transaction ends; raises StoryNotFound."""
-    row = await lock_row(tx, LockKind.STORY, stories, {"world_id": world_id, "story_id": story_id})
-    if row is None:
-        raise StoryNotFound(story_id=story_id)
-    return row
-
-
-def touched(world_id: UUID, story_id: UUID) -> CTE:
-    """Return what moves `updated_at` of a locked story in the statement of another write, by its `add_cte`."""
-    own = (stories.c.world_id == world_id, stories.c.story_id == story_id)
-    return update(stories).where(*own).values(updated_at=WRITTEN_NOW).returning(stories.c.story_id).cte("touched")
-
-
-async def update_story(
-    tx: Transaction, world_id: UUID, story_id: UUID, expected_version: int, changes: Mapping[str, Any]
-) -> Story:
+async def update_story(tx: Transaction, story_id: UUID, expected_version: int, changes: Mapping[str, Any]) -> Story:
     """Change fields of a story and keep their old values; raises StoryNotFound, VersionConflict, Archived."""
-    old = await lock_story(tx, world_id, story_id)
-    _refuse_archived(old)
+    old = await lock_open_story(tx, story_id)
     if old.version != expected_version:
         raise VersionConflict(expected=expected_version, actual=old.version)
     content = {name: getattr(old, name) for name in ("title", "premise", "system_prompt", "status", "settings")}
-    await keep_revision(tx, world_id, "story", story_id, version=old.version, content=content)
+    await keep_revision(tx, "story", story_id, version=old.version, content=content)
     return await _change(tx, old, **changes)
 
 
-async def set_archived(tx: Transaction, world_id: UUID, story_id: UUID, *, archived: bool) -> Story:
+async def set_archived(tx: Transaction, story_id: UUID, *, archived: bool) -> Story:
     """Archive or restore a story; doing it again changes nothing. Raises StoryNotFound."""
-    old = await lock_story(tx, world_id, story_id)
+    old = await lock_story(tx, story_id)
     if (old.archived_at is not None) == archived:
         return make_story(old)
     return await _change(tx, old, archived_at=func.now() if archived else None)
@@ -81,41 +62,40 @@ async def set_archived(tx: Transaction, world_id: UUID, story_id: UUID, *, archi
 
 async def edit_scene(
     tx: Transaction,
-    world_id: UUID,
     story_id: UUID,
     scene_number: int,
     expected_version: int,
     changes: Mapping[str, Any],
 ) -> Scene:
     """Change fields of a scene and keep the old ones as a revision; raises as `update_story`, and SceneNotFound."""
-    _refuse_archived(await lock_story(tx, world_id, story_id))
-    key = {"world_id": world_id, "story_id": story_id, "scene_number": scene_number}
+    await lock_open_story(tx, story_id)
+    key = {"world_id": tx.world_id, "story_id": story_id, "scene_number": scene_number}
     old = (await tx.execute(select(scenes).where(*_is(scenes, key)))).one_or_none()
     if old is None:
         raise SceneNotFound(story_id=story_id, scene_number=scene_number)
     if old.version != expected_version:
         raise VersionConflict(expected=expected_version, actual=old.version)
     content = {name: getattr(old, name) for name in ("content", "location", "story_time", "metadata")}
-    await keep_revision(
-        tx, world_id, "scene", story_id, scene_number=scene_number, version=old.version, content=content
-    )
+    await keep_revision(tx, "scene", story_id, scene_number=scene_number, version=old.version, content=content)
     new = {**changes, "version": scenes.c.version + 1, "updated_at": func.now()}
-    await tx.execute(update(scenes).where(*_is(scenes, key)).values(**new).add_cte(touched(world_id, story_id)))
+    await tx.execute(update(scenes).where(*_is(scenes, key)).values(**new).add_cte(touched(tx.world_id, story_id)))
     told = {"scene_number": scene_number, "version": old.version + 1}
     publish_at_commit(tx, story_id, LiveKind.SCENE_CHANGED, **told)
-    return await read_scene(tx, world_id, story_id, scene_number)
+    return await read_scene(tx, story_id, scene_number)
 
 
-async def purge_story(tx: Transaction, world_id: UUID, story_id: UUID) -> None:
-    """Remove a story and everything in it for ever; its row must be locked, and what else its removal touches."""
-    await tx.execute(delete(revisions).where(revisions.c.world_id == world_id, revisions.c.entity_id == story_id))
+async def purge_story(tx: Transaction, story_id: UUID, lock_dependents: LockDependents) -> None:
+    """Remove a story and everything in it for ever; locks it and its dependents. Raises StoryNotFound."""
+    await lock_story(tx, story_id)
+    await lock_dependents(tx)
+    await tx.execute(delete(revisions).where(revisions.c.world_id == tx.world_id, revisions.c.entity_id == story_id))
     await tx.execute(
-        delete(request_keys).where(request_keys.c.world_id == world_id, request_keys.c.scope_id == story_id)
+        delete(request_keys).where(request_keys.c.world_id == tx.world_id, request_keys.c.scope_id == story_id)
     )
     for table in (branches, scene_cast, scenes, timelines, stories):
-        await tx.execute(delete(table).where(table.c.world_id == world_id, table.c.story_id == story_id))
+        await tx.execute(delete(table).where(table.c.world_id == tx.world_id, table.c.story_id == story_id))
     await remove_streams(tx, [story_id])
-    publish_at_commit(tx, world_id, LiveKind.STORY_PURGED, story_id=story_id)
+    publish_at_commit(tx, tx.world_id, LiveKind.STORY_PURGED, story_id=story_id)
 
 
 async def _change(tx: Transaction, old: Row[Any], **changes: Any) -> Story:  # noqa: ANN401 - column values
@@ -128,11 +108,6 @@ async def _change(tx: Transaction, old: Row[Any], **changes: Any) -> Story:  # n
     story = make_story((await tx.execute(statement)).one())
     publish_at_commit(tx, old.story_id, LiveKind.STORY_CHANGED, version=story.version)
     return story
-
-
-def _refuse_archived(story: Row[Any]) -> None:
-    if story.archived_at is not None:
-        raise Archived(story_id=UUID(int=story.story_id.int))
 
 
 def _is(table: Any, key: Mapping[str, object]) -> list[Any]:  # noqa: ANN401 - Table's columns are untyped

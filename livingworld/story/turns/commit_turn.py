@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,13 +9,14 @@ from livingworld.deadlines import one_call
 from livingworld.identifiers import new_id
 from livingworld.inputs import check_uuid
 from livingworld.observability import events
+from livingworld.story.characters.cast_names import cast_rows
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.reading import read_scene
 from livingworld.story.stories.records import CastMember, Choice, Scene
 from livingworld.story.turns.attempt import Attempt
 from livingworld.story.turns.committing import CommitRequest, CommitResult, Holding, commit_with_state, refusal
 from livingworld.story.turns.new_state import NewState
-from livingworld.story.turns.turn_services import CastRows, TurnServices
+from livingworld.story.turns.turn_services import TurnServices
 
 
 async def commit_turn(
@@ -36,7 +36,7 @@ async def commit_turn(
         metadata=dict(scene.metadata),
         raw_response=raw_response,
         choices=tuple(scene.choices),
-        cast=tuple(_cast(scene, services.cast_rows)),
+        cast=tuple(_cast(services.world_id, scene)),
         spare_id=new_id(),
         generation=attempt.as_json(),
     )
@@ -61,7 +61,7 @@ async def _store(services: TurnServices, request: CommitRequest, state: NewState
     if state is None:
         services.unit.refuse_misplaced()
         return await services.commits.submit(request)
-    told = state.as_json(lambda name: str(services.cast_rows.rows([name])[0]["name_key"]))
+    told = state.as_json(lambda name: str(cast_rows(services.world_id, [name])[0]["name_key"]))
     return await services.unit.run(
         lambda tx: commit_with_state(tx, services.world_id, request, told), repeatable=True, single_statement=True
     )
@@ -69,17 +69,14 @@ async def _store(services: TurnServices, request: CommitRequest, state: NewState
 
 async def stored_scene(services: TurnServices, story_id: UUID, number: int) -> Scene:
     """Return a scene that is stored already."""
-    return await services.unit.run(
-        lambda tx: read_scene(tx, services.world_id, story_id, number), repeatable=True, single_statement=True
-    )
+    return await services.unit.run(lambda tx: read_scene(tx, story_id, number), repeatable=True, single_statement=True)
 
 
-def _cast(scene: NewScene, cast_rows: CastRows) -> list[dict[str, Any]]:
+def _cast(world_id: UUID, scene: NewScene) -> list[dict[str, Any]]:
     """Return who appears: by id, or by name with what making the character takes."""
-    members: Sequence[CastMember] = scene.cast  # type: ignore[assignment]  # NewScene wraps every member
-    by_name = iter(cast_rows.rows(scene.names()))
+    by_name = iter(cast_rows(world_id, scene.names()))
     rows = []
-    for member in members:
+    for member in scene.members:
         named = isinstance(member.character, str)
         who = next(by_name) if named else {"character_id": str(check_uuid("cast", member.character))}
         rows.append({**who, "role": member.role, "importance": member.importance})

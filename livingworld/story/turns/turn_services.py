@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from typing import Final
 from uuid import UUID
 
 from livingworld.background.tasks import BackgroundTasks
@@ -18,14 +18,6 @@ from livingworld.story.turns.taking import TakeRequest, TakeResult
 
 #: Without a notification a holder looks so many polling intervals apart whether it still holds its lease.
 _LOOKS_APART: Final = 10
-
-
-class CastRows(Protocol):
-    """What turns need of the characters."""
-
-    def rows(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """Return, for each name, what finding or making its character takes; raise InvalidInput for what is no name."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +32,6 @@ class TurnServices:
     commits: GroupCommit[CommitRequest, CommitResult]
     notifications: Notifications
     tasks: BackgroundTasks
-    cast_rows: CastRows
     lease: timedelta
     poll_interval: timedelta
 

@@ -1,0 +1,54 @@
+"""Reading lore: one entry, the list of a book, and the names of the books."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
+
+from livingworld.errors import LoreEntryNotFound
+from livingworld.postgres.keyset import Page
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.lore.pages import cursor_of
+from livingworld.story.lore.records import LoreEntry
+from livingworld.story.lore.rows import make_entry
+from livingworld.story.lore.tables import lore_entries
+
+_ORDER: Final = (lore_entries.c.book, lore_entries.c.position, lore_entries.c.lore_id)
+
+
+def present(tx: Transaction) -> tuple[Any, ...]:
+    """Return the conditions of the world's entries that are not removed."""
+    return (lore_entries.c.world_id == tx.world_id, lore_entries.c.removed_at.is_(None))
+
+
+async def read_entry(tx: Transaction, lore_id: UUID) -> LoreEntry:
+    """Return an entry; raises LoreEntryNotFound, also when it was removed."""
+    statement = select(lore_entries).where(*present(tx), lore_entries.c.lore_id == lore_id)
+    row = (await tx.execute(statement)).one_or_none()
+    if row is None:
+        raise LoreEntryNotFound(lore_id=lore_id)
+    return make_entry(row)
+
+
+async def list_entries(
+    tx: Transaction, book: str | None, after: tuple[str, int, UUID] | None, limit: int, *, include_disabled: bool
+) -> Page[LoreEntry]:
+    """Return a page of entries in the order of book, position and id."""
+    statement = select(lore_entries).where(*present(tx)).order_by(*_ORDER).limit(limit + 1)
+    if book is not None:
+        statement = statement.where(lore_entries.c.book == book)
+    if not include_disabled:
+        statement = statement.where(lore_entries.c.enabled)
+    if after is not None:
+        statement = statement.where(tuple_(*_ORDER) > after)
+    found = [make_entry(row) for row in await tx.execute(statement)]
+    shown = tuple(found[:limit])
+    return Page(shown, cursor_of(shown[-1]) if len(found) > limit else None)
+
+
+async def list_books(tx: Transaction) -> tuple[str, ...]:
+    """Return the names of the books that have entries, in order."""
+    statement = select(lore_entries.c.book).where(*present(tx)).distinct().order_by(lore_entries.c.book)
+    return tuple((await tx.execute(statement)).scalars())

@@ -1,0 +1,53 @@
+"""The row of a story, under which everything of the story is written, and a branch as it stands under that lock."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import CTE, Row, func, select, update
+
+from livingworld.errors import Archived, BranchNotFound, StaleHead, StoryNotFound
+from livingworld.postgres.locks import lock_row
+from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.stories.tables import branches, stories
+
+#: What `stories.updated_at` is set to, by a statement that comes after the lock: no write of a story moves it back.
+WRITTEN_NOW: Final = func.statement_timestamp()
+
+
+async def lock_story(tx: Transaction, story_id: UUID) -> Row[Any]:
+    """Lock a story against other writers until the transaction ends; raises StoryNotFound."""
+    row = await lock_row(tx, LockKind.STORY, stories, {"world_id": tx.world_id, "story_id": story_id})
+    if row is None:
+        raise StoryNotFound(story_id=story_id)
+    return row
+
+
+async def lock_open_story(tx: Transaction, story_id: UUID) -> Row[Any]:
+    """Lock a story that takes writes; also raises Archived."""
+    row = await lock_story(tx, story_id)
+    if row.archived_at is not None:
+        raise Archived(story_id=story_id)
+    return row
+
+
+async def branch_of(tx: Transaction, story: Row[Any], number: int | None, expected_head: int | None) -> Row[Any]:
+    """Return a branch of a locked story (default: its current one); raises BranchNotFound, StaleHead."""
+    story_id = UUID(int=story.story_id.int)
+    chosen = story.current_branch if number is None else number
+    own = (branches.c.world_id == tx.world_id, branches.c.story_id == story_id, branches.c.branch_number == chosen)
+    row = (await tx.execute(select(branches).where(*own))).one_or_none()
+    if row is None:
+        raise BranchNotFound(story_id=story_id, branch_number=chosen)
+    head = row.head_scene_number or 0
+    if expected_head is not None and expected_head != head:
+        raise StaleHead(expected=expected_head, actual=head)
+    return row
+
+
+def touched(world_id: UUID, story_id: UUID) -> CTE:
+    """Return what moves `updated_at` of a locked story in the statement of another write, by its `add_cte`."""
+    own = (stories.c.world_id == world_id, stories.c.story_id == story_id)
+    return update(stories).where(*own).values(updated_at=WRITTEN_NOW).returning(stories.c.story_id).cte("touched")
