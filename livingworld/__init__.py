@@ -1,5 +1,7 @@
 """livingworld keeps worlds and stories in PostgreSQL for programs that generate stories with language models."""
 
+from importlib.metadata import version as _version
+
 from livingworld import errors
 from livingworld.app.livingworld import LivingWorld
 from livingworld.app.transaction_scope import ActionWorker, RunningAction, TransactionScope
@@ -49,6 +51,9 @@ from livingworld.story.turns.records import Generation, TurnInput
 from livingworld.story.turns.turn import Turn
 from livingworld.story.turns.turn_context import TurnContext
 from livingworld.story.worlds.records import WorldRecord
+
+#: The installed version, as pyproject.toml has it.
+__version__ = _version("livingworld")
 
 __all__ = [
     "ABSENT",
@@ -134,6 +139,7 @@ __all__ = [
     "Verdict",
     "World",
     "WorldRecord",
+    "__version__",
     "deadline",
     "packaged_minilm",
     "replay",

@@ -81,3 +81,12 @@ def test_every_error_is_a_name_of_the_package() -> None:
         assert getattr(livingworld, name) is kind
         assert name in livingworld.__all__
     assert len(livingworld.__all__) == len(set(livingworld.__all__))
+
+
+def test_the_guide_for_a_web_api_gives_each_error_the_status_of_its_row() -> None:
+    guide = (PAGE.parents[1] / "guides/web-api.md").read_text(encoding="utf-8")
+    table = dict(re.findall(r"^    errors\.(\w+): (\d{3}),$", guide, re.MULTILINE))
+
+    for name, row in rows().items():
+        nearest = next(table[kind.__name__] for kind in ERRORS[name].__mro__ if kind.__name__ in table)
+        assert row[4] in {nearest, "—"}, name

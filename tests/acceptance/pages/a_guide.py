@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 from livingworld import *  # noqa: F403 - a guide uses what the package exports
 from livingworld import LivingWorld, NewScene
 
-__all__ = ["my_model", "timedelta"]
+__all__ = ["UUID", "my_model", "timedelta"]
 
 
 async def my_model(prompt: object) -> str:

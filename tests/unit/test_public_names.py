@@ -1,0 +1,57 @@
+"""What is public: the names of the package, and the modules that the reference lists."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+import livingworld
+from tests.acceptance.page_examples import examples
+
+ROOT: Final = Path(__file__).parents[2]
+#: The modules whose names a program may import besides those of the package itself.
+DOCUMENTED: Final = {
+    "livingworld.errors",
+    "livingworld.testing.fixtures",
+    "livingworld.testing.hashing_embedder",
+    "livingworld.testing.heard_events",
+    "livingworld.testing.staged_races",
+}
+
+
+def imported(text: str) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "livingworld":
+            yield from ((node.module or "", each.name) for each in node.names)
+
+
+def programs_of_others() -> Iterator[tuple[str, str]]:
+    for page in examples():
+        if page.language == "python":
+            yield page.name, page.text
+    for path in (ROOT / "examples").rglob("*.py"):
+        yield path.name, path.read_text(encoding="utf-8")
+
+
+def test_pages_and_examples_import_public_names_only() -> None:
+    private = [
+        f"{where}: from {module} import {name}"
+        for where, text in programs_of_others()
+        for module, name in imported(text)
+        if module not in DOCUMENTED and not (module == "livingworld" and name in {*livingworld.__all__, "errors"})
+    ]
+
+    assert private == []
+
+
+def test_every_public_name_exists_and_the_reference_says_what_is_public() -> None:
+    page = (ROOT / "docs/reference/README.md").read_text(encoding="utf-8")
+
+    assert [name for name in livingworld.__all__ if not hasattr(livingworld, name)] == []
+    for module in DOCUMENTED:
+        assert import_module(module).__doc__ is not None
+        assert f"`{module}`" in page
+    assert "Everything else is private" in page
