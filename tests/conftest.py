@@ -28,4 +28,4 @@ def pytest_report_header() -> str:
 @pytest.fixture
 def renewed_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Renew a lease of an hour, for which no machine is too slow, ten times a second."""
-    monkeypatch.setattr(leases, "_RENEWALS", 36_000)
+    monkeypatch.setattr(leases, "RENEWALS", 36_000)

@@ -19,7 +19,7 @@ from livingworld.identifiers import new_id
 from livingworld.live.live import Live
 from livingworld.models.embeddings.pipeline import WorldEmbeddings
 from livingworld.models.scripts.kinds import ScriptKinds
-from livingworld.models.scripts.running import Scripts, ScriptServices
+from livingworld.models.scripts.running import Scripts
 from livingworld.postgres.connections.engine import Revive, create_engine, listening_connection
 from livingworld.postgres.group_commit import GroupCommit
 from livingworld.postgres.group_requests import GroupLimits
@@ -120,7 +120,7 @@ class SharedParts:
         self.embeddings = process.embeddings.setdefault(world_id, WorldEmbeddings(services, process.gate))
         self.leases = Leases(services.unit, world_id, services)
         self.cycles = Cycles(services.unit, world_id, services)
-        self.scripts = _scripts(services, process.script_kinds)
+        self.scripts = Scripts(services, process.script_kinds)
         self.live = Live(services, lock_story=lock_story, lock_session=_lock_session)
         self.turns = TurnServices(
             world_id=world_id,
@@ -137,22 +137,6 @@ class SharedParts:
     async def close(self) -> None:
         """Wait until everything that was handed over is stored or refused."""
         await asyncio.gather(*(group_commit.close() for group_commit in self._group_commits))
-
-
-def _scripts(services: Services, kinds: ScriptKinds) -> Scripts:
-    return Scripts(
-        ScriptServices(
-            unit=services.unit,
-            background=services.background,
-            world_id=services.world_id,
-            tasks=services.tasks,
-            notifications=services.notifications,
-            kinds=kinds,
-            process_id=services.process_id,
-            lease=services.settings.script_lease,
-            poll_interval=services.poll_interval,
-        )
-    )
 
 
 async def _lock_session(tx: Transaction, session_id: UUID) -> None:

@@ -66,7 +66,7 @@ class TransactionScope(WorldRepositories):
         super().__init__(transaction, world_id)
         self._transaction = transaction
         self.locks = TransactionLocks(transaction, world_id)
-        self.scripts = ScriptRepository(transaction, world_id)
+        self.scripts = ScriptRepository(transaction)
 
     async def prove(self, held: HeldLease | Cycle) -> None:
         """Prove that a lease or a cycle is still held, until this transaction ends; raises Fenced.

@@ -19,7 +19,12 @@ from livingworld.postgres.notifications import TopicSubscription
 #: The share of a lease that its holder trusts it for: the rest is for a loop that is late.
 _TRUSTED: Final = 0.9
 #: Renewals in the length of a lease; all but one may fail.
-_RENEWALS: Final = 4
+RENEWALS: Final = 4
+
+
+def trusted_until(asked_at: float, length: timedelta) -> float:
+    """Return until when the holder trusts a lease that it asked for at `asked_at`, in seconds of the loop's clock."""
+    return asked_at + length.total_seconds() * _TRUSTED
 
 
 class Lease:
@@ -42,14 +47,14 @@ class Lease:
         """
         self._renew = renew
         self._length = length
-        self._interval = min(length / _RENEWALS, look_every)
+        self._interval = min(length / RENEWALS, look_every)
         self._subscribe = subscription
         self._start = start
         self._task: asyncio.Task[None] | None = None
         #: Set when the lease is lost, or may be.
         self.lost = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._trusted_until = asked_at + length.total_seconds() * _TRUSTED
+        self._trusted_until = trusted_until(asked_at, length)
         # One timer at a time: the first look comes before the end of the trust.
         self._timer = self._loop.call_at(asked_at + min(first_look, self._interval).total_seconds(), self._begin)
 
@@ -83,4 +88,4 @@ class Lease:
         if not held:
             self.lost.set()
         elif not self.lost.is_set():  # an answer that comes too late does not bring it back
-            self._trust(asked_at + self._length.total_seconds() * _TRUSTED)
+            self._trust(trusted_until(asked_at, self._length))

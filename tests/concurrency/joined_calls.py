@@ -26,9 +26,9 @@ _MORE: Final = (
 JOINED: Final[Mapping[str, Callable[[Any], Any]]] = {
     **{name: write for name, write in WRITES.items() if name not in ALONE},
     **{name: CALLS[name] for name in _MORE},
-    "scripts.publish": lambda at: at.world.scripts.publish(_CHECKED),
-    "scripts.publish, new": lambda at: at.world.scripts.publish(_NEW),
-    "scripts.publish_all": lambda at: at.world.scripts.publish_all([_NEW, _CHECKED]),
+    "scripts.publish_all": lambda at: at.world.scripts.publish_all([_CHECKED]),
+    "scripts.publish_all, new": lambda at: at.world.scripts.publish_all([_NEW]),
+    "scripts.publish_all, both": lambda at: at.world.scripts.publish_all([_NEW, _CHECKED]),
     "locks.exclusive": lambda at: at.world.locks.exclusive("harbour"),
     "locks.shared": lambda at: at.world.locks.shared("lighthouse"),
     "locks.try_exclusive": lambda at: at.world.locks.try_exclusive("market"),

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from livingworld import LivingWorld, Settings, World
 from livingworld.errors import LivingWorldError
-from livingworld.models.scripts import executions
+from livingworld.postgres import leases
 from tests.support.patience import until
 
 #: So many in the length of a lease: a lease for which no machine is too slow is renewed all the time.
@@ -49,7 +49,7 @@ class User:
 
 
 async def main(url: str, world_id: str, lease: str, poll: str, deaf: str) -> None:
-    executions._BEATS = BEATS  # type: ignore[misc]
+    leases.RENEWALS = BEATS  # type: ignore[misc]
     settings = Settings.load(
         database_url=url,
         script_lease=float(lease),

@@ -12,7 +12,7 @@ import pytest
 
 from livingworld import LivingWorld, NewMemory, NewScene, Settings, Story, World
 from livingworld.errors import OutOfMemory
-from livingworld.models.scripts import executions
+from livingworld.postgres import leases
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from livingworld.testing.staged_races import holding
 from tests.support.staging import deadlocks, done_or_behind, stop
@@ -111,7 +111,7 @@ async def test_an_embedder_becomes_the_worlds_beside_the_purge_of_a_story(
 async def test_executions_of_scripts_are_renewed_beside_the_purge_of_their_world(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executions, "_BEATS", 36_000)  # ten times a second
+    monkeypatch.setattr(leases, "RENEWALS", 36_000)  # ten times a second
     settings = Settings.load(database_url=database_url, script_lease=timedelta(hours=1))
     async with AsyncExitStack() as stack:
         livingworld = await stack.enter_async_context(LivingWorld.open(settings))

@@ -229,7 +229,7 @@ async def test_a_world_is_purged_behind_a_transaction_that_published_and_comes_t
     database_url: str, livingworld: LivingWorld, narrator: World
 ) -> None:
     async with connected(database_url) as observer, elsewhere(narrator.transaction()) as tx:
-        await tx.scripts.publish(narrator.scripts.check("narrator", "v3"))
+        await tx.scripts.publish_all([narrator.scripts.check("narrator", "v3")])
         writer = await backend_of(tx)
         purge = asyncio.create_task(livingworld.worlds.purge(narrator.id))
         await until_blocked(observer, by=writer)
@@ -248,6 +248,8 @@ async def test_a_look_that_was_held_up_brings_no_older_version_back(database_url
     await narrator.scripts.activate("narrator", 1)
     async with unaware(database_url, narrator) as elsewhere:
         catalogue = elsewhere.scripts._catalogue
+        await asyncio.sleep(0)  # the follower begins its first look
+        await catalogue.catch_up()  # and this one comes after it
         await rows(database_url, activate, 2)
         async with holding(database_url, "LOCK TABLE livingworld.script_versions") as holder:
             early = asyncio.create_task(catalogue.catch_up())

@@ -13,8 +13,8 @@ from sqlalchemy import event
 
 from livingworld import LivingWorld, Settings, World
 from livingworld.errors import ScriptInvalid, ScriptNotFound
-from livingworld.models.scripts import executions
 from livingworld.observability import events
+from livingworld.postgres import leases
 from livingworld.testing.heard_events import hearing_events
 from tests.support.patience import NEVER, until
 from tests.support.staging import same_world
@@ -219,7 +219,7 @@ async def test_another_process_is_told_at_once_and_polling_finds_the_rest(databa
 @pytest.fixture
 def renewed_often(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Give settings with a lease of an hour, for which no machine is too slow, renewed ten times a second."""
-    monkeypatch.setattr(executions, "_BEATS", 36_000)
+    monkeypatch.setattr(leases, "RENEWALS", 36_000)
     return Settings.load(database_url=database_url, script_lease=timedelta(hours=1))
 
 

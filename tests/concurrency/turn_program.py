@@ -79,7 +79,7 @@ def bend_the_clock(offset: float) -> None:
 
 async def main(url: str, world_id: str, story_id: str, lease: str, offset: str) -> None:
     bend_the_clock(float(offset))
-    leases._RENEWALS = RENEWALS  # type: ignore[misc]
+    leases.RENEWALS = RENEWALS  # type: ignore[misc]
     settings = Settings.load(
         database_url=url, turn_lease=timedelta(seconds=float(lease)), poll_interval=timedelta(seconds=5)
     )

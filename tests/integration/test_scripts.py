@@ -153,7 +153,7 @@ async def test_scripts_are_written_with_other_things_in_one_transaction(world: W
     async with world.transaction() as tx:
         versions = await tx.scripts.publish_all(checked)
         assert (await tx.scripts.get("a")).body == "hello"
-        await tx.scripts.publish(world.scripts.check("a", "anew", kind="plain"), expected_version=1)
+        await tx.scripts.publish_all([world.scripts.check("a", "again", kind="plain")], expected_versions=[1])
         await tx.scripts.rollback("a")
         await tx.scripts.activate("a", 2)
         assert [each.version for each in (await tx.scripts.versions("a")).items] == [2, 1]

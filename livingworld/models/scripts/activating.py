@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,32 +11,45 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_keep
 
 from livingworld.errors import NothingToRollBack, ScriptNotFound, ScriptRetired, VersionConflict
 from livingworld.models.scripts.kinds import CheckedScript
-from livingworld.models.scripts.records import ScriptVersion, make_version
+from livingworld.models.scripts.records import ScriptVersion
+from livingworld.models.scripts.rows import make_version
 from livingworld.models.scripts.tables import script_activations, script_versions, scripts
-from livingworld.models.scripts.telling import scripts_topic
 from livingworld.observability import events
 from livingworld.postgres.locks import in_order, lock_row, row_order_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
 
-async def lock_script(tx: Transaction, world_id: UUID, name: str) -> Row[Any]:
+async def lock_script(tx: Transaction, name: str) -> Row[Any]:
     """Lock a script against other writers until the transaction ends; raises ScriptNotFound."""
-    row = await lock_row(tx, LockKind.SCRIPT, scripts, {"world_id": world_id, "name": name})
+    row = await lock_row(tx, LockKind.SCRIPT, scripts, {"world_id": tx.world_id, "name": name})
     if row is None:
         raise ScriptNotFound
     return row
 
 
-async def publish(
-    tx: Transaction, world_id: UUID, new: CheckedScript, *, expected_version: int | None, activate: bool
-) -> ScriptVersion:
+def scripts_topic(world_id: UUID) -> str:
+    """Return the topic that is notified of publications, activations and retirements."""
+    return f"scripts:{world_id}"
+
+
+async def publish_all(
+    tx: Transaction, new: Sequence[CheckedScript], expected: Sequence[int | None], *, activate: bool
+) -> tuple[ScriptVersion, ...]:
+    """Publish scripts, in the order of their names, and return what each came to, in the order given."""
+    stored = {}
+    for place in sorted(range(len(new)), key=lambda place: new[place].name):
+        stored[place] = await _publish(tx, new[place], expected[place], activate=activate)
+    return tuple(stored[place] for place in range(len(new)))
+
+
+async def _publish(tx: Transaction, new: CheckedScript, expected: int | None, *, activate: bool) -> ScriptVersion:
     """Store the next version of a script, or find that the newest one is the same, and return it."""
-    key = {"world_id": world_id, "name": new.name}
-    async with in_order(tx, LockKind.SCRIPT, row_order_key(key)):  # waits for somebody who makes it
+    key = {"world_id": tx.world_id, "name": new.name}
+    async with in_order(tx, LockKind.SCRIPT, row_order_key(key)):  # waits for a transaction that makes it
         await tx.execute(insert_or_keep(scripts).values(**key).on_conflict_do_nothing())
-    script = await lock_script(tx, world_id, new.name)
-    refuse_another(expected_version, script.last_version)
+    script = await lock_script(tx, new.name)
+    refuse_another(expected, script.last_version)
     newest = await find_version(tx, script, script.last_version)
     if newest is None or newest.digest != new.digest or newest.state == "retired":
         newest = await _store(tx, script, new)
@@ -43,20 +57,18 @@ async def publish(
     return await activate_version(tx, script, version) if activate else version
 
 
-async def activate(
-    tx: Transaction, world_id: UUID, name: str, version: int, *, expected_activation: int | None
-) -> ScriptVersion:
+async def activate(tx: Transaction, name: str, version: int, expected_activation: int | None) -> ScriptVersion:
     """Make a version the active one and return it."""
-    script = await lock_script(tx, world_id, name)
+    script = await lock_script(tx, name)
     refuse_another(expected_activation, script.activation)
     return await activate_version(tx, script, await read_version(tx, script, version))
 
 
 async def roll_back(
-    tx: Transaction, world_id: UUID, name: str, *, expected_version: int | None, expected_activation: int | None
+    tx: Transaction, name: str, expected_version: int | None, expected_activation: int | None
 ) -> ScriptVersion:
     """Make the version active again that was so before, and return it; once more goes back further."""
-    script = await lock_script(tx, world_id, name)
+    script = await lock_script(tx, name)
     refuse_another(expected_version, script.active_version or 0)
     refuse_another(expected_activation, script.activation)
     before = await _activation(tx, script, script.activation)
@@ -114,7 +126,7 @@ async def change_version(
     version: int,
     **values: Any,  # noqa: ANN401 - column values
 ) -> Row[Any]:
-    """Change columns of a version of a locked script, and return it; waits for who begins to run it."""
+    """Change columns of a version of a locked script, and return it; waits for a use of it that begins."""
     statement = update(script_versions).where(*of_version(script, version)).values(**values)
     return (await tx.execute(statement.returning(script_versions))).one()
 

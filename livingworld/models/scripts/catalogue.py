@@ -5,21 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from functools import partial
 from types import MappingProxyType
 from typing import Final
-from uuid import UUID
 
-from livingworld.background.tasks import BackgroundTasks
 from livingworld.errors import InvalidInput, LivingWorldError, ScriptInvalid
 from livingworld.models.scripts import reading
+from livingworld.models.scripts.activating import scripts_topic
 from livingworld.models.scripts.kinds import ScriptKinds
 from livingworld.models.scripts.records import Script, ScriptVersion
-from livingworld.models.scripts.telling import scripts_topic
 from livingworld.observability import events
-from livingworld.postgres.notifications import Notifications
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.services import Services
 
 #: So many bodies are read at once.
 _BATCH: Final = 100
@@ -30,22 +25,9 @@ Snapshot = Mapping[str, Script]
 class Catalogue:
     """The scripts of one world in this process."""
 
-    def __init__(
-        self,
-        background: UnitOfWork,
-        world_id: UUID,
-        tasks: BackgroundTasks,
-        notifications: Notifications,
-        *,
-        kinds: ScriptKinds,
-        poll_interval: timedelta,
-    ) -> None:
-        self._background = background
-        self._world_id = world_id
-        self._tasks = tasks
-        self._notifications = notifications
+    def __init__(self, services: Services, kinds: ScriptKinds) -> None:
+        self._services = services
         self._kinds = kinds
-        self._poll_interval = poll_interval
         self._looking = asyncio.Lock()
         self._blocks = 0
         self._follower: asyncio.Task[None] | None = None
@@ -58,13 +40,13 @@ class Catalogue:
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """Return what is in service, immutable; None while nobody follows."""
+        """Return what is in service, immutable; None while the process does not follow."""
         return None if self._follower is None or self._follower.done() else self._snapshot
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Keep the snapshot current while the block runs; see Scripts.following."""
-        self._background.refuse_misplaced()
+        self._services.background.refuse_misplaced()
         self._blocks += 1
         try:
             if self._follower is None:
@@ -72,14 +54,14 @@ class Catalogue:
                 if self.refusal is not None:
                     raise self.refusal
             if self._follower is None:
-                self._follower = self._tasks.watch(self._follow())
+                self._follower = self._services.tasks.watch(self._follow())
             yield
         finally:
             self._blocks -= 1
             await self._stop_if_last()
 
     async def catch_up(self) -> None:
-        """Bring what this process has just written into service, if anybody follows; polling finds what fails here."""
+        """Bring what this process has just written into service, if it follows; polling finds what fails here."""
         if self._follower is not None:
             await self._look_again()
 
@@ -91,10 +73,10 @@ class Catalogue:
         await asyncio.wait([follower])
 
     async def _follow(self) -> None:
-        with self._notifications.subscribe(scripts_topic(self._world_id)) as subscription:
+        with self._services.notifications.subscribe(scripts_topic(self._services.world_id)) as subscription:
             while True:
                 await self._look_again()
-                await subscription.wait(self._poll_interval)
+                await subscription.wait(self._services.poll_interval)
 
     async def _look_again(self) -> None:
         try:
@@ -105,10 +87,7 @@ class Catalogue:
     async def _look(self) -> None:
         """Compile what is new and swap, or keep the snapshot; one look at a time, so that none goes back."""
         async with self._looking:
-            world_id = self._world_id
-            active = await self._background.run(
-                lambda tx: reading.read_active(tx, world_id), repeatable=True, single_statement=True
-            )
+            active = await self._services.background.read(reading.read_active)
             old, known = self._snapshot, (active, self._kinds.revision)
             if active == {name: script.version for name, script in old.items()}:
                 self._refused = self.refusal = None
@@ -123,13 +102,13 @@ class Catalogue:
                 everything = {name: compiled.get(name) or old[name] for name in active}
                 self._snapshot = MappingProxyType(everything)
                 self._refused = self.refusal = None
-                events.emit(events.CATALOGUE_SWAPPED, world_id=world_id, scripts=len(active), changed=len(new))
+                counts = {"scripts": len(active), "changed": len(new)}
+                events.emit(events.CATALOGUE_SWAPPED, world_id=self._services.world_id, **counts)
 
     async def _read(self, versions: list[tuple[str, int]]) -> list[ScriptVersion]:
         found: list[ScriptVersion] = []
         for first in range(0, len(versions), _BATCH):
-            read = partial(reading.read_bodies, world_id=self._world_id, versions=versions[first : first + _BATCH])
-            found += await self._background.run(read, repeatable=True, single_statement=True)
+            found += await self._services.background.read(reading.read_bodies, versions[first : first + _BATCH])
         return found
 
     async def _compile(self, versions: list[ScriptVersion]) -> dict[str, Script] | None:
@@ -141,9 +120,9 @@ class Catalogue:
             except InvalidInput as error:
                 line = getattr(error, "line", None)
                 self.refusal = ScriptInvalid(f"{version.name} {version.version}", error.reason, line=line)
-                events.emit(events.CATALOGUE_KEPT, world_id=self._world_id, version=version.version, line=line)
+                events.emit(events.CATALOGUE_KEPT, world_id=self._services.world_id, version=version.version, line=line)
                 return None
-            await asyncio.sleep(0)  # many scripts do not keep everybody else waiting
+            await asyncio.sleep(0)  # many scripts do not keep other tasks waiting
         return compiled
 
 

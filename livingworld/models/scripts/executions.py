@@ -1,4 +1,4 @@
-"""Who runs which version: one row for each version that runs in a process, however many run it there."""
+"""Which version runs where: one row for each version that runs in a process, however many uses it has there."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from livingworld.background.tasks import BackgroundTasks
 from livingworld.errors import LivingWorldError
 from livingworld.identifiers import new_id
 from livingworld.inputs import MAX_LABEL_CHARACTERS
-from livingworld.models.scripts.telling import ended_topic, scripts_topic
+from livingworld.models.scripts.activating import scripts_topic
+from livingworld.models.scripts.retiring import ended_topic
 from livingworld.observability import events
-from livingworld.postgres.notifications import Notifications
+from livingworld.postgres import leases
+from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 # FOR SHARE: a retirement that marks the version waits for us, or we wait for it and find the mark.
 _BEGIN: Final = """
@@ -32,7 +32,7 @@ _BEGIN: Final = """
     ON CONFLICT ON CONSTRAINT pk_script_executions DO UPDATE SET expires_at = excluded.expires_at
     RETURNING true
 """
-# What has expired stays so: it may have been counted out. What somebody has in hand is being removed.
+# What has expired stays so: it may have been counted out. What is locked is being removed.
 _RENEW: Final = """
     WITH own AS MATERIALIZED (
         SELECT o.name, o.version, o.execution_id FROM livingworld.script_executions AS o
@@ -50,9 +50,6 @@ _END: Final = """
         AND v.world_id = $1 AND v.name = $2 AND v.version = $3
     RETURNING v.state
 """
-#: The share of the lease for which others may join, and how often it is renewed in its length.
-_TRUSTED: Final = 0.9
-_BEATS: Final = 4
 
 
 @dataclass(eq=False, slots=True)
@@ -76,22 +73,9 @@ class Execution:
 class Executions:
     """What this process runs of the scripts of one world."""
 
-    def __init__(
-        self,
-        background: UnitOfWork,
-        world_id: UUID,
-        tasks: BackgroundTasks,
-        notifications: Notifications,
-        *,
-        process_id: UUID,
-        lease: timedelta,
-    ) -> None:
-        self._background = background
-        self._world_id = world_id
-        self._tasks = tasks
-        self._notifications = notifications
-        self._process_id = process_id
-        self._lease = lease
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._lease = services.settings.script_lease
         #: Everything that runs, and the part that another use may join.
         self._running: set[Execution] = set()
         self._joinable: dict[tuple[str, int], Execution] = {}
@@ -120,11 +104,11 @@ class Executions:
 
     def _start(self, name: str, version: int) -> Execution:
         execution = Execution(name, version, self._trusted_from_now())
-        execution.began = self._tasks.finish(self._store(execution))
+        execution.began = self._services.tasks.finish(self._store(execution))
         self._joinable[execution.key] = execution
         self._running.add(execution)
         if self._keeper is None:
-            self._keeper = self._tasks.watch(self._keep())
+            self._keeper = self._services.tasks.watch(self._keep())
         return execution
 
     def _leave(self, execution: Execution) -> Awaitable[None] | None:
@@ -136,22 +120,18 @@ class Executions:
         if not self._running and self._keeper is not None:
             self._keeper.cancel()
             self._keeper = None
-        return self._tasks.finish(self._remove(execution))
+        return self._services.tasks.finish(self._remove(execution))
 
     def _close(self, execution: Execution) -> None:
-        """Let nobody join any more."""
+        """Let no other use join."""
         if self._joinable.get(execution.key) is execution:
             del self._joinable[execution.key]
 
     async def _store(self, execution: Execution) -> bool:
-        own = (self._world_id, *execution.key, execution.id)
-        here = (self._process_id, socket.gethostname()[:MAX_LABEL_CHARACTERS], os.getpid(), self._lease)
-
-        async def work(tx: Transaction) -> bool:
-            return (await tx.execute_text(_BEGIN, (*own, *here))).first() is not None
-
+        host = socket.gethostname()[:MAX_LABEL_CHARACTERS]
+        here = (self._services.process_id, host, os.getpid(), self._lease)
         try:
-            began = await self._background.run(work, repeatable=True, single_statement=True)
+            began = await self._services.background.write_single_idempotent(_begin, execution, *here)
         except BaseException:
             self._close(execution)
             raise
@@ -165,38 +145,28 @@ class Executions:
         await asyncio.wait([execution.began])
         if execution.began.exception() is None and not execution.began.result():
             return
-        own = (self._world_id, *execution.key, execution.id)
-
-        async def work(tx: Transaction) -> str | None:
-            state: str | None = (await tx.execute_text(_END, own)).scalar()
-            return state
-
         try:
-            state = await self._background.run(work, repeatable=True, single_statement=True)
+            state = await self._services.background.write_single_idempotent(_end, execution)
         except LivingWorldError as error:
-            events.emit(events.LEASE_NOT_RELEASED, world_id=self._world_id, error=type(error).__name__)
+            events.emit(events.LEASE_NOT_RELEASED, world_id=self._services.world_id, error=type(error).__name__)
         else:
             if state == "retiring":
-                self._notifications.notify(ended_topic(self._world_id))
+                self._services.notifications.notify(ended_topic(self._services.world_id))
 
     async def _keep(self) -> None:
-        """Be heard of, and hear what is being retired, while anything runs here."""
-        with self._notifications.subscribe(scripts_topic(self._world_id)) as subscription:
+        """Renew the rows, and learn what is being retired, while anything runs here."""
+        with self._services.notifications.subscribe(scripts_topic(self._services.world_id)) as subscription:
             while True:
-                await subscription.wait(self._lease / _BEATS)
+                await subscription.wait(self._lease / leases.RENEWALS)
                 await self._renew()
 
     async def _renew(self) -> None:
         """Renew all rows by one statement; one that fails is no renewal, and the time that is trusted runs on."""
         trusted = self._trusted_from_now()
         stored = [each for each in self._running if each.began and each.began.done() and not each.began.exception()]
-
-        async def work(tx: Transaction) -> dict[UUID, str]:
-            rows = await tx.execute_text(_RENEW, (self._world_id, self._process_id, self._lease))
-            return {UUID(int=row.execution_id.int): row.state for row in rows}
-
         try:
-            states = await self._background.run(work, repeatable=True, single_statement=True)
+            own = (self._services.process_id, self._lease)
+            states = await self._services.background.write_single_idempotent(_renew, *own)
         except LivingWorldError as error:
             events.emit(events.SERVICE_FAILED, service="script executions", error=type(error).__name__)
             return
@@ -210,7 +180,23 @@ class Executions:
         self._close(execution)
         if state is None and execution in self._running:
             self._running.discard(execution)
-            events.emit(events.EXECUTION_LOST, world_id=self._world_id, version=execution.version)
+            events.emit(events.EXECUTION_LOST, world_id=self._services.world_id, version=execution.version)
 
     def _trusted_from_now(self) -> float:
-        return asyncio.get_running_loop().time() + self._lease.total_seconds() * _TRUSTED
+        return leases.trusted_until(asyncio.get_running_loop().time(), self._lease)
+
+
+async def _begin(tx: Transaction, execution: Execution, *here: object) -> bool:
+    own = (tx.world_id, *execution.key, execution.id)
+    return (await tx.execute_text(_BEGIN, (*own, *here))).first() is not None
+
+
+async def _renew(tx: Transaction, process_id: UUID, lease: timedelta) -> dict[UUID, str]:
+    rows = await tx.execute_text(_RENEW, (tx.world_id, process_id, lease))
+    return {UUID(int=row.execution_id.int): row.state for row in rows}
+
+
+async def _end(tx: Transaction, execution: Execution) -> str | None:
+    """Remove the row and return the state of its version."""
+    state: str | None = (await tx.execute_text(_END, (tx.world_id, *execution.key, execution.id))).scalar()
+    return state

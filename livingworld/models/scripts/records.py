@@ -1,4 +1,4 @@
-"""What comes out: versions of scripts, and who runs them, as frozen records."""
+"""What comes out of scripts: versions, and which processes run them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Row
-
 from livingworld.errors import InvalidType
 
-#: What a version can be; one that is retiring is run to its end, and not begun any more.
+#: What a version can be; uses of one that is retiring end, and no use of it begins.
 ScriptState = Literal["ready", "retiring", "retired"]
 
 
@@ -72,7 +70,7 @@ class ScriptUsage:
     retired_at: datetime | None
     #: Since when it has been the active one; None: it is not.
     active_since: datetime | None
-    #: Who runs it, the longest first.
+    #: The processes that run it, the longest first.
     executions: tuple[ScriptExecution, ...]
 
 
@@ -99,21 +97,3 @@ class Script:
         if values or not isinstance(self.compiled, str):
             raise InvalidType("values", f"are not taken by a script of the kind {self.kind!r}, which renders nothing")
         return self.compiled
-
-
-def make_version(row: Row[Any]) -> ScriptVersion:
-    """Return the record of a row of script_versions."""
-    return ScriptVersion(
-        name=row.name,
-        version=row.version,
-        kind=row.kind,
-        body=row.body,
-        digest=row.digest,
-        state=row.state,
-        validated_at=row.validated_at,
-    )
-
-
-def make_execution(row: Row[Any]) -> ScriptExecution:
-    """Return the record of a row of script_executions."""
-    return ScriptExecution(host=row.host, pid=row.pid, process_id=UUID(int=row.process_id.int), since=row.since)

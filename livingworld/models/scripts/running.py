@@ -3,63 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Final, TypeVar
-from uuid import UUID
+from typing import Final
 
-from livingworld.background.tasks import BackgroundTasks
 from livingworld.errors import ScriptInvalid, ScriptRetired, StillRunning
 from livingworld.inputs import check_duration, check_integer
 from livingworld.models.scripts import retiring
 from livingworld.models.scripts.catalogue import Catalogue, Snapshot, make_script
 from livingworld.models.scripts.executions import Execution, Executions
 from livingworld.models.scripts.kinds import CheckedScript, ScriptKinds, Validator, check_name
-from livingworld.models.scripts.records import Script, ScriptHead, ScriptUsage, ScriptVersion
+from livingworld.models.scripts.records import Script, ScriptVersion
 from livingworld.models.scripts.repository import ScriptRepository
-from livingworld.models.scripts.telling import ended_topic, scripts_topic
-from livingworld.postgres.keyset import Page
-from livingworld.postgres.notifications import Notifications
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
-
-T = TypeVar("T")
+from livingworld.models.scripts.retiring import ended_topic
+from livingworld.postgres.services import Services
 
 _MAX_TIMEOUT: Final = timedelta(days=365)
 #: So often a version may be retired between the moment it is read and the moment it is run.
 _TRIES: Final = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptServices:
-    """What scripts need of the process they run in."""
+class Scripts(ScriptRepository):
+    """The scripts of one world, and what runs of them in this process; changes are notified after their commit."""
 
-    unit: UnitOfWork
-    #: For what must get through while the pool is busy: few connections of its own.
-    background: UnitOfWork
-    world_id: UUID
-    tasks: BackgroundTasks
-    notifications: Notifications
-    #: The validators of this LivingWorld.
-    kinds: ScriptKinds
-    #: One opened LivingWorld.
-    process_id: UUID
-    #: A process that is not heard of for so long runs nothing any more.
-    lease: timedelta
-    poll_interval: timedelta
-
-
-class Scripts:
-    """The scripts of one world; what is written here is told to every process that follows them."""
-
-    def __init__(self, services: ScriptServices) -> None:
+    def __init__(self, services: Services, kinds: ScriptKinds) -> None:
+        """`kinds` are the validators of this LivingWorld."""
         self._services = services
-        self._stored = ScriptRepository(services.unit, services.world_id)
-        shared = (services.background, services.world_id, services.tasks, services.notifications)
-        self._executions = Executions(*shared, process_id=services.process_id, lease=services.lease)
-        self._catalogue = Catalogue(*shared, kinds=services.kinds, poll_interval=services.poll_interval)
+        self._kinds = kinds
+        self._executions = Executions(services)
+        self._catalogue = Catalogue(services, kinds)
+        super().__init__(services.unit, self._catalogue.catch_up)
         #: The last version of each script that was run without following, as its validators read it.
         self._compiled: dict[str, tuple[int, Script]] = {}
 
@@ -68,11 +43,11 @@ class Scripts:
 
         It holds for all worlds of this LivingWorld, and replaces a former one; "plain" and "jinja2" are there.
         """
-        self._services.kinds.register(kind, validator)
+        self._kinds.register(kind, validator)
 
     def check(self, name: str, body: str, *, kind: str = "jinja2") -> CheckedScript:
         """Return a text as it can be published, also in a transaction; no SQL. Raises ScriptInvalid, InvalidInput."""
-        return self._services.kinds.check(name, body, kind)
+        return self._kinds.check(name, body, kind)
 
     async def publish(
         self, name: str, body: str, *, kind: str = "jinja2", expected_version: int | None = None, activate: bool = True
@@ -83,37 +58,8 @@ class Scripts:
         number of the newest version, 0 for no script yet. Raises ScriptInvalid before any SQL, VersionConflict.
         """
         checked = self.check(name, body, kind=kind)
-        return await self._told(self._stored.publish(checked, expected_version=expected_version, activate=activate))
-
-    async def publish_all(
-        self, scripts: Iterable[CheckedScript], *, activate: bool = True
-    ) -> tuple[ScriptVersion, ...]:
-        """Do as `publish` with several texts that were checked: others see all of the new versions, or none."""
-        return await self._told(self._stored.publish_all(scripts, activate=activate))
-
-    async def activate(self, name: str, version: int, *, expected_activation: int | None = None) -> ScriptVersion:
-        """Make a version the active one and return it, as ScriptRepository.activate does."""
-        return await self._told(self._stored.activate(name, version, expected_activation=expected_activation))
-
-    async def rollback(
-        self, name: str, *, expected_version: int | None = None, expected_activation: int | None = None
-    ) -> ScriptVersion:
-        """Make the version active again that was so before, and return it, as ScriptRepository.rollback does."""
-        return await self._told(
-            self._stored.rollback(name, expected_version=expected_version, expected_activation=expected_activation)
-        )
-
-    async def get(self, name: str, version: int | None = None) -> ScriptVersion:
-        """Return a version of a script with its text, without one the active version; raises ScriptNotFound."""
-        return await self._stored.get(name, version)
-
-    async def list(self, *, after: str | None = None, limit: int = 50) -> Page[ScriptHead]:
-        """Return a page of the world's scripts, by name."""
-        return await self._stored.list(after=after, limit=limit)
-
-    async def versions(self, name: str, *, after: str | None = None, limit: int = 50) -> Page[ScriptUsage]:
-        """Return a page of a script's versions with who runs each and since when, the newest version first."""
-        return await self._stored.versions(name, after=after, limit=limit)
+        (version,) = await self.publish_all([checked], expected_versions=[expected_version], activate=activate)
+        return version
 
     @asynccontextmanager
     async def use(self, name: str) -> AsyncIterator[Script]:
@@ -130,27 +76,22 @@ class Scripts:
             await self._executions.end(execution)
 
     async def retire(self, name: str, version: int, *, timeout: timedelta = timedelta(seconds=30)) -> ScriptVersion:
-        """Let nobody begin to run a version, wait until nobody does, and return it, retired for ever.
+        """Let no use of a version begin, wait until the last one has ended, and return it, retired for ever.
 
-        Raises StillRunning with who runs it after `timeout`: then, and when this is cancelled, the mark stays until
-        the version is activated or its retirement is asked for again. A process that follows hears of the mark as of
-        everything else. Dead processes count until their lease ends. Raises ScriptActive, ScriptNotFound.
+        Raises StillRunning with the processes that run it after `timeout`: then, and when this is cancelled, the mark
+        stays until the version is activated or its retirement is asked for again. A process that follows is notified
+        of the mark. Dead processes count until their lease ends. Raises ScriptActive, ScriptNotFound.
         """
         key, number = check_name(name), check_integer("version", version, minimum=1)
         limit = check_duration("timeout", timeout, maximum=_MAX_TIMEOUT)
         services = self._services
         clock = asyncio.get_running_loop().time
-        end, told = clock() + limit.total_seconds(), False
+        end = clock() + limit.total_seconds()
         with services.notifications.subscribe(ended_topic(services.world_id)) as subscription:
             while True:
-                found, running = await services.unit.run(
-                    lambda tx: retiring.retire_if_idle(tx, services.world_id, key, number), repeatable=True
-                )
+                found, running = await self._unit.write_idempotent(retiring.retire_if_idle, key, number)
                 if found.state == "retired":
                     return found
-                if not told:
-                    services.notifications.notify(scripts_topic(services.world_id))
-                    told = True
                 if (left := end - clock()) <= 0:
                     raise StillRunning(version=number, executions=running)
                 await subscription.wait(min(services.poll_interval, timedelta(seconds=left)))
@@ -165,7 +106,7 @@ class Scripts:
 
     @property
     def catalogue(self) -> Snapshot:
-        """The scripts in service in this process, by name, as one immutable snapshot; empty while nobody follows."""
+        """The scripts in service in this process, by name: one immutable snapshot, empty unless it follows."""
         snapshot = self._catalogue.snapshot
         return MappingProxyType({}) if snapshot is None else snapshot
 
@@ -187,14 +128,9 @@ class Scripts:
         raise ScriptRetired
 
     async def _read(self, name: str) -> Script:
-        version = await self._stored.get(name)
+        version = await self.get(name)
         revision, known = self._compiled.get(name, (None, None))
-        if known is None or known.version != version.version or revision != self._services.kinds.revision:
-            revision, known = self._services.kinds.revision, make_script(version, self._services.kinds)
+        if known is None or known.version != version.version or revision != self._kinds.revision:
+            revision, known = self._kinds.revision, make_script(version, self._kinds)
             self._compiled[name] = (revision, known)
         return known
-
-    async def _told(self, write: Awaitable[T]) -> T:
-        result = await write
-        await self._catalogue.catch_up()
-        return result

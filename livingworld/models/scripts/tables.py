@@ -95,7 +95,7 @@ script_executions = Table(
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("since", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    #: Nobody hears of a dead process any more.
+    #: When the row of a dead process no longer counts.
     Column("expires_at", DateTime(timezone=True), nullable=False),
     ForeignKeyConstraint(["world_id", "name", "version"], _OF_VERSION, ondelete="CASCADE"),
     CheckConstraint(f"char_length(host) <= {MAX_LABEL_CHARACTERS}", name="host_length"),
