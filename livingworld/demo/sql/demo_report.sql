@@ -1,4 +1,4 @@
--- What the database holds after the demo, against what the players were told.
+-- What the database holds after the demo, against what was acknowledged to the players.
 --
 -- Nothing here trusts a constraint: numbers, tokens and texts are counted as they stand in the tables.
 WITH acknowledged AS (
@@ -15,7 +15,7 @@ stored AS (
     WHERE s.world_id = CAST(:world_id AS uuid)
 ),
 per_story AS (
-    -- The counter on the story too: else nobody would miss the last scene.
+    -- The counter on the story too: otherwise a missing last scene would not be noticed.
     SELECT count(s.scene_number) AS scenes, count(DISTINCT s.scene_number) AS numbers,
            greatest(t.last_scene_number, max(s.scene_number)) AS highest
     FROM livingworld.stories t
@@ -48,18 +48,18 @@ SELECT
     ) AS lost,
     -- One request, several scenes.
     (SELECT coalesce(sum(copies - 1), 0) FROM per_token) AS doubled,
-    -- There, but nobody was told so.
+    -- Stored, but never acknowledged.
     (
         SELECT count(*) FROM stored s
         WHERE NOT EXISTS (SELECT FROM acknowledged a WHERE a.token = s.token)
     ) AS unacknowledged,
-    -- A scene was told for a head, and must follow that one.
+    -- A scene was written for a head, and must follow that one.
     (
         SELECT count(DISTINCT s.token) FROM stored s
         JOIN acknowledged a ON a.token = s.token AND a.story_id = s.story_id AND a.scene_number = s.scene_number
         WHERE coalesce(s.parent_scene_number, 0) <> a.parent
     ) AS stale_parents,
-    -- Turns that nobody ended, and branches that somebody still holds.
+    -- Turns that were not ended, and branches that are still held.
     (
         SELECT count(*) FROM livingworld.turns t WHERE t.world_id = CAST(:world_id AS uuid) AND t.state = 'running'
     ) + (
@@ -96,13 +96,13 @@ SELECT
             )
         )
     ) AS unremembered,
-    -- Everybody beyond one character for each person; a name that nobody gave counts too.
+    -- Characters beyond one for each person; a name that was not given counts too.
     (SELECT count(*) - count(DISTINCT person) FROM people) AS duplicate_characters,
     -- Answered to a name, but not there, or not as that person.
     (
         SELECT count(*)
-        FROM unnest(CAST(:named_people AS text[]), CAST(:named_ids AS uuid[])) AS told (person, character_id)
+        FROM unnest(CAST(:named_people AS text[]), CAST(:named_ids AS uuid[])) AS answered (person, character_id)
         WHERE NOT EXISTS (
-            SELECT FROM people p WHERE p.person = told.person AND p.character_id = told.character_id
+            SELECT FROM people p WHERE p.person = answered.person AND p.character_id = answered.character_id
         )
     ) AS misnamed

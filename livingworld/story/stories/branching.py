@@ -6,7 +6,7 @@ at, so whatever else moves the head ends it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row, and_, delete, func, insert, select, update
@@ -28,8 +28,13 @@ from livingworld.story.stories.coordinates import START, Place, head_of
 from livingworld.story.stories.locking import WRITTEN_NOW, branch_of, lock_open_story, touched
 from livingworld.story.stories.records import Branch
 from livingworld.story.stories.scene_tables import scenes
-from livingworld.story.stories.tables import FIRST_TIMELINE, branches, stories, timeline_lineage, timelines
+from livingworld.story.stories.tables import branches, stories
 
+#: The timeline that has position $5 of the path that $1 to $4 name.
+_OWNER: Final = """
+    SELECT range.timeline_number FROM livingworld.path_ranges_v1($1, $2, $3, $4) AS range
+    WHERE $5 BETWEEN range.from_position AND range.to_position
+"""
 _NO_REDO = {"redo_scene_number": None, "redo_timeline": None, "redo_position": None, "redo_version": None}
 
 
@@ -169,23 +174,8 @@ class BranchMoves:
 
     async def _owner(self, end: Place, position: int) -> int:
         """Return the timeline that has the scene at a position of the path to `end`: its own one, or an ancestor."""
-        fork = await self._tx.scalar(
-            select(timelines.c.fork_position).where(*self._in(timelines), timelines.c.timeline_number == end.timeline)
-        )
-        if position > fork:
-            return end.timeline
-        lineage = timeline_lineage.c
-        owner: int = (
-            await self._tx.scalar(
-                select(lineage.owner_timeline).where(
-                    *self._in(timeline_lineage),
-                    lineage.timeline_number == end.timeline,
-                    lineage.from_position <= position,
-                    lineage.to_position >= position,
-                )
-            )
-            or FIRST_TIMELINE
-        )
+        path = (*self._ids.values(), end.timeline, end.position)
+        owner: int = (await self._tx.execute_text(_OWNER, (*path, position))).scalar_one()
         return owner
 
     def _in(self, table: Any) -> tuple[Any, ...]:  # noqa: ANN401 - Table's columns are untyped

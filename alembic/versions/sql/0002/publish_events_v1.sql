@@ -1,9 +1,10 @@
 -- Publish events: number and store what is followed, in the order given, and return the streams that were.
 --
 -- It is the last statement of its transaction: the rows of the streams are locked from here to the commit, in sorted
--- order, so the order of numbers is the order of commits. Who begins to follow a story or a session holds that row,
--- which is locked here already. The world has many writers at a time, so for its stream they share an advisory lock,
--- which who begins to follow the world takes alone. Either way the look below sees a follow that was begun in time.
+-- order, so the order of numbers is the order of commits. A new follower of a story or a session locks the row
+-- of the story or session, which the writer has locked already. The world has many writers at a time: for its stream they
+-- share an advisory lock, which a new follower of the world takes exclusively. So the look below sees every follower that
+-- began before.
 CREATE FUNCTION livingworld.publish_events_v1(
     in_world_id uuid,
     in_stream_ids uuid[],           -- of each event: id of a story, a session or the world
@@ -22,7 +23,7 @@ AS $function$
 #variable_conflict use_column
 DECLARE
     stream record;
-    told bigint;
+    published bigint;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'publish_events_v1 needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
@@ -45,8 +46,8 @@ BEGIN
                g.details::jsonb
         FROM unnest(in_stream_ids, in_kinds, in_details) WITH ORDINALITY AS g (stream_id, kind, details, ordinal)
         WHERE g.stream_id = stream.stream_id;
-        GET DIAGNOSTICS told = ROW_COUNT;
-        UPDATE livingworld.live_streams s SET last_number = stream.last_number + told
+        GET DIAGNOSTICS published = ROW_COUNT;
+        UPDATE livingworld.live_streams s SET last_number = stream.last_number + published
         WHERE s.world_id = in_world_id AND s.stream_id = stream.stream_id;
         RETURN NEXT stream.stream_id;
     END LOOP;

@@ -1,5 +1,5 @@
--- Claim the actions that are next, at most one in each lane, and return them. What nobody extended in time returns to its
--- lane first, and what is past its deadline expires. A lane that somebody else has in hand is passed by, never waited for.
+-- Claim the actions that are next, at most one in each lane, and return them. A claim that was not
+-- extended in time ends first, and what is past its deadline expires. A lane that another transaction has locked is skipped.
 CREATE FUNCTION livingworld.claim_actions_v1(
     in_world_id uuid,
     in_limit integer,
@@ -34,7 +34,7 @@ BEGIN
         PERFORM livingworld.stop_action_v1(
             in_world_id, held.action_id,
             CASE WHEN held.late THEN 'expired' WHEN held.unwanted THEN 'cancelled' WHEN held.spent THEN 'failed' ELSE 'waiting' END,
-            at, NULL, 0, 'whoever ran it was not heard of in time', NULL
+            at, NULL, 0, 'the claim was not extended in time', NULL
         );
     END LOOP;
     FOR here IN

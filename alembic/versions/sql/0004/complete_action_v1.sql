@@ -1,5 +1,5 @@
--- Let a claimed action be done, and return how that went: done, repeated, superseded, expired, unknown. Nothing is written
--- but for done. The deadline is compared with the clock once the lane is locked, which nobody who may end the action passes.
+-- Complete a claimed action, and return what became of it: done, repeated, superseded, expired, unknown. Only done writes.
+-- The deadline is compared with the clock after the lane is locked; whatever ends an action locks the lane.
 CREATE FUNCTION livingworld.complete_action_v1(
     in_world_id uuid,
     in_action_id uuid,

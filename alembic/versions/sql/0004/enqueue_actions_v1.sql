@@ -1,4 +1,4 @@
--- Put commands behind what waits in their lanes, and return them as they are stored: also those whose id was known before.
+-- Append actions to their lanes, and return them as they are stored: also those whose id was known before.
 -- One whose lane is full comes back with its id only. Lanes are locked in the order of their names.
 CREATE FUNCTION livingworld.enqueue_actions_v1(
     in_world_id uuid,

@@ -1,10 +1,10 @@
--- Write down in a lane's row what a claim looks for there, as its actions are now. The caller holds that row.
+-- Store in a lane's row what a claim looks for there, as its actions stand now. The caller holds that row.
 CREATE FUNCTION livingworld.refresh_lane_head_v1(
     in_world_id uuid,
     in_lane text,
     in_at timestamptz,
-    in_number bigint,               -- the number that was given out last
-    in_waiting integer              -- how many wait more than before
+    in_number bigint,               -- the last number that was assigned
+    in_waiting integer              -- added to the number of those that wait
 ) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

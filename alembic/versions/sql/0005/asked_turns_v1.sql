@@ -73,7 +73,7 @@ AS $function$
         WHERE h.world_id = in_world_id AND h.story_id = given.story_id AND h.request_key = l.request_key OFFSET 0
     ) h ON true
     LEFT JOIN LATERAL (
-        -- Whoever came before and still asks goes first, but for those who follow a turn that is over.
+        -- A ticket that came before and still asks goes first, but for tries that follow a turn that is over.
         SELECT w.request_key FROM livingworld.turn_waiters w
         WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = b.branch_number
             AND w.ticket < coalesce(k.ticket, 2147483647) AND w.expires_at > in_now

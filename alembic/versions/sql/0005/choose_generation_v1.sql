@@ -15,7 +15,7 @@ CREATE FUNCTION livingworld.choose_generation_v1(
     status text,                    -- chosen, replayed, or why it was refused
     scene_number integer,           -- when refused as stale: where the branch stands
     branch_number integer,
-    awaited boolean                 -- somebody waits for the branch
+    awaited boolean                 -- a turn waits for the branch
 )
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

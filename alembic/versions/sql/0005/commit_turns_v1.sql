@@ -34,7 +34,7 @@ CREATE FUNCTION livingworld.commit_turns_v1(
     branch_number integer,
     chosen_choice integer,
     created_at timestamptz,
-    awaited boolean,                -- somebody waits for the branch
+    awaited boolean,                -- a turn waits for the branch
     cast_members text,              -- {character_id, role, importance}, names resolved
     followed uuid[]                 -- the streams that it was published to
 )

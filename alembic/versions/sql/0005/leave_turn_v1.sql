@@ -1,6 +1,6 @@
--- Take a request key out of every turn that it was a part of, so that it begins anew with its own input alone: a turn that
--- ran under it or took it in, and that nobody holds any more, is over, since it would tell the input a second time; and
--- what was merged into it is no part of it any more. The caller holds the lock of the story.
+-- Take a request key out of every turn that it was a part of, so that it starts over with its own input alone. A turn that
+-- ran under it or was merged with it, and is no longer held, ends, since it would use the input a second time; and inputs
+-- that were merged into it leave it. The caller holds the lock of the story.
 CREATE FUNCTION livingworld.leave_turn_v1(
     in_world_id uuid,
     in_story_id uuid,

@@ -5,7 +5,7 @@ CREATE FUNCTION livingworld.merge_turn_v1(
     in_world_id uuid,
     in_story_id uuid,
     in_branch_number integer,
-    in_ticket integer,              -- of the one that waits, as the look has told
+    in_ticket integer,              -- of the one that waits, as take_turns_v1 answered
     in_merges integer,
     in_both_choice integer,         -- the combined input
     in_both_instruction text,

@@ -1,5 +1,5 @@
--- Compute anew what the changes of a relationship led to, from a place on: at it, and on every path that goes on from it.
--- Mostly that is the one change just written; more when a head had been moved back. The caller holds the lock of the story.
+-- Recompute what the changes of a relationship led to, from a place on: at it, and on every path that continues from it.
+-- Usually that is the one change just written; more after a head was moved back. The caller holds the lock of the story.
 CREATE FUNCTION livingworld.refold_relationship_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -23,7 +23,7 @@ DECLARE
     prior record;
     goes_on boolean;
 BEGIN
-    -- Mostly nothing follows, and then the length of the story does not matter.
+    -- Usually nothing follows, and then the length of the story does not matter.
     goes_on := in_scene_number = 0 OR EXISTS (
         SELECT FROM livingworld.scenes s
         WHERE s.world_id = in_world_id AND s.story_id = in_story_id AND s.parent_scene_number = in_scene_number

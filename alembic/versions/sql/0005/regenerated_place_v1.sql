@@ -1,5 +1,5 @@
--- The place that a scene was told at: what it followed from, the choice that led to it, the instruction it was told by, and
--- the key that tells this place from every other. No row: the story has no such scene.
+-- The place of a scene: what it follows, the choice that led to it, the instruction it was written by, and the key that
+-- distinguishes this place from every other. No row: the story has no such scene.
 CREATE FUNCTION livingworld.regenerated_place_v1(
     in_world_id uuid,
     in_story_id uuid,

@@ -70,7 +70,7 @@ BEGIN
                 AND l.request_key = coalesce(k.merged_into, in_request_key) AND k.state <> 'committed' OFFSET 0
         ) l ON true
         LEFT JOIN LATERAL (
-            -- Who waited for a turn that was replaced waits for nothing that another try could share.
+            -- A try that waited for a turn that was replaced waits for nothing that another try could share.
             SELECT * FROM livingworld.turn_waiters w
             WHERE w.world_id = in_world_id AND w.request_key = in_request_key AND w.story_id = in_story_id
                 AND w.expires_at > in_now

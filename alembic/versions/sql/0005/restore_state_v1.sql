@@ -1,4 +1,4 @@
--- Let what a generation has kept be true again, at the scene that shows it now. The caller holds the lock of the story.
+-- Restore the state that was archived with a generation, at the scene that shows the generation now. The caller holds the lock of the story.
 CREATE FUNCTION livingworld.restore_state_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -29,7 +29,7 @@ BEGIN
     UPDATE livingworld.relationship_changes c
     SET archived_in = NULL, timeline_number = scene.timeline_number, position = scene.position, scene_number = in_scene_number
     WHERE c.world_id = in_world_id AND c.archived_in = in_generation_id AND c.story_id = in_story_id;
-    -- What came before may have changed meanwhile.
+    -- The changes before it may be other ones now.
     FOR pair IN
         SELECT DISTINCT c.source_id, c.target_id FROM livingworld.relationship_changes c
         WHERE c.world_id = in_world_id AND c.scene_number = in_scene_number AND c.story_id = in_story_id

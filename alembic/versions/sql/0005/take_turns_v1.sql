@@ -6,7 +6,7 @@
 -- when the head of its branch has moved, since then its turn can no longer be committed.
 --
 -- A request key is one request: an input whose key runs or waits waits for that turn, whatever in_busy says. It is
--- 'following' while the turn runs under another try, or while the one that took it in runs or waits; at the ticket of its
+-- 'following' while the turn runs under another try, or while the one it was merged into runs or waits; at the ticket of its
 -- key it is 'waiting', and whichever try of the key asks first when that turn has come is granted.
 --
 -- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
@@ -15,7 +15,7 @@ CREATE FUNCTION livingworld.take_turns_v1(
     in_world_id uuid,
     in_wait boolean,
     in_lease interval,              -- how long a holding lasts unless it is renewed
-    in_patience interval,           -- who waits and does not ask again for so long is gone
+    in_patience interval,           -- a try that does not ask again for so long has left
     in_story_ids uuid[],
     in_branch_numbers integer[],    -- NULL: the story's current branch
     in_expected_heads integer[],    -- NULL: wherever the branch stands; 0: before the first scene
@@ -81,8 +81,8 @@ DECLARE
 BEGIN
     locked := livingworld.lock_stories_v1(in_world_id, in_wait, in_story_ids);
     right_now := clock_timestamp();
-    -- A crash of the server may forget that a turn was taken, never that one was committed: whoever held it is fenced, since
-    -- an owner is never used twice.
+    -- A crash of the server may forget that a turn was taken, never that one was committed: its holder is fenced, since an
+    -- owner is never used twice.
     PERFORM set_config('synchronous_commit', 'off', true);
 
     FOR input IN
@@ -128,7 +128,7 @@ BEGIN
                     input.former_choice, input.former_instruction, right_now, in_patience
                 );
             ELSIF input.waiting AND status NOT IN ('locked', 'together') THEN
-                -- Whoever has an answer waits no longer.
+                -- A try that has an answer waits no longer.
                 DELETE FROM livingworld.turn_waiters w
                 WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
                     AND w.ticket = input.own_ticket AND w.owner = input.owner;

@@ -1,11 +1,11 @@
--- What may be recalled at a place: the memories on the path that are not forgotten, that this one may know, and that no
--- summary which is itself visible stands for; from the newest back, until there are enough.
+-- What may be recalled at a place: the memories on the path that are not forgotten, that this character may know, and that no
+-- visible summary stands for; from the newest back, until there are enough.
 CREATE FUNCTION livingworld.visible_memories_v1(
     in_world_id uuid,
     in_story_id uuid,
     in_timeline integer,
     in_position integer,
-    in_character_id uuid,           -- who recalls; NULL: somebody who knows nothing private
+    in_character_id uuid,           -- who recalls; NULL: nothing private is visible
     in_kinds text[],                -- NULL: all
     in_from_position integer,       -- none that were remembered before it
     in_limit integer                -- the newest so many; NULL: all

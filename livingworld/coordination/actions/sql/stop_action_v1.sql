@@ -1,11 +1,11 @@
--- Let an action that waits or runs be over, or wait again, and settle its lane. The caller holds the lane's row.
+-- End an action that waits or runs, or make it wait again, and refresh the head of its lane. The caller holds the lane's row.
 CREATE FUNCTION livingworld.stop_action_v1(
     in_world_id uuid,
     in_action_id uuid,
     in_state text,                  -- what it becomes
     in_at timestamptz,
     in_not_before timestamptz,      -- when it may run again; NULL: as it was
-    in_attempts integer,            -- how many attempts are to count more: -1 for one that was given back
+    in_attempts integer,            -- added to the number of attempts: -1 for one that was given back
     in_error text,                  -- why the attempt failed, or NULL
     in_result text                  -- JSON, or NULL
 ) RETURNS void

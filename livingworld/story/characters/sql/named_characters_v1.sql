@@ -1,5 +1,5 @@
 -- Return objects with the ids of the characters that they name: with source_key it gets source_id, and so on. A name that
--- nobody answers to is an error of the constraint fk_character_names_known.
+-- no character has is an error of the constraint fk_character_names_known.
 CREATE FUNCTION livingworld.named_characters_v1(
     in_world_id uuid,
     in_objects json,                -- an array
@@ -20,7 +20,7 @@ BEGIN
             SELECT n.character_id INTO id FROM livingworld.character_names n
             WHERE n.world_id = in_world_id AND n.name_key = given.value ->> (ending || '_key');
             IF NOT FOUND THEN
-                RAISE EXCEPTION 'nobody answers to the name'
+                RAISE EXCEPTION 'no character has the name'
                     USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'fk_character_names_known';
             END IF;
             given.value := given.value || jsonb_build_object(ending || '_id', id);

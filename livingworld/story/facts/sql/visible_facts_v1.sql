@@ -1,5 +1,5 @@
 -- What is true on the path to a place: the last value of each fact, in the order of subjects and attributes. What was
--- retracted is not told. Each fact is looked up in the ranges of the path from the last one back, until one has it.
+-- retracted is left out. Each fact is looked up in the ranges of the path from the last one back, until one has it.
 CREATE FUNCTION livingworld.visible_facts_v1(
     in_world_id uuid,
     in_story_id uuid,

@@ -1,5 +1,5 @@
--- Remember texts at a coordinate, and return the memory of each in the order given: a text that the same one remembers on
--- the path already is not remembered again. The caller holds the lock of the story, and has made sure that the characters
+-- Remember texts at a coordinate, and return the memory of each in the order given: a text that the same character remembers
+-- on the path already is not stored again. The caller holds the lock of the story, and has made sure that the characters
 -- exist.
 CREATE FUNCTION livingworld.write_memories_v1(
     in_world_id uuid,
@@ -21,7 +21,7 @@ BEGIN
     IF in_memories::jsonb = '[]' THEN
         RETURN;
     END IF;
-    -- Who changes the embedder waits for us and we for him: no memory is without its job.
+    -- A change of the embedder and this write exclude each other: every memory gets its job.
     INSERT INTO livingworld.memory_embedders (world_id) VALUES (in_world_id)
     ON CONFLICT ON CONSTRAINT pk_memory_embedders DO NOTHING;
     SELECT e.embedder, e.dimensions, e.next_embedder, e.next_dimensions INTO active
@@ -57,7 +57,7 @@ BEGIN
                  private, importance, valence)
             VALUES (in_world_id, given.memory_id, in_story_id, in_timeline, in_position, in_scene_number, given.character_id,
                     given.kind, given.content, given.digest_bytes, given.private, given.importance, given.valence)
-            -- It was forgotten in this very scene: it is remembered anew.
+            -- It was forgotten in this very scene: it is remembered again.
             ON CONFLICT (world_id, digest, story_id, timeline_number, position, character_id) WHERE archived_in IS NULL
             DO UPDATE SET forgotten_at = NULL, kind = excluded.kind, private = excluded.private,
                 importance = excluded.importance, valence = excluded.valence

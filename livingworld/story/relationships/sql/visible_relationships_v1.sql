@@ -4,8 +4,8 @@ CREATE FUNCTION livingworld.visible_relationships_v1(
     in_story_id uuid,
     in_timeline integer,
     in_position integer,
-    in_source_id uuid,              -- NULL: of everybody
-    in_target_id uuid               -- NULL: toward everybody
+    in_source_id uuid,              -- NULL: of all characters
+    in_target_id uuid               -- NULL: toward all characters
 ) RETURNS SETOF livingworld.relationship_changes
 LANGUAGE plpgsql
 STABLE

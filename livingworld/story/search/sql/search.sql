@@ -1,8 +1,8 @@
 -- One page of what is found in world $1 by the words $2, in story $3 (NULL: all, and lore), of the kinds $4, after rank $5 and
 -- place $6 (NULL: from the first), $7 hits, marked by $8 (options of ts_headline). The texts of the page only are read again.
 --
--- Of each kind at most $9 texts are looked at: those that have the words, in any order, as the index tells it without reading
--- them. What has them in the order of a phrase and without those that are excluded is told by the text, which costs more. Nor
+-- Of each kind at most $9 texts are looked at: those that have the words, in any order, as the index finds it without reading
+-- them. What has them in the order of a phrase and without those that are excluded is decided by the text, which costs more. Nor
 -- is what may be shown asked for there: without statistics the planner would take an index of that for the better one.
 WITH asked AS (
     SELECT websearch_to_tsquery('simple', $2::text) AS words
@@ -49,9 +49,9 @@ page AS (
            h.kind || ' ' || coalesce(h.id::text, h.story_id || ' ' || lpad(h.scene_number::text, 10, '0')) AS place
     FROM having_them AS h
     CROSS JOIN asked
-    CROSS JOIN LATERAL (SELECT to_tsvector('simple', left(h.content, 100000)) AS words OFFSET 0) AS told
-    CROSS JOIN LATERAL (SELECT ts_rank_cd(told.words, asked.words)::double precision AS rank) AS read
-    WHERE h.is_shown AND told.words @@ asked.words
+    CROSS JOIN LATERAL (SELECT to_tsvector('simple', left(h.content, 100000)) AS words OFFSET 0) AS stored
+    CROSS JOIN LATERAL (SELECT ts_rank_cd(stored.words, asked.words)::double precision AS rank) AS read
+    WHERE h.is_shown AND stored.words @@ asked.words
 ),
 found AS (
     SELECT p.kind, p.story_id, p.scene_number, p.id, p.rank, p.place, text.title,
@@ -75,5 +75,5 @@ found AS (
         WHERE p.kind = 'lore' AND l.world_id = $1 AND l.lore_id = p.id
     ) AS text
 )
--- One row at least, so that what was cut is told also where nothing is found.
+-- One row at least, so that is_cut is returned also where nothing is found.
 SELECT cut.is_cut, found.* FROM cut LEFT JOIN found ON true ORDER BY found.rank DESC, found.place

@@ -1,8 +1,8 @@
 -- Publish the scenes that append_scenes_v1 has stored to those who follow their stories, and return the stories that are
 -- followed. NULL: none is.
 --
--- The look comes after the stories are locked, so it sees whoever began to follow one before that; whoever begins later
--- waits for the end of this transaction.
+-- The look comes after the stories are locked, so it sees every follower that began before; one that begins later waits for
+-- the end of this transaction.
 CREATE FUNCTION livingworld.publish_scenes_v1(
     in_world_id uuid,
     in_answers text[],

@@ -1,5 +1,5 @@
 -- Every generation for the place of scene $3 of story $2 in world $1, oldest first: those of the turn that made it, those
--- of the turns that told it anew, and the text of a scene that no turn made.
+-- of the turns that regenerated it, and the text of a scene that no turn made.
 SELECT g.*, coalesce(g.parsed ->> 'content', s.content) AS content
 FROM (
     SELECT t.origin_key
@@ -15,8 +15,8 @@ FROM (
 CROSS JOIN LATERAL (
     SELECT place.origin_key AS request_key
     UNION ALL
-    SELECT anew.request_key FROM livingworld.turns anew
-    WHERE anew.world_id = $1 AND anew.origin_key = place.origin_key AND anew.story_id = $2 AND anew.regenerates IS NOT NULL
+    SELECT again.request_key FROM livingworld.turns again
+    WHERE again.world_id = $1 AND again.origin_key = place.origin_key AND again.story_id = $2 AND again.regenerates IS NOT NULL
 ) turn
 CROSS JOIN LATERAL (
     SELECT * FROM livingworld.generations g

@@ -1,4 +1,4 @@
--- Keep what hangs on a scene with the generation whose text the scene gives up: it is true no more, until it is unshelved.
+-- Archive what became true in a scene, with the generation whose text is replaced: it is visible no more until it is restored.
 -- The caller holds the lock of the story.
 CREATE FUNCTION livingworld.archive_state_v1(
     in_world_id uuid,

@@ -1,4 +1,4 @@
--- Stand in the line of a branch, or say that one still stands there, and return the ticket; the lower one goes first. A
+-- Join the line of a branch, or extend a place in it, and return the ticket; the lowest goes first. A
 -- ticket is one request key, each row one try of it that waits. The caller holds the lock of the story.
 CREATE FUNCTION livingworld.await_turn_v1(
     in_world_id uuid,
@@ -12,7 +12,7 @@ CREATE FUNCTION livingworld.await_turn_v1(
     in_choice integer,
     in_instruction text,
     in_now timestamptz,
-    in_patience interval            -- who does not ask again for so long is gone
+    in_patience interval            -- a try that does not ask again for so long has left
 ) RETURNS integer
 LANGUAGE plpgsql
 AS $function$

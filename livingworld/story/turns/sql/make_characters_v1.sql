@@ -1,4 +1,4 @@
--- Make characters for names that nobody had when the caller looked, and return who answers to each: a JSON array of
+-- Create characters for names that no character had when the caller looked, and return the character of each: an array of
 -- {character_id, role, importance} in the order of ids. Called by commit_turns_v1, under the lock of a story, which comes
 -- before characters in the order of locks.
 CREATE FUNCTION livingworld.make_characters_v1(
@@ -12,7 +12,7 @@ DECLARE
 BEGIN
     FOR newcomer IN
         SELECT n.* FROM json_to_recordset(in_newcomers) AS n (name text, name_key text, lock_key bigint, new_id uuid)
-        ORDER BY n.lock_key  -- as everybody locks names
+        ORDER BY n.lock_key  -- the order in which all lock names
     LOOP
         -- The lock saves work; the primary key of character_names decides.
         PERFORM pg_advisory_xact_lock(newcomer.lock_key);
@@ -26,7 +26,7 @@ BEGIN
             VALUES (in_world_id, newcomer.name_key, newcomer.new_id, newcomer.name)
             ON CONFLICT ON CONSTRAINT pk_character_names DO NOTHING;
             IF NOT FOUND THEN
-                -- Somebody took the name without asking for its lock.
+                -- The name was taken without its lock.
                 DELETE FROM livingworld.characters c
                 WHERE c.world_id = in_world_id AND c.character_id = newcomer.new_id;
             END IF;

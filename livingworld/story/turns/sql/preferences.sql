@@ -12,9 +12,9 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT place.origin_key AS request_key
         UNION ALL
-        SELECT anew.request_key FROM livingworld.turns anew
-        WHERE anew.world_id = $1 AND anew.origin_key = place.origin_key AND anew.story_id = r.story_id
-            AND anew.regenerates IS NOT NULL
+        SELECT again.request_key FROM livingworld.turns again
+        WHERE again.world_id = $1 AND again.origin_key = place.origin_key AND again.story_id = r.story_id
+            AND again.regenerates IS NOT NULL
     ) turn
     CROSS JOIN LATERAL (
         SELECT c.scene_number FROM livingworld.generations c

@@ -1,5 +1,5 @@
 -- Publish what a turn brought that was committed by the statement before: its scene to those who follow the story, the
--- characters it made to those who follow the world. Returns the streams that were followed, NULL when none was.
+-- characters it created to those who follow the world. Returns the streams that were followed, NULL when none was.
 CREATE FUNCTION livingworld.publish_turn_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -7,7 +7,7 @@ CREATE FUNCTION livingworld.publish_turn_v1(
     in_scene_number integer,
     in_branch_number integer,
     in_generation_id uuid,
-    in_cast text                    -- as it was given to commit_turns_v1: who was to be made has a `new_id`
+    in_cast text                    -- as it was given to commit_turns_v1: a character to be created has a `new_id`
 ) RETURNS uuid[]
 LANGUAGE plpgsql
 AS $function$

@@ -1,7 +1,7 @@
 -- What a prompt needs, for each turn in the order of the inputs, as one JSON object: the story, the branch as it stands,
 -- the last scenes of the path that ends with the base scene (NULL: before the first), oldest first, and who appears in the
 -- last of them; what is true there, what those in its cast feel toward each other, and what was remembered in those scenes
--- and is no secret.
+-- and is not private.
 CREATE FUNCTION livingworld.turn_contexts_v1(
     in_world_id uuid, in_story_ids uuid[], in_branch_numbers integer[], in_base_scenes integer[], in_recents integer[]
 ) RETURNS SETOF text
@@ -15,7 +15,7 @@ BEGIN
                 s.created_at, s.updated_at
             ),
             'branch', json_build_array(b.branch_number, b.name, b.head_scene_number, b.head_position),
-            'recent', told.scenes,
+            'recent', recent.scenes,
             'cast', (
                 SELECT json_agg(
                     json_build_array(
@@ -133,7 +133,7 @@ BEGIN
                 ORDER BY s.timeline_number, s.story_id, s.position
                 LIMIT greatest(range.to_position - range.from_position + 1, 0)
             ) s
-        ) told
+        ) recent
         ORDER BY given.ordinal;
 END
 $function$
