@@ -15,7 +15,7 @@ from livingworld.coordination.documents.merge import Strategies, Strategy
 from livingworld.coordination.documents.records import ABSENT, Absent, Document, MergeConflict, MergeResult
 from livingworld.coordination.locks.leases import HeldLease
 from livingworld.coordination.sessions.records import Interaction, Session, Task
-from livingworld.coordination.sessions.running import RunningTask
+from livingworld.coordination.sessions.running_task import RunningTask
 from livingworld.deadlines import deadline
 from livingworld.errors import *  # noqa: F403 - they stand in its own __all__
 from livingworld.live.kinds import LiveKind

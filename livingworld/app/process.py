@@ -121,7 +121,7 @@ class SharedParts:
         self.leases = Leases(services.unit, world_id, services)
         self.cycles = Cycles(services.unit, world_id, services)
         self.scripts = Scripts(services, process.script_kinds)
-        self.live = Live(services, lock_story=lock_story, lock_session=_lock_session)
+        self.live = Live(services, lock_story=lock_story, lock_session=lock_session)
         self.turns = TurnServices(
             world_id=world_id,
             unit=services.unit,
@@ -137,7 +137,3 @@ class SharedParts:
     async def close(self) -> None:
         """Wait until everything that was handed over is stored or refused."""
         await asyncio.gather(*(group_commit.close() for group_commit in self._group_commits))
-
-
-async def _lock_session(tx: Transaction, session_id: UUID) -> None:
-    await lock_session(tx, tx.world_id, session_id)

@@ -47,9 +47,9 @@ class WorldRepositories:
         self.memories = MemoryRepository(unit, world_id)
         self.lore = LoreRepository(unit)
         self.documents = DocumentRepository(unit, world_id)
-        self.sessions = SessionRepository(unit, world_id)
-        self.interactions = InteractionRepository(unit, world_id)
-        self.tasks = TaskRepository(unit, world_id)
+        self.sessions = SessionRepository(unit)
+        self.interactions = InteractionRepository(unit)
+        self.tasks = TaskRepository(unit)
         self.actions = ActionRepository(unit, world_id)
         self.ai_models = AIModelRepository(unit)
 

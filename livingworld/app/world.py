@@ -13,8 +13,8 @@ from livingworld.app.transaction_scope import TransactionScope, WorldRepositorie
 from livingworld.coordination.actions.work_actions import Actions
 from livingworld.coordination.documents.watch_document import WatchedDocuments
 from livingworld.coordination.locks.world_locks import WorldLocks
-from livingworld.coordination.sessions.sweeping import SweptSessions
-from livingworld.coordination.sessions.taking_over import SucceededTasks
+from livingworld.coordination.sessions.world_sessions import Sessions
+from livingworld.coordination.sessions.world_tasks import Tasks
 from livingworld.inputs import check_function, check_json, check_json_object, check_label
 from livingworld.models.ai_models.serving import AIModels
 from livingworld.models.embeddings.embedder import Embedder
@@ -34,9 +34,9 @@ class World(WorldRepositories):
     """One world: its record, and repositories of which each call is one whole transaction with retries."""
 
     #: Sittings of players.
-    sessions: SweptSessions
+    sessions: Sessions
     #: One of a kind at a time in each session.
-    tasks: SucceededTasks
+    tasks: Tasks
     #: Queued commands, one at a time in each lane.
     actions: Actions[TransactionScope]
     #: Registered, served and swapped while others use them.
@@ -51,8 +51,8 @@ class World(WorldRepositories):
         self._unit = services.unit
         #: The world as it was when this object was made.
         self.record = record
-        self.sessions = SweptSessions(services.unit, record.id)
-        self.tasks = SucceededTasks(services.unit, record.id, services)
+        self.sessions = Sessions(services)
+        self.tasks = Tasks(services)
         self.actions = Actions(services.unit, record.id, services, TransactionScope)
         self.ai_models = AIModels(services)
         self.documents = WatchedDocuments(services.unit, record.id, services.notifications, services.poll_interval)

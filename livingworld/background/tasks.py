@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from contextvars import Context
 from typing import Any, TypeVar
 
 from livingworld.deadlines import without_deadline
+from livingworld.errors import LivingWorldError
 
 T = TypeVar("T")
 
@@ -29,6 +31,18 @@ class BackgroundTasks:
         """Start work that may be cancelled at any time."""
         return _start(work, self._watching, self._context())
 
+    async def acquire(self, work: Coroutine[Any, Any, T], give_back: Callable[[T], Awaitable[object]]) -> T:
+        """Return what `work` obtains; it comes to its end, and is given back for a caller that is cancelled meanwhile.
+
+        A give-back that raises a LivingWorldError is no error: what was obtained then ends by itself.
+        """
+        obtaining = self.finish(work)
+        try:
+            return await asyncio.shield(obtaining)
+        except asyncio.CancelledError:
+            self.finish(_give_back(obtaining, give_back))
+            raise
+
     async def close(self) -> None:
         """Cancel the watching tasks, wait for those that have to finish, and leave no task behind."""
         for task in self._watching:
@@ -45,3 +59,10 @@ def _start(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]], context:
     tasks.add(task)
     task.add_done_callback(tasks.discard)
     return task
+
+
+async def _give_back(obtaining: asyncio.Task[T], give_back: Callable[[T], Awaitable[object]]) -> None:
+    await asyncio.wait([obtaining])
+    if obtaining.exception() is None:
+        with suppress(LivingWorldError):
+            await give_back(obtaining.result())

@@ -11,7 +11,7 @@ import pytest_asyncio
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld import LivingWorld, Session, Task, TransactionScope, World
-from livingworld.coordination.sessions.locking import task_topic
+from livingworld.coordination.sessions.task_writing import task_topic
 from livingworld.postgres.notifications import TopicSubscription
 from livingworld.testing.staged_races import holding
 from tests.concurrency.session_staging import THE_SESSION

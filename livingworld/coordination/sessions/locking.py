@@ -8,6 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import Row, func, update
 
+from livingworld.coordination.sessions.records import Session
+from livingworld.coordination.sessions.rows import make_session
 from livingworld.coordination.sessions.tables import sessions
 from livingworld.errors import SessionCleared, SessionClosed, SessionNotFound
 from livingworld.inputs import check_integer
@@ -16,27 +18,22 @@ from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
 
-def task_topic(task_id: UUID) -> str:
-    """Return the topic on which everything is told that a task's owner has to know."""
-    return f"task:{task_id}"
-
-
 def check_epoch(epoch: object) -> int | None:
     """Return the epoch if it is None or can be one."""
     return None if epoch is None else check_integer("epoch", epoch, minimum=1)
 
 
-async def lock_session(tx: Transaction, world_id: UUID, session_id: UUID) -> Row[Any]:
+async def lock_session(tx: Transaction, session_id: UUID) -> Row[Any]:
     """Lock a session against other writers until the transaction ends; raises SessionNotFound."""
-    row = await lock_row(tx, LockKind.SESSION, sessions, {"world_id": world_id, "session_id": session_id})
+    row = await lock_row(tx, LockKind.SESSION, sessions, {"world_id": tx.world_id, "session_id": session_id})
     if row is None:
         raise SessionNotFound(session_id=session_id)
     return row
 
 
-async def lock_open_session(tx: Transaction, world_id: UUID, session_id: UUID, epoch: int | None = None) -> Row[Any]:
+async def lock_open_session(tx: Transaction, session_id: UUID, epoch: int | None = None) -> Row[Any]:
     """Lock a session that takes writes; also raises SessionClosed, and SessionCleared when it is past the epoch."""
-    row = await lock_session(tx, world_id, session_id)
+    row = await lock_session(tx, session_id)
     if row.closed_at is not None:
         raise SessionClosed(session_id=session_id)
     if epoch is not None and row.epoch != epoch:
@@ -44,12 +41,12 @@ async def lock_open_session(tx: Transaction, world_id: UUID, session_id: UUID, e
     return row
 
 
-async def change_session(tx: Transaction, old: Row[Any], values: Mapping[str, Any]) -> Row[Any]:
+async def change_session(tx: Transaction, old: Row[Any], values: Mapping[str, Any]) -> Session:
     """Change columns of a session that is locked, and return it."""
     statement = (
         update(sessions)
-        .where(sessions.c.world_id == old.world_id, sessions.c.session_id == old.session_id)
+        .where(sessions.c.world_id == tx.world_id, sessions.c.session_id == old.session_id)
         .values(**values, updated_at=func.now())
         .returning(sessions)
     )
-    return (await tx.execute(statement)).one()
+    return make_session((await tx.execute(statement)).one())

@@ -1,10 +1,9 @@
-"""Sessions: opened, kept alive, with a context that writers share, cleared in one step, and removed when left alone."""
+"""Sessions: opened, kept alive, with a context that writers share, cleared in one step, and removed when idle."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +11,10 @@ from sqlalchemy import Row, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from livingworld.coordination.sessions.locking import change_session, check_epoch, lock_open_session, lock_session
-from livingworld.coordination.sessions.records import Session, make_session
+from livingworld.coordination.sessions.records import Session
+from livingworld.coordination.sessions.rows import make_session
 from livingworld.coordination.sessions.tables import interactions, sessions
-from livingworld.coordination.sessions.task_endings import cancel_all
+from livingworld.coordination.sessions.task_writing import cancel_all
 from livingworld.errors import InvalidJson, SessionNotFound, VersionConflict
 from livingworld.identifiers import new_id
 from livingworld.inputs import (
@@ -33,7 +33,7 @@ from livingworld.postgres.keyset import check_limit
 from livingworld.postgres.locks import lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.world_unit import WorldUnit
 
 
 class SessionRepository:
@@ -43,9 +43,8 @@ class SessionRepository:
     the session is closed. With an `epoch` it raises SessionCleared when the session was cleared since.
     """
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+    def __init__(self, unit: WorldUnit) -> None:
         self._unit = unit
-        self._world_id = world_id
 
     async def open(self, *, player: str | None = None, context: Mapping[str, Any] | None = None) -> Session:
         """Store a new session and return it; raises WorldNotFound."""
@@ -53,23 +52,15 @@ class SessionRepository:
             "player": check_optional_label("player", player),
             "context": check_json_object("context", {} if context is None else context),
         }
-        key = {"world_id": self._world_id, "session_id": UUID(int=new_id().int)}
-
-        async def work(tx: Transaction) -> Session:
-            statement = insert(sessions).values(**key, **values).on_conflict_do_nothing(index_elements=list(key))
-            row = (await tx.execute(statement.returning(sessions))).one_or_none()
-            return await _read(self._world_id, key["session_id"], tx) if row is None else make_session(row)
-
-        return await self._unit.run(work, repeatable=True)
+        return await self._unit.write_idempotent(_open, UUID(int=new_id().int), values)
 
     async def get(self, session_id: UUID) -> Session:
         """Return a session, closed or not; one round trip, no lock. Raises SessionNotFound."""
-        key = check_uuid("session_id", session_id)
-        return await self._unit.run(partial(_read, self._world_id, key), repeatable=True, single_statement=True)
+        return await self._unit.read(_read, check_uuid("session_id", session_id))
 
     async def heartbeat(self, session_id: UUID) -> Session:
         """Say that the session is in use: `expire` counts from here."""
-        return await self._change(session_id, None, lambda _: {"heartbeat_at": func.now()}, repeatable=True)
+        return await self._unit.write_idempotent(_heartbeat, check_uuid("session_id", session_id))
 
     async def set_context(
         self, session_id: UUID, context: Mapping[str, Any], *, expected_version: int, epoch: int | None = None
@@ -77,63 +68,27 @@ class SessionRepository:
         """Replace the context if it is still at `expected_version`, else raise VersionConflict."""
         new = check_json_object("context", context)
         expected = check_integer("expected_version", expected_version, minimum=1)
-
-        def change(old: Row[Any]) -> dict[str, Any]:
-            if old.context_version != expected:
-                raise VersionConflict(expected=expected, actual=old.context_version)
-            return _context(new)
-
-        return await self._change(session_id, epoch, change)
+        key = check_uuid("session_id", session_id)
+        return await self._unit.write(_set_context, key, check_epoch(epoch), new, expected)
 
     async def merge_context(self, session_id: UUID, changes: Mapping[str, Any], *, epoch: int | None = None) -> Session:
         """Set top-level keys of the context and leave the others as they are, whoever sets them meanwhile.
 
         Raises InvalidJson when the whole would be too large.
         """
-        new = check_json_object("changes", changes)
-
-        def change(old: Row[Any]) -> dict[str, Any]:
-            size = len(canonical_json(old.context | new))
-            if size > MAX_JSON_CHARACTERS:
-                raise InvalidJson("changes", f"make {size} characters of context; the limit is {MAX_JSON_CHARACTERS}")
-            return _context(sessions.c.context.op("||")(new))
-
-        return await self._change(session_id, epoch, change)
+        new, key = check_json_object("changes", changes), check_uuid("session_id", session_id)
+        return await self._unit.write(_merge_context, key, check_epoch(epoch), new)
 
     async def clear(self, session_id: UUID) -> Session:
         """Empty the session in one step and return it: what runs is cancelled, interactions and context are gone.
 
         The epoch rises, so whatever names a lower one is refused from then on. The numbers of interactions go on.
         """
-        key = check_uuid("session_id", session_id)
-
-        async def work(tx: Transaction) -> Session:
-            old = await lock_open_session(tx, self._world_id, key)
-            ended = await cancel_all(tx, self._world_id, key, "the session was cleared")
-            await tx.execute(
-                delete(interactions).where(interactions.c.world_id == self._world_id, interactions.c.session_id == key)
-            )
-            row = await change_session(tx, old, {**_context({}), "epoch": sessions.c.epoch + 1})
-            ids = {"world_id": self._world_id, "session_id": key}
-            tx.log_after_commit(events.SESSION_CLEARED, **ids, epoch=row.epoch, tasks=ended)
-            publish_at_commit(tx, key, LiveKind.SESSION_CLEARED, epoch=row.epoch)
-            return make_session(row)
-
-        return await self._unit.run(work)
+        return await self._unit.write(_clear, check_uuid("session_id", session_id))
 
     async def close(self, session_id: UUID) -> Session:
         """End the session and return it: what runs is cancelled, and it takes no more writes; again changes nothing."""
-        key = check_uuid("session_id", session_id)
-
-        async def work(tx: Transaction) -> Session:
-            old = await lock_session(tx, self._world_id, key)
-            if old.closed_at is not None:
-                return make_session(old)
-            await cancel_all(tx, self._world_id, key, "the session was closed")
-            publish_at_commit(tx, key, LiveKind.SESSION_CLOSED)
-            return make_session(await change_session(tx, old, {"closed_at": func.now()}))
-
-        return await self._unit.run(work, repeatable=True)
+        return await self._unit.write_idempotent(_close, check_uuid("session_id", session_id))
 
     async def expire(self, older_than: timedelta, *, limit: int = 100) -> tuple[UUID, ...]:
         """Remove sessions, open or closed, that had no heartbeat for so long, with all in them; return their ids.
@@ -142,56 +97,88 @@ class SessionRepository:
         for it stays.
         """
         age = check_duration("older_than", older_than)
-        check_limit(limit)
-        expired = await self._unit.run(partial(_expire, self._world_id, age, limit), repeatable=True)
-        return tuple(expired)
-
-    async def _change(
-        self,
-        session_id: UUID,
-        epoch: int | None,
-        change: Callable[[Row[Any]], dict[str, Any]],
-        *,
-        repeatable: bool = False,
-    ) -> Session:
-        key = check_uuid("session_id", session_id)
-        check_epoch(epoch)
-
-        async def work(tx: Transaction) -> Session:
-            old = await lock_open_session(tx, self._world_id, key, epoch)
-            session = make_session(await change_session(tx, old, change(old)))
-            if session.context_version != old.context_version:
-                told = {"context_version": session.context_version}
-                publish_at_commit(tx, key, LiveKind.CONTEXT_CHANGED, **told)
-            return session
-
-        return await self._unit.run(work, repeatable=repeatable)
+        return await self._unit.write_idempotent(_expire, age, check_limit(limit))
 
 
-async def _read(world_id: UUID, session_id: UUID, tx: Transaction) -> Session:
-    statement = select(sessions).where(sessions.c.world_id == world_id, sessions.c.session_id == session_id)
+async def _open(tx: Transaction, session_id: UUID, values: Mapping[str, Any]) -> Session:
+    key = {"world_id": tx.world_id, "session_id": session_id}
+    statement = insert(sessions).values(**key, **values).on_conflict_do_nothing(index_elements=list(key))
+    row = (await tx.execute(statement.returning(sessions))).one_or_none()
+    return await _read(tx, session_id) if row is None else make_session(row)
+
+
+async def _read(tx: Transaction, session_id: UUID) -> Session:
+    statement = select(sessions).where(sessions.c.world_id == tx.world_id, sessions.c.session_id == session_id)
     row = (await tx.execute(statement)).one_or_none()
     if row is None:
         raise SessionNotFound(session_id=session_id)
     return make_session(row)
 
 
+async def _heartbeat(tx: Transaction, session_id: UUID) -> Session:
+    return await change_session(tx, await lock_open_session(tx, session_id), {"heartbeat_at": func.now()})
+
+
+async def _set_context(
+    tx: Transaction, session_id: UUID, epoch: int | None, context: Mapping[str, Any], expected: int
+) -> Session:
+    old = await lock_open_session(tx, session_id, epoch)
+    if old.context_version != expected:
+        raise VersionConflict(expected=expected, actual=old.context_version)
+    return await _change_context(tx, old, context)
+
+
+async def _merge_context(tx: Transaction, session_id: UUID, epoch: int | None, changes: Mapping[str, Any]) -> Session:
+    old = await lock_open_session(tx, session_id, epoch)
+    size = len(canonical_json(old.context | changes))
+    if size > MAX_JSON_CHARACTERS:
+        raise InvalidJson("changes", f"make {size} characters of context; the limit is {MAX_JSON_CHARACTERS}")
+    return await _change_context(tx, old, sessions.c.context.op("||")(changes))
+
+
+async def _change_context(tx: Transaction, old: Row[Any], value: Any) -> Session:  # noqa: ANN401 - a JSON object, or SQL
+    session = await change_session(tx, old, _context(value))
+    publish_at_commit(tx, session.id, LiveKind.CONTEXT_CHANGED, context_version=session.context_version)
+    return session
+
+
 def _context(value: Any) -> dict[str, Any]:  # noqa: ANN401 - a JSON object or SQL that makes one
     return {"context": value, "context_version": sessions.c.context_version + 1}
 
 
-async def _expire(world_id: UUID, age: timedelta, limit: int, tx: Transaction) -> list[UUID]:
-    """Find without a lock, lock in order, and judge again: who was renewed meanwhile is none of them any more."""
-    own, stale = sessions.c.world_id == world_id, sessions.c.heartbeat_at < func.now() - age
+async def _clear(tx: Transaction, session_id: UUID) -> Session:
+    old = await lock_open_session(tx, session_id)
+    ended = await cancel_all(tx, session_id, "the session was cleared")
+    of_session = (interactions.c.world_id == tx.world_id, interactions.c.session_id == session_id)
+    await tx.execute(delete(interactions).where(*of_session))
+    session = await change_session(tx, old, {**_context({}), "epoch": sessions.c.epoch + 1})
+    ids = {"world_id": tx.world_id, "session_id": session_id}
+    tx.log_after_commit(events.SESSION_CLEARED, **ids, epoch=session.epoch, tasks=ended)
+    publish_at_commit(tx, session_id, LiveKind.SESSION_CLEARED, epoch=session.epoch)
+    return session
+
+
+async def _close(tx: Transaction, session_id: UUID) -> Session:
+    old = await lock_session(tx, session_id)
+    if old.closed_at is not None:
+        return make_session(old)
+    await cancel_all(tx, session_id, "the session was closed")
+    publish_at_commit(tx, session_id, LiveKind.SESSION_CLOSED)
+    return await change_session(tx, old, {"closed_at": func.now()})
+
+
+async def _expire(tx: Transaction, age: timedelta, limit: int) -> tuple[UUID, ...]:
+    """Find without a lock, lock in order, and judge again: a session that was renewed meanwhile stays."""
+    own, stale = sessions.c.world_id == tx.world_id, sessions.c.heartbeat_at < func.now() - age
     oldest = select(sessions.c.session_id).where(own, stale).order_by(sessions.c.heartbeat_at).limit(limit)
     found = sorted(row.session_id for row in await tx.execute(oldest))
     for session_id in found:
-        await lock_row(tx, LockKind.SESSION, sessions, {"world_id": world_id, "session_id": session_id})
+        await lock_row(tx, LockKind.SESSION, sessions, {"world_id": tx.world_id, "session_id": session_id})
     if not found:
-        return []
+        return ()
     gone = delete(sessions).where(own, sessions.c.session_id.in_(found), stale).returning(sessions.c.session_id)
-    expired = [UUID(int=row.session_id.int) for row in await tx.execute(gone)]
+    expired = tuple(UUID(int=row.session_id.int) for row in await tx.execute(gone))
     if expired:
         await remove_streams(tx, expired)
-        tx.log_after_commit(events.SESSIONS_EXPIRED, world_id=world_id, sessions=len(expired))
+        tx.log_after_commit(events.SESSIONS_EXPIRED, world_id=tx.world_id, sessions=len(expired))
     return expired

@@ -1,22 +1,20 @@
-"""Tasks: jobs of a session with an owner that is heard of, asked to stop, and succeeded when it is dead."""
+"""Tasks: jobs of a session, each with an owner that beats, is asked to stop, and is replaced when it is dead."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 from typing import Any, Final, get_args
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func
 
-from livingworld.coordination.sessions import task_endings
-from livingworld.coordination.sessions.locking import check_epoch, lock_session
-from livingworld.coordination.sessions.records import Task, TaskState, WhenOwnerDies, make_task
+from livingworld.coordination.sessions import dead_owners, task_writing
+from livingworld.coordination.sessions.locking import check_epoch
+from livingworld.coordination.sessions.records import Task, TaskState, WhenOwnerDies
 from livingworld.coordination.sessions.tables import tasks
 from livingworld.coordination.sessions.task_creating import create_task
-from livingworld.errors import InvalidInput, InvalidType, SessionNotFound
+from livingworld.errors import InvalidInput, InvalidType
 from livingworld.identifiers import new_id
 from livingworld.inputs import (
     MAX_DESCRIPTION_CHARACTERS,
@@ -29,24 +27,22 @@ from livingworld.inputs import (
     check_uuid,
 )
 from livingworld.postgres.keyset import check_limit
-from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.world_unit import WorldUnit
 
-#: An owner that is not heard of for so long is dead, unless its task says otherwise.
+#: An owner without a heartbeat for so long is dead, unless its task says otherwise.
 DEAD_AFTER: Final = timedelta(seconds=30)
 
 
 class TaskRepository:
     """The tasks of the sessions of one world.
 
-    Every write locks the row of the task's session until the transaction ends. Who was given a task, by creating it or
-    taking it over, is its owner: its methods take that record and raise TaskSuperseded, a Fenced, when the task was
-    taken over, cancelled by a clear or ended meanwhile. An owner is notified of what is asked of it after the commit.
+    Every write locks the row of the task's session until the transaction ends. The caller that created a task or took
+    it over is its owner: the owner's methods take that record and raise TaskSuperseded, a Fenced, when the task was
+    taken over, cancelled by a clear or ended meanwhile. A request to stop is notified to the owner after the commit.
     """
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+    def __init__(self, unit: WorldUnit) -> None:
         self._unit = unit
-        self._world_id = world_id
 
     async def create_unless_running(
         self,
@@ -72,40 +68,27 @@ class TaskRepository:
             "dead_after": check_duration("dead_after", dead_after, minimum=timedelta.resolution),
             "when_owner_dies": _check_policy(when_owner_dies),
         }
-        return await self._unit.run(lambda tx: create_task(tx, self._world_id, key, epoch, values), repeatable=True)
+        return await self._unit.write_idempotent(create_task, key, epoch, values)
 
     async def get(self, task_id: UUID) -> Task:
         """Return a task, running or not; one round trip, no lock. Raises TaskNotFound."""
-        key = check_uuid("task_id", task_id)
-        return await self._unit.run(
-            lambda tx: task_endings.find_task(tx, self._world_id, key), repeatable=True, single_statement=True
-        )
+        return await self._unit.read(task_writing.find_task, check_uuid("task_id", task_id))
 
     async def of_session(self, session_id: UUID, *, limit: int = 50) -> tuple[Task, ...]:
         """Return the tasks of a session, running and over, newest first; empty when there is none. One round trip."""
-        statement = (
-            select(tasks)
-            .where(tasks.c.world_id == self._world_id, tasks.c.session_id == check_uuid("session_id", session_id))
-            .order_by(tasks.c.created_at.desc(), tasks.c.task_id.desc())
-            .limit(check_limit(limit))
-        )
-
-        async def work(tx: Transaction) -> tuple[Task, ...]:
-            return tuple(make_task(row) for row in await tx.execute(statement))
-
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+        key = check_uuid("session_id", session_id)
+        return await self._unit.read(task_writing.tasks_of, key, check_limit(limit))
 
     async def cancel(self, task_id: UUID, *, reason: str | None = None) -> Task:
         """Ask the owner of a task to stop and return the task, which runs until the owner has stopped.
 
         Raises TaskNotFound, TaskEnded, and AlreadyCancelling when the owner was asked before.
         """
-        key = check_uuid("task_id", task_id)
-        told = check_optional_text("reason", reason)
-        return await self._unit.run(lambda tx: task_endings.request_cancel(tx, self._world_id, key, told))
+        key, known = check_uuid("task_id", task_id), check_optional_text("reason", reason)
+        return await self._unit.write(task_writing.request_cancel, key, known)
 
     async def heartbeat(self, task: Task) -> Task:
-        """Say that the owner lives, and return the task: it tells whether the owner is asked to stop."""
+        """Record that the owner lives, and return the task, which shows whether the owner is asked to stop."""
         return await self._own(task, {"heartbeat_at": func.now()})
 
     async def progress(self, task: Task, progress: Any) -> Task:  # noqa: ANN401 - a JSON value
@@ -125,7 +108,7 @@ class TaskRepository:
         return await self._end(task, "cancelled", {})
 
     async def hand_on(self, task: Task) -> Task:
-        """Say that the owner goes and the task is not over: from now on its owner counts as dead."""
+        """Leave the task for a successor: it is not over, and from now on its owner counts as dead."""
         return await self._own(task, {"heartbeat_at": func.now() - tasks.c.dead_after})
 
     async def take_over(self, task_id: UUID) -> Task | None:
@@ -133,13 +116,7 @@ class TaskRepository:
 
         None when its owner lives, when it is over, or when its policy is another one. Raises TaskNotFound.
         """
-        key = check_uuid("task_id", task_id)
-
-        async def work(tx: Transaction) -> Task | None:
-            known = await task_endings.find_task(tx, self._world_id, key)
-            return await task_endings.take_over(tx, self._world_id, known)
-
-        return await self._unit.run(work)
+        return await self._unit.write(dead_owners.take_over_named, check_uuid("task_id", task_id))
 
     async def take_over_dead(self, *, kind: str | None = None, looks: int = 20) -> Task | None:
         """Become the owner of one task, of a kind or of any, that may be taken over; None when there is none.
@@ -147,36 +124,17 @@ class TaskRepository:
         Looks at no more than `looks` of them, the silent ones longest first.
         """
         wanted = None if kind is None else check_label("kind", kind)
-        limit = check_limit(looks, "looks")
-
-        async def work(tx: Transaction) -> Task | None:
-            for dead in await task_endings.dead_tasks(tx, self._world_id, "take_over", wanted, limit):
-                if (task := await task_endings.take_over(tx, self._world_id, dead)) is not None:
-                    return task
-            return None
-
-        return await self._unit.run(work)
+        return await self._unit.write(dead_owners.take_over_first, wanted, check_limit(looks, "looks"))
 
     async def fail_dead(self, *, limit: int = 100) -> tuple[Task, ...]:
         """Let tasks fail whose owners are dead and whose policy is "fail", at most `limit`, and return them."""
-        return await self._unit.run(partial(self._fail_dead, check_limit(limit)))
-
-    async def _fail_dead(self, limit: int, tx: Transaction) -> tuple[Task, ...]:
-        dead = await task_endings.dead_tasks(tx, self._world_id, "fail", None, limit)
-        for task in dead:
-            with suppress(SessionNotFound):  # gone since, and its tasks with it
-                await lock_session(tx, self._world_id, task.session_id)
-        failed = [await task_endings.fail_dead(tx, self._world_id, task) for task in dead]
-        return tuple(task for task in failed if task is not None)
+        return await self._unit.write(dead_owners.fail_all_dead, check_limit(limit))
 
     async def _end(self, task: Task, state: TaskState, values: Mapping[str, Any]) -> Task:
         return await self._own(task, {**values, "state": state, "ended_at": func.now()})
 
     async def _own(self, task: Task, values: Mapping[str, Any]) -> Task:
-        own = check_task(task)
-        return await self._unit.run(
-            lambda tx: task_endings.write_as_owner(tx, self._world_id, own, values), repeatable=True
-        )
+        return await self._unit.write_idempotent(task_writing.write_as_owner, check_task(task), values)
 
 
 def _check_policy(policy: WhenOwnerDies) -> WhenOwnerDies:

@@ -1,4 +1,4 @@
-"""The care for what was left alone: sessions that nobody renews, and tasks whose owners are dead."""
+"""The sessions of a world, with the care for idle sessions and for tasks whose owners are dead."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Final
-from uuid import UUID
 
 from livingworld.background.periodic_service import running
 from livingworld.coordination.sessions.repository import SessionRepository
 from livingworld.coordination.sessions.task_repository import TaskRepository
 from livingworld.inputs import check_duration
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.services import Services
 
-#: How often it is looked, unless the caller says otherwise.
+#: The pause between two looks, unless the caller says otherwise.
 SWEEP_EVERY: Final = timedelta(minutes=1)
 
 
-class SweptSessions(SessionRepository):
-    """The sessions of one world, and the service that cares for them."""
+class Sessions(SessionRepository):
+    """The sessions of one world, and the service that removes idle ones."""
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
-        super().__init__(unit, world_id)
-        self._tasks = TaskRepository(unit, world_id)
+    def __init__(self, services: Services) -> None:
+        super().__init__(services.unit)
+        self._tasks = TaskRepository(services.unit)
 
     @asynccontextmanager
     async def sweeping(self, *, idle_for: timedelta, every: timedelta = SWEEP_EVERY) -> AsyncIterator[None]:
