@@ -41,7 +41,7 @@ async def surface() -> Surface:
     """Return the rooms of this release."""
     async with LivingWorld.open(database_url=_NOWHERE) as livingworld:
         world = livingworld.worlds._bind(_RECORD)  # noqa: SLF001 - the public way asks a database for the record
-        tx = TransactionScope(cast("Any", None), world.id)
+        tx = TransactionScope(cast("Any", world._unit))  # noqa: SLF001 - no transaction is opened
         return Surface(_rooms(livingworld), _rooms(world), _rooms(tx))
 
 

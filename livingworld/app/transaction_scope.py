@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 from uuid import UUID
 
-from livingworld.coordination.actions import run_action, work_actions
+from livingworld.coordination.actions import running_action, world_actions
 from livingworld.coordination.actions.repository import ActionRepository
 from livingworld.coordination.cycles.running import Cycle
 from livingworld.coordination.documents.repository import DocumentRepository
@@ -32,13 +32,8 @@ from livingworld.story.stories.scene_appender import Appends
 class WorldRepositories:
     """Everything that is kept in one world; bound to it, so that no call reaches another world's rows."""
 
-    def __init__(
-        self,
-        unit: WorldDatabase | Transaction,
-        world_id: UUID,
-        appends: Appends | None = None,
-    ) -> None:
-        self._id = world_id
+    def __init__(self, unit: WorldDatabase | Transaction, appends: Appends | None = None) -> None:
+        self._id = world_id = unit.world_id
         self.stories = StoryRepository(unit, share_embedder, appends)
         self.branches = BranchRepository(unit)
         self.characters = CharacterRepository(unit)
@@ -50,7 +45,7 @@ class WorldRepositories:
         self.sessions = SessionRepository(unit)
         self.interactions = InteractionRepository(unit)
         self.tasks = TaskRepository(unit)
-        self.actions = ActionRepository(unit, world_id)
+        self.actions = ActionRepository(unit)
         self.ai_models = AIModelRepository(unit)
 
     @property
@@ -62,10 +57,10 @@ class WorldRepositories:
 class TransactionScope(WorldRepositories):
     """The repositories of a world inside one transaction: nothing they write is seen by others before it commits."""
 
-    def __init__(self, transaction: Transaction, world_id: UUID) -> None:
-        super().__init__(transaction, world_id)
+    def __init__(self, transaction: Transaction) -> None:
+        super().__init__(transaction)
         self._transaction = transaction
-        self.locks = TransactionLocks(transaction, world_id)
+        self.locks = TransactionLocks(transaction)
         self.scripts = ScriptRepository(transaction)
 
     async def prove(self, held: HeldLease | Cycle) -> None:
@@ -77,5 +72,5 @@ class TransactionScope(WorldRepositories):
 
 
 #: An action in hand, whose effects get a TransactionScope.
-RunningAction: TypeAlias = run_action.RunningAction[TransactionScope]
-ActionWorker: TypeAlias = work_actions.ActionWorker[TransactionScope]
+RunningAction: TypeAlias = running_action.RunningAction[TransactionScope]
+ActionWorker: TypeAlias = world_actions.ActionWorker[TransactionScope]

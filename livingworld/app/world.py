@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from livingworld.app.process import SharedParts
 from livingworld.app.transaction_scope import TransactionScope, WorldRepositories
-from livingworld.coordination.actions.work_actions import Actions
+from livingworld.coordination.actions.world_actions import Actions
 from livingworld.coordination.documents.watch_document import WatchedDocuments
 from livingworld.coordination.locks.world_locks import WorldLocks
 from livingworld.coordination.sessions.world_sessions import Sessions
@@ -46,14 +46,14 @@ class World(WorldRepositories):
 
     def __init__(self, record: WorldRecord, shared: SharedParts) -> None:
         services = shared.services
-        super().__init__(services.unit, record.id, shared.appends)
+        super().__init__(services.unit, shared.appends)
         self._shared = shared
         self._unit = services.unit
         #: The world as it was when this object was made.
         self.record = record
         self.sessions = Sessions(services)
         self.tasks = Tasks(services)
-        self.actions = Actions(services.unit, record.id, services, TransactionScope)
+        self.actions = Actions(services, TransactionScope)
         self.ai_models = AIModels(services)
         self.documents = WatchedDocuments(services.unit, record.id, services.notifications, services.poll_interval)
         #: One generation at a time on each branch.
@@ -61,7 +61,7 @@ class World(WorldRepositories):
         #: What models have answered.
         self.generations = Generations(shared.turns)
         #: Names that one transaction has at a time.
-        self.locks = WorldLocks(services.unit, record.id, TransactionScope)
+        self.locks = WorldLocks(services.unit, TransactionScope)
         #: The right to do something for longer than a transaction.
         self.leases = shared.leases
         #: Recurring jobs, one instance of each at a time.
@@ -96,7 +96,7 @@ class World(WorldRepositories):
         lost in COMMIT. Use `run` for work that may be repeated.
         """
         async with self._unit.transaction() as transaction:
-            yield TransactionScope(transaction, self.id)
+            yield TransactionScope(transaction)
 
     async def run(
         self,
@@ -112,20 +112,10 @@ class World(WorldRepositories):
         """
         check_function("work", work)
         if request_key is None:
-            return await self._unit.run(lambda tx: work(TransactionScope(tx, self.id)))
+            return await self._unit.write(_in_scope, work)
         key = check_label("request_key", request_key)
         digest = request_hash(check_json_object("arguments", arguments or {}))
-
-        async def once(tx: Transaction) -> T:
-            stored = await find_result(tx, self.id, self.id, key, digest)
-            if stored is None:
-                result = await work(TransactionScope(tx, self.id))
-                stored = {"result": check_json("the result of the work", result)}
-                await record_result(tx, self.id, self.id, key, digest, stored)
-            answer: T = stored["result"]
-            return answer
-
-        return await self._unit.run(once, repeatable=True)
+        return await self._unit.write_idempotent(_once, work, key, digest)
 
     @asynccontextmanager
     async def join(self, connection: AsyncConnection | AsyncSession) -> AsyncIterator[TransactionScope]:
@@ -135,4 +125,19 @@ class World(WorldRepositories):
         TransactionPoisoned at the end of the block when a statement's error was swallowed inside.
         """
         async with self._unit.join(connection) as transaction:
-            yield TransactionScope(transaction, self.id)
+            yield TransactionScope(transaction)
+
+
+async def _in_scope(tx: Transaction, work: Callable[[TransactionScope], Awaitable[T]]) -> T:
+    return await work(TransactionScope(tx))
+
+
+async def _once(tx: Transaction, work: Callable[[TransactionScope], Awaitable[T]], key: str, digest: bytes) -> T:
+    """Run `work` and store its result under the request key, or return the result that is stored there."""
+    stored = await find_result(tx, tx.world_id, tx.world_id, key, digest)
+    if stored is None:
+        result = await work(TransactionScope(tx))
+        stored = {"result": check_json("the result of the work", result)}
+        await record_result(tx, tx.world_id, tx.world_id, key, digest, stored)
+    answer: T = stored["result"]
+    return answer

@@ -135,7 +135,7 @@ async def test_a_running_task_ends_as_its_block_ends(world: World, session: Sess
         async with world.tasks.running(session.id, "narrate") as run:
             raise ZeroDivisionError("a\x00b")
     failed = await world.tasks.get(run.task.id)
-    assert (failed.state, failed.error) == ("failed", "ZeroDivisionError: ab")
+    assert (failed.state, failed.error) == ("failed", "ZeroDivisionError: a\N{REPLACEMENT CHARACTER}b")
 
 
 async def test_a_cancelled_block_ends_its_task(world: World, session: Session) -> None:

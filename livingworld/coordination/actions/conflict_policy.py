@@ -1,4 +1,4 @@
-"""What is to become of a command, seen what runs and waits in its lane: a table of rules, and nothing else."""
+"""What becomes of a command, given what runs and waits in its lane: a table of rules, and nothing else."""
 
 from __future__ import annotations
 
@@ -40,6 +40,15 @@ class Present(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class PresentAction:
+    """What a decision sees of an action that runs or waits in the lane."""
+
+    id: UUID
+    kind: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """A command of the one kind or category meets one of the other."""
 
@@ -55,7 +64,7 @@ class Verdict:
     """What was decided about one command."""
 
     decision: Decision
-    #: Whom it replaces, is merged into, or is refused for; those that run first, then in the lane's order.
+    #: The actions that it replaces, is merged into, or is refused for; those that run first, then in the lane's order.
     by: tuple[UUID, ...] = ()
 
 
@@ -68,9 +77,9 @@ def merge_objects(waiting: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping
 class ConflictPolicy:
     """A table of rules; for each one present the first rule that fits says what it means for the command.
 
-    Any rejection refuses the command. Else whatever it replaces is taken out if it waits and asked to stop if it runs,
-    and the command goes into the last waiting one that it merges with, or else waits at its place. What runs cannot be
-    merged with: the command waits behind it.
+    Any rejection refuses the command. Else an action that it replaces ends if it waits and is asked to stop if it runs,
+    and the command goes into the last waiting one that it merges with, or else waits at its place. A running action
+    cannot be merged with: the command waits behind it.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -95,11 +104,11 @@ class ConflictPolicy:
 
     def decide(self, kind: str, present: Sequence[Present]) -> Verdict:
         """Return the verdict on a command, given what is in its lane: what runs first, then what waits in its order."""
-        told = [(each, self._decision(kind, each)) for each in present]
-        if refusing := tuple(each.id for each, decision in told if decision == "reject"):
+        decided = [(each, self._decision(kind, each)) for each in present]
+        if refusing := tuple(each.id for each, decision in decided if decision == "reject"):
             return Verdict("reject", refusing)
-        merging = [each.id for each, decision in told if decision == "merge" and each.state == "waiting"]
-        replaced = tuple(each.id for each, decision in told if decision == "replace")
+        merging = [each.id for each, decision in decided if decision == "merge" and each.state == "waiting"]
+        replaced = tuple(each.id for each, decision in decided if decision == "replace")
         if replaced:
             return Verdict("replace", replaced)
         return Verdict("merge", (merging[-1],)) if merging else Verdict("queue")

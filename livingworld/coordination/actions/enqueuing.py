@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, func, insert, select, update
 
-from livingworld.coordination.actions.conflict_policy import ConflictPolicy, Verdict
-from livingworld.coordination.actions.locking import enter_lanes, lock_lane, refuse_vanished
-from livingworld.coordination.actions.records import Action, Decision, make_action
+from livingworld.coordination.actions.conflict_policy import ConflictPolicy, PresentAction, Verdict
+from livingworld.coordination.actions.locking import (
+    action_topic,
+    actions_topic,
+    enter_lanes,
+    lock_lane,
+    refuse_vanished,
+)
+from livingworld.coordination.actions.records import Action, Decision
+from livingworld.coordination.actions.rows import make_action
 from livingworld.coordination.actions.tables import actions
-from livingworld.coordination.actions.telling import action_topic, actions_topic
 from livingworld.errors import QueueFull
 from livingworld.inputs import canonical_json, check_json_object
 from livingworld.postgres.transactions.transaction import Transaction
@@ -29,35 +34,41 @@ _STATES: Final[dict[Decision, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Present:
-    id: UUID
-    kind: str
-    state: str
-
-
-async def enqueue(tx: Transaction, world_id: UUID, rows: Sequence[dict[str, Any]]) -> list[Action | QueueFull]:
-    """Put commands behind what waits in their lanes; return each as it is stored, or why it is not.
+async def enqueue(tx: Transaction, rows: Sequence[dict[str, Any]]) -> list[Action | QueueFull]:
+    """Put commands behind what waits in their lanes; return each as it is stored, or the refusal.
 
     One statement, and a second where one is not stored.
     """
-    await enter_lanes(tx, world_id, {row["lane"] for row in rows})
-    stored = await tx.execute_text(_ENQUEUE, (world_id, canonical_json(rows)))
-    tx.notify_after_commit(actions_topic(world_id))
+    await enter_lanes(tx, {row["lane"] for row in rows})
+    stored = await tx.execute_text(_ENQUEUE, (tx.world_id, canonical_json(rows)))
+    tx.notify_after_commit(actions_topic(tx.world_id))
     found = {UUID(int=row.action_id.int): row for row in stored}
     results = [_result(found[UUID(row["action_id"])], row["lane"]) for row in rows]
     if full := [row["lane"] for row, result in zip(rows, results, strict=True) if isinstance(result, QueueFull)]:
-        await refuse_vanished(tx, world_id, full[0])
+        await refuse_vanished(tx, full[0])
     return results
 
 
-async def enqueue_decided(tx: Transaction, world_id: UUID, row: dict[str, Any], policy: ConflictPolicy) -> Action:
+async def enqueue_all_decided(
+    tx: Transaction, rows: Sequence[dict[str, Any]], policy: ConflictPolicy
+) -> list[Action | QueueFull]:
+    """Do with each command what the policy says, and return each as it is stored, or the refusal. Locks the lanes."""
+    results: dict[str, Action | QueueFull] = {}
+    for row in sorted(rows, key=lambda each: each["lane"]):  # lanes in their order; the sort keeps that within one
+        try:
+            results[row["action_id"]] = await enqueue_decided(tx, row, policy)
+        except QueueFull as full:
+            results[row["action_id"]] = full
+    return [results[row["action_id"]] for row in rows]
+
+
+async def enqueue_decided(tx: Transaction, row: dict[str, Any], policy: ConflictPolicy) -> Action:
     """Do with a command what the policy says, and return it; raises QueueFull. Locks the lane."""
-    lane = await lock_lane(tx, world_id, row["lane"])
-    known = (await tx.execute(select(actions).where(*_of(world_id, [UUID(row["action_id"])])))).one_or_none()
+    lane = await lock_lane(tx, row["lane"])
+    known = (await tx.execute(select(actions).where(*_of(tx, [UUID(row["action_id"])])))).one_or_none()
     if known is not None:
         return make_action(known)
-    present = await _present(tx, world_id, row["lane"])
+    present = await _present(tx, row["lane"])
     verdict = policy.decide(row["kind"], present)
     at = await tx.scalar(select(func.clock_timestamp()))
     number, queues = lane.last_number + 1, verdict.decision in ("queue", "replace")
@@ -67,32 +78,32 @@ async def enqueue_decided(tx: Transaction, world_id: UUID, row: dict[str, Any], 
     if queues and lane.waiting - leaving >= lane.max_waiting:
         raise QueueFull(lane=row["lane"])
     if verdict.decision == "replace":
-        await _take_out(tx, world_id, verdict.by, number, at)
+        await _replace(tx, verdict.by, number, at)
     elif verdict.decision == "merge":
-        await _merge(tx, world_id, verdict.by[0], row["payload"], policy)
-    stored = await _insert(tx, world_id, row, verdict, number, at)
-    for topic in (actions_topic(world_id), *map(action_topic, verdict.by)):
+        await _merge(tx, verdict.by[0], row["payload"], policy)
+    stored = await _insert(tx, row, verdict, number, at)
+    for topic in (actions_topic(tx.world_id), *map(action_topic, verdict.by)):
         tx.notify_after_commit(topic)
-    await tx.execute_text(_SETTLE, (world_id, row["lane"], at, number, queues - leaving))
+    await tx.execute_text(_SETTLE, (tx.world_id, row["lane"], at, number, queues - leaving))
     return stored
 
 
-async def _present(tx: Transaction, world_id: UUID, lane: str) -> list[_Present]:
+async def _present(tx: Transaction, lane: str) -> list[PresentAction]:
     """Return what runs in a lane and then what waits, in its order."""
     statement = (
         select(actions.c.action_id, actions.c.kind, actions.c.state)
-        .where(actions.c.world_id == world_id, actions.c.lane == lane, actions.c.state.in_(("running", "waiting")))
+        .where(actions.c.world_id == tx.world_id, actions.c.lane == lane, actions.c.state.in_(("running", "waiting")))
         .order_by(actions.c.state, actions.c.priority.desc(), actions.c.number)
     )
-    return [_Present(UUID(int=each.action_id.int), each.kind, each.state) for each in await tx.execute(statement)]
+    return [PresentAction(UUID(int=each.action_id.int), each.kind, each.state) for each in await tx.execute(statement)]
 
 
-async def _take_out(tx: Transaction, world_id: UUID, ids: Sequence[UUID], number: int, at: datetime) -> None:
+async def _replace(tx: Transaction, ids: Sequence[UUID], number: int, at: datetime) -> None:
     """End those that wait and ask those that run to stop."""
     runs = actions.c.state == "running"
     asked = (
         update(actions)
-        .where(*_of(world_id, ids), runs)
+        .where(*_of(tx, ids), runs)
         .values(
             cancel_requested_at=func.coalesce(actions.c.cancel_requested_at, at),
             cancel_reason=func.coalesce(actions.c.cancel_reason, "replaced"),
@@ -100,22 +111,20 @@ async def _take_out(tx: Transaction, world_id: UUID, ids: Sequence[UUID], number
     )
     await tx.execute(asked)
     ended = {"state": "replaced", "ended_at": at, "ended_number": number}
-    await tx.execute(update(actions).where(*_of(world_id, ids), ~runs).values(**ended))
+    await tx.execute(update(actions).where(*_of(tx, ids), ~runs).values(**ended))
 
 
-async def _merge(tx: Transaction, world_id: UUID, target: UUID, new: Any, policy: ConflictPolicy) -> None:  # noqa: ANN401
-    waiting = await tx.scalar(select(actions.c.payload).where(*_of(world_id, [target])))
+async def _merge(tx: Transaction, target: UUID, new: Any, policy: ConflictPolicy) -> None:  # noqa: ANN401
+    waiting = await tx.scalar(select(actions.c.payload).where(*_of(tx, [target])))
     both = check_json_object("the merged payload", policy.merge(waiting, new))
-    await tx.execute(update(actions).where(*_of(world_id, [target])).values(payload=both))
+    await tx.execute(update(actions).where(*_of(tx, [target])).values(payload=both))
 
 
-async def _insert(
-    tx: Transaction, world_id: UUID, row: dict[str, Any], verdict: Verdict, number: int, at: datetime
-) -> Action:
+async def _insert(tx: Transaction, row: dict[str, Any], verdict: Verdict, number: int, at: datetime) -> Action:
     over = _STATES[verdict.decision] != "waiting"
     values = {
         **{name: row[name] for name in ("lane", "kind", "payload", "priority", "max_attempts")},
-        "world_id": world_id,
+        "world_id": tx.world_id,
         "action_id": UUID(row["action_id"]),
         "number": number,
         "not_before": _time(row, "not_before", "runs_after", at),
@@ -131,7 +140,7 @@ async def _insert(
 
 
 def _time(row: dict[str, Any], absolute: str, relative: str, at: datetime) -> datetime | None:
-    """Return a time as `check_action` told it."""
+    """Return a time as `check_action` gave it."""
     if absolute in row:
         return datetime.fromisoformat(row[absolute])
     return at + timedelta(microseconds=row[relative]) if relative in row else None
@@ -141,5 +150,5 @@ def _result(row: Row[Any], lane: str) -> Action | QueueFull:
     return QueueFull(lane=lane) if row.lane is None else make_action(row)
 
 
-def _of(world_id: UUID, ids: Sequence[UUID]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return (actions.c.world_id == world_id, actions.c.action_id.in_(ids))
+def _of(tx: Transaction, ids: Sequence[UUID]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return (actions.c.world_id == tx.world_id, actions.c.action_id.in_(ids))

@@ -1,4 +1,4 @@
-"""The check of what is given to a lane, and how it is told to the database."""
+"""The check of what is given to a lane, and the form in which the database takes it."""
 
 from __future__ import annotations
 

@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Row
-
 #: The first two are not over.
 ActionState = Literal["waiting", "running", "done", "failed", "expired", "cancelled", "replaced", "merged", "rejected"]
 #: What can be decided about a command when it comes.
@@ -40,7 +38,7 @@ class NewAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """A command as it was when it was read; who was given it by a claim may write with it."""
+    """A command as it was when it was read; the record that a claim returns is what lets a worker write."""
 
     id: UUID
     lane: str
@@ -54,15 +52,15 @@ class Action:
     state: ActionState
     #: What was decided about it when it came.
     decision: Decision
-    #: Whom it replaced, was merged into, or was refused for.
+    #: The actions that it replaced, was merged into, or was refused for.
     decided_by: tuple[UUID, ...]
     attempts: int
     max_attempts: int
     #: Raised by every claim.
     token: int
-    #: It is anybody's again then, unless the claim is extended; None: not running.
+    #: The claim ends then, unless it is extended; None: not running.
     claimed_until: datetime | None
-    #: When whoever runs it was asked to stop; None: not asked.
+    #: When its worker was asked to stop; None: not asked.
     cancel_requested_at: datetime | None
     cancel_reason: str | None
     #: What `complete` was given, JSON, or None.
@@ -86,34 +84,3 @@ class LaneSize:
 
     waiting: int
     running: int
-
-
-def make_action(row: Row[Any]) -> Action:
-    """Return the record that a row of the table actions makes."""
-    return Action(
-        id=UUID(int=row.action_id.int),
-        lane=row.lane,
-        number=row.number,
-        kind=row.kind,
-        payload=row.payload,
-        priority=row.priority,
-        not_before=row.not_before,
-        deadline=row.deadline,
-        state=row.state,
-        decision=row.decision,
-        decided_by=tuple(UUID(int=each.int) for each in row.decided_by),
-        attempts=row.attempts,
-        max_attempts=row.max_attempts,
-        token=row.token,
-        claimed_until=row.claimed_until,
-        cancel_requested_at=row.cancel_requested_at,
-        cancel_reason=row.cancel_reason,
-        result=row.result,
-        errors=tuple(each["error"] for each in row.errors),
-        started_numbers=tuple(row.started_numbers),
-        stopped_numbers=tuple(row.stopped_numbers),
-        ended_number=row.ended_number,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-    )

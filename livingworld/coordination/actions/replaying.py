@@ -1,26 +1,18 @@
-"""Deciding again, from what was recorded, what was decided when the commands came."""
+"""Repeating, from what was recorded, the decisions that were made when the commands came."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from uuid import UUID
 
-from livingworld.coordination.actions.conflict_policy import ConflictPolicy, Verdict
+from livingworld.coordination.actions.conflict_policy import ConflictPolicy, PresentAction, Verdict
 from livingworld.coordination.actions.records import Action
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    id: UUID
-    kind: str
-    state: str
 
 
 def replay(policy: ConflictPolicy, commands: Iterable[Action]) -> dict[UUID, Verdict]:
     """Return the verdict that the policy gives on each command of a lane, in the order in which they came.
 
-    Given all commands of the lane and the policy they came under, it is what their `decision` and `decided_by` tell.
+    Given all commands of the lane and the policy they came under, it equals their `decision` and `decided_by`.
     """
     ordered = sorted(commands, key=lambda action: action.number)
     return {
@@ -29,7 +21,7 @@ def replay(policy: ConflictPolicy, commands: Iterable[Action]) -> dict[UUID, Ver
     }
 
 
-def _present_at(number: int, earlier: list[Action]) -> list[_Seen]:
+def _present_at(number: int, earlier: list[Action]) -> list[PresentAction]:
     """Return what ran and waited when a number was given out, what ran first and then in the lane's order."""
     present = [action for action in earlier if action.ended_number is None or action.ended_number >= number]
     running = [action for action in present if _ran_at(number, action)]
@@ -37,8 +29,8 @@ def _present_at(number: int, earlier: list[Action]) -> list[_Seen]:
         (action for action in present if action not in running), key=lambda action: (-action.priority, action.number)
     )
     return [
-        *(_Seen(action.id, action.kind, "running") for action in running),
-        *(_Seen(action.id, action.kind, "waiting") for action in waiting),
+        *(PresentAction(action.id, action.kind, "running") for action in running),
+        *(PresentAction(action.id, action.kind, "waiting") for action in waiting),
     ]
 
 

@@ -7,18 +7,19 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 
-from livingworld.coordination.actions import ending, enqueuing
+from livingworld.coordination.actions import action_writing, enqueuing
 from livingworld.coordination.actions.claiming import ActionClaims
 from livingworld.coordination.actions.conflict_policy import ConflictPolicy, check_policy
 from livingworld.coordination.actions.locking import lock_lane, read_action
 from livingworld.coordination.actions.new_action import check_action, check_actions
-from livingworld.coordination.actions.records import Action, Decision, LaneSize, NewAction, When, make_action
+from livingworld.coordination.actions.records import Action, Decision, LaneSize, NewAction, When
+from livingworld.coordination.actions.rows import make_action
 from livingworld.coordination.actions.tables import actions, lanes
 from livingworld.errors import QueueFull
 from livingworld.inputs import check_duration, check_integer, check_label, check_optional_text, check_uuid
-from livingworld.postgres.keyset import Page, check_limit, number_cursor
+from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
 from livingworld.postgres.transactions.transaction import Transaction
 
 
@@ -40,7 +41,7 @@ class ActionRepository(ActionClaims):
     ) -> Action:
         """Give a command to a lane and return it, with what was decided about it.
 
-        `conflict` says what is to become of it when something runs or waits there: one decision for all, or a policy,
+        `conflict` decides what becomes of it when something runs or waits there: one decision for all, or a policy,
         which is asked under the lane's lock and must not wait. Given an `id`, the same call again returns what is
         stored. Raises QueueFull, then nothing is stored.
         """
@@ -76,107 +77,77 @@ class ActionRepository(ActionClaims):
         if not rows:
             return ()
         if conflict == "queue":
-            stored = await self._unit.run(
-                lambda tx: enqueuing.enqueue(tx, self._world_id, rows), repeatable=True, single_statement=True
-            )
-        else:
-            stored = await self._unit.run(lambda tx: self._decide(tx, rows, policy), repeatable=True)
-        return tuple(stored)
-
-    async def _decide(
-        self, tx: Transaction, rows: Sequence[dict[str, Any]], policy: ConflictPolicy
-    ) -> list[Action | QueueFull]:
-        results: dict[str, Action | QueueFull] = {}
-        for row in sorted(rows, key=lambda each: each["lane"]):  # lanes in their order; the sort keeps that within one
-            try:
-                results[row["action_id"]] = await enqueuing.enqueue_decided(tx, self._world_id, row, policy)
-            except QueueFull as full:
-                results[row["action_id"]] = full
-        return [results[row["action_id"]] for row in rows]
+            return tuple(await self._unit.write_single_idempotent(enqueuing.enqueue, rows))
+        return tuple(await self._unit.write_idempotent(enqueuing.enqueue_all_decided, rows, policy))
 
     async def cancel(self, action_id: UUID, *, reason: str | None = None) -> Action:
-        """End an action that waits, or ask whoever runs it to stop, and return it.
+        """End an action that waits, or ask its worker to stop, and return it.
 
         Raises ActionNotFound, ActionEnded, and AlreadyCancelling when that was asked before.
         """
-        key, told = check_uuid("action_id", action_id), check_optional_text("reason", reason)
-        return await self._unit.run(lambda tx: ending.cancel(tx, self._world_id, key, told))
+        key, checked = check_uuid("action_id", action_id), check_optional_text("reason", reason)
+        return await self._unit.write(action_writing.cancel, key, checked)
 
     async def get(self, action_id: UUID) -> Action:
         """Return an action, over or not; raises ActionNotFound. No lock."""
-        key = check_uuid("action_id", action_id)
-        return await self._unit.run(
-            lambda tx: read_action(tx, self._world_id, key), repeatable=True, single_statement=True
-        )
+        return await self._unit.read(read_action, check_uuid("action_id", action_id))
 
     async def size(self, lane: str | None = None) -> LaneSize:
-        """Return how much waits and runs in a lane, or in all; nothing in a lane that nobody has used. No lock."""
-        running = func.count().filter(lanes.c.running_until.is_not(None))
-        statement = select(
-            func.coalesce(func.sum(lanes.c.waiting), 0).label("waiting"), running.label("running")
-        ).where(lanes.c.world_id == self._world_id)
-        if lane is not None:
-            statement = statement.where(lanes.c.lane == check_label("lane", lane))
-
-        async def work(tx: Transaction) -> LaneSize:
-            row = (await tx.execute(statement)).one()
-            return LaneSize(waiting=row.waiting, running=row.running)
-
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+        """Return how much waits and runs in a lane, or in all; zero in a lane that was never used. No lock."""
+        return await self._unit.read(_size, None if lane is None else check_label("lane", lane))
 
     async def peek(self, lane: str, *, limit: int = 50) -> tuple[Action, ...]:
         """Return what waits in a lane, in its order, also what is not due yet; empty when nothing does. No lock."""
-        statement = (
-            select(actions)
-            .where(
-                actions.c.world_id == self._world_id,
-                actions.c.lane == check_label("lane", lane),
-                actions.c.state == "waiting",
-            )
-            .order_by(actions.c.priority.desc(), actions.c.number)
-            .limit(check_limit(limit))
-        )
-
-        async def work(tx: Transaction) -> tuple[Action, ...]:
-            return tuple(make_action(row) for row in await tx.execute(statement))
-
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+        return await self._unit.read(_peek, check_label("lane", lane), check_limit(limit))
 
     async def commands(self, lane: str, *, after: str | None = None, limit: int = 50) -> Page[Action]:
         """Return a page of all that was ever given to a lane and is not forgotten, in the order it came. No lock."""
-        key, most = check_label("lane", lane), check_limit(limit)
-        own = (
-            actions.c.world_id == self._world_id,
-            actions.c.lane == key,
-            actions.c.number > (0 if after is None else number_cursor(after)),
-        )
-        statement = select(actions).where(*own).order_by(actions.c.number).limit(most + 1)
-
-        async def work(tx: Transaction) -> Page[Action]:
-            found = [make_action(row) for row in await tx.execute(statement)]
-            shown = tuple(found[:most])
-            return Page(shown, str(shown[-1].number) if len(found) > most else None)
-
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+        number = 0 if after is None else number_cursor(after)
+        return await self._unit.read(_commands, check_label("lane", lane), number, check_limit(limit))
 
     async def limit_lane(self, lane: str, max_waiting: int) -> None:
         """Let no more than so many actions wait in a lane; those that are more already stay."""
         key, most = check_label("lane", lane), check_integer("max_waiting", max_waiting, minimum=1)
-
-        async def work(tx: Transaction) -> None:
-            await lock_lane(tx, self._world_id, key)
-            own = (lanes.c.world_id == self._world_id, lanes.c.lane == key)
-            await tx.execute(update(lanes).where(*own).values(max_waiting=most))
-
-        await self._unit.run(work, repeatable=True)
+        await self._unit.write_idempotent(_limit_lane, key, most)
 
     async def forget(self, lane: str, *, ended_for: timedelta) -> int:
         """Remove what has been over in a lane for so long, and return how much that was."""
         key, age = check_label("lane", lane), check_duration("ended_for", ended_for)
-        own = (actions.c.world_id == self._world_id, actions.c.lane == key, actions.c.ended_at <= func.now() - age)
+        return await self._unit.write_idempotent(_forget, key, age)
 
-        async def work(tx: Transaction) -> int:
-            await lock_lane(tx, self._world_id, key)
-            return (await tx.execute(delete(actions).where(*own))).rowcount
 
-        return await self._unit.run(work, repeatable=True)
+async def _size(tx: Transaction, lane: str | None) -> LaneSize:
+    running = func.count().filter(lanes.c.running_until.is_not(None))
+    statement = select(func.coalesce(func.sum(lanes.c.waiting), 0).label("waiting"), running.label("running"))
+    statement = statement.where(lanes.c.world_id == tx.world_id)
+    if lane is not None:
+        statement = statement.where(lanes.c.lane == lane)
+    row = (await tx.execute(statement)).one()
+    return LaneSize(waiting=row.waiting, running=row.running)
+
+
+async def _peek(tx: Transaction, lane: str, limit: int) -> tuple[Action, ...]:
+    statement = select(actions).where(*_in(tx, lane), actions.c.state == "waiting")
+    ordered = statement.order_by(actions.c.priority.desc(), actions.c.number).limit(limit)
+    return tuple(make_action(row) for row in await tx.execute(ordered))
+
+
+async def _commands(tx: Transaction, lane: str, after: int, limit: int) -> Page[Action]:
+    statement = select(actions).where(*_in(tx, lane), actions.c.number > after)
+    rows = await tx.execute(statement.order_by(actions.c.number).limit(limit + 1))
+    return page_by([make_action(row) for row in rows], limit, lambda action: action.number)
+
+
+async def _limit_lane(tx: Transaction, lane: str, max_waiting: int) -> None:
+    await lock_lane(tx, lane)
+    this = (lanes.c.world_id == tx.world_id, lanes.c.lane == lane)
+    await tx.execute(update(lanes).where(*this).values(max_waiting=max_waiting))
+
+
+async def _forget(tx: Transaction, lane: str, age: timedelta) -> int:
+    await lock_lane(tx, lane)
+    return (await tx.execute(delete(actions).where(*_in(tx, lane), actions.c.ended_at <= func.now() - age))).rowcount
+
+
+def _in(tx: Transaction, lane: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return (actions.c.world_id == tx.world_id, actions.c.lane == lane)

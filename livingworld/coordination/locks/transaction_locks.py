@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
 from sqlalchemy import func, select
 
@@ -22,25 +21,24 @@ MAX_TIMEOUT: Final = timedelta(days=1)
 class TransactionLocks:
     """Locks on names, of one transaction; other transactions of the world wait for them, whatever process they are in.
 
-    They come before every row in the order of locks, and among themselves in the order of their keys: what is asked for
-    out of order is given when it is free, and is LockOrderViolation where it would have to be waited for. Asking again
-    for what is held changes nothing. On Citus they reach one node only.
+    They come before every row in the order of locks, and among themselves in the order of their keys: a lock that is
+    asked for out of order is taken when it is free, and is LockOrderViolation where it would have to be waited for. A
+    second call for a lock that is held changes nothing. On Citus they reach one node only.
     """
 
-    def __init__(self, tx: Transaction, world_id: UUID) -> None:
+    def __init__(self, tx: Transaction) -> None:
         self._tx = tx
-        self._world_id = world_id
 
     async def exclusive(self, name: str, *, timeout: timedelta | None = None) -> None:
-        """Keep everybody else out until the transaction ends.
+        """Take the lock alone until the transaction ends.
 
-        Waits for `timeout` (default: the lock timeout), then raises LockTimeout. Raises LockOrderViolation when
-        somebody else shares what this transaction only shares: two who wait so would wait for each other.
+        Waits for `timeout` (default: the lock timeout), then raises LockTimeout. Raises LockOrderViolation when another
+        transaction shares the lock that this one shares: two that wait so would wait for each other.
         """
         await self._lock(name, _EXCLUSIVE, timeout)
 
     async def shared(self, name: str, *, timeout: timedelta | None = None) -> None:
-        """Keep those out who ask for it exclusively; others may share it. Waits and raises as `exclusive`."""
+        """Share the lock until the transaction ends: `exclusive` waits for it. Waits and raises as `exclusive`."""
         await self._lock(name, _SHARED, timeout)
 
     async def try_exclusive(self, name: str) -> bool:
@@ -76,7 +74,7 @@ class TransactionLocks:
         return any((key, each) in held for each in range(mode, _EXCLUSIVE + 1))
 
     def _key(self, name: str) -> int:
-        return lock_key(LockKind.APPLICATION, self._world_id, check_label("name", name))
+        return lock_key(LockKind.APPLICATION, self._tx.world_id, check_label("name", name))
 
 
 def check_timeout(timeout: object) -> timedelta | None:

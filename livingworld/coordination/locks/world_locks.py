@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Generic, TypeVar
-from uuid import UUID
 
 from livingworld.coordination.locks.transaction_locks import TransactionLocks, check_timeout
 from livingworld.inputs import check_label
@@ -20,43 +19,42 @@ Scope = TypeVar("Scope")
 class WorldLocks(Generic[Scope]):
     """Locks on names of one world, each held by a transaction that begins with it: the block gets that transaction.
 
-    It is committed when the block ends, rolled back on any error, never repeated, and then the lock is free. Further
-    names are had by `tx.locks` of the same transaction, which says what is true of the locks.
+    It is committed when the block ends, rolled back on any error, never repeated, and then the lock is free. `tx.locks`
+    of the same transaction takes further names, and documents the locks.
     """
 
-    def __init__(self, database: WorldDatabase, world_id: UUID, scope: Callable[[Transaction, UUID], Scope]) -> None:
+    def __init__(self, database: WorldDatabase, scope: Callable[[Transaction], Scope]) -> None:
         self._database = database
-        self._world_id = world_id
         self._scope = scope
 
     @asynccontextmanager
     async def exclusive(self, name: str, *, timeout: timedelta | None = None) -> AsyncIterator[Scope]:
-        """Keep everybody else out while the block runs.
+        """Hold the lock alone while the block runs.
 
         Waits for `timeout` (default: the lock timeout), then raises LockTimeout. Raises what `World.transaction` does.
         """
         checked, limit = check_label("name", name), check_timeout(timeout)
         async with self._database.transaction() as transaction:
-            await TransactionLocks(transaction, self._world_id).exclusive(checked, timeout=limit)
-            yield self._scope(transaction, self._world_id)
+            await TransactionLocks(transaction).exclusive(checked, timeout=limit)
+            yield self._scope(transaction)
 
     @asynccontextmanager
     async def shared(self, name: str, *, timeout: timedelta | None = None) -> AsyncIterator[Scope]:
-        """Keep those out who ask for it exclusively; others may share it. Waits and raises as `exclusive`."""
+        """Share the lock while the block runs: `exclusive` waits for it. Waits and raises as `exclusive`."""
         checked, limit = check_label("name", name), check_timeout(timeout)
         async with self._database.transaction() as transaction:
-            await TransactionLocks(transaction, self._world_id).shared(checked, timeout=limit)
-            yield self._scope(transaction, self._world_id)
+            await TransactionLocks(transaction).shared(checked, timeout=limit)
+            yield self._scope(transaction)
 
     @asynccontextmanager
     async def try_exclusive(self, name: str) -> AsyncIterator[Scope | None]:
-        """Keep everybody else out while the block runs, or give None at once when somebody has the lock.
+        """Hold the lock alone while the block runs, or give None at once when the lock is not free.
 
         With None the block runs too, and neither a transaction nor a connection is held for it.
         """
         checked = check_label("name", name)
         async with self._database.transaction() as transaction:
-            if await TransactionLocks(transaction, self._world_id).try_exclusive(checked):
-                yield self._scope(transaction, self._world_id)
+            if await TransactionLocks(transaction).try_exclusive(checked):
+                yield self._scope(transaction)
                 return
         yield None

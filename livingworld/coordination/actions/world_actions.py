@@ -7,20 +7,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final, Generic
-from uuid import UUID
 
 from livingworld.coordination.actions.claiming import ActionClaims
+from livingworld.coordination.actions.locking import actions_topic
 from livingworld.coordination.actions.records import Action
 from livingworld.coordination.actions.repository import ActionRepository
-from livingworld.coordination.actions.run_action import ActionServices, RunningAction, Scope
-from livingworld.coordination.actions.telling import actions_topic
+from livingworld.coordination.actions.running_action import RunningAction, Scope, WorkerOptions
 from livingworld.errors import InvalidInput, InvalidType, LivingWorldError
 from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_function, check_integer, check_label
 from livingworld.observability import events
 from livingworld.postgres.notifications import TopicSubscription
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 #: Runs one action; what it returns, JSON, is the result unless it has called `complete` itself.
 Handler = Callable[[RunningAction[Scope]], Awaitable[Any]]
@@ -35,13 +33,11 @@ def longer_each_time(action: Action) -> timedelta:
 
 
 class Actions(ActionRepository, Generic[Scope]):
-    """The actions of one world, and what works them off."""
+    """The actions of one world, and the workers that run them."""
 
-    def __init__(
-        self, unit: UnitOfWork, world_id: UUID, process: Services, scope: Callable[[Transaction, UUID], Scope]
-    ) -> None:
-        super().__init__(unit, world_id)
-        self._process = process
+    def __init__(self, services: Services, scope: Callable[[Transaction], Scope]) -> None:
+        super().__init__(services.unit)
+        self._services = services
         self._scope = scope
 
     def worker(
@@ -52,10 +48,11 @@ class Actions(ActionRepository, Generic[Scope]):
         ttl: timedelta = timedelta(seconds=30),
         retry_in: Callable[[Action], timedelta | None] = longer_each_time,
     ) -> ActionWorker[Scope]:
-        """Return what runs actions by these handlers, by kind, at most `concurrency` at once; it runs when told to.
+        """Return a worker that runs actions by these handlers, by kind, at most `concurrency` at once.
 
-        An action that is failed waits for `retry_in`, and has failed for good where that is None. A kind without a
-        handler fails as an attempt does. No transaction is open while a handler works. Other options as `claim`.
+        It begins with `run_once` or `running`. After a failed attempt an action waits for `retry_in`, and has failed
+        for good where that is None. An attempt of a kind without a handler fails. No transaction is open while a
+        handler works. Other options as `claim`.
         """
         if not isinstance(handlers, Mapping):
             raise InvalidType("handlers", f"must be a mapping of kinds to functions, not {type(handlers).__name__}")
@@ -65,29 +62,27 @@ class Actions(ActionRepository, Generic[Scope]):
         check_function("retry_in", retry_in)
         check_integer("concurrency", concurrency, minimum=1, maximum=MAX_CONCURRENCY)
         length = check_duration("ttl", ttl, minimum=MIN_TTL, maximum=MAX_TTL)
-        services = ActionServices(
-            world_id=self._world_id,
-            unit=self._unit,
-            process=self._process,
-            scope=self._scope,
-            ttl=length,
-            retry_in=retry_in,
-        )
-        return ActionWorker(services, dict(handlers), concurrency)
+        options = WorkerOptions(scope=self._scope, ttl=length, retry_in=retry_in)
+        return ActionWorker(self._services, options, dict(handlers), concurrency)
 
 
 class ActionWorker(Generic[Scope]):
     """Claims actions of one world and runs them; any number of workers and processes may do so at once."""
 
     def __init__(
-        self, services: ActionServices[Scope], handlers: Mapping[str, Handler[Scope]], concurrency: int
+        self,
+        services: Services,
+        options: WorkerOptions[Scope],
+        handlers: Mapping[str, Handler[Scope]],
+        concurrency: int,
     ) -> None:
         self._services = services
-        self._actions = ActionClaims(services.unit, services.world_id)
+        self._options = options
+        self._actions = ActionClaims(services.unit)
         self._handlers = handlers
         self._concurrency = concurrency
         self._running: set[asyncio.Task[None]] = set()
-        #: The last claim: what it brings is begun also when whoever asked for it is gone.
+        #: The last claim: what it brings is begun also when the caller that asked for it is gone.
         self._claiming: asyncio.Task[list[asyncio.Task[None]]] | None = None
 
     async def run_once(self) -> int:
@@ -121,31 +116,32 @@ class ActionWorker(Generic[Scope]):
 
     async def _serve(self) -> None:
         topic = actions_topic(self._services.world_id)
-        with self._services.process.notifications.subscribe(topic) as subscription:
+        with self._services.notifications.subscribe(topic) as subscription:
             while True:
                 started = await self._claim(subscription)
                 if not started or len(self._running) >= self._concurrency:
-                    await subscription.wait(self._services.process.poll_interval)
+                    await subscription.wait(self._services.poll_interval)
 
     async def _claim(self, subscription: TopicSubscription | None) -> list[asyncio.Task[None]]:
         """Claim as much as may begin now, and begin it; a cancelled caller loses nothing that was claimed."""
         free = self._concurrency - len(self._running)
         if free <= 0:
             return []
-        self._claiming = self._services.process.tasks.finish(self._begin(free, subscription))
+        self._claiming = self._services.tasks.finish(self._begin(free, subscription))
         return await asyncio.shield(self._claiming)
 
     async def _begin(self, free: int, subscription: TopicSubscription | None) -> list[asyncio.Task[None]]:
         asked_at = asyncio.get_running_loop().time()
         try:
-            claimed = await self._actions.claim(free, ttl=self._services.ttl)
+            claimed = await self._actions.claim(free, ttl=self._options.ttl)
         except LivingWorldError as error:
             events.emit(events.SERVICE_FAILED, service="actions", error=type(error).__name__)
             return []
-        return [self._start(RunningAction(self._services, action, asked_at), subscription) for action in claimed]
+        return [self._start(action, asked_at, subscription) for action in claimed]
 
-    def _start(self, action: RunningAction[Scope], subscription: TopicSubscription | None) -> asyncio.Task[None]:
-        task = asyncio.create_task(action.run(self._handlers.get(action.action.kind, _unknown_kind)))
+    def _start(self, action: Action, asked_at: float, subscription: TopicSubscription | None) -> asyncio.Task[None]:
+        running = RunningAction(self._services, self._options, action, asked_at)
+        task = asyncio.create_task(running.run(self._handlers.get(action.kind, _unknown_kind)))
         self._running.add(task)
 
         def ended(_: asyncio.Task[None]) -> None:
