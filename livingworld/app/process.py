@@ -27,7 +27,6 @@ from livingworld.postgres.notifications import Notifications
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.admission import Admission, outside
 from livingworld.postgres.transactions.database import Database
-from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.settings.settings import Settings
 from livingworld.story.stories.appending import append_together
@@ -118,8 +117,8 @@ class SharedParts:
         commits = GroupCommit(process.database, world_id, commit_together, limits)
         self._group_commits = (self.appends, takes, commits)
         self.embeddings = process.embeddings.setdefault(world_id, WorldEmbeddings(services, process.gate))
-        self.leases = Leases(services.unit, world_id, services)
-        self.cycles = Cycles(services.unit, world_id, services)
+        self.leases = Leases(services)
+        self.cycles = Cycles(services)
         self.scripts = Scripts(services, process.script_kinds)
         self.live = Live(services, lock_story=lock_story, lock_session=lock_session)
         self.turns = TurnServices(

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Row
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleRun:
@@ -17,7 +15,7 @@ class CycleRun:
     cycle: str
     #: From 1, without a gap.
     number: int
-    #: running also when its owner has died: the next one goes on with it.
+    #: running also when its owner has died: the next run continues it.
     state: Literal["running", "done", "stopped", "failed"]
     phases: tuple[str, ...]
     #: How many of the phases are done.
@@ -32,20 +30,3 @@ class CycleRun:
     error: str | None
     started_at: datetime
     finished_at: datetime | None
-
-
-def make_run(row: Row[Any]) -> CycleRun:
-    """Return the record that a row of the table cycle_runs makes."""
-    return CycleRun(
-        cycle=row.name,
-        number=row.run_number,
-        state=row.state,
-        phases=tuple(row.phases),
-        phases_done=row.phases_done,
-        results={phase: each["result"] for phase, each in row.results.items()},
-        durations={phase: timedelta(seconds=each["seconds"]) for phase, each in row.results.items()},
-        attempts=row.attempts,
-        error=row.error,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-    )

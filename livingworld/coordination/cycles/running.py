@@ -15,18 +15,18 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from livingworld.coordination.cycles import transitions
-from livingworld.coordination.cycles.records import CycleRun, make_run
+from livingworld.coordination.cycles.records import CycleRun
+from livingworld.coordination.cycles.rows import make_run
 from livingworld.coordination.cycles.tables import cycle_runs, cycles
 from livingworld.coordination.cycles.transitions import Holding
 from livingworld.errors import Fenced, InvalidInput, InvalidType, LivingWorldError
 from livingworld.identifiers import new_id
-from livingworld.inputs import MIN_TTL, check_duration, check_function, check_json, check_label
+from livingworld.inputs import MIN_TTL, check_duration, check_function, check_json, check_label, storable_error_text
 from livingworld.observability import events
-from livingworld.postgres.keyset import Page, check_limit, number_cursor
+from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
 from livingworld.postgres.leases import Lease
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
 
 #: The phases of a cycle that names none itself.
 PHASES: Final = ("plan", "do", "check", "act")
@@ -37,7 +37,7 @@ _MOST_CHARACTERS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """A run in hand, as a phase sees it."""
+    """A running cycle, as a phase sees it."""
 
     name: str
     run_number: int
@@ -53,7 +53,7 @@ class Cycle:
         return self._holding.token
 
     async def check(self, tx: Transaction) -> None:
-        """Prove in a writing transaction that the cycle is still ours, until that ends; raises Fenced.
+        """Prove in a writing transaction that this owner still has the cycle, until that ends; raises Fenced.
 
         It locks the cycle, which comes late in the order of locks.
         """
@@ -67,12 +67,12 @@ Phase = Callable[[Cycle], Awaitable[Any]]
 class Cycles:
     """The cycles of one world."""
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID, services: Services) -> None:
-        self._unit = unit
-        self._world_id = world_id
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._unit = services.unit
+        self._world_id = services.world_id
         self._background = services.background
         self._tasks = services.tasks
-        self._notifications = services.notifications
 
     async def run(
         self,
@@ -85,19 +85,17 @@ class Cycles:
         """Run a cycle once, its phases in their order, and return the run; None: `min_interval` is not over yet.
 
         Each phase's result is stored with the step to the next. A run that was left unfinished, since its owner died or
-        was cancelled, is gone on with at the phase it had not finished, which is called again. A phase that raises ends
-        the run as failed, and raises. Between phases a stop that was asked for ends it as stopped. No transaction is
-        open while a phase works. Raises AlreadyRunning at once when somebody else runs it, Fenced when somebody took it
-        over meanwhile; then nothing that this one brought since is stored.
+        was cancelled, continues at the phase it had not finished, which is called again. A phase that raises ends the
+        run as failed, and raises. Between phases a requested stop ends it as stopped. No transaction is open while a
+        phase works. Raises AlreadyRunning at once when another owner runs it, Fenced when another took it over
+        meanwhile; then no later result of this one is stored.
         """
         checked, length = check_label("name", name), check_duration("ttl", ttl, minimum=MIN_TTL)
         check_duration("min_interval", min_interval)
         known = _check_phases(phases)
         asked_at, owner = asyncio.get_running_loop().time(), UUID(int=new_id().int)
         options = {"ttl": length, "min_interval": min_interval}
-        begun = await self._unit.run(
-            lambda tx: transitions.begin(tx, self._world_id, checked, owner, list(known), **options), repeatable=True
-        )
+        begun = await self._unit.write_idempotent(transitions.begin, checked, owner, list(known), **options)
         if begun is None:
             return None
         holding, run = begun
@@ -110,28 +108,12 @@ class Cycles:
 
     async def request_stop(self, name: str) -> bool:
         """Let a cycle that runs stop before its next phase; return whether one runs."""
-        key = check_label("name", name)
-        own = (cycles.c.world_id == self._world_id, cycles.c.name == key, cycles.c.owner.is_not(None))
-
-        async def work(tx: Transaction) -> bool:
-            return (await tx.execute(update(cycles).where(*own).values(stop_requested=True))).rowcount > 0
-
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+        return await self._unit.write_single_idempotent(_request_stop, check_label("name", name))
 
     async def history(self, name: str, *, after: str | None = None, limit: int = 50) -> Page[CycleRun]:
         """Return a page of a cycle's runs, the newest first; empty when it never ran."""
-        key, most = check_label("name", name), check_limit(limit)
-        own = (cycle_runs.c.world_id == self._world_id, cycle_runs.c.name == key)
-        statement = select(cycle_runs).where(*own).order_by(cycle_runs.c.run_number.desc()).limit(most + 1)
-        if after is not None:
-            statement = statement.where(cycle_runs.c.run_number < number_cursor(after))
-
-        async def work(tx: Transaction) -> Page[CycleRun]:
-            found = [make_run(row) for row in await tx.execute(statement)]
-            shown = tuple(found[:most])
-            return Page(shown, str(shown[-1].number) if len(found) > most else None)
-
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+        before = None if after is None else number_cursor(after)
+        return await self._unit.read(_history, check_label("name", name), before, check_limit(limit))
 
     async def _work(self, holding: Holding, run: CycleRun, phases: Mapping[str, Phase], lease: Lease) -> CycleRun:
         stopping = False
@@ -142,60 +124,62 @@ class Cycles:
                 raise InvalidInput("phases", "lack the one at which the unfinished run stands")
             began = time.monotonic()
             try:
-                hand = Cycle(holding.name, run.number, MappingProxyType(dict(run.results)), lease.lost, holding)
-                result = check_json(f"the result of {name}", await phases[name](hand))
+                cycle = Cycle(holding.name, run.number, MappingProxyType(dict(run.results)), lease.lost, holding)
+                result = check_json(f"the result of {name}", await phases[name](cycle))
             except Fenced:
                 raise
             except Exception as error:
-                await self._fail(holding, run, f"{name}: {type(error).__name__}: {error}")
+                await self._fail(holding, run, f"{name}: {storable_error_text(error)}")
                 raise
-            brought = (holding, run, name, result, time.monotonic() - began)
-            run, stopping = await self._unit.run(partial(_phase_done, brought))
+            seconds = time.monotonic() - began
+            run, stopping = await self._unit.write(transitions.phase_done, holding, run, name, result, seconds)
         return await self._end(holding, run, "done")
 
     async def _end(self, holding: Holding, run: CycleRun, state: str, error: str | None = None) -> CycleRun:
-        ended = await self._unit.run(lambda tx: transitions.end(tx, holding, run, state, error))
+        ended = await self._unit.write(transitions.end, holding, run, state, error)
         events.emit(events.CYCLE_ENDED, world_id=self._world_id, run_number=run.number, state=state)
         return ended
 
-    async def _fail(self, holding: Holding, run: CycleRun, told: str) -> None:
-        """End a run as failed; one whose end cannot be stored is gone on with, and hides no reason why it failed."""
-        text = told.replace("\x00", "").encode(errors="replace").decode()[:_MOST_CHARACTERS]
+    async def _fail(self, holding: Holding, run: CycleRun, reason: str) -> None:
+        """End a run as failed; when the end cannot be stored, the run continues later, and the failure still raises."""
         try:
-            await self._end(holding, run, "failed", text)
+            await self._end(holding, run, "failed", storable_error_text(reason, limit=_MOST_CHARACTERS))
         except LivingWorldError as error:
             fields = {"world_id": self._world_id, "run_number": run.number}
             events.emit(events.CYCLE_NOT_ENDED, **fields, error=type(error).__name__)
 
     def _keep(self, holding: Holding, ttl: timedelta, asked_at: float) -> Lease:
-        async def renew() -> bool:
-            return await self._background.run(
-                lambda tx: transitions.renew(tx, holding, ttl), repeatable=True, single_statement=True
-            )
-
         topic = f"cycle:{self._world_id}:{holding.name}"
         return Lease(
-            renew,
+            partial(self._background.write_single_idempotent, transitions.renew, holding, ttl),
             length=ttl,
             first_look=ttl,
             look_every=ttl,
             asked_at=asked_at,
-            subscription=lambda: self._notifications.subscribe(topic),
+            subscription=partial(self._services.notifications.subscribe, topic),
             start=self._tasks.watch,
         )
 
     async def _leave(self, holding: Holding) -> None:
-        """Free the cycle if it is ours; when the server is away the lease ends by itself."""
+        """Free the cycle if this owner has it; when the server is away the lease ends by itself."""
         try:
-            await self._background.run(
-                lambda tx: transitions.leave(tx, holding), repeatable=True, single_statement=True
-            )
+            await self._background.write_single_idempotent(transitions.leave, holding)
         except LivingWorldError as error:
             events.emit(events.LEASE_NOT_RELEASED, world_id=self._world_id, error=type(error).__name__)
 
 
-async def _phase_done(brought: tuple[Holding, CycleRun, str, object, float], tx: Transaction) -> tuple[CycleRun, bool]:
-    return await transitions.phase_done(tx, *brought)
+async def _request_stop(tx: Transaction, name: str) -> bool:
+    running = (cycles.c.world_id == tx.world_id, cycles.c.name == name, cycles.c.owner.is_not(None))
+    return (await tx.execute(update(cycles).where(*running).values(stop_requested=True))).rowcount > 0
+
+
+async def _history(tx: Transaction, name: str, before: int | None, limit: int) -> Page[CycleRun]:
+    number = cycle_runs.c.run_number
+    statement = select(cycle_runs).where(cycle_runs.c.world_id == tx.world_id, cycle_runs.c.name == name)
+    if before is not None:
+        statement = statement.where(number < before)
+    rows = await tx.execute(statement.order_by(number.desc()).limit(limit + 1))
+    return page_by([make_run(row) for row in rows], limit, lambda run: run.number)
 
 
 def _check_phases(phases: object) -> Mapping[str, Phase]:

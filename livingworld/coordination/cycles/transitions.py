@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_keep
 
-from livingworld.coordination.cycles.records import CycleRun, make_run
+from livingworld.coordination.cycles.records import CycleRun
+from livingworld.coordination.cycles.rows import make_run
 from livingworld.coordination.cycles.tables import cycle_runs, cycles
 from livingworld.errors import AlreadyRunning, Fenced
 from livingworld.live.kinds import LiveKind
@@ -31,41 +32,27 @@ _FREE: Final = {"owner": None, "expires_at": None}
 class Holding:
     """The proof that a cycle may be worked on."""
 
-    world_id: UUID
     name: str
     owner: UUID
     token: int
 
-    def row(self, table: Any) -> tuple[Any, ...]:  # noqa: ANN401 - Table's columns are untyped
-        """Return the conditions that name the cycle."""
-        return (table.c.world_id == self.world_id, table.c.name == self.name)
-
 
 async def begin(
-    tx: Transaction,
-    world_id: UUID,
-    name: str,
-    owner: UUID,
-    phases: Sequence[str],
-    *,
-    ttl: timedelta,
-    min_interval: timedelta,
+    tx: Transaction, name: str, owner: UUID, phases: Sequence[str], *, ttl: timedelta, min_interval: timedelta
 ) -> tuple[Holding, CycleRun] | None:
     """Take a cycle and return its run: the one that was left unfinished, or a new one; None: it is too early for one.
 
-    Raises AlreadyRunning when somebody else runs it.
+    Raises AlreadyRunning when another owner runs it.
     """
-    await tx.execute(insert_or_keep(cycles).values(world_id=world_id, name=name).on_conflict_do_nothing())
-    row = await lock_row(tx, LockKind.CYCLE, cycles, {"world_id": world_id, "name": name})
+    key = {"world_id": tx.world_id, "name": name}
+    await tx.execute(insert_or_keep(cycles).values(**key).on_conflict_do_nothing())
+    row = await lock_row(tx, LockKind.CYCLE, cycles, key)
     now = await tx.scalar(select(func.clock_timestamp()))
     if row is None or (row.owner is not None and row.owner != owner and row.expires_at > now):
         raise AlreadyRunning(cycle=name)
-    holding = Holding(world_id, name, owner, row.token + 1)
-    last = (
-        await tx.execute(
-            select(cycle_runs).where(*holding.row(cycle_runs), cycle_runs.c.run_number == row.last_run_number)
-        )
-    ).one_or_none()
+    holding = Holding(name, owner, row.token + 1)
+    newest = select(cycle_runs).where(*_of(tx, name, cycle_runs), cycle_runs.c.run_number == row.last_run_number)
+    last = (await tx.execute(newest)).one_or_none()
     if last is not None and last.finished_at is not None and last.finished_at + min_interval > now:
         return None
     resumed = last is not None and last.state == "running"
@@ -78,14 +65,14 @@ async def begin(
 
 
 async def renew(tx: Transaction, holding: Holding, ttl: timedelta) -> bool:
-    """Lengthen the holding by one statement; False when it is another one's."""
-    row = await tx.execute_text(_RENEW, (holding.world_id, holding.name, holding.token, holding.owner, ttl))
+    """Lengthen the holding by one statement; False when it is over."""
+    row = await tx.execute_text(_RENEW, (tx.world_id, holding.name, holding.token, holding.owner, ttl))
     return row.first() is not None
 
 
 async def prove(tx: Transaction, holding: Holding) -> Row[Any]:
-    """Lock the cycle and return its row; raises Fenced when somebody else has it or had it since."""
-    row = await lock_row(tx, LockKind.CYCLE, cycles, {"world_id": holding.world_id, "name": holding.name})
+    """Lock the cycle and return its row; raises Fenced when another owner has it or had it since."""
+    row = await lock_row(tx, LockKind.CYCLE, cycles, {"world_id": tx.world_id, "name": holding.name})
     if row is None or row.token != holding.token or row.owner is None or row.owner.int != holding.owner.int:
         raise Fenced(cycle=holding.name, token=holding.token)
     return row
@@ -106,33 +93,37 @@ async def end(tx: Transaction, holding: Holding, run: CycleRun, state: str, erro
     await prove(tx, holding)
     ended = await _change_run(tx, holding, run, state=state, error=error, finished_at=func.now())
     await _change(tx, holding, **_FREE)
-    told = {"name": holding.name, "run_number": run.number, "state": state}
-    publish_at_commit(tx, holding.world_id, LiveKind.CYCLE_ENDED, **told)
+    details = {"name": holding.name, "run_number": run.number, "state": state}
+    publish_at_commit(tx, tx.world_id, LiveKind.CYCLE_ENDED, **details)
     return ended
 
 
 async def leave(tx: Transaction, holding: Holding) -> None:
     """Free the cycle if it is still this holding's, and leave its run to the next owner."""
     own = (cycles.c.token == holding.token, cycles.c.owner == holding.owner)
-    await tx.execute(update(cycles).where(*holding.row(cycles), *own).values(**_FREE))
+    await tx.execute(update(cycles).where(*_of(tx, holding.name, cycles), *own).values(**_FREE))
 
 
 async def _start(tx: Transaction, holding: Holding, number: int, phases: Sequence[str]) -> Row[Any]:
-    key = {"world_id": holding.world_id, "name": holding.name, "run_number": number}
+    key = {"world_id": tx.world_id, "name": holding.name, "run_number": number}
     statement = insert(cycle_runs).values(**key, phases=list(phases)).returning(cycle_runs)
     return (await tx.execute(statement)).one()
 
 
 async def _resume(tx: Transaction, holding: Holding, last: Any) -> Row[Any]:  # noqa: ANN401 - a row
-    own = (*holding.row(cycle_runs), cycle_runs.c.run_number == last.run_number)
+    own = (*_of(tx, holding.name, cycle_runs), cycle_runs.c.run_number == last.run_number)
     statement = update(cycle_runs).where(*own).values(attempts=cycle_runs.c.attempts + 1).returning(cycle_runs)
     return (await tx.execute(statement)).one()
 
 
 async def _change(tx: Transaction, holding: Holding, **values: Any) -> None:  # noqa: ANN401 - column values
-    await tx.execute(update(cycles).where(*holding.row(cycles)).values(**values))
+    await tx.execute(update(cycles).where(*_of(tx, holding.name, cycles)).values(**values))
 
 
 async def _change_run(tx: Transaction, holding: Holding, run: CycleRun, **values: Any) -> CycleRun:  # noqa: ANN401
-    own = (*holding.row(cycle_runs), cycle_runs.c.run_number == run.number)
+    own = (*_of(tx, holding.name, cycle_runs), cycle_runs.c.run_number == run.number)
     return make_run((await tx.execute(update(cycle_runs).where(*own).values(**values).returning(cycle_runs))).one())
+
+
+def _of(tx: Transaction, name: str, table: Any) -> tuple[Any, ...]:  # noqa: ANN401 - Table's columns are untyped
+    return (table.c.world_id == tx.world_id, table.c.name == name)
