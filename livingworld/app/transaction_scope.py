@@ -41,7 +41,7 @@ class WorldRepositories:
         self.relationships = RelationshipRepository(unit, world_id)
         self.memories = MemoryRepository(unit, world_id)
         self.lore = LoreRepository(unit)
-        self.documents = DocumentRepository(unit, world_id)
+        self.documents = DocumentRepository(unit)
         self.sessions = SessionRepository(unit)
         self.interactions = InteractionRepository(unit)
         self.tasks = TaskRepository(unit)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from livingworld.app.process import SharedParts
 from livingworld.app.transaction_scope import TransactionScope, WorldRepositories
 from livingworld.coordination.actions.world_actions import Actions
-from livingworld.coordination.documents.watch_document import WatchedDocuments
+from livingworld.coordination.documents.world_documents import Documents
 from livingworld.coordination.locks.world_locks import WorldLocks
 from livingworld.coordination.sessions.world_sessions import Sessions
 from livingworld.coordination.sessions.world_tasks import Tasks
@@ -42,7 +42,7 @@ class World(WorldRepositories):
     #: Registered, served and swapped while others use them.
     ai_models: AIModels
     #: Versioned state of the whole world, which can be watched.
-    documents: WatchedDocuments
+    documents: Documents
 
     def __init__(self, record: WorldRecord, shared: SharedParts) -> None:
         services = shared.services
@@ -55,7 +55,7 @@ class World(WorldRepositories):
         self.tasks = Tasks(services)
         self.actions = Actions(services, TransactionScope)
         self.ai_models = AIModels(services)
-        self.documents = WatchedDocuments(services.unit, record.id, services.notifications, services.poll_interval)
+        self.documents = Documents(services)
         #: One generation at a time on each branch.
         self.turns = Turns(shared.turns)
         #: What models have answered.

@@ -7,8 +7,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, cast
 
+import pytest
+from sqlalchemy import Select
+
 from livingworld import Document, MergeResult, World
-from livingworld.coordination.documents.repository import DocumentRepository
+from livingworld.coordination.documents import writing
+from livingworld.postgres.transactions.transaction import Transaction
 from tests.support.patience import patiently
 from tests.support.staging import same_world
 from tests.support.turn_checks import until_found
@@ -22,19 +26,19 @@ def watching(world: World, key: str, after_version: int = 0) -> aclosing[AsyncGe
     return aclosing(cast("AsyncGenerator[Document, Any]", documents))
 
 
-def report_looks(world: World) -> asyncio.Event:
-    """Return what is set as soon as somebody has looked for a document."""
-    looked = asyncio.Event()
-    documents: Any = world.documents
-    find = documents._find
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Return what is set as soon as a document was looked for."""
+    event = asyncio.Event()
+    find = writing.find
 
-    async def look(statement: object) -> object:
-        found = await find(statement)
-        looked.set()
+    async def look(tx: Transaction, statement: Select[Any]) -> Document | None:
+        found = await find(tx, statement)
+        event.set()
         return found
 
-    documents._find = look
-    return looked
+    monkeypatch.setattr(writing, "find", look)
+    return event
 
 
 async def test_a_change_in_another_process_wakes_by_notification_alone(database_url: str, world: World) -> None:
@@ -58,14 +62,15 @@ async def test_a_change_in_another_process_wakes_by_notification_alone(database_
             assert await next_one == (written if not isinstance(written, MergeResult) else written.document)
 
 
-async def test_a_change_that_nobody_tells_is_found_by_polling(database_url: str, world: World) -> None:
+async def test_a_change_without_a_notification_is_found_by_polling(
+    database_url: str, world: World, looked: asyncio.Event
+) -> None:
     deaf = {"behind_pooler": True, "poll_interval": 0.05}  # no connection of its own listens
     async with (
         same_world(database_url, world.id, pools=1, **deaf) as (here,),
         watching(here, "bell") as documents,
         patiently(),
     ):
-        looked = report_looks(here)
         next_one = asyncio.create_task(anext(documents))
         await looked.wait()
         async with world.transaction() as tx:
@@ -92,13 +97,13 @@ async def test_the_last_version_arrives_and_none_comes_twice_or_late(database_ur
     assert seen[-1] == 60
 
 
-async def test_versions_that_are_known_are_not_told(world: World) -> None:
+async def test_versions_that_are_known_are_not_yielded(world: World, looked: asyncio.Event) -> None:
     await world.documents.increment("bell")
     await world.documents.increment("bell")
     async with watching(world, "bell", after_version=1) as documents:
         assert (await anext(documents)).version == 2
+    looked.clear()
     async with watching(world, "bell", after_version=2) as documents, patiently():
-        looked = report_looks(world)
         next_one = asyncio.create_task(anext(documents))
         await looked.wait()
         await world.documents.increment("bell")
@@ -106,28 +111,30 @@ async def test_versions_that_are_known_are_not_told(world: World) -> None:
 
 
 async def test_a_watch_that_was_left_leaves_nothing(world: World) -> None:
-    notifications: Any = world.documents._notifications
+    notifications = world._shared.services.notifications
     async with watching(world, "bell") as documents:
         waiting = asyncio.create_task(anext(documents))
-        while not notifications._hearings:
+        while not notifications._subscriptions:
             await asyncio.wait([waiting], timeout=0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
 
-    assert notifications._hearings == {}
+    assert notifications._subscriptions == {}
 
 
-async def test_a_refused_write_and_one_of_a_transaction_tell_nothing(world: World) -> None:
-    told: list[str] = []
-    notifications: Any = world.documents._notifications
-    notifications.notify = told.append
+async def test_a_write_notifies_after_its_commit_and_a_refused_one_does_not(world: World) -> None:
+    notified: list[str] = []
+    world._unit._database.notify = notified.append
     assert await world.documents.set_if("bell", 1, expected=2) is None
-    async with world.transaction() as tx:
-        assert type(tx.documents) is DocumentRepository
-        await tx.documents.increment("bell")
+    with pytest.raises(ZeroDivisionError):
+        async with world.transaction() as tx:
+            await tx.documents.increment("bell")
+            raise ZeroDivisionError
+    assert notified == []
 
-    assert told == []
+    async with world.transaction() as tx:
+        await tx.documents.increment("bell")
+        assert notified == []
     await world.documents.increment("bell")
-    assert len(told) == 1
-    assert told[0].isascii()
-    assert "bell" not in told[0]
+
+    assert notified == [writing.document_topic(world.id, "bell")] * 2

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 
@@ -39,8 +38,7 @@ async def test_a_call_is_one_statement_and_no_transaction_around_it(database_url
     untold: list[str] = []
     async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
-        notifications: Any = livingworld.worlds._process.notifications
-        notifications.notify = untold.append  # they are sent later, by another connection
+        livingworld.worlds._process.database.notify = untold.append  # they are sent later, by another connection
         for _ in range(2):  # a new connection asks for the types first, once
             await world.documents.increment("state 77")
         proxy.statements.clear()

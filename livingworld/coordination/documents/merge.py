@@ -1,7 +1,7 @@
 """Merging two sides that changed the same document: pure functions, field by field.
 
 `base` is what the caller had read, `theirs` what is stored now, `changes` what the caller wants. Only a field that both
-sides changed, and not to the same value, is a conflict; there the strategy decides, and the conflict is told anyway.
+sides changed, and not to the same value, is a conflict; the strategy decides it, and it is reported in any case.
 """
 
 from __future__ import annotations

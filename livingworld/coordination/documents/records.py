@@ -63,7 +63,7 @@ class MergeResult:
 
     #: The document after it; the stored one when there was nothing to write.
     document: Document
-    #: Every field on which the sides differed, resolved or not: no value of either side is lost without a word.
+    #: Every field on which the sides differed, resolved or not: no value of either side is lost unreported.
     conflicts: tuple[MergeConflict, ...]
 
     @property

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Select
 
@@ -15,8 +13,7 @@ from livingworld.coordination.documents.records import ABSENT, Absent, Document,
 from livingworld.errors import DocumentNotFound, NotCountable, VersionConflict
 from livingworld.inputs import check_function, check_integer, check_json, check_label, check_number, check_text
 from livingworld.postgres.keyset import Page, check_limit, number_cursor
-from livingworld.postgres.transactions.transaction import T, Transaction, Work
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.world_unit import WorldUnit
 
 _LONGEST = 2**63
 
@@ -24,9 +21,8 @@ _LONGEST = 2**63
 class DocumentRepository:
     """The documents of one world. A key is a text; a value is any JSON value, and null is one."""
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+    def __init__(self, unit: WorldUnit) -> None:
         self._unit = unit
-        self._world_id = world_id
 
     async def read(self, key: str) -> Document:
         """Return a document as one immutable snapshot, value and version of one write; raises DocumentNotFound."""
@@ -37,36 +33,23 @@ class DocumentRepository:
 
     async def find(self, key: str) -> Document | None:
         """Return a document, or None when there is none; one round trip, no lock."""
-        return await self._find(statements.read_document(self._world_id, check_key(key)))
+        return await self._unit.read(writing.find, statements.read_document(self._unit.world_id, check_key(key)))
 
     async def list(self, *, prefix: str = "", after: str | None = None, limit: int = 50) -> Page[Document]:
         """Return a page of the documents whose keys begin with `prefix`, by key; empty when there is none."""
-        check_limit(limit)
         begins = check_text("prefix", prefix)
         last = None if after is None else check_text("after", after)
-        return await self._unit.run(
-            lambda tx: reading.read_keys(tx, self._world_id, begins, last, limit),
-            repeatable=True,
-            single_statement=True,
-        )
+        return await self._unit.read(reading.read_keys, begins, last, check_limit(limit))
 
     async def history(self, key: str, *, after: str | None = None, limit: int = 50) -> Page[Document]:
         """Return a page of every version of a document, oldest first; empty when there is no document."""
-        check_limit(limit)
-        name = check_key(key)
         version = 0 if after is None else number_cursor(after)
-        return await self._unit.run(
-            lambda tx: reading.read_history(tx, self._world_id, name, version, limit),
-            repeatable=True,
-            single_statement=True,
-        )
+        return await self._unit.read(reading.read_history, check_key(key), version, check_limit(limit))
 
     async def at(self, key: str, version: int) -> Document:
         """Return a document as it was at a version; raises DocumentNotFound."""
-        name, number = check_key(key), check_integer("version", version, minimum=1)
-        return await self._unit.run(
-            lambda tx: writing.read_version(tx, self._world_id, name, number), repeatable=True, single_statement=True
-        )
+        number = check_integer("version", version, minimum=1)
+        return await self._unit.read(writing.read_version, check_key(key), number)
 
     async def compare_and_set(self, key: str, value: object, *, expected_version: int) -> Document:
         """Store a value where the document still has the expected version, 0 for none yet, and return the document.
@@ -77,10 +60,10 @@ class DocumentRepository:
         check_integer("expected_version", expected_version)
         name, plain = check_key(key), check_json("value", value)
         if expected_version == 0:
-            statement = statements.create(self._world_id, name, plain)
+            statement = statements.create(self._unit.world_id, name, plain)
         else:
             condition = statements.at_version(expected_version)
-            statement = statements.replace(self._world_id, name, plain, condition)
+            statement = statements.replace(self._unit.world_id, name, plain, condition)
         document = await self._write(name, statement)
         if document is None:
             stored = await self.find(name)
@@ -100,7 +83,7 @@ class DocumentRepository:
         check_function("function", function)
         if default is not ABSENT:
             check_json("default", default)
-        return await self._change(name, partial(self._update, name, function, default))
+        return await self._unit.write(writing.update, name, function, default)
 
     async def merge(
         self, key: str, *, base_version: int, changes: Mapping[str, Any], strategy: Strategies
@@ -116,9 +99,7 @@ class DocumentRepository:
         """
         name, base = check_key(key), check_integer("base_version", base_version, minimum=1)
         fields, strategies = check_changes(changes), check_strategies(strategy)
-        return await self._change(
-            name, lambda tx: writing.merge_changes(tx, self._world_id, name, base, fields, strategies)
-        )
+        return await self._unit.write(writing.merge_changes, name, base, fields, strategies)
 
     async def increment(self, key: str, by: float = 1, *, field: str | None = None) -> Document:
         """Add to a number, the document's value or one of its fields, and return the document; missing counts from 0.
@@ -128,10 +109,10 @@ class DocumentRepository:
         """
         name, amount = check_key(key), _check_amount(by)
         if field is None:
-            statement = statements.increment(self._world_id, name, amount)
+            statement = statements.increment(self._unit.world_id, name, amount)
         else:
             column = check_text("field", field)
-            statement = statements.increment_field(self._world_id, name, column, amount)
+            statement = statements.increment_field(self._unit.world_id, name, column, amount)
         document = await self._write(name, statement)
         if document is None:
             raise NotCountable
@@ -155,28 +136,16 @@ class DocumentRepository:
 
     def _set(self, key: str, value: object, expected: object) -> Select[Any]:
         if expected is ABSENT:
-            return statements.create(self._world_id, key, value)
-        return statements.replace(self._world_id, key, value, statements.holds(expected))
+            return statements.create(self._unit.world_id, key, value)
+        return statements.replace(self._unit.world_id, key, value, statements.holds(expected))
 
     def _set_field(self, key: str, field: str, value: object, expected: object) -> Select[Any]:
         if expected is ABSENT:
-            return statements.add_field(self._world_id, key, field, value)
-        return statements.put_field(self._world_id, key, field, value, expected)
-
-    async def _update(self, key: str, function: Callable[[Any], object], default: object, tx: Transaction) -> Document:
-        return await writing.update(tx, self._world_id, key, function, default)
+            return statements.add_field(self._unit.world_id, key, field, value)
+        return statements.put_field(self._unit.world_id, key, field, value, expected)
 
     async def _write(self, key: str, statement: Select[Any]) -> Document | None:
-        return await self._change(
-            key, lambda tx: writing.write(tx, self._world_id, key, statement), single_statement=True
-        )
-
-    async def _change(self, key: str, work: Work[T], *, single_statement: bool = False) -> T:  # noqa: ARG002
-        """Run what changes a document; where each call is a whole transaction, its change is told after it."""
-        return await self._unit.run(work, single_statement=single_statement)
-
-    async def _find(self, statement: Select[Any]) -> Document | None:
-        return await self._unit.run(lambda tx: writing.find(tx, statement), repeatable=True, single_statement=True)
+        return await self._unit.write_single(writing.write, key, statement)
 
 
 def check_key(key: object) -> str:

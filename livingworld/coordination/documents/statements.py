@@ -108,7 +108,7 @@ def increment_field(world_id: UUID, key: str, field: str, by: float) -> Select[A
 
 
 def publishing(statement: Select[Any], world_id: UUID) -> Select[Any]:
-    """Return the writing statement as one that also publishes what it wrote; `followed` says that somebody follows.
+    """Return the writing statement as one that also publishes what it wrote; `followed` says that it has followers.
 
     The function looks with a snapshot of its own, after the document is locked.
     """

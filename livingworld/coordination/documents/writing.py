@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Select
+from sqlalchemy import Select
 
 from livingworld.coordination.documents import statements
 from livingworld.coordination.documents.merge import Sides, Strategies, merge, same
 from livingworld.coordination.documents.records import ABSENT, Document, MergeResult
+from livingworld.coordination.documents.rows import make_document
 from livingworld.coordination.documents.tables import documents
 from livingworld.errors import DocumentNotFound, NotMergeable, SerializationFailure
 from livingworld.inputs import check_json
@@ -24,22 +26,28 @@ from livingworld.postgres.transactions.transaction import Transaction
 _LOOKS: Final = 3
 
 
-async def write(tx: Transaction, world_id: UUID, key: str, statement: Select[Any]) -> Document | None:
+def document_topic(world_id: UUID, key: str) -> str:
+    """Return the topic that is notified of a document's changes: ASCII, short, and without the key's text."""
+    return f"document:{blake2b(key.encode(), digest_size=16, key=world_id.bytes).hexdigest()}"
+
+
+async def write(tx: Transaction, key: str, statement: Select[Any]) -> Document | None:
     """Run one writing statement, which locks the document, and return what it wrote, or None.
 
     Raises LockOrderViolation instead of waiting out of order, as `lock_row` does.
     """
-    order_key = row_order_key({"world_id": world_id, "key": key})
+    order_key = row_order_key({"world_id": tx.world_id, "key": key})
     async with in_order(tx, LockKind.DOCUMENT, order_key):
-        changing = statements.publishing(statement, world_id) if tx.is_single else statement
+        changing = statements.publishing(statement, tx.world_id) if tx.is_single else statement
         row = (await tx.execute(changing)).one_or_none()
     if row is None:
         return None
     tx.lock_order.hold(LockKind.DOCUMENT, order_key)
+    tx.notify_after_commit(document_topic(tx.world_id, key))
     if not tx.is_single:
-        publish_at_commit(tx, world_id, LiveKind.DOCUMENT_CHANGED, key=key, version=row.version)
+        publish_at_commit(tx, tx.world_id, LiveKind.DOCUMENT_CHANGED, key=key, version=row.version)
     elif row.followed:
-        note_published(tx, world_id)
+        note_published(tx, tx.world_id)
     return make_document(row)
 
 
@@ -49,37 +57,35 @@ async def find(tx: Transaction, statement: Select[Any]) -> Document | None:
     return None if row is None else make_document(row)
 
 
-async def update(
-    tx: Transaction, world_id: UUID, key: str, function: Callable[[Any], object], default: object
-) -> Document:
+async def update(tx: Transaction, key: str, function: Callable[[Any], object], default: object) -> Document:
     """Write what a function makes of the value, under the lock; of the default, when there is no document.
 
-    The name is locked before a document is made. The lock saves work: whoever makes one without it is found by the
-    primary key, and the function is asked again.
+    The name is locked before a document is made. The lock saves work: a document that is made without it meanwhile is
+    found by the primary key, and the function is called again.
     """
     for _ in range(_LOOKS):
-        current = await _lock(tx, world_id, key, make=default is not ABSENT)
+        current = await _lock(tx, key, make=default is not ABSENT)
         if current is None and default is ABSENT:
             raise DocumentNotFound
         value = check_json("default", default) if current is None else current.value
         new = check_json("the result of the function", function(value))
         if current is None:
-            statement = statements.create(world_id, key, new)
+            statement = statements.create(tx.world_id, key, new)
         else:
-            statement = statements.replace(world_id, key, new, statements.at_version(current.version))
-        if (document := await write(tx, world_id, key, statement)) is not None:
+            statement = statements.replace(tx.world_id, key, new, statements.at_version(current.version))
+        if (document := await write(tx, key, statement)) is not None:
             return document
     raise SerializationFailure
 
 
 async def merge_changes(
-    tx: Transaction, world_id: UUID, key: str, base_version: int, changes: Mapping[str, Any], strategies: Strategies
+    tx: Transaction, key: str, base_version: int, changes: Mapping[str, Any], strategies: Strategies
 ) -> MergeResult:
     """Merge changes into a document under its lock; raises DocumentNotFound, NotMergeable."""
-    theirs = await _lock(tx, world_id, key, make=False)
+    theirs = await _lock(tx, key, make=False)
     if theirs is None:
         raise DocumentNotFound
-    base = await read_version(tx, world_id, key, base_version)
+    base = await read_version(tx, key, base_version)
     sides = Sides(
         base=_object(base),
         base_version=base_version,
@@ -91,16 +97,16 @@ async def merge_changes(
     document: Document | None = theirs
     if not same(merged, sides.theirs):
         value = check_json("changes", merged)
-        statement = statements.replace(world_id, key, value, statements.at_version(theirs.version))
-        document = await write(tx, world_id, key, statement)
+        statement = statements.replace(tx.world_id, key, value, statements.at_version(theirs.version))
+        document = await write(tx, key, statement)
     if document is None:
         raise SerializationFailure
     return MergeResult(document=document, conflicts=conflicts)
 
 
-async def read_version(tx: Transaction, world_id: UUID, key: str, version: int) -> Document:
+async def read_version(tx: Transaction, key: str, version: int) -> Document:
     """Return a document as it was at one version; raises DocumentNotFound."""
-    statement = statements.read_versions(world_id, key)
+    statement = statements.read_versions(tx.world_id, key)
     columns = statement.selected_columns
     document = await find(tx, statement.where(columns.version == version))
     if document is None:
@@ -108,19 +114,12 @@ async def read_version(tx: Transaction, world_id: UUID, key: str, version: int) 
     return document
 
 
-def make_document(row: Row[Any]) -> Document:
-    """Return the record that a row makes."""
-    return Document(
-        key=row.key, json=row.json, version=row.version, created_at=row.created_at, updated_at=row.updated_at
-    )
-
-
-async def _lock(tx: Transaction, world_id: UUID, key: str, *, make: bool) -> Document | None:
+async def _lock(tx: Transaction, key: str, *, make: bool) -> Document | None:
     """Lock a document and return it as it is now, or None; the name of one that is to be made is locked instead."""
-    stored = statements.read_document(world_id, key)
+    stored = statements.read_document(tx.world_id, key)
     if make and await find(tx, stored) is None:
-        await lock_names(tx, LockKind.DOCUMENT, world_id, [key])
-    if await lock_row(tx, LockKind.DOCUMENT, documents, {"world_id": world_id, "key": key}) is None:
+        await lock_names(tx, LockKind.DOCUMENT, tx.world_id, [key])
+    if await lock_row(tx, LockKind.DOCUMENT, documents, {"world_id": tx.world_id, "key": key}) is None:
         return None
     return await find(tx, stored)
 
