@@ -30,7 +30,7 @@ live_streams = Table(
     Column("stream_id", Uuid(), primary_key=True),
     #: The counter: raised under the lock of this row.
     Column("last_number", BigInteger, nullable=False, server_default=text("0")),
-    #: Every event with a greater number is kept, none was missed while nobody followed.
+    #: Every event with a greater number is kept; none was missed without a follower.
     Column("kept_after", BigInteger, nullable=False, server_default=text("0")),
     #: Until then what happens is logged.
     Column("followed_until", DateTime(timezone=True), nullable=False),

@@ -43,7 +43,7 @@ class WorkerOptions(Generic[Scope]):
 
 
 class RunningAction(Generic[Scope]):
-    """An action in hand, as its handler sees it."""
+    """A claimed action, as its handler sees it."""
 
     def __init__(self, services: Services, options: WorkerOptions[Scope], action: Action, asked_at: float) -> None:
         self._services = services

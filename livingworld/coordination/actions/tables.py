@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from livingworld.inputs import MAX_LABEL_CHARACTERS
 from livingworld.postgres.metadata import SCHEMA, metadata, world_id_column
 
-#: So many actions may wait in a lane that nobody has set another limit for.
+#: So many actions may wait in a lane without a limit of its own.
 MAX_WAITING = 10_000
 
 lanes = Table(
@@ -34,7 +34,7 @@ lanes = Table(
     Column("last_number", BigInteger, nullable=False, server_default=text("0")),
     Column("waiting", Integer, nullable=False, server_default=text("0")),
     Column("max_waiting", Integer, nullable=False, server_default=text(str(MAX_WAITING))),
-    #: When what runs is nobody's any more: its claim or its deadline ends. NULL: nothing runs.
+    #: When the claim or the deadline of the running action ends. NULL: nothing runs.
     Column("running_until", DateTime(timezone=True)),
     #: Of the action that is next. NULL: none is due.
     Column("head_priority", Integer),
@@ -87,7 +87,7 @@ actions = Table(
     Column("state", Text, nullable=False),
     #: What was decided about the command when it came.
     Column("decision", Text, nullable=False, server_default=text("'queue'")),
-    #: Whom it replaced, was merged into, or was refused for.
+    #: The actions that it replaced, was merged into, or was refused for.
     Column("decided_by", ARRAY(Uuid()), nullable=False, server_default=text("'{}'")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("max_attempts", Integer, nullable=False),

@@ -60,7 +60,7 @@ class Cycle:
         await transitions.prove(tx, self._holding)
 
 
-#: One phase: gets the run in hand and returns JSON.
+#: One phase: gets the running cycle and returns JSON.
 Phase = Callable[[Cycle], Awaitable[Any]]
 
 

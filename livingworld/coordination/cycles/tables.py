@@ -1,4 +1,4 @@
-"""What is stored of cycles: who may run each now, and every run with what its phases brought."""
+"""What is stored of cycles: the owner of each, and every run with the results of its phases."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ cycles = Table(
     Column("name", Text, primary_key=True),
     #: Rises with every holding; a write that proves itself by an older one is refused.
     Column("token", BigInteger, nullable=False, server_default=text("0")),
-    #: One holding. NULL: nobody runs it.
+    #: One holding. NULL: it does not run.
     Column("owner", Uuid()),
     Column("expires_at", DateTime(timezone=True)),
     #: The counter of runs.
@@ -53,7 +53,7 @@ cycle_runs = Table(
     Column("phases", ARRAY(Text), nullable=False),
     #: How many of them are done.
     Column("phases_done", Integer, nullable=False, server_default=text("0")),
-    #: What they brought: {phase: {result, seconds}}.
+    #: What they returned: {phase: {result, seconds}}.
     Column("results", JSONB, nullable=False, server_default=text("'{}'")),
     #: How often it was begun: once more for each owner that took it over.
     Column("attempts", Integer, nullable=False, server_default=text("1")),

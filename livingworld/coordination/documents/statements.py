@@ -126,7 +126,7 @@ def _new(world_id: UUID, key: str, value: object) -> Insert:
 
 
 def _or_change(statement: Insert, value: ColumnElement[Any], only_if: ColumnElement[bool]) -> Insert:
-    """Change the document that is there already; judged on the row under its lock, whoever wrote it last."""
+    """Change the document that is there already; judged on the row under its lock, as it was last written."""
     return statement.on_conflict_do_update(index_elements=["world_id", "key"], set_=dict(_next(value)), where=only_if)
 
 

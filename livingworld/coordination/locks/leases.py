@@ -46,7 +46,7 @@ class HeldLease:
     """A lease that is held."""
 
     name: str
-    #: Rises with every holding of this name: whoever writes elsewhere can compare it there.
+    #: Rises with every holding of this name: a writer elsewhere can compare it there.
     token: int
     #: Set when the lease is lost, or may be.
     lost: asyncio.Event = field(repr=False)

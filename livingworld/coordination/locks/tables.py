@@ -14,7 +14,7 @@ leases = Table(
     Column("name", Text, primary_key=True),
     #: Rises with every holding; a write that proves itself by an older one is refused.
     Column("token", BigInteger, nullable=False),
-    #: One holding. NULL: nobody holds it.
+    #: One holding. NULL: it is free.
     Column("owner", Uuid()),
     Column("expires_at", DateTime(timezone=True)),
     ForeignKeyConstraint(["world_id"], [f"{SCHEMA}.worlds.world_id"], ondelete="CASCADE"),

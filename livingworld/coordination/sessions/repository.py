@@ -72,7 +72,7 @@ class SessionRepository:
         return await self._unit.write(_set_context, key, check_epoch(epoch), new, expected)
 
     async def merge_context(self, session_id: UUID, changes: Mapping[str, Any], *, epoch: int | None = None) -> Session:
-        """Set top-level keys of the context and leave the others as they are, whoever sets them meanwhile.
+        """Set top-level keys of the context and leave the others as they are, also when they are set meanwhile.
 
         Raises InvalidJson when the whole would be too large.
         """

@@ -84,13 +84,13 @@ tasks = Table(
     #: The session's epoch when it was created.
     Column("epoch", Integer, nullable=False),
     Column("state", Text, nullable=False, server_default=text("'running'")),
-    #: Raised by each takeover: who has a lower one owns it no more.
+    #: Raised by each takeover: an owner with a lower one owns it no more.
     Column("token", Integer, nullable=False, server_default=text("1")),
     Column("payload", JSONB, nullable=False, server_default=text("'{}'")),
     Column("progress", JSONB(none_as_null=True)),
     Column("result", JSONB(none_as_null=True)),
     Column("error", Text),
-    #: An owner that is not heard of for so long is dead.
+    #: An owner without a heartbeat for so long is dead.
     Column("dead_after", Interval, nullable=False),
     #: What becomes of it then.
     Column("when_owner_dies", Text, nullable=False),
@@ -112,7 +112,7 @@ tasks = Table(
 )
 #: As a literal, because a parameter would keep a generic plan from the partial indexes.
 RUNS = tasks.c.state == text("'running'")
-# One of a kind runs in a session, whoever starts it.
+# One of a kind runs in a session.
 Index("uq_tasks_running", tasks.c.world_id, tasks.c.kind, tasks.c.session_id, unique=True, postgresql_where=RUNS)
 Index("ix_tasks_session", tasks.c.world_id, tasks.c.session_id, tasks.c.created_at)
 # What the sweeper looks for.

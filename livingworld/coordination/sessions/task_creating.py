@@ -27,7 +27,7 @@ async def create_task(tx: Transaction, session_id: UUID, epoch: int | None, valu
     """Store a task under a session that is locked and not past the epoch, or raise AlreadyRunning.
 
     What runs of its kind with a dead owner fails first, where its policy says so. The lock orders this and a clear, the
-    constraint decides who runs. The id is new, so a row that is there already is of a try whose answer was lost.
+    constraint decides which one runs. The id is new, so a row that is there already is of a try whose answer was lost.
     """
     session = await lock_open_session(tx, session_id, epoch)
     for _ in range(_LOOKS):

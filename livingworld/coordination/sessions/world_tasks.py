@@ -19,7 +19,7 @@ from livingworld.inputs import check_duration, check_function, check_integer, ch
 from livingworld.observability import events
 from livingworld.postgres.services import Services
 
-#: Does a task again, or goes on with it; what it returns is stored as the result.
+#: Does a task again, or continues it; what it returns is stored as the result.
 Handler = Callable[[RunningTask], Awaitable[Any]]
 
 #: The pause between two looks, unless the caller says otherwise.
