@@ -1,8 +1,9 @@
-"""Each program in README and docs runs exactly as it is printed: a whole one for somebody who has set up nothing."""
+"""Each program in README and docs runs exactly as it is printed; those of the README for a newcomer."""
 
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,9 @@ from tests.acceptance.page_examples import FRAMES, PAGES, PICTURES, ROOT, SUFFIX
 
 EXAMPLES: Final = examples()
 RUN: Final = programs()
+#: They are run by somebody who has set up nothing; those of Python elsewhere run here, in a database that is there.
+OF_NEWCOMERS: Final = [each for each in RUN if each.language == "sh" or each.page == "README.md"]
+OF_READERS: Final = [each for each in RUN if each not in OF_NEWCOMERS]
 #: What the first example of a page prints.
 PRINTED: Final = {
     "README.md": ("Scene(",),
@@ -67,12 +71,9 @@ def reader(newcomer: dict[str, str], empty_database_url: str) -> dict[str, str]:
     return newcomer | variables | places | {"PATH": scripts}
 
 
-@pytest.mark.parametrize("example", RUN, ids=lambda example: example.name)
-def test_it_runs_as_it_is_printed(reader: dict[str, str], database_url: str, tmp_path: Path, example: Example) -> None:
-    program = tmp_path / f"program{SUFFIXES[example.language]}"
-    program.write_text(example.program, encoding="utf-8")
-    if example.frame is not None and example.language == "python":  # a part of a program: its reader has a database
-        reader = reader | {"LIVINGWORLD_DATABASE_URL": database_url}
+@pytest.mark.parametrize("example", OF_NEWCOMERS, ids=lambda example: example.name)
+def test_it_runs_as_it_is_printed(reader: dict[str, str], tmp_path: Path, example: Example) -> None:
+    program = written(example, tmp_path)
     python = [sys.executable, "-W", "error", str(program)]
     command = python if example.language == "python" else ["bash", "-euo", "pipefail", str(program)]
 
@@ -90,3 +91,28 @@ def test_it_runs_as_it_is_printed(reader: dict[str, str], database_url: str, tmp
     assert run.returncode == 0, run.stderr
     assert "Traceback" not in run.stderr
     assert [line for line in printed(example) if line not in run.stdout] == []
+
+
+@pytest.mark.parametrize("example", OF_READERS, ids=lambda example: example.name)
+def test_it_runs_as_it_is_printed_where_a_database_is(
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    example: Example,
+) -> None:
+    monkeypatch.setenv("LIVINGWORLD_DATABASE_URL", database_url)
+    monkeypatch.chdir(tmp_path)
+
+    runpy.run_path(str(written(example, tmp_path)), run_name="__main__")
+
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    assert [line for line in printed(example) if line not in out] == []
+
+
+def written(example: Example, folder: Path) -> Path:
+    """Write the program of an example into a folder."""
+    program = folder / f"program{SUFFIXES[example.language]}"
+    program.write_text(example.program, encoding="utf-8")
+    return program
