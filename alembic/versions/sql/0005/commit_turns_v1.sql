@@ -176,33 +176,10 @@ BEGIN
     END IF;
 
     IF places || regenerated <> '{}' THEN
-        INSERT INTO livingworld.generations AS g
-            (world_id, generation_id, story_id, request_key, attempt, state, scene_number, model, script_version,
-             parameters, prompt_digest, raw_response, parsed, input_tokens, output_tokens, duration_ms)
-        SELECT in_world_id, in_owners[p], in_story_ids[p], in_request_keys[p], attempts[p], 'complete',
-               CASE WHEN answers[p] = 'committed' THEN numbers[p] END,
-               d.model, d.script_version, coalesce(d.parameters, '{}'), decode(d.prompt_digest, 'hex'), in_raw_responses[p],
-               CASE WHEN answers[p] = 'regenerated' THEN jsonb_build_object(
-                   'content', in_contents[p], 'location', in_locations[p], 'story_time', in_story_times[p],
-                   'metadata', coalesce(in_metadata[p], '{}')::jsonb, 'choices', coalesce(in_choices[p], '[]')::jsonb,
-                   'cast', coalesce(members[p], '[]')::jsonb
-               ) END,
-               d.input_tokens, d.output_tokens, d.duration_ms
-        FROM unnest(places || regenerated) p
-        LEFT JOIN LATERAL jsonb_to_record(in_generations[p]::jsonb) AS d (
-            model text, script_version text, parameters jsonb, prompt_digest text, input_tokens integer,
-            output_tokens integer, duration_ms integer
-        ) ON true
-        WHERE answers[p] IN ('committed', 'regenerated')
-        ON CONFLICT ON CONSTRAINT pk_generations DO UPDATE
-        SET state = excluded.state, scene_number = excluded.scene_number, parsed = excluded.parsed, error = NULL,
-            model = coalesce(excluded.model, g.model), script_version = coalesce(excluded.script_version, g.script_version),
-            parameters = CASE WHEN excluded.parameters = '{}' THEN g.parameters ELSE excluded.parameters END,
-            prompt_digest = coalesce(excluded.prompt_digest, g.prompt_digest),
-            raw_response = coalesce(excluded.raw_response, g.raw_response),
-            input_tokens = coalesce(excluded.input_tokens, g.input_tokens),
-            output_tokens = coalesce(excluded.output_tokens, g.output_tokens),
-            duration_ms = coalesce(excluded.duration_ms, g.duration_ms);
+        PERFORM livingworld.keep_generations_v1(
+            in_world_id, places || regenerated, answers, numbers, attempts, in_story_ids, in_request_keys, in_owners,
+            in_contents, in_locations, in_story_times, in_metadata, in_raw_responses, in_choices, members, in_generations
+        );
     END IF;
     FOREACH place IN ARRAY regenerated LOOP
         SELECT c.status, c.scene_number INTO stored FROM livingworld.choose_generation_v1(

@@ -249,30 +249,13 @@ BEGIN
     END LOOP;
 
     IF granted <> '{}' THEN
-        INSERT INTO livingworld.turn_leases AS l
-            (world_id, story_id, branch_number, token, owner, request_key, branch_version, taken_at, expires_at)
-        SELECT in_world_id, in_story_ids[g], branches[g], tokens[g], in_owners[g], in_request_keys[g], versions[g],
-               right_now, right_now + in_lease
-        FROM unnest(granted) AS g
-        ON CONFLICT ON CONSTRAINT pk_turn_leases DO UPDATE
-        SET token = excluded.token, owner = excluded.owner, request_key = excluded.request_key,
-            branch_version = excluded.branch_version, taken_at = excluded.taken_at, expires_at = excluded.expires_at;
-        INSERT INTO livingworld.turns AS t
-            (world_id, story_id, request_key, request_hash, state, branch_number, base_scene_number, choice, instruction,
-             origin_key, regenerates, attempts, token)
-        SELECT in_world_id, in_story_ids[g], in_request_keys[g], in_request_hashes[g], 'running', branches[g], bases[g],
-               choices[g], instructions[g], origins[g], regenerated[g], attempts[g], tokens[g]
-        FROM unnest(granted) AS g
-        ON CONFLICT ON CONSTRAINT pk_turns DO UPDATE
-        SET state = 'running', branch_number = excluded.branch_number, base_scene_number = excluded.base_scene_number,
-            choice = excluded.choice, instruction = excluded.instruction, merged_into = NULL,
-            attempts = excluded.attempts, token = excluded.token, updated_at = now();
         RETURN QUERY
             SELECT 'context', NULL::integer, NULL::integer, NULL::bigint, NULL::integer, NULL::integer, NULL::text,
                    NULL::double precision, NULL::integer, NULL::integer, NULL::integer, NULL::text, NULL::uuid, c.context
-            FROM livingworld.turn_contexts_v1(
-                in_world_id, ARRAY(SELECT in_story_ids[g] FROM unnest(granted) g), ARRAY(SELECT branches[g] FROM unnest(granted) g),
-                ARRAY(SELECT bases[g] FROM unnest(granted) g), ARRAY(SELECT in_recents[g] FROM unnest(granted) g)
+            FROM livingworld.grant_turns_v1(
+                in_world_id, right_now, right_now + in_lease, granted, in_story_ids, in_request_keys, in_request_hashes,
+                in_owners, in_recents, branches, versions, tokens, attempts, bases, choices, instructions, origins,
+                regenerated
             ) AS c (context);
     END IF;
 END
