@@ -1,5 +1,6 @@
 """A file of tests, run by pytest as somebody does who has installed `livingworld[testing,embedded]`."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,4 +24,5 @@ pytest = [
     "-p",
     "no:randomly",
 ]
-subprocess.run([*pytest, "test_story.py"], check=True)
+server = {"LIVINGWORLD_TEST_DSN": os.environ["LIVINGWORLD_DATABASE_URL"]}
+subprocess.run([*pytest, "test_story.py"], check=True, env=os.environ | server)
