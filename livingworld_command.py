@@ -1,4 +1,4 @@
-"""Where the command `livingworld` begins: outside the package, whose import takes a second, so that Ctrl-C is quiet."""
+"""The entry point of `livingworld`: outside the package, whose import takes a second, so Ctrl-C is quiet."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def main() -> None:
 
 
 def leave(*_: object) -> NoReturn:
-    """End the process at once, without a word: no exception passes through code that does not expect one."""
+    """End the process at once and silently: no exception passes through code that does not expect one."""
     os._exit(INTERRUPTED)

@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; without the extra `cli`, say how to get it and exit with 1."""
+    """Run the command line; without the extra `cli`, print how to install it and exit with 1."""
     try:
         from livingworld.cli.command_line import run  # noqa: PLC0415 - typer and rich are an extra
     except ModuleNotFoundError as error:

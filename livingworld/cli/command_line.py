@@ -1,4 +1,4 @@
-"""All commands together, and what an error looks like from outside: one line, one exit code."""
+"""All commands, and the form of their errors: one line, one exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INVALID_INPUT: Final = 2
 def run() -> None:
     """Run one command and end the process: one line on stderr and exit code 1 for an error, or 2 for wrong input.
 
-    After Ctrl-C the code is 130, and nothing is said of what it made fail.
+    After Ctrl-C the code is 130, and no error is printed.
     """
     interruption.listen()
     _never_fail_to_print()
@@ -36,7 +36,7 @@ def run() -> None:
 
 
 def _outcome() -> tuple[str | None, int]:
-    """Run the command and return what to say and its exit code."""
+    """Run the command and return the line to print and the exit code."""
     complaint, code = None, DONE
     try:
         all_commands()()
@@ -50,7 +50,7 @@ def _outcome() -> tuple[str | None, int]:
         complaint, code = f"the database is at a revision that this release does not have: {error}", FAILED
     except asyncio.CancelledError:
         code = INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - a defect of ours: one line as for everything else, with its place
+    except Exception as error:  # noqa: BLE001 - a defect: one line too, with its place in the code
         complaint, code = None if interruption.happened else _defect(error), FAILED
     return complaint, INTERRUPTED if interruption.happened else code
 
@@ -76,7 +76,7 @@ def all_commands() -> typer.Typer:
 
 
 def _never_fail_to_print() -> None:
-    """Let a terminal without Unicode show question marks: a story must not end in UnicodeEncodeError."""
+    """Print question marks on a terminal without Unicode, instead of raising UnicodeEncodeError."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -10,9 +10,12 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
+from alembic.util import CommandError
 from sqlalchemy import URL
 
 from livingworld.embedded_server import EmbeddedServer, default_home
+from livingworld.errors import InvalidInput
+from livingworld.postgres import migrations
 from livingworld.settings.database_url import database_address, parse_url
 from livingworld.settings.settings import Settings
 
@@ -32,19 +35,19 @@ LockTimeoutOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class ChosenDatabase:
-    """A database that is there."""
+    """The database that a command works on."""
 
-    #: For LivingWorld; without a URL it finds the embedded server itself, and starts it again if it dies.
+    #: For LivingWorld, which without a URL uses the embedded server, and starts it again when it ends.
     settings: Settings
-    #: For those who only know URLs.
+    #: For callers that take a URL.
     url: URL
-    #: What a person calls it; no password.
+    #: Its name for people; no password.
     name: str
 
 
 @asynccontextmanager
 async def chosen_database(url: str | None, *, lock_timeout: float | None = None) -> AsyncIterator[ChosenDatabase]:
-    """Give the database of `--url` or the environment, else the embedded server's, which runs meanwhile.
+    """Yield the database of `--url` or the environment, else the embedded server's, which runs meanwhile.
 
     Raises InvalidSettings, EmbeddedServerFailed.
     """
@@ -62,3 +65,18 @@ async def chosen_database(url: str | None, *, lock_timeout: float | None = None)
         yield ChosenDatabase(settings, parse_url(server.url()), f"embedded server in {default_home()}")
     finally:
         await asyncio.to_thread(server.stop)
+
+
+@asynccontextmanager
+async def database_to_migrate(url: str | None, lock_timeout: float | None) -> AsyncIterator[ChosenDatabase]:
+    """Yield the chosen database; a revision that the block asks for and that does not exist is InvalidInput."""
+    async with chosen_database(url, lock_timeout=lock_timeout) as database:
+        reason = None
+        try:
+            yield database
+        except CommandError as error:
+            reason = str(error)
+        if reason is not None:
+            await migrations.status(database.url)  # fails when it is the database's own revision that is unknown
+            field = "revision"
+            raise InvalidInput(field, reason)

@@ -1,4 +1,4 @@
-"""`livingworld db`: bring a database to this release's tables, and say where it stands."""
+"""`livingworld db`: migrate a database to this release's tables, and show its state."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from typing import Annotated
 
 import typer
 
-from livingworld.cli.database_choice import LockTimeoutOption, UrlOption, chosen_database
+from livingworld.cli.database_choice import LockTimeoutOption, UrlOption, chosen_database, database_to_migrate
 from livingworld.cli.downgrade import downgrade
 from livingworld.cli.interruption import interruption
-from livingworld.cli.migrated_database import database_to_migrate
-from livingworld.cli.migration_words import standing, told
+from livingworld.cli.migration_report import standing, summary
 from livingworld.postgres import migrations
 from livingworld.postgres.migrations import MigrationStatus
 from livingworld.schema import metadata
 
-commands = typer.Typer(help="Bring a database to this release's tables.", no_args_is_help=True)
+commands = typer.Typer(help="Migrate a database to this release's tables.", no_args_is_help=True)
 commands.command()(downgrade)
 
 
@@ -25,20 +24,20 @@ def upgrade(
     lock_timeout: LockTimeoutOption = None,
     url: UrlOption = None,
 ) -> None:
-    """Create or upgrade the tables; several may run it at once, and again is harmless."""
+    """Create or upgrade the tables; running it again, or several times at once, is harmless."""
 
     async def work() -> str:
         async with database_to_migrate(url, lock_timeout) as database:
             limit = database.settings.migration_lock_timeout
             done = await migrations.upgrade(database.url, revision, lock_timeout=limit)
-            return told(database.name, "upgraded", done, await migrations.status(database.url))
+            return summary(database.name, "upgraded", done, await migrations.status(database.url))
 
     typer.echo(interruption.run(work()))
 
 
 @commands.command()
 def status(url: UrlOption = None) -> None:
-    """Say where the database stands; exit code 1 when it is behind."""
+    """Show the revision of the database; exit code 1 when it is behind."""
 
     async def work() -> MigrationStatus:
         async with chosen_database(url) as database:

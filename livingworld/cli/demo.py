@@ -1,4 +1,4 @@
-"""`livingworld demo`: many players write one world at once, and the tables say whether anything was lost."""
+"""`livingworld demo`: many players write one world at once, and SQL checks whether anything was lost."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ from livingworld.demo.run import Outcome, run_demo
 from livingworld.errors import LivingWorldError
 
 _PLAYTHROUGHS: Final = typer.Option(
-    metavar="FILE", exists=True, dir_okay=False, help="Play these, a JSON object a line. Default: our own story."
+    metavar="FILE",
+    exists=True,
+    dir_okay=False,
+    help="Play these, a JSON object a line. Default: the story of the package.",
 )
 
 
 def demo(
     playthroughs: Annotated[Path | None, _PLAYTHROUGHS] = None,
-    players: Annotated[
-        int, typer.Option(min=1, max=1000, help="Concurrent players, each in stories of one's own.")
-    ] = 8,
+    players: Annotated[int, typer.Option(min=1, max=1000, help="Concurrent players, each in stories of its own.")] = 8,
     writers_per_story: Annotated[
-        int, typer.Option(min=1, max=1000, help="Writers who compete for the one shared story.")
+        int, typer.Option(min=1, max=1000, help="Writers that compete for one shared story.")
     ] = 4,
     think_time: Annotated[
         float, typer.Option(min=0, max=60, metavar="SECONDS", help="How long the model takes for a scene.")
@@ -73,7 +74,7 @@ def _plan(playthroughs: Path | None, players: int, writers: int) -> Plan:
     if playthroughs is None:
         return plan_from_story(demo_story(), players=players, writers=writers)
     played = read_playthroughs(playthroughs)
-    # A file's name may hold bytes that are no text, as lone surrogates; a title may not.
+    # A file's name may hold undecodable bytes, as lone surrogates; a title may not.
     title = os.fsencode(playthroughs.stem[:200]).decode(errors="replace").strip() or "Play-throughs"
     return plan_from_playthroughs(played, title, players=players, writers=writers)
 
@@ -95,7 +96,7 @@ def _summary(outcome: Outcome, plan: Plan) -> dict[str, Any]:
 
 
 async def _flat(run: Awaitable[Outcome]) -> Outcome:
-    """Run the demo; of the errors that ended several players at once, raise one."""
+    """Run the demo; when several players fail at once, raise one of their errors."""
     try:
         return await run
     except BaseExceptionGroup as group:

@@ -1,4 +1,4 @@
-"""`livingworld db downgrade`: says what it would destroy, refuses unless that is allowed, and asks."""
+"""`livingworld db downgrade`: shows what it would destroy, refuses unless that is allowed, and asks."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from typing import Annotated
 
 import typer
 
-from livingworld.cli.database_choice import LockTimeoutOption, UrlOption
+from livingworld.cli.database_choice import LockTimeoutOption, UrlOption, database_to_migrate
 from livingworld.cli.interruption import interruption
-from livingworld.cli.migrated_database import database_to_migrate
-from livingworld.cli.migration_words import planned, told
+from livingworld.cli.migration_report import planned, summary
 from livingworld.errors import DataWouldBeLost, InvalidInput
 from livingworld.postgres import migrations
 from livingworld.postgres.migration_run import Migrated
 
 
 def downgrade(
-    revision: Annotated[str, typer.Argument(help="Where to go back to; `base` removes every table and every story.")],
-    destroy_data: Annotated[
-        bool, typer.Option("--destroy-data", help="Go back although what is stored in the tables is lost.")
-    ] = False,
+    revision: Annotated[
+        str, typer.Argument(help="The revision to go back to; `base` removes every table and every story.")
+    ],
+    destroy_data: Annotated[bool, typer.Option("--destroy-data", help="Go back although stored data is lost.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; needed where there is no terminal.")] = False,
     lock_timeout: LockTimeoutOption = None,
     url: UrlOption = None,
 ) -> None:
-    """Take the tables back to an older revision: refused where data would be lost, and never without a question."""
+    """Take the tables back to an older revision: refused where data would be lost, and never without confirmation."""
 
     async def work() -> str:
         async with database_to_migrate(url, lock_timeout) as database:
@@ -35,7 +34,7 @@ def downgrade(
                 _refuse(plan, database.name, destroy_data=destroy_data)
                 _ask(plan, database.name, yes=yes)
             done = await migrations.downgrade(database.url, revision, destroy_data=destroy_data, lock_timeout=limit)
-            return told(database.name, "downgraded", done, await migrations.status(database.url))
+            return summary(database.name, "downgraded", done, await migrations.status(database.url))
 
     typer.echo(interruption.run(work()))
 
@@ -51,7 +50,7 @@ def _ask(plan: Migrated, name: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         field = "--yes"
-        raise InvalidInput(field, f"is needed where nobody can be asked; {name}: {planned(plan)}")
+        raise InvalidInput(field, f"is needed where there is no terminal to ask at; {name}: {planned(plan)}")
     typer.echo(f"{name}: {planned(plan)}.")
     with interruption.ending_a_prompt():
         agreed = typer.confirm("Go on?")

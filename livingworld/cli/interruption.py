@@ -18,19 +18,19 @@ _SHOW_CURSOR: Final = "\x1b[?25h"
 
 
 class Interruption:
-    """What SIGINT does to the command of this process."""
+    """The effect of SIGINT on the command of this process."""
 
     def __init__(self) -> None:
-        #: Whether SIGINT has come; whatever the command ends with from then on, it was interrupted.
+        #: Whether SIGINT was received; from then on the command counts as interrupted, however it ends.
         self.happened = False
         self._stop: Callable[[], object] | None = None
 
     def listen(self) -> None:
-        """Take SIGINT from now on. No KeyboardInterrupt is ever raised: it can come out of any line of any library."""
+        """Handle SIGINT from now on, without KeyboardInterrupt, which could come out of any line of any library."""
         signal.signal(signal.SIGINT, self._signalled)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` in an event loop; the first SIGINT cancels it, and it cleans up."""
+        """Run `work` in an event loop; the first SIGINT cancels it, so that it cleans up."""
 
         async def stoppable() -> T:
             loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -41,7 +41,7 @@ class Interruption:
 
     @contextmanager
     def stopped_by(self, stop: Callable[[], object]) -> Iterator[None]:
-        """Let `stop` be what the first SIGINT in the block does, in the main thread between two bytecodes."""
+        """Call `stop` at the first SIGINT in the block, in the main thread between two bytecodes."""
         before, self._stop = self._stop, stop
         try:
             yield
@@ -50,7 +50,7 @@ class Interruption:
 
     @contextmanager
     def ending_a_prompt(self) -> Iterator[None]:
-        """Let SIGINT end the wait for a line of input in the block, which no event loop can."""
+        """Let SIGINT end the wait for a line of input in the block, which an event loop cannot."""
 
         def end(*_: object) -> NoReturn:
             self.happened = True
@@ -69,7 +69,7 @@ class Interruption:
         self._stop()
 
 
-#: The one of this process: signals belong to a process too.
+#: One for the process, as signals are.
 interruption: Final = Interruption()
 
 

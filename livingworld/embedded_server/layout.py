@@ -1,4 +1,4 @@
-"""Where everything lies: one directory for each major version, so other binaries never open foreign data."""
+"""The paths of the embedded server: one directory for each major version of PostgreSQL, which cannot read another's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNSAFE_IN_SOCKET: Final = frozenset(",:'")
 def default_home() -> Path:
     """Return where the embedded server keeps its data: `LIVINGWORLD_HOME`, else the user's data directory.
 
-    Root's own directories are closed to the user that PostgreSQL runs as, so for root it is /var/lib/livingworld.
+    For root it is /var/lib/livingworld: the user that PostgreSQL runs as cannot enter root's own directories.
     """
     if chosen := os.environ.get("LIVINGWORLD_HOME"):
         return Path(chosen)
@@ -46,7 +46,7 @@ class Layout:
 
     def __post_init__(self) -> None:
         if _UNSAFE & set(str(self.home)):
-            message = f"the data directory's path has a character that PostgreSQL's tools cannot take: {self.home}"
+            message = f"the data directory's path has a character that PostgreSQL's tools do not accept: {self.home}"
             raise EmbeddedServerFailed(message)
 
     @property
@@ -61,27 +61,27 @@ class Layout:
 
     @property
     def log(self) -> Path:
-        """What the server says."""
+        """The log of the server."""
         return self.data / "server.log"
 
     @property
     def start_lock(self) -> Path:
-        """Held alone by who starts or stops."""
+        """Held exclusively by the process that starts or stops the server."""
         return self.directory / "start.lock"
 
     @property
     def clients_lock(self) -> Path:
-        """Held together by all who use the server."""
+        """Shared by all clients of the server."""
         return self.directory / "clients.lock"
 
     @property
     def server_lock(self) -> Path:
-        """Held together by every process of the server, and of the programs that make its data and start it."""
+        """Shared by every process of the server, and of the programs that make its data and start it."""
         return self.directory / "server.lock"
 
     @property
     def supervisor_lock(self) -> Path:
-        """Held alone by the supervisor, whose process id stands in it."""
+        """Held exclusively by the supervisor; the file has its process id."""
         return self.directory / "supervisor.lock"
 
     def socket_directory(self, uid: int) -> Path:
@@ -90,7 +90,7 @@ class Layout:
         long = len(os.fsencode(beside / _SOCKET_NAME)) > _LONGEST_SOCKET_PATH
         if not long and not _UNSAFE_IN_SOCKET & set(str(beside)):
             return beside
-        # Not tempfile.gettempdir(): with another TMPDIR each, two processes would look for two servers.
+        # Not tempfile.gettempdir(): two processes with different TMPDIR would look for two servers.
         digest = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
         return Path("/tmp") / f"livingworld-{uid}-{digest}"  # noqa: S108 - its owner and mode are checked before use
 

@@ -20,18 +20,18 @@ _ANSWER_SECONDS: Final = 2.0
 
 
 class Liveness(Enum):
-    """What a server answered."""
+    """The state of a server."""
 
     #: It takes connections.
     READY = "ready"
     #: It starts, stops, recovers, or does not answer in time.
     BUSY = "busy"
-    #: Nobody listens.
+    #: No server listens.
     DOWN = "down"
 
 
 def ask(socket_directory: Path) -> Liveness:
-    """Return what the server says to a new client."""
+    """Return the state that the server shows to a new client."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(_ANSWER_SECONDS)

@@ -17,9 +17,9 @@ from livingworld.embedded_server.liveness import Liveness, ask
 from livingworld.embedded_server.server_account import ServerAccount
 from livingworld.errors import EmbeddedServerFailed
 
-#: Errors of statements belong to the client that is told; in the server's log they would leave pieces of stories.
+#: The client gets the errors of its statements; in the server's log they would leave pieces of stories.
 _QUIET: Final = {"log_min_messages": "log", "log_min_error_statement": "panic"}
-#: And its shared memory lies in its directory: in /dev/shm it would outlive a killed server that nobody starts again.
+#: Its shared memory lies in its directory: in /dev/shm it would outlive a killed server that is never started again.
 _NOT_DURABLE: Final = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -54,15 +54,15 @@ class Postmaster:
                 raise EmbeddedServerFailed(message)
 
     def shut_down(self, deadline: Deadline) -> None:
-        """End every session and stop the server, if it runs; its socket's directory goes where it lies elsewhere."""
+        """End every session, stop the server if it runs, and remove a socket directory outside of its own one."""
         self._stop(deadline)
         if self.layout.directory not in self.socket_directory.parents:
-            with contextlib.suppress(OSError):  # somebody put something there: not ours to remove
+            with contextlib.suppress(OSError):  # a foreign file is in it: not ours to remove
                 self.socket_directory.rmdir()
 
     def _stop(self, deadline: Deadline) -> None:
         if ask(self.socket_directory) is Liveness.DOWN and not remains.postmaster_lives(self.layout.data):
-            return  # and pg_ctl must not run: it would signal whoever has the dead server's process id now
+            return  # pg_ctl must not run: it would signal the process that now has the dead server's process id
         try:
             self._control("stop", "-m", "fast", time_limit=deadline.remaining)
         except EmbeddedServerFailed:  # its last checkpoint takes too long; the next start replays the log instead
@@ -75,7 +75,7 @@ class Postmaster:
         try:
             self._control("start", "-l", self.layout.log, "-o", options, time_limit=deadline.remaining, lock=lock)
         except EmbeddedServerFailed as error:
-            # Recovery takes long, or the pg_ctl of a starter that was killed was a moment ahead of ours.
+            # Recovery takes long, or the pg_ctl of a killed process was a moment ahead of this one.
             down = ask(self.socket_directory) is Liveness.DOWN
             if not down or not remains.clear(self.layout.data, self.socket_directory):
                 return False
@@ -86,7 +86,7 @@ class Postmaster:
     def _control(self, action: str, *arguments: str | Path, time_limit: timedelta, lock: IO[str] | None = None) -> None:
         command = (self.binaries / "pg_ctl", action, "-D", self.layout.data, "-s", "-w")
         seconds = int(time_limit.total_seconds())
-        # pg_ctl keeps the limit; the longer one is for a pg_ctl that hangs itself.
+        # pg_ctl enforces the limit; the longer one is for a pg_ctl that hangs.
         longer = time_limit + timedelta(seconds=10)
         self.account.run(*command, "-t", str(seconds), *arguments, time_limit=longer, lock=lock)
 

@@ -1,8 +1,8 @@
-"""What a killed server leaves behind, and when it may be cleared away.
+"""The lock files that a killed server leaves behind, and when they may be removed.
 
-PostgreSQL takes the process id in its lock files for a running server as long as a process has it. That is wrong for a
-zombie (in many containers nobody ever reaps one) and for an id that another program got since. The shared memory
-segment named in the same file tells the truth: it is attached as long as any process of that server lives.
+PostgreSQL takes the process id in its lock files for a running server while any process has that id. That is wrong for
+a zombie (many containers never reap one) and for an id that another program got since. The shared memory segment that
+the same file names is reliable: it is attached while any process of that server lives.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SEGMENT_LINE: Final = 6
 def clear(data: Path, socket_directory: Path) -> bool:
     """Return False while processes of a server use `data`; else remove dead lock files and return True.
 
-    Call it under the start lock. Where the system does not tell (not Linux), PostgreSQL decides by itself.
+    Call it under the start lock. Outside Linux the answer is always True, and PostgreSQL decides.
     """
     pid_file = data / "postmaster.pid"
     if sys.platform != "linux" or not _SEGMENTS.exists() or not pid_file.exists():
@@ -36,7 +36,7 @@ def clear(data: Path, socket_directory: Path) -> bool:
 
 
 def postmaster_lives(data: Path) -> bool:
-    """Return True when the process that `data` names is a server on `data`; where the system does not tell, False."""
+    """Return True when the process that `data` names is a server on `data`; outside Linux always False."""
     pid_file = data / "postmaster.pid"
     return pid_file.exists() and _names_postmaster(pid_file.read_text(), data)
 

@@ -36,9 +36,9 @@ _INITDB_PATIENCE: Final = timedelta(seconds=30)
 class EmbeddedServer:
     """One client of the server whose data is in `home`: the first starts it, the last stops it.
 
-    Every method blocks, may be called from several threads, and raises EmbeddedServerFailed, saying why, where the
-    server cannot run. Objects count as clients separately, in one process too. `conf` and `durable` are those of the
-    client that starts the server; `durable=False` gives up whatever a crash of the machine would have to spare.
+    Every method blocks, may be called from several threads, and raises EmbeddedServerFailed with the reason where the
+    server cannot run. Each object counts as a client, in one process too. `conf` and `durable` are those of the client
+    that starts the server; with `durable=False` a crash of the machine may lose data.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class EmbeddedServer:
 
     @property
     def socket_directory(self) -> Path:
-        """Where the socket is while the server runs: what clients take as host."""
+        """The directory of the socket while the server runs: the host that clients connect to."""
         return self._layout.socket_directory(self._account.uid)
 
     @property
@@ -80,7 +80,7 @@ class EmbeddedServer:
 
     @property
     def description(self) -> str:
-        """What a person is told, in one line."""
+        """One line for people: version and data directory."""
         return f"the embedded server, PostgreSQL {self.version}, with its data in {self.data_directory}"
 
     def url(self, database: str = "postgres") -> str:
@@ -104,10 +104,10 @@ class EmbeddedServer:
         return self
 
     def ensure_running(self) -> None:
-        """Start the server again if it died while this object held it; costs one connect while it lives."""
+        """Start the server again if it has ended since start(); costs one connect while it lives."""
         with self._alone():
             if self._clients is None:
-                message = "start() was not called, or stop() was"
+                message = "this client has not started: call start() first"
                 raise EmbeddedServerFailed(message)
             if ask(self.socket_directory) is not Liveness.READY:
                 deadline = Deadline(self._start_timeout)
@@ -157,7 +157,7 @@ class EmbeddedServer:
             return
         refuse_closed_directory(self._layout.directory, self._account)
         postmaster = self._postmaster()
-        ensure_supervisor(postmaster)  # before the server: whoever starts it may be killed at any moment
+        ensure_supervisor(postmaster)  # before the server: this process may be killed at any moment
         if ready:
             return
         self._wait_for_the_initdb_of_a_killed_starter()
@@ -169,7 +169,7 @@ class EmbeddedServer:
             postmaster.bring_up(self._conf, lock, durable=self._durable, deadline=deadline)
 
     def _wait_for_the_initdb_of_a_killed_starter(self) -> None:
-        """In data that is removed under it, it would break off and leave its shared memory behind."""
+        """Wait: an initdb whose data is removed would fail and leave its shared memory behind."""
         patience = Deadline(_INITDB_PATIENCE)
         while not self._layout.data.exists() and not file_lock.is_free(self._layout.server_lock):
             if not patience.pause():
@@ -177,7 +177,7 @@ class EmbeddedServer:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold this object's own lock, and name what the operating system refuses."""
+        """Hold this object's own lock, and name an error of the operating system."""
         limit = self._start_timeout + self._stop_timeout
         if not self._mutex.acquire(timeout=limit.total_seconds()):
             message = f"another thread has been starting or stopping the server for longer than {limit}"

@@ -12,13 +12,13 @@ from typing import IO, Any, Final, Self
 
 from livingworld.errors import EmbeddedServerFailed
 
-#: Nothing else of the environment reaches the server: PG* would change it, and secrets would lie open to its user.
+#: No other variable reaches the server: PG* would change it, and its user could read secrets.
 _ENVIRONMENT_KEPT: Final = ("PATH", "LD_", "DYLD_", "NSS_WRAPPER_", "LOCALE_ARCHIVE")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAccount:
-    """A user by number, and whether this process is root and has to step down to it."""
+    """A user by number, and whether this process is root and has to switch to it."""
 
     uid: int
     gid: int
@@ -47,7 +47,7 @@ class ServerAccount:
 
     @property
     def name(self) -> str | None:
-        """The name in the user database, or None: initdb refuses a user that has none."""
+        """The name in the user database, or None; initdb refuses a user without one."""
         import pwd  # noqa: PLC0415
 
         try:
@@ -56,9 +56,9 @@ class ServerAccount:
             return None
 
     def run(self, *command: str | Path, time_limit: timedelta, lock: IO[str] | None = None) -> str:
-        """Run a command as this user and return what it printed; raises EmbeddedServerFailed with it when it failed.
+        """Run a command as this user and return what it printed; raises EmbeddedServerFailed with that output.
 
-        It inherits `lock`, and so does everything that it starts: the file is held until the last of them has ended.
+        The command and its children inherit `lock`, which is held until the last of them has ended.
         """
         try:
             done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - no shell, and only PostgreSQL's own programs
@@ -84,7 +84,7 @@ class ServerAccount:
         return done.stdout
 
     def may_enter(self, directory: Path) -> bool:
-        """Return True when this user can get to `directory` and into it."""
+        """Return True when this user can enter `directory`."""
         try:
             self.run("/bin/sh", "-c", 'test -x "$0"', directory, time_limit=timedelta(seconds=10))
         except EmbeddedServerFailed:

@@ -15,7 +15,7 @@ from livingworld.embedded_server.supervisor import arguments_for
 from livingworld.errors import EmbeddedServerFailed
 from livingworld.observability import events
 
-#: Without what `import livingworld` brings, ten times quicker and smaller: empty packages stand in for it.
+#: Without the imports of `livingworld`, ten times quicker and smaller: empty packages stand in for it.
 _PROGRAM: Final = """if True:
     import sys, types
     for name in ("livingworld", "livingworld.embedded_server"):
@@ -24,7 +24,7 @@ _PROGRAM: Final = """if True:
     from livingworld.embedded_server.supervisor import main
     main(sys.argv[2:])
 """
-#: Nothing of the environment or of the installation has a say: it needs the standard library only.
+#: Independent of the environment and of the installation: it needs the standard library only.
 _ALONE: Final = ("-I", "-S", "-B")
 _PACKAGE: Final = Path(__file__).parents[1]
 _TIME_LIMIT: Final = timedelta(seconds=60)
@@ -38,7 +38,7 @@ def is_supervised(layout: Layout) -> bool:
 def ensure_supervisor(postmaster: Postmaster) -> None:
     """Return when a supervisor watches the clients of this server. Call it under the start lock.
 
-    Where there cannot be one the server runs all the same, and an event says what that means.
+    Where no supervisor can be started the server runs without one, and an event reports it.
     """
     if is_supervised(postmaster.layout):
         return
@@ -50,7 +50,7 @@ def ensure_supervisor(postmaster: Postmaster) -> None:
 
 
 def python_interpreter() -> Path:
-    """Return a Python interpreter of this version: `sys.executable` may be a program that has one inside.
+    """Return a Python interpreter of this version: `sys.executable` may be a program that embeds Python.
 
     Raises EmbeddedServerFailed when there is none.
     """

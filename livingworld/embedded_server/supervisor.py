@@ -1,6 +1,6 @@
-"""The process that ends the server when its last client is gone, however it went; `supervision` starts it.
+"""The process that ends the server when its last client has ended, however it ended; `supervision` starts it.
 
-It imports the standard library and its neighbours only, so that it is up in a moment and stays small.
+It imports the standard library and its neighbours only, so that it starts quickly and stays small.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from livingworld.errors import EmbeddedServerFailed
 
 _LOOK_EVERY_SECONDS: Final = 0.5
 _STOP_TIME_LIMIT: Final = timedelta(minutes=1)
-#: It ends by itself, moments after the last client: a signal that ends the clients must not end it before them.
+#: It ends by itself, moments after the last client; a signal to all processes must not end it before the clients.
 _IGNORED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _become_a_daemon() -> None:
-    """Leave the client's session, children, directory and pipes; locks stay held."""
+    """Leave the session, the directory and the pipes of the client; locks stay held."""
     if os.fork():
         os._exit(0)
     os.setsid()
@@ -73,9 +73,9 @@ def _is_needed(postmaster: Postmaster, supervising: IO[str]) -> bool:
             if not alone or not file_lock.is_free(layout.clients_lock):
                 return True
             if file_lock.is_free(layout.server_lock):
-                supervising.close()  # before the start lock: whoever gets that must see that nobody supervises
+                supervising.close()  # before the start lock: its next holder must see that there is no supervisor
                 return False
-            with contextlib.suppress(EmbeddedServerFailed):  # it hangs; it is told again
+            with contextlib.suppress(EmbeddedServerFailed):  # it hangs; the next round tries again
                 postmaster.shut_down(Deadline(_STOP_TIME_LIMIT))
             return True
     except FileNotFoundError:  # the home was removed

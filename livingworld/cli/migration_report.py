@@ -1,4 +1,4 @@
-"""What migrations did, would do, and have left to do, in words."""
+"""Lines about migrations: what ran, what would run, and what is left to do."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final
 from livingworld.postgres.migration_run import Migrated
 from livingworld.postgres.migrations import MigrationStatus
 
-#: What a person asks for first; the other tables are named after them.
+#: The tables that people ask for first; the others follow.
 _FIRST: Final = ("worlds", "stories", "scenes")
 
 
 def standing(found: MigrationStatus) -> str:
-    """Say where a database stands."""
+    """Return the line about the revision of a database."""
     if found.current is None:
         behind = f"behind {found.head} by {len(found.pending)}: {', '.join(found.pending)}"
         return f"not migrated yet, {behind}; run `livingworld db upgrade`"
@@ -22,8 +22,8 @@ def standing(found: MigrationStatus) -> str:
     return f"at revision {found.current}, behind {found.head} by {len(found.pending)}: {', '.join(found.pending)}"
 
 
-def told(name: str, verb: str, done: Migrated, found: MigrationStatus) -> str:
-    """Say what ran on which database, and where it stands now."""
+def summary(name: str, verb: str, done: Migrated, found: MigrationStatus) -> str:
+    """Return the line about what ran on which database."""
     if not done.revisions:
         return f"{name}: {standing(found)}"
     ran = f"{verb} from {_named(done.before)} to {_named(done.after)} ({', '.join(done.revisions)})"
@@ -31,13 +31,13 @@ def told(name: str, verb: str, done: Migrated, found: MigrationStatus) -> str:
 
 
 def planned(done: Migrated) -> str:
-    """Say what a downgrade takes back and away."""
+    """Return the line about what a downgrade would take back and destroy."""
     back = f"going back from {_named(done.before)} to {_named(done.after)} takes back {', '.join(done.revisions)}"
     return f"{back} and destroys {losses(done.lost)}"
 
 
 def losses(lost: Mapping[str, int]) -> str:
-    """Name what is lost: worlds, stories and scenes before everything else."""
+    """Return what is lost: worlds, stories and scenes first."""
     if not lost:
         return "no row"
     names = [name for name in _FIRST if name in lost] + [name for name in lost if name not in _FIRST]
