@@ -1,5 +1,5 @@
-"""Tools for tests against a real PostgreSQL, livingworld's own and an application's (extra `livingworld[testing]`).
+"""Tools for tests against a real PostgreSQL: of livingworld and of applications (extra `livingworld[testing]`).
 
 `pytest_plugins = ["livingworld.testing.fixtures"]` in a top-level conftest.py brings the fixtures; `staged_races` is
-imported where a race is staged. Nothing else of livingworld imports this package.
+imported where a race is staged. No other package of livingworld imports this one.
 """

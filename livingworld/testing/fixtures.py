@@ -20,7 +20,7 @@ from livingworld.testing.server import ServerAddress, running_server
 
 @pytest.fixture(scope="session")
 def postgresql_server(request: pytest.FixtureRequest) -> Iterator[ServerAddress]:
-    """Give the server of the session; an embedded one ends with it and leaves nothing."""
+    """Yield the server of the session; an embedded one ends with it and leaves no file."""
     with running_server(request) as address:
         yield address
 
@@ -58,18 +58,18 @@ def empty_database_url(database_maker: DatabaseMaker) -> Iterator[str]:
 
 @pytest_asyncio.fixture
 async def livingworld(database_url: str) -> AsyncIterator[LivingWorld]:
-    """Give an open LivingWorld on a fresh database."""
+    """Yield an open LivingWorld on a fresh database."""
     async with LivingWorld.open(database_url=database_url) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture
 async def world(livingworld: LivingWorld) -> World:
-    """Give a world without stories."""
+    """Return a world without stories."""
     return await livingworld.worlds.create("Saltmarsh")
 
 
 @pytest_asyncio.fixture
 async def story(world: World) -> Story:
-    """Give a story without scenes."""
+    """Return a story without scenes."""
     return await world.stories.create("The Causeway", premise="A lantern on the wrong side of the water.")

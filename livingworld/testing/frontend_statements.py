@@ -1,4 +1,4 @@
-"""Which statement a message of a PostgreSQL client runs: the part of the protocol that a proxy has to understand."""
+"""The statement that a message of a PostgreSQL client runs: the part of the protocol that a proxy has to parse."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Message:
 
 
 async def read_message(reader: StreamReader) -> Message:
-    """Return the next message; raises IncompleteReadError when the other side has gone."""
+    """Return the next message; raises IncompleteReadError when the other side has closed."""
     kind, length = struct.unpack("!ci", await reader.readexactly(5))
     return Message(kind, await reader.readexactly(length - 4))
 
 
 async def read_startup(reader: StreamReader) -> tuple[int, bytes]:
-    """Return the code and the bytes of a message from before there are kinds."""
+    """Return the code and the bytes of a startup message, which has no kind."""
     start = await reader.readexactly(8)
     length, code = struct.unpack("!ii", start)
     return code, start + await reader.readexactly(length - 8)

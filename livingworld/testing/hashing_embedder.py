@@ -15,10 +15,10 @@ _WORD: Final = re.compile(r"\w+")
 
 
 class HashingEmbedder:
-    """Counts words in signed buckets: the more words two texts share, the closer their vectors; order means nothing."""
+    """Counts words in signed buckets: the more words two texts share, the closer their vectors. Order is ignored."""
 
     def __init__(self, dimensions: int = 384) -> None:
-        """Make vectors of so many numbers; raises InvalidInput when it cannot."""
+        """Make vectors of this many numbers; raises InvalidInput for a number out of range."""
         self.dimensions = check_integer("dimensions", dimensions, minimum=1, maximum=MAX_DIMENSIONS)
         self.name = f"hashing-{dimensions}"
 
@@ -28,7 +28,7 @@ class HashingEmbedder:
 
     def _vector(self, text: str) -> tuple[float, ...]:
         counts = self._count(_WORD.findall(text.casefold()))
-        if not any(counts):  # no word, or words that cancel each other out
+        if not any(counts):  # no word, or words that cancel out
             counts = self._count([text])
         length = math.hypot(*counts)
         return tuple(count / length for count in counts)

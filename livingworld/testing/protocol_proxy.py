@@ -1,10 +1,10 @@
-"""A proxy in front of PostgreSQL that lets something happen exactly before, or exactly after, one statement.
+"""A proxy in front of PostgreSQL that causes a fault exactly before, or exactly after, one statement.
 
     async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
-        proxy.at(Moment.AFTER, "COMMIT;", cut)  # committed, and nobody will ever be told
+        proxy.at(Moment.AFTER, "COMMIT;", cut)  # committed, and the client never gets the answer
         ...
 
-"After" means that the server has carried the statement out and its answer has not been passed on.
+"After" means that the server has executed the statement and its answer has not been passed on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GONE: Final = (OSError, IncompleteReadError)
 
 
 class Moment(Enum):
-    """On which side of a statement something happens."""
+    """Whether a fault happens before or after its statement."""
 
     BEFORE = "before"
     AFTER = "after"
@@ -37,17 +37,17 @@ class Moment(Enum):
 
 @dataclass(slots=True)
 class Fault:
-    """Something that happens once, at one statement."""
+    """A fault that happens once, at one statement."""
 
     text: str
     nth: int
     moment: Moment
     act: Callable[[ProxiedConnection], Awaitable[None]]
-    #: Set when the statement was there, before the act.
+    #: Set when the statement was reached, before `act` runs.
     happened: asyncio.Event = field(default_factory=asyncio.Event)
 
     def meets(self, statement: str) -> bool:
-        """Return whether this is the statement; the ones before it are counted."""
+        """Return whether the fault is due at this statement; counts the matching ones before it."""
         if self.happened.is_set() or self.text not in statement:
             return False
         self.nth -= 1
@@ -55,7 +55,7 @@ class Fault:
 
 
 async def cut(connection: ProxiedConnection) -> None:
-    """End the connection on both sides, without a word to either."""
+    """End the connection on both sides, without a message to either."""
     connection.abort()
 
 
@@ -66,7 +66,7 @@ class ProxiedConnection:
         self._proxy = proxy
         self._from_client, self._to_client = client
         self._statements = FrontendStatements()
-        #: Whose answer is held back.
+        #: The fault whose answer is held back.
         self._awaited: Fault | None = None
         #: The process that serves it.
         self.backend_pid = 0
@@ -77,7 +77,7 @@ class ProxiedConnection:
         self._to_server.transport.abort()
 
     async def serve(self) -> None:
-        """Pass messages on until one side has gone."""
+        """Pass messages on until one side has ended."""
         code, startup = await self._startup()
         self._from_server, self._to_server = await self._proxy.connect()
         try:
@@ -140,7 +140,7 @@ class ProxiedConnection:
 
 
 class ProtocolProxy:
-    """Passes everything on, but for the faults that are set."""
+    """Passes every message on, except for the faults that are set."""
 
     def __init__(self, upstream_url: str) -> None:
         self._upstream = connection_arguments(upstream_url)
@@ -149,7 +149,7 @@ class ProtocolProxy:
         self.url = upstream_url
         #: Every statement that a client ran, BEGIN and COMMIT included.
         self.statements: list[str] = []
-        #: While this is cleared nothing passes and nobody is told: a network that lost its cable.
+        #: While this is cleared no message passes, without an error: a network that lost its cable.
         self.flowing = asyncio.Event()
         self.flowing.set()
         self._serving: set[asyncio.Task[None]] = set()
@@ -163,13 +163,13 @@ class ProtocolProxy:
         *,
         nth: int = 1,
     ) -> Fault:
-        """Let `act` happen at the nth statement from now with `text` in it; then go on, if the connection still can."""
+        """Run `act` at the nth statement from now that contains `text`; then go on, if the connection still lives."""
         fault = Fault(text, nth, moment, act)
         self._faults.append(fault)
         return fault
 
     def forget(self) -> None:
-        """Take back the faults that have not happened."""
+        """Remove the faults that have not happened."""
         self._faults.clear()
 
     def met(self, statement: str) -> Fault | None:
@@ -181,14 +181,14 @@ class ProtocolProxy:
         return due[0] if due else None
 
     async def listen(self) -> None:
-        """Take clients on a port of 127.0.0.1."""
+        """Accept clients on a port of 127.0.0.1."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
         reached = parse_url(self.url).set(host="127.0.0.1", port=port, query={})
         self.url = reached.render_as_string(hide_password=False)
 
     async def close(self) -> None:
-        """Be away for good: no new client, and the ones that are there are cut off."""
+        """Close for good: accept no new client, and cut off the connected ones."""
         if self._server is not None:
             self._server.close()
         for task in self._serving:
@@ -216,9 +216,9 @@ class ProtocolProxy:
 
 @asynccontextmanager
 async def protocol_proxy(url: str) -> AsyncIterator[ProtocolProxy]:
-    """Give a proxy in front of the database of an SQLAlchemy URL; connections through it end with the block.
+    """Yield a proxy in front of the database of an SQLAlchemy URL; connections through it end with the block.
 
-    It takes no TLS, on neither side.
+    It speaks no TLS, on either side.
     """
     proxy = ProtocolProxy(url)
     await proxy.listen()

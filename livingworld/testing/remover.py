@@ -1,7 +1,7 @@
-"""Removes directories of embedded servers; as a program of its own it does so when the process that runs it has ended.
+"""Removes directories of embedded servers; as a program it does so when the process that started it has ended.
 
-The program reads on its standard input, a line each, `directory` and a path, or `mark` and a variable of the
-environment with its value. It needs the standard library only.
+The program reads lines from its standard input: `directory` and a path, or `mark` and an environment variable with its
+value. It needs the standard library only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def remove(directory: Path) -> None:
 
 
 def _in_use(directory: Path) -> bool:
-    """Return True while a process of a server lives: each of them holds its lock."""
+    """Return True while a process of a server lives: each one holds the lock."""
     for path in _find(directory, "server.lock"):
         with path.open() as file:
             try:
@@ -45,7 +45,7 @@ def _in_use(directory: Path) -> bool:
 
 
 def _find(directory: Path, name: str) -> list[Path]:
-    """Return the files of this name; programs that end meanwhile may remove what is being read."""
+    """Return the files of this name; programs that end meanwhile may remove files during the walk."""
     return [Path(folder, name) for folder, _, files in os.walk(directory) if name in files]
 
 
@@ -59,7 +59,7 @@ def _remove_segment(pid_file: list[str]) -> None:
 
 
 def _end_programs(mark: bytes) -> None:
-    """End every program that has `mark` in its environment, as all have that a marked process started."""
+    """End every program that has `mark` in its environment: a marked process and all that it started."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if mark in (process / "environ").read_bytes().split(b"\0"):
@@ -67,13 +67,13 @@ def _end_programs(mark: bytes) -> None:
 
 
 def main() -> None:
-    """Read until the process that tells has ended; then end the programs and remove the directories that are left."""
+    """Read until the starting process has ended; then end its programs and remove its directories."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    told = [line.rstrip(b"\n").partition(b" ") for line in sys.stdin.buffer]
-    for mark in (value for kind, _, value in told if kind == b"mark"):
+    orders = [line.rstrip(b"\n").partition(b" ") for line in sys.stdin.buffer]
+    for mark in (value for kind, _, value in orders if kind == b"mark"):
         _end_programs(mark)
-    for path in (value for kind, _, value in told if kind == b"directory"):
+    for path in (value for kind, _, value in orders if kind == b"directory"):
         remove(Path(os.fsdecode(path)))
 
 

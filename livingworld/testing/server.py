@@ -1,4 +1,4 @@
-"""The PostgreSQL server of a test session: one that was named, else an embedded one that ends with the session."""
+"""The PostgreSQL server of a test session: a named one, else an embedded one that ends with the session."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from livingworld.settings.database_url import connection_target, parse_url
 from livingworld.testing.remover import remove
 from livingworld.testing.throw_away_directory import throw_away_directory
 
-#: Small, many clients, and nothing in the background that makes a test's numbers differ from run to run.
+#: Small, many clients, and no background work that makes a test's numbers vary from run to run.
 _CONF: Final = {
     "shared_buffers": "64MB",
     "max_connections": "200",
@@ -41,8 +41,8 @@ class ServerAddress:
     #: Where to connect to create and drop databases.
     maintenance_dbname: str = "postgres"
     template_dbname: str | None = None
-    #: What else the server's URL says, `sslmode` for example: for livingworld's connections. Those of pytest-postgresql
-    #: follow libpq's environment variables.
+    #: Further parameters of the server's URL, such as `sslmode`, for livingworld's connections. Those of
+    #: pytest-postgresql follow libpq's environment variables.
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     def url(self, database: str) -> str:
@@ -58,7 +58,7 @@ class ServerAddress:
 
 @contextlib.contextmanager
 def running_server(request: pytest.FixtureRequest) -> Iterator[ServerAddress]:
-    """Give the server of `--postgresql-host`, else of `LIVINGWORLD_TEST_DSN`, else an embedded one."""
+    """Yield the server of `--postgresql-host`, else of `LIVINGWORLD_TEST_DSN`, else an embedded one."""
     if request.config.getoption("postgresql_host"):
         yield _named_by_options(request)
     elif dsn := os.environ.get("LIVINGWORLD_TEST_DSN"):

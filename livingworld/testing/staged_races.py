@@ -1,7 +1,7 @@
-"""Races that happen every time: PostgreSQL is the barrier.
+"""Races that happen in every run: PostgreSQL is the barrier.
 
-One session holds a row or an advisory lock, the writers under test run into it, the test waits until PostgreSQL itself
-says that they wait there, lets go, and then asserts outcome, error and rows. No sleep decides anything.
+One session holds a row or an advisory lock, the writers under test wait for it, the test waits until PostgreSQL reports
+that they do, releases the lock, and then asserts outcome, error and rows. No sleep is involved.
 
     the_row = "SELECT FROM livingworld.stories WHERE world_id = $1 AND story_id = $2 FOR UPDATE"
     async with holding(database_url, the_row, [world.id, story.id]) as holder:
@@ -29,7 +29,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 _POLL: Final = timedelta(milliseconds=5)
 _PATIENCE: Final = timedelta(seconds=30)
 _CONNECT_TIMEOUT: Final = timedelta(seconds=10)
-#: What every other session of the database is doing; `picture` takes its rows.
+#: The state of every other session of the database; `picture` takes its rows.
 SESSIONS: Final = """
     SELECT pid, state, clock_timestamp() - state_change AS for_so_long, wait_event_type, wait_event,
         pg_blocking_pids(pid) AS blockers, left(query, 120) AS query
@@ -40,12 +40,12 @@ SESSIONS: Final = """
 
 
 class NotBlocked(AssertionError):  # noqa: N818 - named for what happened, as in livingworld.errors
-    """Fewer sessions than expected came to wait: the writers under test do not take the lock, or never got that far."""
+    """Fewer sessions than expected wait: the writers under test do not take the lock, or never reach it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A session that holds what its statement locked, and a second session that watches who waits for it."""
+    """A session that holds the locks of its statement, and a second session that observes the waiters."""
 
     connection: Connection
     observer: Connection
@@ -83,7 +83,7 @@ async def until_blocked(
     """Return the sessions that wait for session `by`, directly or behind each other, when there are `count` of them.
 
     Raises NotBlocked, with a picture of all sessions of the database, when it takes longer than `patience`. The
-    observer is a connection that is in no transaction: inside one it would see the same moment for ever.
+    observer is a connection that is in no transaction: inside one it would always see the same snapshot.
     """
     end = asyncio.get_running_loop().time() + patience.total_seconds()
     while True:
@@ -98,7 +98,7 @@ async def until_blocked(
 
 
 def waiting_behind(blockers: Mapping[int, Sequence[int]], holder: int) -> frozenset[int]:
-    """Return all sessions that cannot go on before `holder` lets go.
+    """Return all sessions that wait for `holder`, directly or behind another waiter.
 
     The second to wait for a row waits for the first, which alone waits for the holder; so this follows the chain.
     """
@@ -110,7 +110,7 @@ def waiting_behind(blockers: Mapping[int, Sequence[int]], holder: int) -> frozen
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Connection]:
-    """Give a plain asyncpg connection to the database of a URL, and close it."""
+    """Yield a plain asyncpg connection to the database of a URL, and close it."""
     connection = await connect(connection_target(url), timeout=_CONNECT_TIMEOUT)
     try:
         yield connection

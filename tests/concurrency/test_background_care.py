@@ -13,7 +13,7 @@ import pytest_asyncio
 from livingworld import RunningTask, Session, Task, World
 from livingworld.errors import InvalidInput, SessionNotFound, TaskSuperseded
 from livingworld.observability import events
-from livingworld.testing.heard_events import hearing_events
+from livingworld.testing.recorded_events import recorded_events
 from livingworld.testing.staged_races import holding
 from tests.support.patience import patiently
 from tests.support.staging import deadlocks, same_world
@@ -142,7 +142,7 @@ async def test_a_handler_that_fails_ends_its_task_and_not_the_service(
 ) -> None:
     tasks = {kind: await dead_task(database_url, world, session, kind) for kind in BECAME}
     await world.tasks.cancel(tasks["stops"].id)
-    with hearing_events() as heard:
+    with recorded_events() as heard:
         async with world.tasks.taking_over(stumble, every=OFTEN):
             await until_found(database_url, ALL_ENDED)
 

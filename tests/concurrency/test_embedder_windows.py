@@ -12,7 +12,7 @@ import pytest
 from livingworld import DispatchPolicy, EmbedderDispatcher
 from livingworld.models.embeddings.metrics import Counts, Metrics
 from livingworld.observability import events
-from livingworld.testing.heard_events import hearing_events
+from livingworld.testing.recorded_events import recorded_events
 from tests.support.embedders import StagedEmbedder, vectors
 
 WORKERS: Final = 5
@@ -62,7 +62,7 @@ async def windows() -> tuple[list[Mapping[str, Any]], dict[str, Counts], dict[st
     """Return the windows as they were told, what is left of each backend, and what each has counted itself."""
     backends = {"fast": Backend(fails_every=11), "safe": Backend(fails_every=10**9)}
     dispatcher = EmbedderDispatcher(*backends.values(), policy=DispatchPolicy(window=WINDOW, least_success_rate=0.5))
-    with hearing_events() as heard:
+    with recorded_events() as heard:
         await asyncio.gather(*(work(dispatcher) for _ in range(WORKERS)))
     left = dispatcher.snapshot()
     truth = {name: backend.truth for name, backend in backends.items()}

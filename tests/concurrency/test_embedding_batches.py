@@ -13,7 +13,7 @@ from livingworld import LivingWorld, Settings, World
 from livingworld.errors import BatchSizeMismatch, DimensionMismatch, EmbedderUnavailable, EmbeddingFailed
 from livingworld.models.embeddings.cache import EmbeddingCache, content_digest
 from livingworld.observability import events
-from livingworld.testing.heard_events import HeardEvents, hearing_events
+from livingworld.testing.recorded_events import RecordedEvents, recorded_events
 from livingworld.testing.staged_races import connected, holding
 from tests.support.embedders import StagedEmbedder, vectors
 from tests.support.staging import race, same_world
@@ -52,8 +52,8 @@ SPOILT: dict[str, tuple[Any, type[Exception]]] = {
 
 
 @pytest.fixture
-def heard() -> Iterator[HeardEvents]:
-    with hearing_events() as heard:
+def heard() -> Iterator[RecordedEvents]:
+    with recorded_events() as heard:
         yield heard
 
 
@@ -82,7 +82,7 @@ async def test_of_ten_batches_the_fifth_fails_and_the_retry_does_only_that(datab
 
 
 async def test_a_half_of_a_batch_is_not_stored_when_the_other_fails(
-    database_url: str, world: World, heard: HeardEvents
+    database_url: str, world: World, heard: RecordedEvents
 ) -> None:
     async def answer(texts: Sequence[str]) -> Any:  # noqa: ANN401
         if len(texts) > 2:
@@ -151,7 +151,7 @@ async def test_who_finds_a_vector_there_when_its_turn_comes_leaves_it(database_u
 
 
 async def test_vectors_kept_in_opposite_orders_do_not_deadlock(
-    database_url: str, world: World, heard: HeardEvents
+    database_url: str, world: World, heard: RecordedEvents
 ) -> None:
     texts = sorted(("a", "b", "c"), key=lambda text: content_digest(text, 2))
     cache = EmbeddingCache(world._unit, "staged", 2)

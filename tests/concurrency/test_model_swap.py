@@ -11,7 +11,7 @@ import pytest
 from livingworld import World
 from livingworld.errors import Closed, ModelClosed
 from livingworld.observability import events
-from livingworld.testing.heard_events import hearing_events
+from livingworld.testing.recorded_events import recorded_events
 from tests.support.model_staging import (
     Handle,
     Loaders,
@@ -58,7 +58,7 @@ async def test_a_promoted_model_that_fails_here_leaves_the_former_in_service_and
     loaders = Loaders()
     loaders.unfit["b"] = ZeroDivisionError("no")
     await promoted(world, "a")
-    with hearing_events() as heard:
+    with recorded_events() as heard:
         async with loaders.serve(world) as host:
             assert await answer(host) == "a"
             await promoted(world, "b")
@@ -75,7 +75,7 @@ async def test_one_that_fails_does_not_hold_up_the_next(world: World) -> None:
     loaders = Loaders()
     loaders.unfit["b"] = ZeroDivisionError("no")
     await promoted(world, "a")
-    with hearing_events() as heard:
+    with recorded_events() as heard:
         async with loaders.serve(world) as host:
             assert await answer(host) == "a"
             await promoted(world, "b")
@@ -88,7 +88,7 @@ async def test_one_that_fails_does_not_hold_up_the_next(world: World) -> None:
 async def test_a_user_that_does_not_end_in_time_loses_the_model(world: World) -> None:
     loaders = Loaders()
     await promoted(world, "a")
-    with hearing_events() as heard:
+    with recorded_events() as heard:
         async with loaders.serve(world, close_within=SOON) as host, host.pin("narrator") as pinned:
             assert isinstance(pinned.handle, Handle)
             await promoted(world, "b")
@@ -128,7 +128,7 @@ async def test_a_close_that_fails_is_told_and_not_tried_again(world: World) -> N
 
     loaders = Loaders()
     await promoted(world, "a")
-    with hearing_events() as heard:
+    with recorded_events() as heard:
         async with loaders.serve(world, close=close) as host:
             await answer(host)
 

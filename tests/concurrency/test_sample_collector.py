@@ -11,7 +11,7 @@ import pytest
 from livingworld import LivingWorld, World
 from livingworld.errors import Closed, InvalidInput, SamplesNotStored
 from livingworld.observability import events
-from livingworld.testing.heard_events import hearing_events
+from livingworld.testing.recorded_events import recorded_events
 from livingworld.testing.staged_races import holding
 from tests.support.model_staging import promoted, registered, until
 from tests.support.patience import patiently
@@ -52,7 +52,7 @@ async def test_a_batch_goes_by_its_size_and_by_its_age(world: World) -> None:
 
 
 async def test_what_does_not_fit_is_dropped_counted_and_warned_about(database_url: str, world: World) -> None:
-    with hearing_events() as heard:
+    with recorded_events() as heard:
         async with world.ai_models.collecting(max_buffered=10, flush_size=5, flush_every=NEVER) as samples:
             async with holding(database_url, THE_SAMPLES) as holder:
                 taken = [samples.add("narrator", number, "x") for number in range(4)]
@@ -124,7 +124,7 @@ async def test_one_that_is_refused_is_told_at_the_end_and_the_others_are_stored(
 ) -> None:
     elsewhere = await registered(await livingworld.worlds.create("Fen"), "a")
     await rows(database_url, "ALTER TABLE livingworld.training_samples ADD CONSTRAINT ck_x CHECK (output <> '\"bad\"')")
-    with hearing_events() as heard, pytest.raises(ZeroDivisionError if failed else SamplesNotStored) as caught:
+    with recorded_events() as heard, pytest.raises(ZeroDivisionError if failed else SamplesNotStored) as caught:
         async with world.ai_models.collecting(flush_every=NEVER) as samples:
             for number in range(9):
                 samples.add("narrator", number, "bad" if number == 3 else "x", model=elsewhere if number == 7 else None)

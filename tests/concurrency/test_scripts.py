@@ -15,7 +15,7 @@ from livingworld import LivingWorld, Settings, World
 from livingworld.errors import ScriptInvalid, ScriptNotFound
 from livingworld.observability import events
 from livingworld.postgres import leases
-from livingworld.testing.heard_events import hearing_events
+from livingworld.testing.recorded_events import recorded_events
 from tests.support.patience import NEVER, until
 from tests.support.staging import same_world
 from tests.support.turn_checks import rows, until_found
@@ -172,7 +172,7 @@ async def test_a_version_that_does_not_compile_here_leaves_the_whole_old_snapsho
     database_url: str, riddles: World
 ) -> None:
     async with riddles.scripts.following():
-        with hearing_events() as heard:
+        with recorded_events() as heard:
             await publish_elsewhere(database_url, riddles)
             await until(lambda: riddles.scripts.refusal)
             kept = riddles.scripts.catalogue
@@ -240,7 +240,7 @@ async def test_a_run_that_was_counted_out_is_told_of_and_the_next_one_is_counted
     async with LivingWorld.open(renewed_often) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
         await world.scripts.publish("narrator", "v1")
-        with hearing_events() as heard:
+        with recorded_events() as heard:
             async with world.scripts.use("narrator"):
                 await rows(database_url, "DELETE FROM livingworld.script_executions")
                 await until(lambda: heard.of(events.EXECUTION_LOST))

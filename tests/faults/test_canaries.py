@@ -15,7 +15,7 @@ import pytest_asyncio
 from livingworld import LivingWorld, World
 from livingworld.errors import LivingWorldError
 from livingworld.observability import events
-from livingworld.testing.heard_events import hearing_events
+from livingworld.testing.recorded_events import recorded_events
 from tests.support.every_write import Furnished, furnish
 
 
@@ -117,7 +117,7 @@ def said(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> It
         return [f"{formatter.format(record)} {vars(record)}" for record in caplog.records]
 
     if request.param == "structlog":
-        with hearing_events() as heard:
+        with recorded_events() as heard:
             yield lambda: lines() + [str((event.name, fields)) for event, fields in heard.entries]
     else:
         yield lines
@@ -136,7 +136,7 @@ async def test_no_log_repeats_what_the_application_raises(
 
 
 async def test_the_class_of_the_callers_own_error_is_told_and_that_the_unit_was_rolled_back(world: World) -> None:
-    with hearing_events() as heard:
+    with recorded_events() as heard:
         with pytest.raises(OfTheCaller):
             await world.run(fail)
         with pytest.raises(OfTheCaller):

@@ -30,7 +30,7 @@ from livingworld.observability import events
 from livingworld.postgres.connections.connecting import connect
 from livingworld.postgres.connections.driver_errors import ConnectFailed
 from livingworld.settings.database_url import connection_target
-from livingworld.testing.heard_events import hearing_events
+from livingworld.testing.recorded_events import recorded_events
 from livingworld.testing.server import ServerAddress
 from livingworld.testing.staged_races import connected
 from tests.faults.tcp_server import TcpServer, free_port, tcp_server
@@ -56,7 +56,7 @@ def silent_port() -> Iterator[int]:
 async def refusal(url: str, *, tries: int, **settings: object) -> LivingWorldError:
     """Return what a call ends with; it is tried so often, and says where without saying the password."""
     loaded = Settings.load(database_url=url, outage_retries=1, **settings)
-    with hearing_events() as heard, pytest.raises(LivingWorldError) as caught:
+    with recorded_events() as heard, pytest.raises(LivingWorldError) as caught:
         async with LivingWorld.open(loaded) as livingworld:
             await livingworld.worlds.create("Saltmarsh")
     assert len(heard.of(events.RETRIED)) == tries - 1

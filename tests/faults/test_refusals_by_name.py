@@ -21,14 +21,14 @@ from livingworld import LivingWorld, NewLoreEntry, Settings, World, errors
 from livingworld.embedded_server import EmbeddedServer
 from livingworld.observability import events
 from livingworld.postgres import migrations
-from livingworld.testing.heard_events import HeardEvents, hearing_events
+from livingworld.testing.recorded_events import RecordedEvents, recorded_events
 from livingworld.testing.staged_races import Connection, connected, until_blocked
 from tests.support.staging import backend_of
 
 
 @pytest.fixture
-def heard() -> Iterator[HeardEvents]:
-    with hearing_events() as entries:
+def heard() -> Iterator[RecordedEvents]:
+    with recorded_events() as entries:
         yield entries
 
 
@@ -57,7 +57,7 @@ async def cross(world: World, observer: Connection) -> list[object]:
 
 
 async def test_a_deadlock_is_a_conflict_and_an_event_of_its_own(
-    database_url: str, world: World, heard: HeardEvents
+    database_url: str, world: World, heard: RecordedEvents
 ) -> None:
     async with connected(database_url) as observer:
         ends = await cross(world, observer)

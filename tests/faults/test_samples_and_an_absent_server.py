@@ -16,8 +16,8 @@ from livingworld.identifiers import new_id
 from livingworld.observability import events
 from livingworld.postgres import migrations
 from livingworld.settings.database_url import parse_url
-from livingworld.testing.heard_events import HeardEvents, hearing_events
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
+from livingworld.testing.recorded_events import RecordedEvents, recorded_events
 from livingworld.testing.staged_races import Connection, connected
 from tests.faults.cancelling import Persistence, cancelled_at
 from tests.support.aftermath import assert_nothing_left, count, eventually
@@ -36,7 +36,7 @@ async def test_samples_whose_answers_are_lost_again_and_again_are_stored_once(
 ) -> None:
     for nth in range(1, MANY + 1):
         proxy.at(moment, STORE, nth=nth)
-    with hearing_events() as heard:
+    with recorded_events() as heard:
         async with world.ai_models.collecting(flush_size=5, flush_every=QUICK) as samples:
             for number in range(12):
                 assert samples.add("narrator", number, "x")
@@ -52,7 +52,7 @@ async def test_samples_wait_while_the_server_does_not_let_the_role_in(database_u
     role = f"collector_{new_id().hex}"
     await observer.execute(f"CREATE ROLE {role} LOGIN SUPERUSER")
     url = parse_url(database_url).set(username=role).render_as_string(hide_password=False)
-    with hearing_events() as heard:
+    with recorded_events() as heard:
         async with LivingWorld.open(database_url=url) as livingworld:
             world = await livingworld.worlds.create("Saltmarsh")
             async with world.ai_models.collecting(flush_every=QUICK) as samples:
@@ -68,7 +68,7 @@ async def test_samples_wait_while_the_server_does_not_let_the_role_in(database_u
     assert (samples.stored, samples.refused) == (1, 0)
 
 
-def _delayed_by(heard: HeardEvents, error: str) -> Callable[[], Awaitable[bool]]:
+def _delayed_by(heard: RecordedEvents, error: str) -> Callable[[], Awaitable[bool]]:
     async def happened() -> bool:
         return error in [fields["error"] for fields in heard.of(events.SAMPLES_DELAYED)]
 

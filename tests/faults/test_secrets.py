@@ -17,8 +17,8 @@ from livingworld.app.transaction_scope import TransactionScope
 from livingworld.embedded_server import EmbeddedServer
 from livingworld.errors import WrongPassword
 from livingworld.settings.settings import Settings
-from livingworld.testing.heard_events import hearing_events
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy
+from livingworld.testing.recorded_events import recorded_events
 from livingworld.testing.staged_races import connected
 from tests.faults.going_wrong import EXPECTED, NAME, PASSWORD, SCENE, TEXT, Stage, with_password
 
@@ -49,7 +49,7 @@ def logs(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> It
     caplog.set_level(logging.DEBUG, logger="livingworld")
     lines: list[str] = []
     if request.param == "structlog":
-        with hearing_events() as heard:
+        with recorded_events() as heard:
             yield lines
             lines += [str((event.name, fields)) for event, fields in heard.entries]
     else:

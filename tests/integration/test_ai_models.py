@@ -17,7 +17,7 @@ from livingworld.errors import (
     NothingToRollBack,
 )
 from livingworld.observability import events
-from livingworld.testing.heard_events import hearing_events
+from livingworld.testing.recorded_events import recorded_events
 from tests.support.model_staging import promoted, registered
 from tests.support.turn_checks import rows
 
@@ -42,7 +42,7 @@ async def test_versions_of_a_role_count_from_one_and_are_listed_newest_first(wor
 
 
 async def test_a_promotion_retires_the_former_and_rollbacks_go_back_step_by_step(world: World) -> None:
-    with hearing_events() as heard:
+    with recorded_events() as heard:
         models = [await promoted(world, name) for name in "abc"]
         assert numbers((await world.ai_models.list("narrator")).items) == [
             (3, "active"),

@@ -14,7 +14,7 @@ from livingworld.errors import BatchSizeMismatch, InvalidInput, OutOfMemory
 from livingworld.models.embeddings.circuit_breaker import CircuitBreaker
 from livingworld.models.embeddings.dispatch import Backend, choose
 from livingworld.observability import events
-from livingworld.testing.heard_events import HeardEvents, hearing_events
+from livingworld.testing.recorded_events import RecordedEvents, recorded_events
 from tests.support.embedders import StagedEmbedder, vectors
 from tests.support.patience import patiently
 
@@ -62,8 +62,8 @@ class Stage:
 
 
 @pytest.fixture
-def heard() -> Iterator[HeardEvents]:
-    with hearing_events() as heard:
+def heard() -> Iterator[RecordedEvents]:
+    with recorded_events() as heard:
         yield heard
 
 
@@ -75,7 +75,9 @@ async def test_both_are_tried_and_then_the_faster_one_is_used() -> None:
     assert stage.dispatcher.snapshot().speed_up == 4
 
 
-async def test_a_fast_backend_that_became_slow_is_left_and_tried_again_in_the_next_window(heard: HeardEvents) -> None:
+async def test_a_fast_backend_that_became_slow_is_left_and_tried_again_in_the_next_window(
+    heard: RecordedEvents,
+) -> None:
     stage = Stage(window=40)
     await stage.calls(6)
     stage.fast_seconds = 40
@@ -96,7 +98,7 @@ async def test_a_batch_outside_the_thresholds_goes_to_the_safe_one() -> None:
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("gone"), TimeoutError(), MemoryError()], ids=repr)
-async def test_what_the_fast_one_cannot_the_safe_one_does(heard: HeardEvents, failure: Exception) -> None:
+async def test_what_the_fast_one_cannot_the_safe_one_does(heard: RecordedEvents, failure: Exception) -> None:
     stage = Stage()
     stage.failure = failure
 
@@ -131,7 +133,7 @@ async def test_out_of_memory_of_a_batch_is_told_for_it_to_be_halved(failure: Exc
     assert stage.breaker.permitted
 
 
-async def test_failures_open_the_circuit_and_one_probe_closes_it(heard: HeardEvents) -> None:
+async def test_failures_open_the_circuit_and_one_probe_closes_it(heard: RecordedEvents) -> None:
     stage = Stage(fewest_calls=20, least_success_rate=0)
     stage.failure = RuntimeError()
     assert await stage.calls(3) == (3, 3)

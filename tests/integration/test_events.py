@@ -16,8 +16,8 @@ from livingworld.postgres.locks import lock_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.settings.settings import Settings
-from livingworld.testing.heard_events import HeardEvents, hearing_events
 from livingworld.testing.protocol_proxy import protocol_proxy
+from livingworld.testing.recorded_events import RecordedEvents, recorded_events
 from livingworld.testing.staged_races import connected, holding
 
 _CONFLICT = "DO $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '40001'; END $$"
@@ -32,26 +32,26 @@ INSERT_NAME = """
 
 
 @pytest.fixture
-def heard() -> Iterator[HeardEvents]:
-    with hearing_events() as heard:
+def heard() -> Iterator[RecordedEvents]:
+    with recorded_events() as heard:
         yield heard
 
 
-async def test_an_engine_tells_its_isolation_level(heard: HeardEvents, livingworld: LivingWorld) -> None:
+async def test_an_engine_tells_its_isolation_level(heard: RecordedEvents, livingworld: LivingWorld) -> None:
     fields, of_background = heard.of(events.ENGINE_CREATED)
 
     assert events.ENGINE_CREATED.level == logging.INFO
     assert fields["isolation_level"] == of_background["isolation_level"] == "READ COMMITTED"
 
 
-async def test_a_commit_is_logged_at_info(heard: HeardEvents, world: World) -> None:
+async def test_a_commit_is_logged_at_info(heard: RecordedEvents, world: World) -> None:
     await world.stories.create("The Causeway")
 
     assert events.COMMITTED.level == logging.INFO
     assert heard.of(events.COMMITTED)[-1] == {"statements": 4, "attempt": 1}
 
 
-async def test_a_new_scene_is_logged_at_debug(heard: HeardEvents, world: World, story: Story) -> None:
+async def test_a_new_scene_is_logged_at_debug(heard: RecordedEvents, world: World, story: Story) -> None:
     await world.stories.append_scene(story.id, NewScene("The lantern."))
 
     assert events.SCENE_CREATED.level == logging.DEBUG
@@ -59,7 +59,9 @@ async def test_a_new_scene_is_logged_at_debug(heard: HeardEvents, world: World, 
     assert fields == {"world_id": str(world.id), "story_id": str(story.id), "scene_number": 1, "branch_number": 1}
 
 
-async def test_a_repeated_request_and_a_stale_head_are_logged(heard: HeardEvents, world: World, story: Story) -> None:
+async def test_a_repeated_request_and_a_stale_head_are_logged(
+    heard: RecordedEvents, world: World, story: Story
+) -> None:
     for _ in range(2):
         await world.stories.append_scene(story.id, NewScene("The lantern."), request_key="once")
     with pytest.raises(StaleHead):
@@ -71,7 +73,7 @@ async def test_a_repeated_request_and_a_stale_head_are_logged(heard: HeardEvents
 
 @pytest.mark.parametrize("cast", [[], ["Mara"]])
 async def test_a_scene_past_the_counter_is_a_warning(
-    cast: list[str], heard: HeardEvents, world: World, story: Story, database_url: str
+    cast: list[str], heard: RecordedEvents, world: World, story: Story, database_url: str
 ) -> None:
     async with connected(database_url) as intruder:
         await intruder.execute(INSERT_SCENE, world.id, story.id)
@@ -84,7 +86,7 @@ async def test_a_scene_past_the_counter_is_a_warning(
     assert await world.characters.find("Mara") is None
 
 
-async def test_a_failure_is_an_error_with_its_places(heard: HeardEvents, livingworld: LivingWorld) -> None:
+async def test_a_failure_is_an_error_with_its_places(heard: RecordedEvents, livingworld: LivingWorld) -> None:
     async def divide(tx: Transaction) -> None:
         await tx.execute(text("SELECT 1 / 0"))
 
@@ -98,7 +100,7 @@ async def test_a_failure_is_an_error_with_its_places(heard: HeardEvents, livingw
     assert "in divide" not in fields["frames"]
 
 
-async def test_a_server_that_is_away_is_an_error_with_its_places_too(heard: HeardEvents) -> None:
+async def test_a_server_that_is_away_is_an_error_with_its_places_too(heard: RecordedEvents) -> None:
     settings = Settings.load(database_url="postgresql://nobody@127.0.0.1:1/nowhere", outage_retries=0)
     async with LivingWorld.open(settings) as livingworld:
         with pytest.raises(Unavailable):
@@ -110,7 +112,7 @@ async def test_a_server_that_is_away_is_an_error_with_its_places_too(heard: Hear
 
 
 async def test_a_group_that_finds_the_server_away_is_such_an_error(
-    heard: HeardEvents, database_url: str, world: World, story: Story
+    heard: RecordedEvents, database_url: str, world: World, story: Story
 ) -> None:
     async with (
         protocol_proxy(database_url) as proxy,
@@ -124,7 +126,7 @@ async def test_a_group_that_finds_the_server_away_is_such_an_error(
     assert len(heard.of(events.FAILED)) == 1
 
 
-async def test_a_failure_of_the_callers_own_work_is_told_by_its_class(heard: HeardEvents, world: World) -> None:
+async def test_a_failure_of_the_callers_own_work_is_told_by_its_class(heard: RecordedEvents, world: World) -> None:
     with pytest.raises(ZeroDivisionError):
         async with world.transaction():
             raise ZeroDivisionError
@@ -134,7 +136,7 @@ async def test_a_failure_of_the_callers_own_work_is_told_by_its_class(heard: Hea
 
 
 async def test_an_answer_that_the_caller_must_expect_is_no_failure(
-    heard: HeardEvents, world: World, story: Story
+    heard: RecordedEvents, world: World, story: Story
 ) -> None:
     with pytest.raises(VersionConflict):
         await world.stories.update(story.id, expected_version=2, title="Renamed")
@@ -146,7 +148,7 @@ async def test_an_answer_that_the_caller_must_expect_is_no_failure(
     assert not heard.of(events.FAILED)
 
 
-async def test_a_unit_that_runs_again_is_a_warning(heard: HeardEvents, database_url: str) -> None:
+async def test_a_unit_that_runs_again_is_a_warning(heard: RecordedEvents, database_url: str) -> None:
     runs: list[int] = []
 
     async def work(tx: TransactionScope) -> None:
@@ -163,7 +165,7 @@ async def test_a_unit_that_runs_again_is_a_warning(heard: HeardEvents, database_
     ]
 
 
-async def test_a_character_is_created_and_then_found(heard: HeardEvents, world: World) -> None:
+async def test_a_character_is_created_and_then_found(heard: RecordedEvents, world: World) -> None:
     character, _ = await world.characters.get_or_create("Mara")
     await world.characters.get_or_create("MARA")
 
@@ -173,7 +175,7 @@ async def test_a_character_is_created_and_then_found(heard: HeardEvents, world: 
 
 
 async def test_a_character_created_by_another_transaction_is_told_apart(
-    heard: HeardEvents, world: World, database_url: str
+    heard: RecordedEvents, world: World, database_url: str
 ) -> None:
     other = world.id  # any id will do
     lock = [lock_key(LockKind.CHARACTER, world.id, "mara")]
@@ -212,7 +214,7 @@ async def create_and_fail(tx: TransactionScope) -> float:
     return 1 / 0
 
 
-async def test_a_character_that_was_rolled_back_is_not_told_of(heard: HeardEvents, world: World) -> None:
+async def test_a_character_that_was_rolled_back_is_not_told_of(heard: RecordedEvents, world: World) -> None:
     with pytest.raises(ZeroDivisionError):
         await world.run(create_and_fail)
     async with world.transaction() as tx:

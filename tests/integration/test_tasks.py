@@ -20,7 +20,7 @@ from livingworld.errors import (
     TaskSuperseded,
 )
 from livingworld.observability import events
-from livingworld.testing.heard_events import hearing_events
+from livingworld.testing.recorded_events import recorded_events
 from tests.support.patience import NEVER, patiently, until
 from tests.support.staging import same_world
 from tests.support.turn_checks import rows, until_found
@@ -240,7 +240,7 @@ async def test_a_task_that_was_taken_over_is_owned_until_its_block_ends(
 
 
 async def test_what_becomes_of_tasks_is_logged(database_url: str, world: World, session: Session) -> None:
-    with hearing_events() as heard:
+    with recorded_events() as heard:
         first = await world.tasks.create_unless_running(session.id, "narrate", when_owner_dies="take_over")
         await world.tasks.create_unless_running(session.id, "draw")
         await rows(database_url, SILENT_ALL)

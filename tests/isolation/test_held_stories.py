@@ -8,7 +8,7 @@ from typing import Any
 
 from livingworld import LivingWorld, NewScene, Settings, Story, World
 from livingworld.observability import events
-from livingworld.testing.heard_events import hearing_events
+from livingworld.testing.recorded_events import recorded_events
 from livingworld.testing.staged_races import connected
 from tests.isolation.regimes import every_write, held, play, running, while_held
 from tests.support.patience import until
@@ -102,7 +102,7 @@ async def test_who_comes_while_somebody_waits_for_a_story_takes_no_connection(
             connected(database_url) as observer,
             running(first),
         ):
-            with hearing_events() as heard:
+            with recorded_events() as heard:
                 await until(lambda: heard.of(events.LOCK_AWAITED))
             await holder.until_blocked()
             async with running(newcomers):

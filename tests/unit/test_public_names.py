@@ -17,7 +17,7 @@ DOCUMENTED: Final = {
     "livingworld.errors",
     "livingworld.testing.fixtures",
     "livingworld.testing.hashing_embedder",
-    "livingworld.testing.heard_events",
+    "livingworld.testing.recorded_events",
     "livingworld.testing.staged_races",
 }
 

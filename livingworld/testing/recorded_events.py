@@ -1,4 +1,4 @@
-"""Hear what livingworld logs, and hold it to its own list of events."""
+"""Records the events that livingworld logs, and checks each one against its declaration."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _DECLARED: Final = {event.name: event for event in events.ALL}
 
 
 @dataclass(frozen=True, slots=True)
-class HeardEvents:
-    """Every event that was logged while somebody listened, each as declared."""
+class RecordedEvents:
+    """The events that were logged during a recording, each as declared."""
 
     entries: list[tuple[events.Event, Mapping[str, Any]]] = field(default_factory=list)
 
-    def hear(self, _logger: object, level: str, entry: MutableMapping[str, Any]) -> Mapping[str, Any]:
-        """Note an entry, as structlog's last processor; one that is not declared as it is fails."""
+    def record(self, _logger: object, level: str, entry: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        """Record an entry, as structlog's last processor; raises AssertionError unless it is as declared."""
         fields = dict(entry)
         event = _DECLARED[fields.pop("event")]
         if level != logging.getLevelName(event.level).lower() or not fields.keys() <= event.fields:
@@ -33,17 +33,17 @@ class HeardEvents:
 
     def of(self, event: events.Event) -> list[Mapping[str, Any]]:
         """Return the fields of each event of this kind, oldest first."""
-        return [fields for heard, fields in self.entries if heard is event]
+        return [fields for recorded, fields in self.entries if recorded is event]
 
 
 @contextmanager
-def hearing_events() -> Iterator[HeardEvents]:
-    """Give what livingworld logs while the block runs; structlog is configured for it, and then as it was before."""
+def recorded_events() -> Iterator[RecordedEvents]:
+    """Record the events that livingworld logs while the block runs; structlog is then configured as before."""
     before = structlog.get_config() if structlog.is_configured() else None
-    heard = HeardEvents()
-    structlog.configure(processors=[heard.hear])
+    recorded = RecordedEvents()
+    structlog.configure(processors=[recorded.record])
     try:
-        yield heard
+        yield recorded
     finally:
         structlog.reset_defaults()
         if before is not None:
