@@ -23,7 +23,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class StoryScene:
-    """A scene; without ways it is an ending."""
+    """A scene; one without ways is an ending."""
 
     text: str
     ways: tuple[Way, ...]
@@ -31,7 +31,7 @@ class StoryScene:
 
 @dataclass(frozen=True, slots=True)
 class BranchingStory:
-    """Scenes by id, joined by choices."""
+    """Scenes by id, connected by choices."""
 
     title: str
     premise: str

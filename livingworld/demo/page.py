@@ -1,4 +1,4 @@
-"""What a person sees after the demo: the shared story as a tree, and the verdict."""
+"""The printed result of the demo: the shared story as a tree, and the verdict."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_TREE_LINES: Final = 60
 
 
 def print_page(console: Console, plan: Plan, report: Report, nodes: Iterable[Node]) -> None:
-    """Print the tree, the counts and the verdict; text of the story is never read as markup."""
+    """Print the tree, the counts and the verdict; the text of the story is never parsed as markup."""
     console.print(Text(f"{plan.title}, written by {plan.writers} at once", style="bold"))
     for line in shorten(draw(nodes), _MAX_TREE_LINES):
         style = "dim" if "╴" in line[:40] else ""
@@ -38,11 +38,11 @@ def _counts(report: Report) -> Table:
     table.add_section()
     for name, meaning in SEEN_PROMISES.items():
         table.add_row(meaning, *_found(report, name))
-    table.add_row("conflicts refused, read again, tried again", str(report.conflicts_refused))
+    table.add_row("conflicts refused and tried again", str(report.conflicts_refused))
     table.add_row("double clicks, undos, forks", f"{report.double_clicks}, {report.undos}, {report.forks}")
     table.add_row("scenes per second", f"{report.scenes_per_second:,.0f}")
-    table.add_row("turn, half of them within", f"{report.p50_ms:.1f} ms")
-    table.add_row("turn, 99 of 100 within", f"{report.p99_ms:.1f} ms")
+    table.add_row("half of the turns within", f"{report.p50_ms:.1f} ms")
+    table.add_row("99 of 100 turns within", f"{report.p99_ms:.1f} ms")
     return table
 
 

@@ -1,4 +1,4 @@
-"""Who plays what in the demo: decided before anything is written, the same for the same arguments."""
+"""What each player of the demo writes: decided in advance, and the same for the same arguments."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Final
 from livingworld.demo.branching_story import BranchingStory, walk
 from livingworld.demo.playthroughs import Playthrough
 
-#: Scenes that a story needs before its player undoes and forks, and how many more are told then: one on either way.
+#: Scenes that a story needs before its player undoes and forks, and the further scenes: one after each.
 ENOUGH_FOR_DETOURS: Final = 3
 _SCENES_OF_DETOURS: Final = 2
-#: Ways through our own story that each player plays, one after another.
+#: Ways through the story of the package that each player plays, one after another.
 _WALKS_PER_PLAYER: Final = 3
-#: Scenes of the shared story for each writer, and in all: what n writers refuse each other grows with n times n.
+#: Scenes of the shared story for each writer, and in all: the conflicts of n writers grow with n times n.
 _SHARED_SCENES_PER_WRITER: Final = 12
 _ENOUGH_SHARED_SCENES: Final = 240
-#: Whom everybody names when the story comes from a file, which does not say who is in it.
+#: The cast of a story from a file, which names no characters.
 _FILE_PEOPLE: Final = ("The Narrator", "The Player", "Zoë Ångström", "André Núñez")
 
 
@@ -40,17 +40,17 @@ class Plan:
 
     title: str
     premise: str
-    #: Plain names of the people everybody names.
+    #: Plain names of the people that all seats name.
     people: tuple[str, ...]
     #: For each player the stories to play, one after another.
     solos: tuple[tuple[tuple[Line, ...], ...], ...]
-    #: What the writers compete for: scene n of the shared story is line n - 1.
+    #: The shared story that the writers compete for: its scene n is line n - 1.
     shared: tuple[Line, ...]
     writers: int
 
     @property
     def detours(self) -> int:
-        """How many scenes will be told beside those: after an undo, and on a fork."""
+        """How many further scenes will be written: after an undo, and on a fork."""
         stories = [lines for stories in self.solos for lines in stories]
         return _SCENES_OF_DETOURS * sum(len(lines) >= ENOUGH_FOR_DETOURS for lines in stories)
 
@@ -61,18 +61,18 @@ class Plan:
 
 
 def plan_from_story(story: BranchingStory, *, players: int, writers: int) -> Plan:
-    """Return a plan of random ways through a story, different for each player; the cast is who the text names."""
+    """Return a plan of random ways through a story, different for each player; the cast is named in the text."""
     walks = [walk(story, Random(seed)) for seed in range(players * _WALKS_PER_PLAYER)]  # noqa: S311 - guards no secret
     return _plan(walks, story.title, story.premise, story.characters, players=players, writers=writers, cast=_named)
 
 
 def plan_from_playthroughs(playthroughs: Sequence[Playthrough], title: str, *, players: int, writers: int) -> Plan:
-    """Return a plan that plays each play-through once, or again until every player has one."""
+    """Return a plan that plays each play-through once, or repeatedly until every player has one."""
     return _plan(playthroughs, title, "", _FILE_PEOPLE, players=players, writers=writers, cast=_in_turn)
 
 
 def spellings(name: str) -> tuple[str, ...]:
-    """Return look-alike spellings of a name: case, spaces, composed and decomposed letters, something invisible."""
+    """Return look-alike spellings of a name: case, spaces, composed and decomposed letters, an invisible character."""
     return (
         unicodedata.normalize("NFC", name),
         unicodedata.normalize("NFD", name).upper(),
@@ -102,7 +102,7 @@ def _plan(
 
 
 def _shared(parts: Sequence[tuple[Line, ...]], writers: int) -> tuple[Line, ...]:
-    """Return whole play-throughs, one after another as chapters, until there is enough to compete for."""
+    """Return whole play-throughs, one after another as chapters, until there are enough scenes to compete for."""
     lines: list[Line] = []
     chapter = 0
     while len(lines) < min(writers * _SHARED_SCENES_PER_WRITER, _ENOUGH_SHARED_SCENES):

@@ -1,4 +1,4 @@
-"""Players and writers: they know the public API only, and remember every answer they were given."""
+"""Players and writers: they use the public API only, and record every answer."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from livingworld import NewMemory, NewScene, NewState, RelationshipChange, Scene
 from livingworld.demo.plan import ENOUGH_FOR_DETOURS, Line, Plan, spellings
 from livingworld.errors import StaleHead, TurnTimeout
 
-#: No answer takes longer than the library's own time limits together; one that does will never come.
+#: An answer that takes longer than the library's own time limits together will never come.
 _ANSWERED_WITHIN: Final = timedelta(minutes=2)
-#: Every so many turns of a seat the request is sent twice at once.
+#: Every fourth request of a seat is sent twice at once.
 _TWICE_EVERY: Final = 4
-#: The fact that says which scene was told last.
-_TOLD: Final = ("the story", "told last")
+#: The fact that names the last scene.
+_LAST_SCENE: Final = ("the story", "last scene")
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """What the library answered to a turn."""
+    """The answer of the library to a turn."""
 
-    #: Stands in the scene's metadata, so that SQL finds it whatever number it has.
+    #: In the scene's metadata, so that SQL finds the scene whatever its number is.
     token: str
     story_id: UUID
     number: int
@@ -39,7 +39,7 @@ class Acknowledgement:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A turn to take: what will be told, after which choice of which head, and where."""
+    """A turn to take: the scene, the choice, the head that it follows, and the branch."""
 
     story_id: UUID
     scene: NewScene
@@ -52,10 +52,10 @@ class Request:
 
 @dataclass(slots=True)
 class Ledger:
-    """What everybody was told; the report holds it against what the database has."""
+    """All answers; the report compares them with the database."""
 
     acknowledgements: list[Acknowledgement] = field(default_factory=list)
-    #: Characters that were answered to a name, by their plain name.
+    #: The character that was returned for each plain name.
     named: set[tuple[str, UUID]] = field(default_factory=set)
     #: How long each acknowledged turn took.
     durations: list[timedelta] = field(default_factory=list)
@@ -65,13 +65,13 @@ class Ledger:
     double_clicks: int = 0
     undos: int = 0
     forks: int = 0
-    #: Scenes beyond the plan: told after an undo, or on a fork.
+    #: Scenes beyond the plan: after an undo, or on a fork.
     detours: int = 0
-    #: Requests sent twice that were answered in two different ways.
+    #: Requests sent twice that got two different answers.
     contradictions: int = 0
-    #: Looks after an undo or redo that did not see exactly what the scene at the head had brought.
-    haunted: int = 0
-    #: Turns that were never answered; after one everybody stops, since what follows would wait as long.
+    #: Reads after an undo or redo that did not return exactly the state of the scene at the head.
+    wrong_states: int = 0
+    #: Turns that were never answered; after one all seats stop, since further turns would wait as long.
     unanswered: int = 0
 
 
@@ -83,10 +83,10 @@ async def perform(
     *,
     think_time: timedelta = timedelta(0),
 ) -> UUID:
-    """Let everybody play at once and return the id of the shared story; `written` is called after each new scene.
+    """Let all seats play at once and return the id of the shared story; `written` is called after each new scene.
 
-    `worlds` are one world as several applications have it open: the seats are dealt out among them. `think_time` is how
-    long the model takes for a scene.
+    `worlds` is one world, opened by several applications that share the seats. `think_time` is how long the model takes
+    for a scene.
     """
     shared = await worlds[0].stories.create(f"{plan.title} (together)", premise=plan.premise)
     players = len(plan.solos)
@@ -111,7 +111,7 @@ class Seat:
         think_time: timedelta,
     ) -> None:
         self._number = number
-        #: Our own application first; a request that is sent twice goes to the next one too, as after a lost reply.
+        #: The seat's own application first; a request that is sent twice goes to another one too.
         self._worlds = [worlds[(number + offset) % len(worlds)] for offset in range(len(worlds))]
         self._world = self._worlds[0]
         self._ledger = ledger
@@ -120,7 +120,7 @@ class Seat:
         self._sent = 0
 
     async def play(self, plan: Plan, stories: Sequence[Sequence[Line]]) -> None:
-        """Play stories of one's own, one after another; nobody else writes to them."""
+        """Play the seat's own stories, one after another; no other seat writes to them."""
         await self._greet(plan)
         for lines in stories:
             story = await self._world.stories.create(f"{plan.title} (player {self._number + 1})", premise=plan.premise)
@@ -139,7 +139,7 @@ class Seat:
             await self._append(story_id, plan.shared[head], head)
 
     async def _greet(self, plan: Plan) -> None:
-        """Ask for everybody by name; every other seat names people only in its scenes, which must find the same."""
+        """Get all people by name; every other seat names them only in its scenes: the same characters."""
         if self._number % 2:
             return
         for name in plan.people:
@@ -151,39 +151,38 @@ class Seat:
         return head.scene.number if head.scene else 0
 
     async def _change_mind(self, story_id: UUID, lines: Sequence[Line]) -> None:
-        """Undo the end, do it again, undo it, and tell it anew: the old scenes stay beside the new ones."""
+        """Undo the end, redo it, undo it, and write it again: the old scenes stay beside the new ones."""
         end = len(lines)
         undone = await self._world.branches.undo(story_id, 2, expected_head=end)
-        await self._look_back(story_id, undone.head)
+        await self._check_state(story_id, undone.head)
         await self._world.branches.redo(story_id, 2, expected_head=undone.head)
-        await self._look_back(story_id, end)
+        await self._check_state(story_id, end)
         await self._world.branches.undo(story_id, expected_head=end)
-        await self._look_back(story_id, end - 1)
+        await self._check_state(story_id, end - 1)
         self._ledger.undos += 2
-        told = await self._append(story_id, lines[-1], end - 1)
-        self._ledger.detours += told  # not in one line: what is added to is read before the wait
+        written = await self._append(story_id, lines[-1], end - 1)
+        self._ledger.detours += written  # not in one line: the sum would be read before the wait
 
-    async def _look_back(self, story_id: UUID, head: int) -> None:
-        """See whether what is true and remembered last is what the scene at the head had brought, and nothing later."""
+    async def _check_state(self, story_id: UUID, head: int) -> None:
+        """Check that the last fact and memory are those of the scene at the head, and of no later one."""
         (token,) = {
-            told.token for told in self._ledger.acknowledgements if (told.story_id, told.number) == (story_id, head)
+            each.token for each in self._ledger.acknowledgements if (each.story_id, each.number) == (story_id, head)
         }
-        fact = await self._world.facts.get(story_id, *_TOLD)
+        fact = await self._world.facts.get(story_id, *_LAST_SCENE)
         remembered = await self._world.memories.recent(story_id, k=1)
         seen = (fact and fact.value, [memory.content for memory in remembered])
-        found = seen != (token, [_memory_of(token)])
-        self._ledger.haunted += found
+        self._ledger.wrong_states += seen != (token, [_memory_of(token)])
 
     async def _try_another_way(self, story_id: UUID, lines: Sequence[Line]) -> None:
         """Fork in the middle and play on there; the branch that was played stays where it is."""
         middle = len(lines) // 2
         fork = await self._world.branches.fork(story_id, "another way", at=middle)
         self._ledger.forks += 1
-        told = await self._append(story_id, lines[middle], middle, branch=fork.number)
-        self._ledger.detours += told
+        written = await self._append(story_id, lines[middle], middle, branch=fork.number)
+        self._ledger.detours += written
 
     async def _append(self, story_id: UUID, line: Line, head: int, *, branch: int | None = None) -> bool:
-        """Take a turn and tell a line; every so often click twice. Return whether the scene was told."""
+        """Take a turn and write a line; send every fourth request twice. Return whether the scene was written."""
         token = uuid4().hex
         scene = NewScene(
             line.text,
@@ -204,10 +203,10 @@ class Seat:
         return answers != {None}
 
     def _state(self, token: str, line: Line) -> NewState:
-        """Return what becomes true with a scene: who told it, what is remembered of it, and that people grew closer."""
+        """Return the state that a scene brings: a fact, a memory, and that two people grew closer."""
         pairs = zip(line.cast[:1], line.cast[1:2], strict=False)
         met = [RelationshipChange(self._spell(one), self._spell(two), familiarity=0.1) for one, two in pairs]
-        return NewState(facts={_TOLD: token}, memories=[NewMemory(_memory_of(token))], relationships=met)
+        return NewState(facts={_LAST_SCENE: token}, memories=[NewMemory(_memory_of(token))], relationships=met)
 
     async def _send(self, world: World, request: Request) -> int | None:
         """Send one request and return the stored scene's number, or None when it was refused or never answered."""
@@ -223,8 +222,8 @@ class Seat:
             return None
         self._ledger.durations.append(timedelta(seconds=perf_counter() - began))
         digest = sha256(request.scene.content.encode()).hexdigest()
-        told = Acknowledgement(request.token, request.story_id, stored.number, request.head, digest)
-        self._ledger.acknowledgements.append(told)
+        answer = Acknowledgement(request.token, request.story_id, stored.number, request.head, digest)
+        self._ledger.acknowledgements.append(answer)
         return stored.number
 
     async def _take_turn(self, world: World, request: Request) -> Scene:
@@ -249,4 +248,4 @@ class Seat:
 
 
 def _memory_of(token: str) -> str:
-    return f"{token} was told"
+    return f"{token} was written"

@@ -1,4 +1,4 @@
-"""The verdict on a demo: read from the tables by SQL and held against what the players were told."""
+"""The verdict on a demo: read from the tables by SQL and compared with the answers that the players got."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from livingworld.demo.players import Ledger
 from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, name_failure
 from livingworld.postgres.connections.engine import unpooled_engine
 
-#: Counts of demo_report.sql that must be 0, and what each one would mean.
+#: Counts of demo_report.sql that must be 0, and the meaning of each one.
 COUNTED_PROMISES: Final = {
     "duplicate_numbers": "scene numbers given twice",
-    "unwritten": "scenes that were to be written and are not there",
+    "unwritten": "planned scenes that are not stored",
     "gaps": "scene numbers missing",
     "lost": "acknowledged scenes not stored as acknowledged",
     "doubled": "scenes stored more than once",
-    "unacknowledged": "scenes stored that nobody was told of",
-    "stale_parents": "scenes put after a head that had moved",
-    "unfinished": "turns that nobody ended",
-    "unshown": "turns without the generation that their scene shows",
-    "unremembered": "scenes without the fact and the memory that they brought",
+    "unacknowledged": "stored scenes that were not acknowledged",
+    "stale_parents": "scenes after a head that had moved",
+    "unfinished": "turns that did not end",
+    "unshown": "turns without the generation of their scene",
+    "unremembered": "scenes without their fact and their memory",
     "duplicate_characters": "characters beyond one for each person",
-    "misnamed": "names answered with a character that is not there",
+    "misnamed": "names answered with a character that is not stored",
 }
-#: The same for what leaves no trace in the tables.
+#: The same for faults that leave no trace in the tables.
 SEEN_PROMISES: Final = {
     "contradictions": "requests sent twice and answered differently",
-    "haunted": "looks after undo or redo that saw another scene's facts or memories",
+    "wrong_states": "reads after undo or redo that returned another scene's facts or memories",
     "unanswered": "requests never answered",
 }
 PROMISES: Final = COUNTED_PROMISES | SEEN_PROMISES
@@ -42,7 +42,7 @@ PROMISES: Final = COUNTED_PROMISES | SEEN_PROMISES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was found; the fields named in PROMISES must be 0."""
+    """The counts; the fields named in PROMISES must be 0."""
 
     scenes_written: int
     unwritten: int
@@ -56,7 +56,7 @@ class Report:
     unshown: int
     unremembered: int
     contradictions: int
-    haunted: int
+    wrong_states: int
     unanswered: int
     duplicate_characters: int
     misnamed: int
@@ -85,7 +85,7 @@ async def read_report(url: str | URL, world_id: UUID, plan: Plan, ledger: Ledger
         **counts,
         unwritten=max(0, plan.scenes + ledger.detours - counts["scenes_written"]),
         contradictions=ledger.contradictions,
-        haunted=ledger.haunted,
+        wrong_states=ledger.wrong_states,
         unanswered=ledger.unanswered,
         conflicts_refused=ledger.conflicts_refused,
         double_clicks=ledger.double_clicks,
@@ -99,14 +99,14 @@ async def read_report(url: str | URL, world_id: UUID, plan: Plan, ledger: Ledger
 
 def _parameters(world_id: UUID, people: Sequence[str], ledger: Ledger) -> dict[str, Any]:
     spelled = [(spelling, name) for name in people for spelling in spellings(name)]
-    told, named = ledger.acknowledgements, sorted(ledger.named)
+    answers, named = ledger.acknowledgements, sorted(ledger.named)
     return {
         "world_id": world_id,
-        "tokens": [answer.token for answer in told],
-        "story_ids": [answer.story_id for answer in told],
-        "numbers": [answer.number for answer in told],
-        "parents": [answer.parent for answer in told],
-        "digests": [answer.digest for answer in told],
+        "tokens": [answer.token for answer in answers],
+        "story_ids": [answer.story_id for answer in answers],
+        "numbers": [answer.number for answer in answers],
+        "parents": [answer.parent for answer in answers],
+        "digests": [answer.digest for answer in answers],
         "spellings": [spelling for spelling, _ in spelled],
         "people": [name for _, name in spelled],
         "named_people": [name for name, _ in named],

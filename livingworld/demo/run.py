@@ -1,4 +1,4 @@
-"""One run of the demo: tables, a world, everybody at once, and the verdict."""
+"""One run of the demo: tables, a world, all players at once, and the verdict."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from livingworld.errors import LivingWorldError
 from livingworld.postgres import migrations
 from livingworld.settings.settings import Settings
 
-#: The world is opened this often, as by several machines: races go through PostgreSQL, not only through one process.
+#: How often the world is opened, as by several machines: races go through PostgreSQL, not only through one process.
 _APPLICATIONS: Final = 2
 _PAGE: Final = 500
 
@@ -32,7 +32,7 @@ class WorldStays(LivingWorldError):  # noqa: N818 - named for what happened, as 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a demo leaves to print."""
+    """The result of a demo."""
 
     world_id: UUID
     report: Report
@@ -50,9 +50,9 @@ async def run_demo(
     think_time: timedelta = timedelta(0),
     purge: bool = False,
 ) -> Outcome:
-    """Upgrade the schema, let everybody play, and return the verdict; `url` names the database that the settings find.
+    """Upgrade the schema, let all players play, and return the verdict; `url` is the database of the settings.
 
-    With `purge` the world is gone afterwards, or WorldStays is raised.
+    With `purge` the world is removed afterwards, or WorldStays is raised.
     """
     await migrations.upgrade(url, lock_timeout=settings.migration_lock_timeout)
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""A story as a tree of lines: a straight run keeps its margin, choices nobody took are leaves, forks indent."""
+"""A story as a tree of lines: a straight run keeps its margin, choices not taken are leaves, forks indent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _Step = str | tuple[Node, str]
 
 
 def draw(nodes: Iterable[Node]) -> list[str]:
-    """Return the lines of the tree; a node whose parent is not there is a beginning, no nodes make no lines."""
+    """Return the lines of the tree; a node without a known parent is a beginning."""
     known = {node.number: node for node in nodes}
     children: dict[int | None, list[Node]] = defaultdict(list)
     for number in sorted(known):
@@ -62,7 +62,7 @@ def shorten(lines: Sequence[str], limit: int) -> list[str]:
 
 
 def _below(choices: Sequence[str], children: Sequence[Node], margin: str) -> list[_Step]:
-    """Return what stands below a scene, the first step last."""
+    """Return the steps below a scene, the first one last."""
     taken = {child.chosen for child in children}
     leaves = [f"╴ {_shown(text)}" for number, text in enumerate(choices, start=1) if number not in taken]
     labels = dict(enumerate(choices, start=1))
@@ -94,7 +94,7 @@ def _label(child: Node, labels: Mapping[int, str]) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return text as one short line without control characters: a story must not steer the terminal."""
+    """Return text as one short line without control characters: a story must not control the terminal."""
     line = " ".join(text[: 4 * _MAX_SHOWN].split())
     line = "".join(character for character in line if unicodedata.category(character) not in {"Cc", "Cf", "Cs"})
     return line if len(line) <= _MAX_SHOWN else f"{line[: _MAX_SHOWN - 1]}…"

@@ -158,14 +158,14 @@ async def test_answers_that_the_tables_do_not_know_or_that_never_came_are_found(
     first = played.ledger.acknowledgements[0]
     played.ledger.acknowledgements.append(replace(first, token="never stored"))
     played.ledger.contradictions = 1
-    played.ledger.haunted = 3
+    played.ledger.wrong_states = 3
     played.ledger.unanswered = 2
 
     report = await played.report()
 
     assert (report.lost, report.contradictions, report.unanswered) == (1, 1, 2)
-    assert report.haunted == 3
-    assert set(report.broken) == {"lost", "contradictions", "haunted", "unanswered"}
+    assert report.wrong_states == 3
+    assert set(report.broken) == {"lost", "contradictions", "wrong_states", "unanswered"}
 
 
 async def test_every_promise_is_a_count_of_the_report(played: Played) -> None:

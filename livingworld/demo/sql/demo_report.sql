@@ -1,6 +1,6 @@
--- What the database holds after the demo, against what was acknowledged to the players.
+-- What the database holds after the demo, compared with the answers that the players got.
 --
--- Nothing here trusts a constraint: numbers, tokens and texts are counted as they stand in the tables.
+-- Nothing here relies on a constraint: numbers, tokens and texts are counted from the rows.
 WITH acknowledged AS (
     SELECT given.token, given.story_id, given.scene_number, given.parent, given.digest
     FROM unnest(
@@ -15,7 +15,7 @@ stored AS (
     WHERE s.world_id = CAST(:world_id AS uuid)
 ),
 per_story AS (
-    -- The counter on the story too: otherwise a missing last scene would not be noticed.
+    -- The counter on the story too: without it a missing last scene would not be counted.
     SELECT count(s.scene_number) AS scenes, count(DISTINCT s.scene_number) AS numbers,
            greatest(t.last_scene_number, max(s.scene_number)) AS highest
     FROM livingworld.stories t
@@ -37,7 +37,7 @@ SELECT
     (SELECT count(*) FROM stored) AS scenes_written,
     (SELECT coalesce(sum(scenes - numbers), 0) FROM per_story) AS duplicate_numbers,
     (SELECT coalesce(sum(highest - numbers), 0) FROM per_story) AS gaps,
-    -- Acknowledged, but not there under that number with that text.
+    -- Acknowledged, but not stored under that number with that text.
     (
         SELECT count(DISTINCT a.token) FROM acknowledged a
         WHERE NOT EXISTS (
@@ -48,18 +48,18 @@ SELECT
     ) AS lost,
     -- One request, several scenes.
     (SELECT coalesce(sum(copies - 1), 0) FROM per_token) AS doubled,
-    -- Stored, but never acknowledged.
+    -- Stored, but not acknowledged.
     (
         SELECT count(*) FROM stored s
         WHERE NOT EXISTS (SELECT FROM acknowledged a WHERE a.token = s.token)
     ) AS unacknowledged,
-    -- A scene was written for a head, and must follow that one.
+    -- A scene was written for a head, and must follow it.
     (
         SELECT count(DISTINCT s.token) FROM stored s
         JOIN acknowledged a ON a.token = s.token AND a.story_id = s.story_id AND a.scene_number = s.scene_number
         WHERE coalesce(s.parent_scene_number, 0) <> a.parent
     ) AS stale_parents,
-    -- Turns that were not ended, and branches that are still held.
+    -- Turns that did not end, and branches with a lease.
     (
         SELECT count(*) FROM livingworld.turns t WHERE t.world_id = CAST(:world_id AS uuid) AND t.state = 'running'
     ) + (
@@ -70,7 +70,7 @@ SELECT
             AND b.branch_number = l.branch_number AND b.version = l.branch_version
         WHERE l.world_id = CAST(:world_id AS uuid) AND l.owner IS NOT NULL
     ) AS unfinished,
-    -- Committed turns without the one generation that their scene shows.
+    -- Committed turns without the one generation of their scene.
     (
         SELECT count(*) FROM livingworld.turns t
         WHERE t.world_id = CAST(:world_id AS uuid) AND t.state = 'committed' AND 1 <> (
@@ -79,7 +79,7 @@ SELECT
                 AND g.scene_number = t.scene_number
         )
     ) AS unshown,
-    -- Scenes without the one fact and the one memory that came with them, at their place.
+    -- Scenes without their one fact and their one memory at their place.
     (
         SELECT count(*) FROM livingworld.scenes s
         WHERE s.world_id = CAST(:world_id AS uuid) AND (
@@ -92,17 +92,17 @@ SELECT
                 SELECT count(*) FROM livingworld.memories m
                 WHERE m.world_id = s.world_id AND m.story_id = s.story_id AND m.scene_number = s.scene_number
                     AND m.timeline_number = s.timeline_number AND m.position = s.position AND m.archived_in IS NULL
-                    AND m.content = (s.metadata ->> 'token') || ' was told'
+                    AND m.content = (s.metadata ->> 'token') || ' was written'
             )
         )
     ) AS unremembered,
-    -- Characters beyond one for each person; a name that was not given counts too.
+    -- Characters beyond one for each person; a name that was never given counts too.
     (SELECT count(*) - count(DISTINCT person) FROM people) AS duplicate_characters,
-    -- Answered to a name, but not there, or not as that person.
+    -- Characters that were returned for a name and are not stored, or are another person.
     (
         SELECT count(*)
-        FROM unnest(CAST(:named_people AS text[]), CAST(:named_ids AS uuid[])) AS answered (person, character_id)
+        FROM unnest(CAST(:named_people AS text[]), CAST(:named_ids AS uuid[])) AS given (person, character_id)
         WHERE NOT EXISTS (
-            SELECT FROM people p WHERE p.person = answered.person AND p.character_id = answered.character_id
+            SELECT FROM people p WHERE p.person = given.person AND p.character_id = given.character_id
         )
     ) AS misnamed
