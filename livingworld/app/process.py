@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Final
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -27,6 +28,7 @@ from livingworld.postgres.notifications import Notifications
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.admission import Admission, outside
 from livingworld.postgres.transactions.database import Database
+from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.settings.settings import Settings
 from livingworld.story.stories.appending import append_together
@@ -88,9 +90,7 @@ class Process:
 
     async def _cancel_session(self, pid: int) -> None:
         with suppress(LivingWorldError):  # then the statement ends by its own time limit
-            await self.background.run(
-                lambda tx: tx.execute(select(func.pg_cancel_backend(pid))), repeatable=True, single_statement=True
-            )
+            await self.background.run(partial(_cancel, pid=pid), repeatable=True, single_statement=True)
 
     async def close(self) -> None:
         """Finish what was begun, and leave no task and no connection behind; raises WrongEventLoop."""
@@ -102,6 +102,10 @@ class Process:
         finally:
             await self.background.close()
             await self.database.close()
+
+
+async def _cancel(tx: Transaction, *, pid: int) -> None:
+    await tx.execute(select(func.pg_cancel_backend(pid)))
 
 
 class SharedParts:

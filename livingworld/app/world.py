@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -15,11 +16,11 @@ from livingworld.coordination.documents.world_documents import Documents
 from livingworld.coordination.locks.world_locks import WorldLocks
 from livingworld.coordination.sessions.world_sessions import Sessions
 from livingworld.coordination.sessions.world_tasks import Tasks
-from livingworld.inputs import check_function, check_json, check_json_object, check_label
+from livingworld.inputs import check_function, check_json_object, check_label
 from livingworld.models.ai_models.serving import AIModels
 from livingworld.models.embeddings.embedder import Embedder
 from livingworld.models.embeddings.pipeline import EmbeddingPipeline
-from livingworld.postgres.idempotency import find_result, record_result, request_hash
+from livingworld.postgres.idempotency import request_hash, run_once
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.memories.embed_memories import MemoryEmbeddings
 from livingworld.story.search.search import Search
@@ -133,11 +134,5 @@ async def _in_scope(tx: Transaction, work: Callable[[TransactionScope], Awaitabl
 
 
 async def _once(tx: Transaction, work: Callable[[TransactionScope], Awaitable[T]], key: str, digest: bytes) -> T:
-    """Run `work` and store its result under the request key, or return the result that is stored there."""
-    stored = await find_result(tx, tx.world_id, tx.world_id, key, digest)
-    if stored is None:
-        result = await work(TransactionScope(tx))
-        stored = {"result": check_json("the result of the work", result)}
-        await record_result(tx, tx.world_id, tx.world_id, key, digest, stored)
-    answer: T = stored["result"]
-    return answer
+    result: T = await run_once(tx, key, digest, partial(_in_scope, tx, work))
+    return result

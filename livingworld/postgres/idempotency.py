@@ -1,7 +1,8 @@
-"""Request keys: a row per request that was carried out, with a digest of its arguments and its result."""
+"""Request keys: a row for each completed request, with a digest of its arguments and its result."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -23,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from livingworld.errors import RequestKeyReused
-from livingworld.inputs import MAX_LABEL_CHARACTERS, canonical_json
+from livingworld.inputs import MAX_LABEL_CHARACTERS, canonical_json, check_json
 from livingworld.postgres.metadata import SCHEMA, metadata, world_id_column
 from livingworld.postgres.transactions.transaction import Transaction
 
@@ -31,7 +32,7 @@ request_keys = Table(
     "request_keys",
     metadata,
     world_id_column(),
-    #: The story the request belongs to, or the world itself.
+    #: The story of the request, or the world itself.
     Column("scope_id", Uuid(), primary_key=True),
     Column("request_key", Text, primary_key=True),
     Column("request_hash", LargeBinary, nullable=False),
@@ -50,34 +51,29 @@ def request_hash(arguments: object) -> bytes:
     return blake2b(canonical_json(arguments).encode(), digest_size=32).digest()
 
 
-async def find_result(
-    tx: Transaction, world_id: UUID, scope_id: UUID, key: str, digest: bytes
-) -> dict[str, Any] | None:
-    """Return the stored result of an earlier request with this key, or None when there was none.
+async def run_once(tx: Transaction, key: str, digest: bytes, work: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401
+    """Return the stored result of an earlier request with this key, else that of `work`, stored as the last write.
 
-    Locks the key until the transaction ends, so that an equal request waits for the answer of the first. Raises
-    RequestKeyReused when the earlier request had other arguments.
+    Locks the key until the transaction ends, so that an equal request waits for the result of the first. Raises
+    RequestKeyReused when the earlier request had other arguments, InvalidInput when the result is not JSON.
     """
-    lock = blake2b(key.encode(), digest_size=8, key=world_id.bytes + scope_id.bytes, person=b"request key").digest()
-    await tx.execute(_LOCK, {"key": int.from_bytes(lock, signed=True)})
+    await tx.execute(_LOCK, {"key": _lock_key(tx.world_id, key)})
     statement = select(request_keys.c.request_hash, request_keys.c.result).where(
-        request_keys.c.world_id == world_id, request_keys.c.scope_id == scope_id, request_keys.c.request_key == key
+        request_keys.c.world_id == tx.world_id,
+        request_keys.c.scope_id == tx.world_id,
+        request_keys.c.request_key == key,
     )
     row = (await tx.execute(statement)).one_or_none()
     if row is None:
-        return None
+        result = {"result": check_json("the result of the work", await work())}
+        values = {"scope_id": tx.world_id, "request_key": key, "request_hash": digest, "result": result}
+        await tx.execute(insert(request_keys).values(world_id=tx.world_id, **values))
+        return result["result"]
     if row.request_hash != digest:
         raise RequestKeyReused
-    result: dict[str, Any] = row.result
-    return result
+    return row.result["result"]
 
 
-async def record_result(
-    tx: Transaction, world_id: UUID, scope_id: UUID, key: str, digest: bytes, result: dict[str, Any]
-) -> None:
-    """Store the result of a request as the last write of its transaction."""
-    await tx.execute(
-        insert(request_keys).values(
-            world_id=world_id, scope_id=scope_id, request_key=key, request_hash=digest, result=result
-        )
-    )
+def _lock_key(world_id: UUID, key: str) -> int:
+    digest = blake2b(key.encode(), digest_size=8, key=world_id.bytes, person=b"request key")
+    return int.from_bytes(digest.digest(), signed=True)

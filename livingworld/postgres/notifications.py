@@ -95,7 +95,7 @@ class Notifications:
             payloads = _payloads(self._unsent)
             self._unsent = set()
             with suppress(LivingWorldError):
-                await self._send.run(partial(_notify, payloads), repeatable=True, single_statement=True)
+                await self._send.run(partial(_notify, payloads=payloads), repeatable=True, single_statement=True)
         self._sender = None
 
     def _receive(self, payload: str) -> None:
@@ -111,7 +111,7 @@ class Notifications:
             self._wake(topic)
 
 
-async def _notify(payloads: list[str], tx: Transaction) -> None:
+async def _notify(tx: Transaction, payloads: list[str]) -> None:
     await tx.execute_text(_NOTIFY, (CHANNEL, payloads))
 
 
