@@ -3,7 +3,7 @@
 python live_program.py URL WORLD STORY
 
 follow AFTER   begin to follow after a number, "-" for from now on: the number it starts after
-heard COUNT    wait for so many items: their numbers; one that tells of missed ones as "missed-NUMBER"
+receive COUNT  wait for so many items: their numbers; a Missed as "missed-NUMBER"
 append COUNT   4 writers append so many scenes together, some in transactions that are rolled back: "done"
 leave          stop following: "left"
 """
@@ -32,7 +32,7 @@ class Follower:
                 following = self.world.live.subscribe(story=self.story_id, after=number)
                 self.events = await self.stack.enter_async_context(following)
                 return str(self.events.started_at)
-            case ["heard", count]:
+            case ["receive", count]:
                 assert self.events
                 return " ".join([told(await anext(self.events)) for _ in range(int(count))])
             case ["append", count]:

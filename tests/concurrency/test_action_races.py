@@ -222,5 +222,5 @@ async def claimed(world: World, *, deadline: timedelta | None = None, ttl: timed
 
 def assert_replays(policy: ConflictPolicy, recorded: tuple[Action, ...]) -> None:
     """Fail unless the policy decides about every command as was recorded."""
-    told = {key: (verdict.decision, verdict.by) for key, verdict in replay(policy, recorded).items()}
-    assert told == {action.id: (action.decision, action.decided_by) for action in recorded}
+    decided = {key: (verdict.decision, verdict.by) for key, verdict in replay(policy, recorded).items()}
+    assert decided == {action.id: (action.decision, action.decided_by) for action in recorded}

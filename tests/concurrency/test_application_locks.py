@@ -38,7 +38,7 @@ async def test_one_has_the_lock_and_it_ends_with_the_transaction(world: World) -
         assert await last.locks.try_exclusive("harbour")
 
 
-async def test_many_share_and_nobody_else_comes_in(world: World) -> None:
+async def test_many_share_and_no_other_gets_in(world: World) -> None:
     async with elsewhere(world.transaction()) as first, elsewhere(world.transaction()) as second:
         await first.locks.shared("harbour")
         await second.locks.shared("harbour")
@@ -49,7 +49,7 @@ async def test_many_share_and_nobody_else_comes_in(world: World) -> None:
         assert not await first.locks.try_exclusive("harbour")
 
 
-async def test_who_shares_alone_may_have_it_alone(world: World) -> None:
+async def test_a_single_sharer_may_take_it_alone(world: World) -> None:
     async with elsewhere(world.transaction()) as tx:
         await tx.locks.shared("harbour")
         await tx.locks.exclusive("harbour")
@@ -64,7 +64,7 @@ async def test_a_counter_outside_the_database_loses_nothing_under_the_lock(datab
         async with world.transaction() as tx:
             await tx.locks.exclusive("counter")
             seen = counter[0]
-            await tx.characters.find("nobody")  # others come to run here
+            await tx.characters.find("no one")  # others get to run here
             counter[0] = seen + 1
 
     key = lock_key(LockKind.APPLICATION, world.id, "counter")

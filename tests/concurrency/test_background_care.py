@@ -37,7 +37,7 @@ async def session(world: World) -> Session:
 
 
 async def dead_task(url: str, world: World, session: Session, kind: str = "narrate") -> Task:
-    """Return a task whose owner was not heard of for long, and which may be taken over."""
+    """Return a task whose owner had no heartbeat for long, and which may be taken over."""
     task = await world.tasks.create_unless_running(session.id, kind, when_owner_dies="take_over")
     await rows(url, TASKS_SILENT)
     return task
@@ -257,7 +257,7 @@ async def test_services_refuse_what_they_cannot_do(world: World) -> None:
         "at_once": lambda: world.tasks.taking_over(nothing, at_once=0),
     }
     for field, service in refused.items():
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as invalid:
             async with service():
                 raise AssertionError
-        assert told.value.field == field
+        assert invalid.value.field == field

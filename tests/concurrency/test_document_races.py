@@ -194,7 +194,7 @@ async def test_opposite_orders_end_in_a_refusal_and_no_deadlock(
     assert await deadlocks(database_url) == 0
 
 
-async def test_any_order_is_fine_where_nobody_waits(world: World) -> None:
+async def test_any_order_is_fine_without_a_wait(world: World) -> None:
     async with world.transaction() as tx:
         for key in "bab":
             await tx.documents.increment(key)

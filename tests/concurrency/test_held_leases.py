@@ -89,7 +89,7 @@ async def test_a_holder_that_was_overtaken_cannot_write(database_url: str, world
     assert (await world.stories.head(story.id)).story.scene_count == 1
 
 
-async def test_nobody_overtakes_a_holder_that_is_writing(database_url: str, world: World, story: Story) -> None:
+async def test_a_holder_that_is_writing_is_not_overtaken(database_url: str, world: World, story: Story) -> None:
     async with world.leases.hold("tide") as lease, world.transaction() as tx:
         await tx.prove(lease)
         await expire_is_blocked(database_url)

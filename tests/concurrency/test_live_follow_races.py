@@ -1,4 +1,4 @@
-"""A follow begins while somebody writes: what is written is told, or was committed before the follow had begun."""
+"""A follow begins beside a writer: the write is published, or was committed before the follow had begun."""
 
 from __future__ import annotations
 
@@ -130,8 +130,8 @@ async def test_writers_of_the_world_wait_for_a_follow_of_the_world_and_tell(
             ]
             await holder.until_blocked(count=2)
         await asyncio.gather(*writing)
-    told = {row[0] for row in await rows(database_url, KINDS, world.id)}
-    assert told == {"character created", "document changed"}
+    published = {row[0] for row in await rows(database_url, KINDS, world.id)}
+    assert published == {"character created", "document changed"}
 
 
 async def test_who_joins_a_follow_of_another_process_waits_for_no_writer(
@@ -150,7 +150,7 @@ async def test_who_joins_a_follow_of_another_process_waits_for_no_writer(
             assert await numbers(events, 1) == [1]
 
 
-async def test_writers_of_one_world_do_not_wait_for_each_other_when_nobody_follows(world: World) -> None:
+async def test_writers_of_one_world_do_not_wait_for_each_other_without_a_follower(world: World) -> None:
     async with elsewhere(world.transaction()) as tx:
         await tx.documents.increment("gold")
         await tx._transaction.store_all()

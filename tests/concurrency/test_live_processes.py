@@ -35,13 +35,13 @@ async def test_eight_writers_in_two_processes_are_heard_by_both_once_and_in_the_
             items = await take(events, 120)
             assert [await one.hear(), await other.hear()] == ["done", "done"]
             assert await nothing_more(events)
-        heard = [await one.do("heard 120"), await other.do("heard 120")]
+        received = [await one.do("receive 120"), await other.do("receive 120")]
 
-    assert heard == [" ".join(map(str, range(1, 121)))] * 2
+    assert received == [" ".join(map(str, range(1, 121)))] * 2
     stored = await rows(database_url, IN_ORDER_OF_COMMITS, story.id)
     assert [tuple(row) for row in stored] == [(number, number) for number in range(1, 121)]
-    told = [(item.number, item.details["scene_number"]) for item in items if isinstance(item, LiveEvent)]
-    assert told == [tuple(row) for row in stored]
+    published = [(item.number, item.details["scene_number"]) for item in items if isinstance(item, LiveEvent)]
+    assert published == [tuple(row) for row in stored]
 
 
 async def test_who_reconnects_to_another_process_gets_exactly_the_rest(
@@ -51,11 +51,11 @@ async def test_who_reconnects_to_another_process_gets_exactly_the_rest(
         async with world.live.subscribe(story=story.id) as events:
             await append(world, story.id, 5)
             assert await numbers(events, 3) == [1, 2, 3]
-        await append(world, story.id, 3)  # nobody is connected, but the follow goes on for a while
+        await append(world, story.id, 3)  # no subscriber is left, but the follow lasts for a while
         assert await other.do(f"follow {events.position}") == "3"
-        assert await other.do("heard 5") == "4 5 6 7 8"
+        assert await other.do("receive 5") == "4 5 6 7 8"
         await append(world, story.id, 1)
-        assert await other.do("heard 1") == "9"
+        assert await other.do("receive 1") == "9"
 
 
 async def test_a_follower_that_dies_leaves_what_its_successor_goes_on_with(
@@ -64,7 +64,7 @@ async def test_a_follower_that_dies_leaves_what_its_successor_goes_on_with(
     async with follower(database_url, world, story) as one:
         assert await one.do("follow -") == "0"
         await append(world, story.id, 2)
-        assert await one.do("heard 2") == "1 2"
+        assert await one.do("receive 2") == "1 2"
         await one.kill()
         await append(world, story.id, 700)
     async with world.live.subscribe(story=story.id, after=2) as events:

@@ -15,7 +15,7 @@ from tests.support.turn_checks import rows
 LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'"
 
 
-async def test_an_old_subscriber_leaves_while_a_new_one_joins_and_the_new_one_hears(world: World, story: Story) -> None:
+async def test_a_new_subscriber_that_joins_while_the_old_one_leaves_gets_all(world: World, story: Story) -> None:
     old = world.live.subscribe(story=story.id)
     leaving = await old.__aenter__()
     async with world.live.subscribe(story=story.id) as joined:
@@ -163,7 +163,7 @@ async def test_closing_the_living_world_ends_every_iteration_with_closed(databas
             pass
 
 
-async def test_nobody_is_told_of_what_came_before(world: World, story: Story) -> None:
+async def test_what_came_before_is_not_given(world: World, story: Story) -> None:
     async with world.live.subscribe(story=story.id) as first:
         await append(world, story.id, 2)
         assert await numbers(first, 2) == [1, 2]

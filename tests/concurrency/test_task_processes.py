@@ -1,4 +1,4 @@
-"""One session in two real processes: a task has one owner, who hears of a stop, and what is said is numbered."""
+"""One session in two real processes: a task has one owner, which is asked to stop, and interactions are numbered."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ async def test_of_two_starts_in_each_of_two_processes_one_runs(
             one.say("start 2")
             other.say("start 2")
             await holder.until_blocked(count=4)
-        told = [await one.hear(), await other.hear()]
-        assert sorted(told) == ["AlreadyRunning AlreadyRunning", "AlreadyRunning Running"]
+        answers = [await one.hear(), await other.hear()]
+        assert sorted(answers) == ["AlreadyRunning AlreadyRunning", "AlreadyRunning Running"]
         assert len(await world.tasks.of_session(session.id)) == 1
-        await (one if "Running" in told[0].split() else other).do("end")
+        await (one if "Running" in answers[0].split() else other).do("end")
 
     assert [task.state for task in await world.tasks.of_session(session.id)] == ["finished"]
 
@@ -72,9 +72,9 @@ async def test_interactions_of_tasks_threads_and_processes_are_numbered_without_
         assert [await one.hear(), await other.hear()] == ["talked", "talked"]
         await asyncio.gather(*threads)
 
-    told = await world.interactions.recent(session.id)
-    assert [interaction.number for interaction in told] == list(range(1, 11))
-    assert sorted({interaction.request for interaction in told}) == ["from a process", "from a thread"]
+    found = await world.interactions.recent(session.id)
+    assert [interaction.number for interaction in found] == list(range(1, 11))
+    assert sorted({interaction.request for interaction in found}) == ["from a process", "from a thread"]
 
 
 async def test_a_stop_is_heard_in_another_process_without_polling(
@@ -91,9 +91,9 @@ async def test_a_stop_is_heard_in_another_process_without_polling(
         assert await one.hear() == "TaskCancelled"
 
 
-@pytest.mark.parametrize(("what", "heard"), [("cancel", "TaskCancelled"), ("clear", "TaskSuperseded")])
+@pytest.mark.parametrize(("what", "error"), [("cancel", "TaskCancelled"), ("clear", "TaskSuperseded")])
 async def test_what_a_transaction_asks_is_heard_in_another_process(
-    database_url: str, world: World, session: Session, what: str, heard: str
+    database_url: str, world: World, session: Session, what: str, error: str
 ) -> None:
     async with owner(database_url, world, session, poll=NEVER.total_seconds()) as one:
         assert await one.do("start 1") == "Running"
@@ -102,7 +102,7 @@ async def test_what_a_transaction_asks_is_heard_in_another_process(
         (task,) = await world.tasks.of_session(session.id)
         async with world.transaction() as tx:
             await (tx.tasks.cancel(task.id) if what == "cancel" else tx.sessions.clear(session.id))
-        assert await one.hear() == heard
+        assert await one.hear() == error
 
 
 async def test_a_thawed_owner_is_refused_and_leaves_its_successor_alone(

@@ -73,9 +73,7 @@ async def test_who_looks_before_it_has_the_lock_fails_at_the_constraint(
     assert kinds(results) == ["UniqueViolationError"] * 3 + ["str"]
 
 
-async def test_a_task_that_somebody_starts_past_the_lock_is_found(
-    database_url: str, world: World, session: Session
-) -> None:
+async def test_a_task_that_is_started_past_the_lock_is_found(database_url: str, world: World, session: Session) -> None:
     creating = [world.tasks.create_unless_running(session.id, "narrate")]
     results = await race(database_url, INSERT_TASK, [world.id, session.id], creating, blocked=1, commit=True)
 

@@ -104,7 +104,7 @@ async def test_who_waits_too_long_is_told(world: World) -> None:
             pass
 
 
-async def test_many_share_and_nobody_else_comes_in(world: World) -> None:
+async def test_many_share_and_no_other_gets_in(world: World) -> None:
     many = world.locks.shared
     async with elsewhere(many("market")), elsewhere(many("market")), world.locks.try_exclusive("market") as tx:
         assert tx is None
@@ -174,10 +174,10 @@ async def test_what_is_no_name_and_no_time_is_refused(world: World) -> None:
         ("timeout", world.locks.exclusive("market", timeout=timedelta(seconds=-1))),
     ]
     for field, lock in refused:
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as invalid:
             async with lock:
                 raise AssertionError
-        assert told.value.field == field
+        assert invalid.value.field == field
 
 
 async def test_worlds_share_no_names(livingworld: LivingWorld, world: World) -> None:

@@ -1,4 +1,4 @@
-"""The server ends sessions: nothing that was committed is lost to those who follow."""
+"""The server ends sessions: a follower loses nothing that was committed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_without_the_connection_that_listens_polling_brings_every_event(
         await until_found(database_url, LISTENS)
         for number in range(1, 6):
             await kill(database_url, "LISTEN%")
-            async with connected(database_url) as silent:  # it tells nobody
+            async with connected(database_url) as silent:  # it sends no notification
                 await silent.execute(
                     "SELECT livingworld.publish_events_v1($1, ARRAY[$2::uuid], ARRAY['scene appended'], ARRAY['{}'])",
                     world.id,
@@ -44,7 +44,7 @@ async def test_when_every_session_is_ended_again_and_again_nothing_is_lost_or_to
     async with world.live.subscribe(story=story.id) as events:
         for round_number in range(5):
             for number in range(4):
-                key = f"{round_number} {number}"  # whoever writes with a key may write again
+                key = f"{round_number} {number}"  # a write with a key may be repeated
                 await world.stories.append_scene(story.id, NewScene("x"), request_key=key)
             await kill(database_url, "%")
         assert await numbers(events, 20) == list(range(1, 21))

@@ -58,7 +58,7 @@ async def test_an_end_is_stored_once(moment: Moment, proxy: ProtocolProxy, world
 
 
 @both_moments
-async def test_a_claim_that_nobody_heard_of_ends_by_itself(
+async def test_a_claim_whose_answer_was_lost_ends_by_itself(
     moment: Moment, proxy: ProtocolProxy, world: World, database_url: str
 ) -> None:
     await world.actions.enqueue("mara", "tell")

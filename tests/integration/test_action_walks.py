@@ -91,6 +91,6 @@ async def test_lanes_say_what_is_true_after_every_walk_and_the_record_is_replaye
     assert await broken_lanes(database_url, world.id) == []
     for lane in "ab":
         recorded = (await world.actions.commands(lane, limit=1000)).items
-        told = {key: (verdict.decision, verdict.by) for key, verdict in replay(POLICY, recorded).items()}
-        assert told == {action.id: (action.decision, action.decided_by) for action in recorded}
+        decided = {key: (verdict.decision, verdict.by) for key, verdict in replay(POLICY, recorded).items()}
+        assert decided == {action.id: (action.decision, action.decided_by) for action in recorded}
         assert len({action.decision for action in recorded}) > 1

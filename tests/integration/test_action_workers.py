@@ -108,19 +108,19 @@ async def test_no_more_run_at_once_than_are_allowed(world: World) -> None:
     assert max(at_once) == 3
 
 
-async def test_a_running_worker_hears_of_new_work_without_polling(database_url: str) -> None:
+async def test_a_running_worker_is_woken_by_new_work_without_polling(database_url: str) -> None:
     settings = Settings.load(database_url=database_url, poll_interval=NEVER, turn_lease=4 * NEVER)
     async with LivingWorld.open(settings) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
-        heard = asyncio.Event()
+        walked = asyncio.Event()
 
         async def walk(_: RunningAction) -> None:
-            heard.set()
+            walked.set()
 
         async with world.actions.worker({"walk": walk}).running():
             await world.actions.enqueue("mara", "walk")
             async with patiently():
-                await heard.wait()
+                await walked.wait()
 
 
 async def test_a_stop_lets_what_runs_finish(world: World) -> None:

@@ -1,4 +1,4 @@
-"""What is told to those who follow, when it is told, and when it is not."""
+"""What followers get, when they get it, and when they do not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from livingworld.app.transaction_scope import TransactionScope
 from livingworld.errors import InvalidInput, SessionNotFound, StoryNotFound
 from livingworld.identifiers import new_id
 from livingworld.live.log import publish_at_commit
-from tests.support.live_checks import append, event, nothing_more, numbers, take, told
+from tests.support.live_checks import append, event, nothing_more, numbers, published, take
 from tests.support.turn_checks import rows
 
 COUNT = "SELECT count(*) FROM livingworld.live_events"
@@ -35,12 +35,12 @@ async def test_a_commit_tells_everything_in_order_and_one_that_is_rolled_back_no
             await tx.branches.fork(story.id, "fork", at=1)
             await tx.stories.append_scene(story.id, NewScene("two"))
             assert await nothing_more(events)
-        heard = await take(events, 3)
+        received = await take(events, 3)
         await append(world, story.id, 1)
         assert await numbers(events, 1) == [4]
 
-    assert [item.number for item in heard] == [1, 2, 3]
-    kinds = [item.kind for item in heard if isinstance(item, LiveEvent)]
+    assert [item.number for item in received] == [1, 2, 3]
+    kinds = [item.kind for item in received if isinstance(item, LiveEvent)]
     assert kinds == [LiveKind.SCENE_APPENDED, LiveKind.BRANCH_FORKED, LiveKind.SCENE_APPENDED]
 
 
@@ -52,7 +52,7 @@ async def test_what_a_savepoint_undid_is_not_told(world: World, story: Story) ->
                 async with tx._transaction.savepoint():
                     await tx.branches.fork(story.id, "fork", at=1)
                     raise ZeroDivisionError
-        assert await told(events, 1) == [(LiveKind.SCENE_APPENDED, {"scene_number": 1, "branch_number": 1})]
+        assert await published(events, 1) == [(LiveKind.SCENE_APPENDED, {"scene_number": 1, "branch_number": 1})]
         assert await nothing_more(events)
 
 
@@ -89,7 +89,7 @@ async def test_what_joins_a_transaction_of_the_callers_is_told_when_he_commits(
         await engine.dispose()
 
 
-async def test_what_nobody_follows_is_not_stored(database_url: str, world: World, story: Story) -> None:
+async def test_what_is_not_followed_is_not_stored(database_url: str, world: World, story: Story) -> None:
     await append(world, story.id, 3)
     async with world.turns.take(story.id, request_key="1") as turn:
         await turn.commit(NewScene("x", (), ["Mara"]))

@@ -1,9 +1,9 @@
-"""Which writes tell what, and that a write which changes nothing tells nothing."""
+"""What each write publishes, and that a write which changes nothing publishes nothing."""
 
 from __future__ import annotations
 
 from livingworld import LiveKind, NewLoreEntry, NewScene, NewState, Story, World
-from tests.support.live_checks import nothing_more, told
+from tests.support.live_checks import nothing_more, published
 
 
 async def test_a_story_tells_what_happens_to_its_scenes_and_branches(world: World, story: Story) -> None:
@@ -18,10 +18,10 @@ async def test_a_story_tells_what_happens_to_its_scenes_and_branches(world: Worl
         await world.branches.switch(story.id, 2)
         await world.branches.rename(story.id, 1, "old")
         await world.branches.delete(story.id, 1)
-        heard = await told(events, 9)
+        received = await published(events, 9)
         assert await nothing_more(events)
 
-    assert heard == [
+    assert received == [
         (LiveKind.SCENE_APPENDED, {"scene_number": 1, "branch_number": 1}),
         (LiveKind.SCENE_APPENDED, {"scene_number": 2, "branch_number": 1}),
         (LiveKind.SCENE_CHANGED, {"scene_number": 1, "version": 2}),
@@ -41,23 +41,23 @@ async def test_a_story_tells_what_turns_bring(world: World, story: Story) -> Non
         async with world.turns.take(story.id, request_key="2") as turn:
             await turn.commit(NewScene("two", (), ["Mara", "Tom"]), NewState(facts={("a", "b"): 1}))
         async with world.turns.regenerate(story.id, request_key="3") as turn:
-            await turn.commit(NewScene("two, anew"))
-        heard = await told(events, 3)
+            await turn.commit(NewScene("two, again"))
+        received = await published(events, 3)
         first, second = await world.generations.alternatives(story.id, 2)
-        hidden = second if heard[2][1]["generation_id"] == str(first.id) else first
+        hidden = second if received[2][1]["generation_id"] == str(first.id) else first
         await world.generations.choose(hidden.id)
         await world.generations.choose(hidden.id)  # is shown already
-        heard += await told(events, 1)
-        made = await told(of_world, 2)
+        received += await published(events, 1)
+        made = await published(of_world, 2)
         assert await nothing_more(events)
 
     place = {"scene_number": 2, "branch_number": 1}
-    assert heard[:2] == [
+    assert received[:2] == [
         (LiveKind.SCENE_APPENDED, {"scene_number": 1, "branch_number": 1}),
         (LiveKind.SCENE_APPENDED, place),
     ]
-    assert heard[2][0] == LiveKind.GENERATION_CHOSEN
-    assert heard[3] == (LiveKind.GENERATION_CHOSEN, {**place, "generation_id": str(hidden.id)})
+    assert received[2][0] == LiveKind.GENERATION_CHOSEN
+    assert received[3] == (LiveKind.GENERATION_CHOSEN, {**place, "generation_id": str(hidden.id)})
     names = [await world.characters.find(name) for name in ("Mara", "Tom")]
     assert made == [(LiveKind.CHARACTER_CREATED, {"character_id": str(each.id)}) for each in names if each]
 
@@ -73,11 +73,11 @@ async def test_a_session_tells_of_its_tasks_and_its_end(world: World) -> None:
         await world.sessions.clear(session.id)
         await world.sessions.close(session.id)
         await world.sessions.close(session.id)
-        heard = await told(events, 8)
+        received = await published(events, 8)
         assert await nothing_more(events)
 
     task = {"task_id": str(run.task.id)}
-    assert heard == [
+    assert received == [
         (LiveKind.TASK_STARTED, {**task, "task_kind": "narrate"}),
         (LiveKind.TASK_PROGRESSED, task),
         (LiveKind.TASK_CANCEL_REQUESTED, task),
@@ -98,10 +98,10 @@ async def test_a_session_tells_of_its_interactions_and_context(world: World) -> 
         await world.interactions.clear(session.id)
         await world.sessions.heartbeat(session.id)
         await world.sessions.merge_context(session.id, {"a": 1})
-        heard = await told(events, 4)
+        received = await published(events, 4)
         assert await nothing_more(events)
 
-    assert heard == [
+    assert received == [
         (LiveKind.INTERACTION_ADDED, {"interaction_number": 1}),
         (LiveKind.INTERACTION_CHANGED, {"interaction_number": 1, "version": 2}),
         (LiveKind.INTERACTIONS_CLEARED, {}),
@@ -112,22 +112,22 @@ async def test_a_session_tells_of_its_interactions_and_context(world: World) -> 
 async def test_the_world_tells_which_stories_and_characters_come_and_go(world: World) -> None:
     async with world.live.subscribe() as events:
         story = await world.stories.create("Another")
-        await world.stories.append_scene(story.id, NewScene("x"))  # only the story tells
+        await world.stories.append_scene(story.id, NewScene("x"))  # only the story publishes it
         await world.stories.purge(story.id)
         mara, _ = await world.characters.get_or_create("Mara")
         await world.characters.add_alias(mara.id, "The lamplighter")
         await world.characters.add_alias(mara.id, "The lamplighter")
         await world.characters.update(mara.id, expected_version=1, card={})
-        heard = await told(events, 5)
+        received = await published(events, 5)
         assert await nothing_more(events)
 
-    who = {"character_id": str(mara.id)}
-    assert heard == [
+    changed_id = {"character_id": str(mara.id)}
+    assert received == [
         (LiveKind.STORY_CREATED, {"story_id": str(story.id)}),
         (LiveKind.STORY_PURGED, {"story_id": str(story.id)}),
-        (LiveKind.CHARACTER_CREATED, who),
-        (LiveKind.CHARACTER_CHANGED, who),
-        (LiveKind.CHARACTER_CHANGED, who),
+        (LiveKind.CHARACTER_CREATED, changed_id),
+        (LiveKind.CHARACTER_CHANGED, changed_id),
+        (LiveKind.CHARACTER_CHANGED, changed_id),
     ]
 
 
@@ -142,10 +142,10 @@ async def test_the_world_tells_of_documents_lore_and_cycles(world: World) -> Non
         entry = await world.lore.add(NewLoreEntry("The lamp.", ["lamp"]))
         await world.lore.remove(entry.id, expected_version=1)
         await world.cycles.run("tide", {"do": phase})
-        heard = await told(events, 5)
+        received = await published(events, 5)
         assert await nothing_more(events)
 
-    assert heard == [
+    assert received == [
         (LiveKind.DOCUMENT_CHANGED, {"key": "gold", "version": 1}),
         (LiveKind.DOCUMENT_CHANGED, {"key": "gold", "version": 2}),
         (LiveKind.LORE_CHANGED, {"lore_id": str(entry.id)}),

@@ -1,4 +1,4 @@
-"""How long what was told can be had again, and what whoever comes too late is told instead."""
+"""How long past events can be read, and what a follower that comes too late gets instead."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_who_comes_back_after_the_follow_has_ended_is_told_that_events_wer
 ) -> None:
     position = await follow_some(world, story, 3)
     await execute(database_url, EXPIRE)
-    await append(world, story.id, 2)  # nobody follows
+    await append(world, story.id, 2)  # without a follower
     await world.branches.undo(story.id)
     await execute(database_url, end)
     async with world.live.subscribe(story=story.id, after=position) as events:

@@ -47,7 +47,7 @@ async def append(world: World, story_id: object, count: int) -> None:
         await world.stories.append_scene(story_id, NewScene("x"))  # type: ignore[arg-type]
 
 
-async def told(events: Subscription, count: int) -> list[tuple[str, dict[str, Any]]]:
+async def published(events: Subscription, count: int) -> list[tuple[str, dict[str, Any]]]:
     """Return kind and details of the next items."""
     items = [item for item in await take(events, count) if isinstance(item, LiveEvent)]
     return [(item.kind, dict(item.details)) for item in items]

@@ -1,4 +1,4 @@
-"""What a transaction asks of a task's owner is told after the commit, and not at all without one."""
+"""What a transaction asks of a task's owner is notified after the commit, and not at all without one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOW: Final = timedelta(0)
 
 @pytest_asyncio.fixture
 async def world(database_url: str, livingworld: LivingWorld) -> AsyncIterator[World]:
-    """Give a world in a process that does not listen: what it hears it has told itself."""
+    """Give a world in a process that does not listen: it gets its own notifications only."""
     made = await livingworld.worlds.create("Saltmarsh")
     async with same_world(database_url, made.id, pools=1, behind_pooler=True) as (opened,):
         yield opened
@@ -40,12 +40,12 @@ async def task(world: World, session: Session) -> Task:
 
 @pytest_asyncio.fixture
 async def subscription(world: World, task: Task) -> AsyncIterator[TopicSubscription]:
-    """Give somebody who hears what is told of the task; in this process that is at once."""
+    """Give a subscription to the task's topic; in this process it is notified at once."""
     with world._shared.services.notifications.subscribe(task_topic(task.id)) as subscription:
         yield subscription
 
 
-async def test_a_cancel_and_a_clear_are_told_at_the_commit(
+async def test_a_cancel_and_a_clear_are_notified_at_the_commit(
     world: World, session: Session, task: Task, subscription: TopicSubscription
 ) -> None:
     async with world.transaction() as tx:
@@ -58,7 +58,7 @@ async def test_a_cancel_and_a_clear_are_told_at_the_commit(
     assert await subscription.wait(NOW)
 
 
-async def test_what_is_rolled_back_tells_nobody(
+async def test_what_is_rolled_back_is_not_notified(
     world: World, session: Session, task: Task, subscription: TopicSubscription
 ) -> None:
     async def cancel_and_give_up() -> None:
@@ -74,7 +74,7 @@ async def test_what_is_rolled_back_tells_nobody(
     assert (await world.tasks.get(task.id)).cancel_requested_at is None
 
 
-async def test_what_a_savepoint_took_back_tells_nobody(
+async def test_what_a_savepoint_took_back_is_not_notified(
     world: World, task: Task, subscription: TopicSubscription
 ) -> None:
     async def cancel_and_give_up(tx: TransactionScope) -> None:
@@ -88,28 +88,28 @@ async def test_what_a_savepoint_took_back_tells_nobody(
     assert not await subscription.wait(NOW)
 
 
-async def test_a_unit_that_ran_twice_tells_at_the_end(
+async def test_a_unit_that_ran_twice_notifies_at_the_end(
     database_url: str, world: World, session: Session, task: Task, subscription: TopicSubscription
 ) -> None:
-    told_before, attempts = [], 0
+    notified_before, attempts = [], 0
 
     async def cancel(tx: TransactionScope) -> None:
         nonlocal attempts
         attempts += 1
         await tx.tasks.cancel(task.id)
-        told_before.append(await subscription.wait(NOW))
-        if attempts == 1:  # another one's doing, in effect: PostgreSQL ends the unit, and it runs again
+        notified_before.append(await subscription.wait(NOW))
+        if attempts == 1:  # as another session might: PostgreSQL ends the unit, and it runs again
             async with holding(database_url, "SELECT pg_advisory_lock(1)"):
                 await tx._transaction.execute_text("SET LOCAL lock_timeout = '1ms'", ())
                 await tx._transaction.execute_text("SELECT pg_advisory_xact_lock(1)", ())
 
     await world.run(cancel)
 
-    assert (attempts, told_before) == (2, [False, False])
+    assert (attempts, notified_before) == (2, [False, False])
     assert await subscription.wait(NOW)
 
 
-async def test_a_joined_transaction_tells_at_the_end_of_its_block(
+async def test_a_joined_transaction_notifies_at_the_end_of_its_block(
     database_url: str, world: World, task: Task, subscription: TopicSubscription
 ) -> None:
     engine = create_async_engine(database_url)
@@ -121,7 +121,7 @@ async def test_a_joined_transaction_tells_at_the_end_of_its_block(
     assert await subscription.wait(NOW)
 
 
-async def test_every_end_of_a_task_is_told(
+async def test_every_end_of_a_task_is_notified(
     database_url: str, world: World, session: Session, task: Task, subscription: TopicSubscription
 ) -> None:
     await world.tasks.progress(task, 1)
