@@ -24,6 +24,7 @@ from livingworld.story.lore.repository import LoreRepository
 from livingworld.story.memories.memory_embedder import share_embedder
 from livingworld.story.memories.repository import MemoryRepository
 from livingworld.story.relationships.repository import RelationshipRepository
+from livingworld.story.search.search import Search
 from livingworld.story.stories.branch_repository import BranchRepository
 from livingworld.story.stories.repository import StoryRepository
 from livingworld.story.stories.scene_appender import Appends
@@ -47,6 +48,8 @@ class WorldRepositories:
         self.tasks = TaskRepository(unit)
         self.actions = ActionRepository(unit)
         self.ai_models = AIModelRepository(unit)
+        #: The texts of the world, by words.
+        self.search = Search(unit)
 
     @property
     def id(self) -> UUID:

@@ -23,7 +23,6 @@ from livingworld.models.embeddings.pipeline import EmbeddingPipeline
 from livingworld.postgres.idempotency import request_hash, run_once
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.memories.embed_memories import MemoryEmbeddings
-from livingworld.story.search.search import Search
 from livingworld.story.turns.choose_generation import Generations
 from livingworld.story.turns.take_turn import Turns
 from livingworld.story.worlds.records import WorldRecord
@@ -71,8 +70,6 @@ class World(WorldRepositories):
         self.scripts = shared.scripts
         #: What happens in stories, sessions and the world, as it happens.
         self.live = shared.live
-        #: Everything that is told and known, by words.
-        self.search = Search(services.unit)
 
     def embeddings(self, embedder: Embedder) -> EmbeddingPipeline:
         """Return the way from texts to vectors by this embedder; raises InvalidInput when its name cannot be stored.
