@@ -10,7 +10,6 @@ from livingworld import NewLoreEntry, World
 from livingworld.errors import InvalidCursor, InvalidInput, LoreEntryNotFound, VersionConflict
 from livingworld.identifiers import new_id
 from livingworld.story.lore.matching import SearchedText
-from tests.support.staging import kinds, race
 
 
 async def test_entries_come_back_in_the_order_of_their_book(world: World) -> None:
@@ -52,16 +51,6 @@ async def test_an_edit_keeps_the_old_copy_and_any_copy_comes_back(world: World) 
     assert [revision.content["content"] for revision in await world.lore.revisions(entry.id)] == ["old", "new", "new"]
     with pytest.raises(LoreEntryNotFound):
         await world.lore.restore(entry.id, 9, expected_version=4)
-
-
-async def test_of_writers_of_one_version_one_wins(database_url: str, world: World) -> None:
-    entry = await world.lore.add(NewLoreEntry("old"))
-    the_entry = "SELECT FROM livingworld.lore_entries WHERE world_id = $1 AND lore_id = $2 FOR UPDATE"
-    edits = [world.lore.update(entry.id, expected_version=1, content=f"{number}") for number in range(6)]
-    results = await race(database_url, the_entry, [world.id, entry.id], edits, blocked=6)
-
-    assert kinds(results) == ["LoreEntry"] + ["VersionConflict"] * 5
-    assert len(await world.lore.revisions(entry.id)) == 1
 
 
 async def test_a_text_calls_up_what_it_names_longest_key_first(world: World) -> None:
