@@ -1,17 +1,14 @@
-"""Branches: the promises; how they are kept stands in branching.py and branch_query.py."""
+"""Branches: the promises; how they are kept stands in branching.py and reading.py."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Concatenate
 from uuid import UUID
 
 from livingworld import inputs
-from livingworld.postgres.keyset import Page, check_limit, number_cursor
-from livingworld.postgres.transactions.transaction import P, T, Transaction
+from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
 from livingworld.postgres.transactions.world_unit import WorldUnit
-from livingworld.story.stories.branch_query import read_branches, read_tree
-from livingworld.story.stories.branching import BranchMoves, open_branches
+from livingworld.story.stories import branching
+from livingworld.story.stories.reading import read_branches, read_tree
 from livingworld.story.stories.records import Branch, TreeScene
 
 
@@ -28,18 +25,16 @@ class BranchRepository:
     async def list(self, story_id: UUID, *, after: str | None = None, limit: int = 50) -> Page[Branch]:
         """Return a page of branches, oldest first; empty when there is no such story."""
         check_limit(limit)
-        key, number = inputs.check_uuid("story_id", story_id), 0 if after is None else number_cursor(after)
-        found = await self._unit.read(read_branches, key, number, limit + 1)
-        shown = tuple(found[:limit])
-        return Page(shown, str(shown[-1].number) if len(found) > limit else None)
+        number = 0 if after is None else number_cursor(after)
+        found = await self._unit.read(read_branches, _story(story_id), number, limit + 1)
+        return page_by(found, limit, lambda branch: branch.number)
 
     async def tree(self, story_id: UUID) -> tuple[TreeScene, ...]:
         """Return every scene of the story in the order of numbers, without its text, and the branches that stand there.
 
         One round trip, as long as the story. Empty when it has no scene and when there is no such story.
         """
-        key = inputs.check_uuid("story_id", story_id)
-        return await self._unit.read(read_tree, key)
+        return await self._unit.read(read_tree, _story(story_id))
 
     async def fork(
         self,
@@ -57,7 +52,7 @@ class BranchRepository:
         inputs.check_label("name", name)
         place = None if at is None else inputs.check_integer("at", at)
         number, head = _branch(branch), _head(expected_head)
-        return await self._write(story_id, BranchMoves.fork, name, place, number, head)
+        return await self._unit.write(branching.fork, _story(story_id), name, place, number, head)
 
     async def rewind(
         self, story_id: UUID, to: int, *, branch: int | None = None, expected_head: int | None = None
@@ -69,7 +64,7 @@ class BranchRepository:
         """
         inputs.check_integer("to", to)
         number, head = _branch(branch), _head(expected_head)
-        return await self._write(story_id, BranchMoves.rewind, to, number, head)
+        return await self._unit.write(branching.rewind, _story(story_id), to, number, head)
 
     async def undo(
         self, story_id: UUID, turns: int = 1, *, branch: int | None = None, expected_head: int | None = None
@@ -77,7 +72,7 @@ class BranchRepository:
         """Move the head back by a number of scenes and return the branch; raises NothingToUndo, StaleHead."""
         inputs.check_integer("turns", turns, minimum=1)
         number, head = _branch(branch), _head(expected_head)
-        return await self._write(story_id, BranchMoves.undo, turns, number, head)
+        return await self._unit.write(branching.undo, _story(story_id), turns, number, head)
 
     async def redo(
         self, story_id: UUID, turns: int = 1, *, branch: int | None = None, expected_head: int | None = None
@@ -88,7 +83,7 @@ class BranchRepository:
         """
         inputs.check_integer("turns", turns, minimum=1)
         number, head = _branch(branch), _head(expected_head)
-        return await self._write(story_id, BranchMoves.redo, turns, number, head)
+        return await self._unit.write(branching.redo, _story(story_id), turns, number, head)
 
     async def switch(self, story_id: UUID, branch: int, *, expected_branch: int | None = None) -> Branch:
         """Make a branch the story's current one and return it.
@@ -98,13 +93,13 @@ class BranchRepository:
         number = inputs.check_integer("branch", branch, minimum=1)
         if expected_branch is not None:
             inputs.check_integer("expected_branch", expected_branch, minimum=1)
-        return await self._write(story_id, BranchMoves.switch, number, expected_branch)
+        return await self._unit.write(branching.switch, _story(story_id), number, expected_branch)
 
     async def rename(self, story_id: UUID, branch: int, name: str) -> Branch:
         """Give a branch another name and return it; raises BranchNameTaken."""
         inputs.check_label("name", name)
         number = inputs.check_integer("branch", branch, minimum=1)
-        return await self._write(story_id, BranchMoves.rename, number, name)
+        return await self._unit.write(branching.rename, _story(story_id), number, name)
 
     async def delete(self, story_id: UUID, branch: int, *, expected_head: int | None = None) -> None:
         """Forget a branch: its name and its pointer. Its scenes stay, and its number is never used again.
@@ -112,23 +107,11 @@ class BranchRepository:
         Raises BranchInUse for the current one, StaleHead.
         """
         number, head = inputs.check_integer("branch", branch, minimum=1), _head(expected_head)
-        await self._write(story_id, BranchMoves.delete, number, head)
-
-    async def _write(
-        self, story_id: UUID, move: Callable[Concatenate[BranchMoves, P], Awaitable[T]], *args: P.args, **kw: P.kwargs
-    ) -> T:
-        return await self._unit.write(_move, inputs.check_uuid("story_id", story_id), move, *args, **kw)
+        await self._unit.write(branching.delete_branch, _story(story_id), number, head)
 
 
-async def _move(
-    tx: Transaction,
-    story_id: UUID,
-    move: Callable[Concatenate[BranchMoves, P], Awaitable[T]],
-    /,
-    *args: P.args,
-    **kw: P.kwargs,
-) -> T:
-    return await move(await open_branches(tx, story_id), *args, **kw)
+def _story(story_id: UUID) -> UUID:
+    return inputs.check_uuid("story_id", story_id)
 
 
 def _branch(branch: int | None) -> int | None:

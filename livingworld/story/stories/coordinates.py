@@ -12,7 +12,7 @@ from livingworld.errors import BranchNotFound, InvalidInput, SceneNotFound, Stor
 from livingworld.inputs import check_integer, check_uuid
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.stories.locking import branch_of, lock_open_story
-from livingworld.story.stories.tables import FIRST_TIMELINE, stories
+from livingworld.story.stories.tables import FIRST_TIMELINE, in_story, stories
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,7 @@ async def refuse_no_place(tx: Transaction, view: Viewpoint) -> None:
     found = (await tx.execute_text(f"SELECT 1 FROM {PLACE}", view.parameters(tx.world_id))).first()  # noqa: S608
     if found is not None:
         return
-    own = (stories.c.world_id == tx.world_id, stories.c.story_id == view.story_id)
-    if await tx.scalar(select(stories.c.story_id).where(*own)) is None:
+    if await tx.scalar(select(stories.c.story_id).where(*in_story(stories, tx.world_id, view.story_id))) is None:
         raise StoryNotFound(story_id=view.story_id)
     if view.as_of:
         raise SceneNotFound(story_id=view.story_id, scene_number=view.as_of)

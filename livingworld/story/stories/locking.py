@@ -11,7 +11,7 @@ from livingworld.errors import Archived, BranchNotFound, StaleHead, StoryNotFoun
 from livingworld.postgres.locks import lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.story.stories.tables import branches, stories
+from livingworld.story.stories.tables import branches, in_story, stories
 
 #: What `stories.updated_at` is set to, by a statement that comes after the lock: no write of a story moves it back.
 WRITTEN_NOW: Final = func.statement_timestamp()
@@ -33,11 +33,11 @@ async def lock_open_story(tx: Transaction, story_id: UUID) -> Row[Any]:
     return row
 
 
-async def branch_of(tx: Transaction, story: Row[Any], number: int | None, expected_head: int | None) -> Row[Any]:
+async def branch_of(tx: Transaction, story: Row[Any], number: int | None, expected_head: int | None = None) -> Row[Any]:
     """Return a branch of a locked story (default: its current one); raises BranchNotFound, StaleHead."""
     story_id = UUID(int=story.story_id.int)
     chosen = story.current_branch if number is None else number
-    own = (branches.c.world_id == tx.world_id, branches.c.story_id == story_id, branches.c.branch_number == chosen)
+    own = (*in_story(branches, tx.world_id, story_id), branches.c.branch_number == chosen)
     row = (await tx.execute(select(branches).where(*own))).one_or_none()
     if row is None:
         raise BranchNotFound(story_id=story_id, branch_number=chosen)
@@ -49,5 +49,5 @@ async def branch_of(tx: Transaction, story: Row[Any], number: int | None, expect
 
 def touched(world_id: UUID, story_id: UUID) -> CTE:
     """Return what moves `updated_at` of a locked story in the statement of another write, by its `add_cte`."""
-    own = (stories.c.world_id == world_id, stories.c.story_id == story_id)
-    return update(stories).where(*own).values(updated_at=WRITTEN_NOW).returning(stories.c.story_id).cte("touched")
+    moved = update(stories).where(*in_story(stories, world_id, story_id)).values(updated_at=WRITTEN_NOW)
+    return moved.returning(stories.c.story_id).cte("touched")

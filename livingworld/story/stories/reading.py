@@ -1,20 +1,36 @@
-"""Reading stories: heads, scenes, and slices of a branch's path; each is one statement unless nothing is there."""
+"""Reading stories: heads, scenes, slices of a branch's path, branches and the tree; one statement each.
+
+Where it finds nothing, a second one finds out what is missing.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 
 from livingworld.errors import BranchNotFound, SceneNotFound, StoryNotFound
 from livingworld.inputs import MAX_INTEGER
 from livingworld.postgres.keyset import Page, newest_first, page_of
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.story.stories.records import Branch, Scene, Story, StoryHead
-from livingworld.story.stories.scene_query import make_scene, select_head, select_path, select_scene
+from livingworld.story.stories.records import Branch, Scene, Story, StoryHead, TreeScene
+from livingworld.story.stories.rows import make_branch, make_scene, make_story, make_tree_scene
+from livingworld.story.stories.scene_query import select_head, select_path, select_scene
 from livingworld.story.stories.scene_tables import scenes
-from livingworld.story.stories.tables import stories
+from livingworld.story.stories.tables import branches, in_story, stories
+
+_TREE: Final = """
+    SELECT s.scene_number, s.parent_scene_number, s.position, s.chosen_choice, heads.branch_numbers
+    FROM livingworld.scenes s
+    LEFT JOIN (
+        SELECT b.head_scene_number, array_agg(b.branch_number ORDER BY b.branch_number) AS branch_numbers
+        FROM livingworld.branches b
+        WHERE b.world_id = $1 AND b.story_id = $2 GROUP BY b.head_scene_number
+    ) heads ON heads.head_scene_number = s.scene_number
+    WHERE s.world_id = $1 AND s.story_id = $2
+    ORDER BY s.scene_number
+"""
 
 
 async def list_stories(tx: Transaction, after: str | None, limit: int, *, include_archived: bool) -> Page[Story]:
@@ -34,9 +50,8 @@ async def read_head(tx: Transaction, story_id: UUID, branch_number: int | None) 
         raise StoryNotFound(story_id=story_id)
     if row.branch_number is None:
         raise BranchNotFound(story_id=story_id, branch_number=branch_number)
-    branch = Branch(number=row.branch_number, name=row.branch_name, head=row.head, length=row.head_position)
     scene = None if row.scene_number is None else make_scene(row, story_id)
-    return StoryHead(story=make_story(row), branch=branch, scene=scene)
+    return StoryHead(story=make_story(row), branch=make_branch(row), scene=scene)
 
 
 async def read_scene(tx: Transaction, story_id: UUID, scene_number: int) -> Scene:
@@ -64,35 +79,28 @@ async def read_path(
     slice_ = {"after": beyond if after is None else after, "length": limit}
     rows = (await tx.execute(statement, key | slice_)).all()
     if not rows:
-        await read_head(tx, story_id, branch_number)  # tells an empty slice from a missing story
+        await read_head(tx, story_id, branch_number)  # an empty slice, or no such story or branch
     return [make_scene(row, story_id) for row in rows]
 
 
 async def read_raw_response(tx: Transaction, story_id: UUID, scene_number: int) -> str | None:
     """Return what the model answered for a scene, or None when it was not kept; raises SceneNotFound."""
-    statement = select(scenes.c.raw_response).where(
-        scenes.c.world_id == tx.world_id, scenes.c.story_id == story_id, scenes.c.scene_number == scene_number
-    )
-    row = (await tx.execute(statement)).one_or_none()
+    own = (*in_story(scenes, tx.world_id, story_id), scenes.c.scene_number == scene_number)
+    row = (await tx.execute(select(scenes.c.raw_response).where(*own))).one_or_none()
     if row is None:
         raise SceneNotFound(story_id=story_id, scene_number=scene_number)
     answer: str | None = row.raw_response
     return answer
 
 
-def make_story(row: Row[Any]) -> Story:
-    """Return the record that a row of the table stories makes."""
-    return Story(
-        id=UUID(int=row.story_id.int),
-        title=row.title,
-        premise=row.premise,
-        system_prompt=row.system_prompt,
-        status=row.status,
-        scene_count=row.last_scene_number,
-        current_branch=row.current_branch,
-        settings=row.settings,
-        version=row.version,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        archived_at=row.archived_at,
-    )
+async def read_branches(tx: Transaction, story_id: UUID, after: int, limit: int) -> list[Branch]:
+    """Return branches in the order of their numbers."""
+    own = (*in_story(branches, tx.world_id, story_id), branches.c.branch_number > after)
+    rows = await tx.execute(select(branches).where(*own).order_by(branches.c.branch_number).limit(limit))
+    return [make_branch(row) for row in rows]
+
+
+async def read_tree(tx: Transaction, story_id: UUID) -> tuple[TreeScene, ...]:
+    """Return every scene of a story with its place in the tree."""
+    rows = await tx.execute_text(_TREE, (tx.world_id, story_id))
+    return tuple(map(make_tree_scene, rows))

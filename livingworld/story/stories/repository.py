@@ -9,7 +9,7 @@ from uuid import UUID
 from livingworld import inputs
 from livingworld.errors import InvalidInput, InvalidType
 from livingworld.identifiers import new_id
-from livingworld.postgres.keyset import Page, check_limit, number_cursor
+from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.revisions import Revision, read_revisions
 from livingworld.story.stories import reading, writing
@@ -153,8 +153,7 @@ class StoryRepository:
         inputs.check_boolean("newest_first", newest_first)
         position = None if after is None else number_cursor(after)
         found = await self._path(story_id, branch, position, limit + 1, newest_first=newest_first)
-        shown = tuple(found[:limit])
-        return Page(shown, str(shown[-1].position) if len(found) > limit else None)
+        return page_by(found, limit, lambda scene: scene.position)
 
     async def recent(self, story_id: UUID, k: int, *, branch: int | None = None) -> tuple[Scene, ...]:
         """Return the last k scenes of a branch's path, oldest first, all of them when there are fewer.

@@ -16,79 +16,29 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Integer,
-    Row,
-    ScalarSelect,
     Select,
     Uuid,
     and_,
     bindparam,
-    cast,
     func,
-    literal,
     literal_column,
     select,
     text,
     true,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.sql.selectable import LateralFromClause
 
-from livingworld.story.stories.records import CastMember, Choice, Scene
-from livingworld.story.stories.scene_tables import choices, scene_cast, scenes
+from livingworld.story.stories.rows import BRANCH_COLUMNS, SCENE_COLUMNS
+from livingworld.story.stories.scene_tables import scenes
 from livingworld.story.stories.tables import branches, stories
 
 _PATH_RANGES: Final = files(__package__).joinpath("sql/path_ranges_v1.sql").read_text().split("$function$")[1]
-_EMPTY = cast(literal("[]"), JSONB)
 
 _WORLD_ID: Final[BindParameter[UUID]] = bindparam("world_id", type_=Uuid())
 _STORY_ID: Final[BindParameter[UUID]] = bindparam("story_id", type_=Uuid())
 _STORY: Final = (stories.c.world_id == _WORLD_ID, stories.c.story_id == _STORY_ID)
 _IN_STORY: Final = (scenes.c.world_id == _WORLD_ID, scenes.c.story_id == _STORY_ID)
-
-
-def _gathered(child: Any, order: ColumnElement[Any], *columns: ColumnElement[Any]) -> ScalarSelect[Any]:  # noqa: ANN401
-    """Return the rows of `child` that belong to a scene as one JSON array."""
-    items = func.jsonb_agg(aggregate_order_by(func.jsonb_build_array(*columns), order))
-    return (
-        select(func.coalesce(items, _EMPTY))
-        .where(
-            child.c.world_id == scenes.c.world_id,
-            child.c.story_id == scenes.c.story_id,
-            child.c.scene_number == scenes.c.scene_number,
-        )
-        .correlate(scenes)
-        .scalar_subquery()
-    )
-
-
-#: A scene without its raw response, which may be long and is read alone.
-SCENE_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (
-    scenes.c.scene_number,
-    scenes.c.parent_scene_number,
-    scenes.c.position,
-    scenes.c.content,
-    scenes.c.chosen_choice,
-    scenes.c.location,
-    scenes.c.story_time,
-    scenes.c.metadata.label("scene_metadata"),
-    scenes.c.version.label("scene_version"),
-    scenes.c.created_at.label("scene_created_at"),
-    scenes.c.updated_at.label("scene_updated_at"),
-    _gathered(choices, choices.c.choice_number, choices.c.choice_number, choices.c.content).label("choices"),
-    _gathered(
-        scene_cast, scene_cast.c.character_id, scene_cast.c.character_id, scene_cast.c.role, scene_cast.c.importance
-    ).label("cast_members"),
-)
-
-
-#: What makes a Branch.
-_BRANCH_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (
-    branches.c.branch_number,
-    branches.c.name.label("branch_name"),
-    func.coalesce(branches.c.head_scene_number, 0).label("head"),
-    branches.c.head_position,
-)
 
 
 @cache
@@ -105,9 +55,7 @@ def select_head(*, of_named_branch: bool) -> Select[Any]:
     """
     at_head = _looked_up(scenes.c.story_id == _STORY_ID, scenes.c.scene_number == branches.c.head_scene_number)
     branch = stories.outerjoin(branches, _branch_of_story(of_named_branch=of_named_branch))
-    return (
-        select(*stories.c, *_BRANCH_COLUMNS, *at_head.c).select_from(branch.outerjoin(at_head, true())).where(*_STORY)
-    )
+    return select(*stories.c, *BRANCH_COLUMNS, *at_head.c).select_from(branch.outerjoin(at_head, true())).where(*_STORY)
 
 
 @cache
@@ -194,24 +142,4 @@ def _branch_of_story(*, of_named_branch: bool) -> ColumnElement[bool]:
         branches.c.world_id == stories.c.world_id,
         branches.c.story_id == stories.c.story_id,
         branches.c.branch_number == number,
-    )
-
-
-def make_scene(row: Row[Any], story_id: UUID) -> Scene:
-    """Return the record that a row of SCENE_COLUMNS makes."""
-    return Scene(
-        story_id=story_id,
-        number=row.scene_number,
-        parent_number=row.parent_scene_number,
-        position=row.position,
-        content=row.content,
-        choices=tuple(Choice(number, content) for number, content in row.choices),
-        cast=tuple(CastMember(UUID(character), role, share) for character, role, share in row.cast_members),
-        chosen_choice=row.chosen_choice,
-        location=row.location,
-        story_time=row.story_time,
-        metadata=row.scene_metadata,
-        version=row.scene_version,
-        created_at=row.scene_created_at,
-        updated_at=row.scene_updated_at,
     )

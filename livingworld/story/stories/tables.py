@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    ColumnElement,
     DateTime,
     ForeignKeyConstraint,
     Index,
@@ -38,6 +41,11 @@ def number_column(name: str) -> Column[int]:
 def to_story() -> ForeignKeyConstraint:
     """Return the foreign key to the story, which takes its rows along when it is purged."""
     return ForeignKeyConstraint(STORY_KEY, [f"{SCHEMA}.stories.{name}" for name in STORY_KEY], ondelete="CASCADE")
+
+
+def in_story(table: Table, world_id: UUID, story_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of the rows of a table that belong to a story."""
+    return (table.c.world_id == world_id, table.c.story_id == story_id)
 
 
 stories = Table(

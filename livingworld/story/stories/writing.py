@@ -16,10 +16,11 @@ from livingworld.postgres.idempotency import request_keys
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.revisions import keep_revision, revisions
 from livingworld.story.stories.locking import WRITTEN_NOW, lock_open_story, lock_story, touched
-from livingworld.story.stories.reading import make_story, read_scene
+from livingworld.story.stories.reading import read_scene
 from livingworld.story.stories.records import Scene, Story
+from livingworld.story.stories.rows import make_story
 from livingworld.story.stories.scene_tables import scene_cast, scenes
-from livingworld.story.stories.tables import FIRST_TIMELINE, branches, stories, timelines
+from livingworld.story.stories.tables import FIRST_TIMELINE, branches, in_story, stories, timelines
 
 #: Locks what the removal of a story touches beside its own rows.
 LockDependents = Callable[[Transaction], Awaitable[None]]
@@ -35,7 +36,7 @@ async def create_story(tx: Transaction, story_id: UUID, values: Mapping[str, Any
     statement = upsert(stories).values(**key, **values).on_conflict_do_nothing(index_elements=list(key))
     row = (await tx.execute(statement.returning(stories))).one_or_none()
     if row is None:
-        return make_story((await tx.execute(select(stories).where(*_is(stories, key)))).one())
+        return make_story((await tx.execute(select(stories).where(*in_story(stories, **key)))).one())
     await tx.execute(insert(timelines).values(**key, timeline_number=FIRST_TIMELINE))
     await tx.execute(insert(branches).values(**key, **MAIN_BRANCH))
     publish_at_commit(tx, tx.world_id, LiveKind.STORY_CREATED, story_id=story_id)
@@ -69,8 +70,8 @@ async def edit_scene(
 ) -> Scene:
     """Change fields of a scene and keep the old ones as a revision; raises as `update_story`, and SceneNotFound."""
     await lock_open_story(tx, story_id)
-    key = {"world_id": tx.world_id, "story_id": story_id, "scene_number": scene_number}
-    old = (await tx.execute(select(scenes).where(*_is(scenes, key)))).one_or_none()
+    own = (*in_story(scenes, tx.world_id, story_id), scenes.c.scene_number == scene_number)
+    old = (await tx.execute(select(scenes).where(*own))).one_or_none()
     if old is None:
         raise SceneNotFound(story_id=story_id, scene_number=scene_number)
     if old.version != expected_version:
@@ -78,9 +79,8 @@ async def edit_scene(
     content = {name: getattr(old, name) for name in ("content", "location", "story_time", "metadata")}
     await keep_revision(tx, "scene", story_id, scene_number=scene_number, version=old.version, content=content)
     new = {**changes, "version": scenes.c.version + 1, "updated_at": func.now()}
-    await tx.execute(update(scenes).where(*_is(scenes, key)).values(**new).add_cte(touched(tx.world_id, story_id)))
-    told = {"scene_number": scene_number, "version": old.version + 1}
-    publish_at_commit(tx, story_id, LiveKind.SCENE_CHANGED, **told)
+    await tx.execute(update(scenes).where(*own).values(**new).add_cte(touched(tx.world_id, story_id)))
+    publish_at_commit(tx, story_id, LiveKind.SCENE_CHANGED, scene_number=scene_number, version=old.version + 1)
     return await read_scene(tx, story_id, scene_number)
 
 
@@ -93,7 +93,7 @@ async def purge_story(tx: Transaction, story_id: UUID, lock_dependents: LockDepe
         delete(request_keys).where(request_keys.c.world_id == tx.world_id, request_keys.c.scope_id == story_id)
     )
     for table in (branches, scene_cast, scenes, timelines, stories):
-        await tx.execute(delete(table).where(table.c.world_id == tx.world_id, table.c.story_id == story_id))
+        await tx.execute(delete(table).where(*in_story(table, tx.world_id, story_id)))
     await remove_streams(tx, [story_id])
     publish_at_commit(tx, tx.world_id, LiveKind.STORY_PURGED, story_id=story_id)
 
@@ -101,14 +101,10 @@ async def purge_story(tx: Transaction, story_id: UUID, lock_dependents: LockDepe
 async def _change(tx: Transaction, old: Row[Any], **changes: Any) -> Story:  # noqa: ANN401 - column values
     statement = (
         update(stories)
-        .where(stories.c.world_id == old.world_id, stories.c.story_id == old.story_id)
+        .where(*in_story(stories, old.world_id, old.story_id))
         .values(**changes, version=stories.c.version + 1, updated_at=WRITTEN_NOW)
         .returning(stories)
     )
     story = make_story((await tx.execute(statement)).one())
     publish_at_commit(tx, old.story_id, LiveKind.STORY_CHANGED, version=story.version)
     return story
-
-
-def _is(table: Any, key: Mapping[str, object]) -> list[Any]:  # noqa: ANN401 - Table's columns are untyped
-    return [table.c[name] == value for name, value in key.items()]

@@ -1,0 +1,118 @@
+"""What rows of stories, branches and scenes make, and the columns of a whole scene."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, ScalarSelect, cast, func, literal, select
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
+
+from livingworld.story.stories.records import Branch, CastMember, Choice, Scene, Story, TreeScene
+from livingworld.story.stories.scene_tables import choices, scene_cast, scenes
+from livingworld.story.stories.tables import branches
+
+_EMPTY: Final = cast(literal("[]"), JSONB)
+
+
+def _gathered(child: Any, order: ColumnElement[Any], **fields: ColumnElement[Any]) -> ScalarSelect[Any]:  # noqa: ANN401
+    """Return the rows of `child` that belong to a scene as one JSON array of objects."""
+    pairs = (part for name, column in fields.items() for part in (literal(name), column))
+    items = func.jsonb_agg(aggregate_order_by(func.jsonb_build_object(*pairs), order))
+    return (
+        select(func.coalesce(items, _EMPTY))
+        .where(
+            child.c.world_id == scenes.c.world_id,
+            child.c.story_id == scenes.c.story_id,
+            child.c.scene_number == scenes.c.scene_number,
+        )
+        .correlate(scenes)
+        .scalar_subquery()
+    )
+
+
+#: What makes a Scene, beside columns of its story; the raw response may be long and is read alone.
+SCENE_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (
+    scenes.c.scene_number,
+    scenes.c.parent_scene_number,
+    scenes.c.position,
+    scenes.c.content,
+    scenes.c.chosen_choice,
+    scenes.c.location,
+    scenes.c.story_time,
+    scenes.c.metadata.label("scene_metadata"),
+    scenes.c.version.label("scene_version"),
+    scenes.c.created_at.label("scene_created_at"),
+    scenes.c.updated_at.label("scene_updated_at"),
+    _gathered(choices, choices.c.choice_number, number=choices.c.choice_number, content=choices.c.content).label(
+        "choices"
+    ),
+    _gathered(
+        scene_cast,
+        scene_cast.c.character_id,
+        character=scene_cast.c.character_id,
+        role=scene_cast.c.role,
+        importance=scene_cast.c.importance,
+    ).label("cast_members"),
+)
+#: What makes a Branch, beside columns of its story.
+BRANCH_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (
+    branches.c.branch_number,
+    branches.c.name,
+    branches.c.head_scene_number,
+    branches.c.head_position,
+)
+
+
+def make_story(row: Row[Any]) -> Story:
+    """Return the record that a row of the table stories makes."""
+    return Story(
+        id=UUID(int=row.story_id.int),
+        title=row.title,
+        premise=row.premise,
+        system_prompt=row.system_prompt,
+        status=row.status,
+        scene_count=row.last_scene_number,
+        current_branch=row.current_branch,
+        settings=row.settings,
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        archived_at=row.archived_at,
+    )
+
+
+def make_branch(row: Row[Any]) -> Branch:
+    """Return the record that BRANCH_COLUMNS make."""
+    return Branch(number=row.branch_number, name=row.name, head=row.head_scene_number or 0, length=row.head_position)
+
+
+def make_scene(row: Row[Any], story_id: UUID) -> Scene:
+    """Return the record that SCENE_COLUMNS make."""
+    return Scene(
+        story_id=story_id,
+        number=row.scene_number,
+        parent_number=row.parent_scene_number,
+        position=row.position,
+        content=row.content,
+        choices=tuple(Choice(**choice) for choice in row.choices),
+        cast=tuple(CastMember(**member | {"character": UUID(member["character"])}) for member in row.cast_members),
+        chosen_choice=row.chosen_choice,
+        location=row.location,
+        story_time=row.story_time,
+        metadata=row.scene_metadata,
+        version=row.scene_version,
+        created_at=row.scene_created_at,
+        updated_at=row.scene_updated_at,
+    )
+
+
+def make_tree_scene(row: Row[Any]) -> TreeScene:
+    """Return the record that a row of `read_tree` makes."""
+    return TreeScene(
+        number=row.scene_number,
+        parent_number=row.parent_scene_number,
+        position=row.position,
+        chosen_choice=row.chosen_choice,
+        branches=tuple(row.branch_numbers or ()),
+    )
