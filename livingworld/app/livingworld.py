@@ -1,4 +1,4 @@
-"""LivingWorld and its worlds: where a program begins."""
+"""LivingWorld and its worlds: the entry point of a program."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Worlds:
         return self._bind(await self._repository.get(world_id))
 
     async def purge(self, world_id: UUID) -> None:
-        """Remove the world and everything in it for ever, in one transaction; raises WorldNotFound."""
+        """Remove the world and everything in it permanently, in one transaction; raises WorldNotFound."""
         key = check_uuid("world_id", world_id)
         await WorldDatabase(self._database, key).write(purge_world)
 
@@ -50,7 +50,7 @@ class Worlds:
 
 
 class LivingWorld:
-    """An open door to one database; made by `open`."""
+    """An open connection to one database and its worlds; made by `open`."""
 
     def __init__(self, process: Process) -> None:
         self.worlds = Worlds(process)
@@ -62,10 +62,10 @@ class LivingWorld:
     ) -> AsyncIterator[LivingWorld]:
         """Connect to PostgreSQL, and leave nothing behind when the block ends.
 
-        `database_url` before the settings' one, before the environment's; a database that is named so keeps the tables
-        it has. Without any the embedded server is started, or shared when another process has it, an event says where
-        its data is, and its tables become those of this release. Raises InvalidSettings, EmbeddedServerFailed,
-        SchemaTooNew.
+        `database_url` takes precedence over the settings' URL, and that over the environment's; the tables of a named
+        database are not changed. Without a URL the embedded server is started, or shared with other processes, an event
+        names its data directory, and its tables are upgraded to this release. Raises InvalidSettings,
+        EmbeddedServerFailed, SchemaTooNew.
         """
         settings = settings or Settings.load()
         if database_url is not None:

@@ -1,4 +1,4 @@
-"""What one process shares: its pools, its notifications, its background tasks, and the shared parts of each world."""
+"""What one process shares: its pools, notifications and background tasks, and the shared parts of each world."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from livingworld.story.turns.committing import commit_together
 from livingworld.story.turns.taking import TakeTogether
 from livingworld.story.turns.turn_services import TurnServices
 
-#: A caller that waits for a turn asks in every polling interval; after so many without a word it is gone.
-_MISSED_LOOKS: Final = 12
+#: A caller that waits for a turn polls in every interval; after this many missed polls it counts as gone.
+_MISSED_POLLS: Final = 12
 
 
 class Process:
-    """An open door to one database, as every world in it uses it."""
+    """An open LivingWorld, as its worlds use it."""
 
     def __init__(self, settings: Settings, url: URL, *, revive_server: Revive | None = None) -> None:
         self.settings = settings
@@ -59,18 +59,18 @@ class Process:
         if not settings.behind_pooler:  # there the process id is the pooler's
             self.database.cancel_session = self._cancel_session
         self.tasks = BackgroundTasks(outside)
-        #: Names this opened LivingWorld to other processes.
+        #: Identifies this LivingWorld to other processes.
         self.id = UUID(int=new_id().int)
         self.script_kinds = ScriptKinds()
-        #: By the embedder's name: how many batches it works on at once, whatever the world.
+        #: By the embedder's name: limits its concurrent batches, over all worlds.
         self._gates: dict[str, asyncio.Semaphore] = {}
         #: Shared by the pipelines of a world, which may outlive its World.
         self.embeddings: WeakValueDictionary[UUID, WorldEmbeddings] = WeakValueDictionary()
-        #: One for each world that is in use here; it goes with the last World and the last request.
+        #: One for each world that is in use here, until its last World and its last request have ended.
         self._shared_parts: WeakValueDictionary[UUID, SharedParts] = WeakValueDictionary()
 
     def services(self, world_id: UUID) -> Services:
-        """Return what the parts of a world need of this process."""
+        """Return the services of this process for the parts of a world."""
         return Services(
             unit=WorldDatabase(self.database, world_id),
             background=WorldDatabase(self.background, world_id),
@@ -85,15 +85,15 @@ class Process:
         return self._shared_parts.setdefault(world_id, SharedParts(self, world_id))
 
     def gate(self, embedder: str) -> asyncio.Semaphore:
-        """Return what limits the batches that an embedder works on at once."""
+        """Return the limit of an embedder's concurrent batches."""
         return self._gates.setdefault(embedder, asyncio.Semaphore(self.settings.embedding_concurrency))
 
     async def _cancel_session(self, pid: int) -> None:
-        with suppress(LivingWorldError):  # then the statement ends by its own time limit
+        with suppress(LivingWorldError):  # the statement then ends by its own time limit
             await self.background.run(partial(_cancel, pid=pid), repeatable=True, single_statement=True)
 
     async def close(self) -> None:
-        """Finish what was begun, and leave no task and no connection behind; raises WrongEventLoop."""
+        """Finish the work in progress, and leave no task and no connection behind; raises WrongEventLoop."""
         self.admission.refuse_other_loops()
         try:
             await self.tasks.close()
@@ -109,13 +109,13 @@ async def _cancel(tx: Transaction, *, pid: int) -> None:
 
 
 class SharedParts:
-    """The parts of one world that a process has once: group commits, and what follows what others do."""
+    """The parts of a world that a process has once: group commits, and the parts that follow other processes."""
 
     def __init__(self, process: Process, world_id: UUID) -> None:
         self.services = services = process.services(world_id)
         settings = process.settings
         limits = GroupLimits(settings.call_timeout, settings.lock_timeout, process.database.backlog)
-        take = TakeTogether(lease=settings.turn_lease, patience=settings.poll_interval * _MISSED_LOOKS)
+        take = TakeTogether(lease=settings.turn_lease, patience=settings.poll_interval * _MISSED_POLLS)
         self.appends: Appends = GroupCommit(process.database, world_id, append_together, limits)
         takes = GroupCommit(process.database, world_id, take, limits)
         commits = GroupCommit(process.database, world_id, commit_together, limits)
@@ -138,5 +138,5 @@ class SharedParts:
         )
 
     async def close(self) -> None:
-        """Wait until everything that was handed over is stored or refused."""
+        """Wait until every submitted request is stored or refused."""
         await asyncio.gather(*(group_commit.close() for group_commit in self._group_commits))

@@ -40,7 +40,7 @@ _PARTS: Final[tuple[Column[Any], ...]] = (
     lore_entries.c.lore_id,
     lanes.c.lane,
 )
-#: What is removed, in this order; what is not named goes with its parent.
+#: The tables whose rows are removed, in this order; the rows of other tables are removed with their parents.
 _TABLES: Final[tuple[Table, ...]] = (
     *(branches, scene_cast, scenes, timelines, stories),
     sessions,
@@ -53,11 +53,11 @@ _TABLES: Final[tuple[Table, ...]] = (
 
 
 async def purge_world(tx: Transaction) -> None:
-    """Remove the world of a transaction for ever; raises WorldNotFound.
+    """Remove the world of a transaction permanently; raises WorldNotFound.
 
-    A writer has a part of the world first, a story or a lease, and then touches the world's row, by foreign key. So the
-    parts are locked while that row is still free to touch, and what is left to lock after it is not waited for: when a
-    writer has it, LockTimeout, and the unit runs again from the start.
+    A writer locks a part of the world first, a story or a lease, and then the world's row, by foreign key. So the parts
+    are locked while that row is still free; afterwards their new rows are locked without a wait: when a writer holds
+    one, the LockTimeout makes the unit run again from the start.
     """
     world = select(worlds.c.world_id).where(worlds.c.world_id == tx.world_id)
     await lock_all_rows(tx, leases.c.name, wait=True)

@@ -31,7 +31,7 @@ from livingworld.story.stories.scene_appender import Appends
 
 
 class WorldRepositories:
-    """Everything that is kept in one world; bound to it, so that no call reaches another world's rows."""
+    """The repositories of one world; bound to it, so that no call reaches another world's rows."""
 
     def __init__(self, unit: WorldDatabase | Transaction, appends: Appends | None = None) -> None:
         self._id = world_id = unit.world_id
@@ -48,7 +48,7 @@ class WorldRepositories:
         self.tasks = TaskRepository(unit)
         self.actions = ActionRepository(unit)
         self.ai_models = AIModelRepository(unit)
-        #: The texts of the world, by words.
+        #: Full-text search.
         self.search = Search(unit)
 
     @property
@@ -58,7 +58,7 @@ class WorldRepositories:
 
 
 class TransactionScope(WorldRepositories):
-    """The repositories of a world inside one transaction: nothing they write is seen by others before it commits."""
+    """The repositories of a world inside one transaction: other sessions see its writes after the commit."""
 
     def __init__(self, transaction: Transaction) -> None:
         super().__init__(transaction)
@@ -69,11 +69,11 @@ class TransactionScope(WorldRepositories):
     async def prove(self, held: HeldLease | Cycle) -> None:
         """Prove that a lease or a cycle is still held, until this transaction ends; raises Fenced.
 
-        A lease is best proven first: later it is not waited for, as a cycle is.
+        Prove a lease first: after other locks it is only tried, while a cycle is waited for.
         """
         await held.check(self._transaction)
 
 
-#: An action in hand, whose effects get a TransactionScope.
+#: A claimed action, whose effects get a TransactionScope.
 RunningAction: TypeAlias = running_action.RunningAction[TransactionScope]
 ActionWorker: TypeAlias = world_actions.ActionWorker[TransactionScope]

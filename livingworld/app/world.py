@@ -1,4 +1,4 @@
-"""World: everything that is kept in one world, and the transactions on it."""
+"""World: the repositories of one world, and the transactions on it."""
 
 from __future__ import annotations
 
@@ -33,17 +33,6 @@ T = TypeVar("T")
 class World(WorldRepositories):
     """One world: its record, and repositories of which each call is one whole transaction with retries."""
 
-    #: Sittings of players.
-    sessions: Sessions
-    #: One of a kind at a time in each session.
-    tasks: Tasks
-    #: Queued commands, one at a time in each lane.
-    actions: Actions[TransactionScope]
-    #: Registered, served and swapped while others use them.
-    ai_models: AIModels
-    #: Versioned state of the whole world, which can be watched.
-    documents: Documents
-
     def __init__(self, record: WorldRecord, shared: SharedParts) -> None:
         services = shared.services
         super().__init__(services.unit, shared.appends)
@@ -51,37 +40,42 @@ class World(WorldRepositories):
         self._unit = services.unit
         #: The world as it was when this object was made.
         self.record = record
-        self.sessions = Sessions(services)
-        self.tasks = Tasks(services)
-        self.actions = Actions(services, TransactionScope)
-        self.ai_models = AIModels(services)
-        self.documents = Documents(services)
+        #: Sittings of players.
+        self.sessions: Sessions = Sessions(services)
+        #: Jobs of a session, one of a kind at a time.
+        self.tasks: Tasks = Tasks(services)
+        #: Queued commands, one at a time in each lane.
+        self.actions: Actions[TransactionScope] = Actions(services, TransactionScope)
+        #: AI models, which are registered, served and swapped while they are in use.
+        self.ai_models: AIModels = AIModels(services)
+        #: Versioned state of the whole world, which can be watched.
+        self.documents: Documents = Documents(services)
         #: One generation at a time on each branch.
         self.turns = Turns(shared.turns)
-        #: What models have answered.
+        #: The answers of models.
         self.generations = Generations(shared.turns)
-        #: Names that one transaction has at a time.
+        #: Locks on names, for the length of a transaction.
         self.locks = WorldLocks(services.unit, TransactionScope)
-        #: The right to do something for longer than a transaction.
+        #: Exclusive rights that last longer than a transaction.
         self.leases = shared.leases
         #: Recurring jobs, one instance of each at a time.
         self.cycles = shared.cycles
-        #: Named texts that are swapped while others run them.
+        #: Named texts, which are swapped while they are in use.
         self.scripts = shared.scripts
-        #: What happens in stories, sessions and the world, as it happens.
+        #: Events of stories, sessions and the world, as they happen.
         self.live = shared.live
 
     def embeddings(self, embedder: Embedder) -> EmbeddingPipeline:
-        """Return the way from texts to vectors by this embedder; raises InvalidInput when its name cannot be stored.
+        """Return the pipeline from texts to vectors by this embedder; raises InvalidInput for a name that is no label.
 
-        All pipelines of this world in one process share what they compute under one name.
+        All pipelines of this world in one process share the vectors of one name.
         """
         return EmbeddingPipeline(embedder, self._shared.embeddings)
 
     def memory_embeddings(self, embedder: Embedder, *former: Embedder) -> MemoryEmbeddings:
-        """Return what gives memories their vectors by this embedder, and recalls by a text.
+        """Return the part that gives memories their vectors by this embedder, and recalls memories by a text.
 
-        `former` embedders answer while this one's vectors are not complete; raises InvalidInput as `embeddings` does.
+        `former` embedders answer until this one's vectors are complete; raises InvalidInput as `embeddings` does.
         """
         pipelines = [self.embeddings(each) for each in (embedder, *former)]
         return MemoryEmbeddings(self._unit, self.id, pipelines)
@@ -103,10 +97,10 @@ class World(WorldRepositories):
         request_key: str | None = None,
         arguments: Mapping[str, Any] | None = None,
     ) -> T:
-        """Run a function of a transaction and return its result; run it again where PostgreSQL said it may be.
+        """Run a function of a transaction and return its result; repeat it where PostgreSQL rolled it back.
 
         With a `request_key` it takes effect once: a repetition with equal `arguments` returns the stored result, which
-        must be JSON, and other arguments are RequestKeyReused. Without one a lost COMMIT is CommitUnknown.
+        must be JSON; one with other arguments raises RequestKeyReused. Without a key a lost COMMIT is CommitUnknown.
         """
         check_function("work", work)
         if request_key is None:
@@ -117,7 +111,7 @@ class World(WorldRepositories):
 
     @asynccontextmanager
     async def join(self, connection: AsyncConnection | AsyncSession) -> AsyncIterator[TransactionScope]:
-        """Work inside a transaction of the caller's own, who commits it or rolls it back.
+        """Work inside a transaction that the caller opened, and commits or rolls back.
 
         The caller's time limits are in force. Raises UnsafeIsolation unless it is READ COMMITTED, and
         TransactionPoisoned at the end of the block when a statement's error was swallowed inside.
