@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     #: Default: False.
     behind_pooler: bool = False
     #: TLS for TCP connections, for example `ssl.create_default_context()`; takes precedence over the URL.
-    #: Default: None, what the URL says.
+    #: Default: None, the URL's parameters.
     tls: ssl.SSLContext | None = None
     #: File of the certificate authority; sets `tls` to a context that verifies server and host name. Default: None.
     tls_ca_file: Path | None = None
@@ -133,7 +133,7 @@ class Settings(BaseSettings):
         return self
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """Return the TLS context to connect with, or None for what the URL says; raises InvalidSettings."""
+        """Return the TLS context to connect with, or None for the URL's parameters; raises InvalidSettings."""
         if self.tls is not None or self.tls_ca_file is None:
             return self.tls
         reason = None

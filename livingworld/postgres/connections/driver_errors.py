@@ -1,6 +1,6 @@
 """The one place where SQLSTATEs, constraint names and driver failures become errors of livingworld.
 
-What the driver said is chained without its parameters: their text would be story text.
+The driver's message is not chained: its parameters would be story text.
 """
 
 from __future__ import annotations

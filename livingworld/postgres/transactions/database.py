@@ -1,4 +1,4 @@
-"""The runner: the one place that commits, retries whole units, and says what a lost COMMIT means."""
+"""The runner: the one place that commits, repeats whole units, and decides what a lost COMMIT means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The places where a URL says that a server may be."""
+"""The addresses of a URL: the places where the server may be."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Address:
 
 
 def addresses_of(url: URL, parameters: Parameters) -> tuple[Address, ...]:
-    """Return the addresses in the order of the URL; PGHOST and PGPORT stand in for what it does not say."""
+    """Return the addresses in the order of the URL; PGHOST and PGPORT stand in for missing parts."""
     hosts = [_host(text, parameters) for text in _hosts(url, parameters).split(",")]
     ports = (parameters.take("port") or str(url.port or "") or os.environ.get("PGPORT", "")).split(",")
     if len(ports) == 1:
@@ -52,7 +52,7 @@ def _hosts(url: URL, parameters: Parameters) -> str:
 
 
 def _host(text: str, parameters: Parameters) -> tuple[str, str]:
-    """Return the host and the port that stands beside it, as SQLAlchemy writes several; none beside a bare IPv6."""
+    """Return a host and the port after it, as SQLAlchemy writes several; a bare IPv6 address has none."""
     is_bare = text.startswith("/") or (text.count(":") > 1 and not text.startswith("["))
     return (text, "") if is_bare else split_host(text, parameters.field)
 

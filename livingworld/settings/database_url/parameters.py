@@ -46,10 +46,10 @@ _DONE_ANYWAY: Final[dict[str, frozenset[str]]] = {
 
 _KEEPALIVE: Final = "asyncpg does not set it: leave it out; LIVINGWORLD_COMMAND_TIMEOUT ends a wait on a dead network"
 _POOLER: Final = "leave it out, and behind a pooler set LIVINGWORLD_BEHIND_POOLER=true"
-#: What to do about parameters that asyncpg has nothing for.
+#: What to do about parameters that asyncpg does not support.
 _NEXT_STEP: Final = {
     "channel_binding": (
-        "asyncpg cannot bind the password to the TLS channel: leave it out, and have the server prove who it is with "
+        "asyncpg cannot bind the password to the TLS channel: leave it out, and verify the server with "
         "sslmode=verify-full&sslrootcert=system"
     ),
     "client_encoding": "asyncpg speaks UTF-8 only: leave it out",
@@ -63,13 +63,13 @@ _NEXT_STEP: Final = {
     "pool_timeout": "is no parameter of PostgreSQL: leave it out, and set LIVINGWORLD_POOL_TIMEOUT",
     "prepared_statement_cache_size": _POOLER,
     "schema": "is no parameter of PostgreSQL: leave it out; the tables are in the schema livingworld",
-    "service": "asyncpg is given no service file: write what the service says into the URL",
+    "service": "asyncpg reads no service file: write the service's parameters into the URL",
     "statement_cache_size": _POOLER,
     "tcp_user_timeout": _KEEPALIVE,
 }
-_UNKNOWN: Final = "asyncpg has nothing that does it: leave it out"
+_UNKNOWN: Final = "asyncpg does not support it: leave it out"
 
-#: Settings of the server that livingworld gives each session, so that another value would be lost in silence.
+#: Settings that livingworld sets in each session: another value would be lost silently.
 _PINNED: Final = {
     "statement_timeout": "set LIVINGWORLD_STATEMENT_TIMEOUT",
     "lock_timeout": "set LIVINGWORLD_LOCK_TIMEOUT",
@@ -98,15 +98,15 @@ class Parameters:
         return cls(given, field)
 
     def given(self, name: str) -> str | None:
-        """Take what the URL itself says, None when it says nothing; an empty value says nothing."""
+        """Take the value in the URL, None when there is none; an empty value counts as none."""
         return self._left.pop(name, None) or None
 
-    def says(self, name: str) -> bool:
-        """Return whether the URL itself says something."""
+    def has(self, name: str) -> bool:
+        """Return whether the URL has a value for it."""
         return bool(self._left.get(name))
 
     def take(self, name: str) -> str | None:
-        """Take what the URL says, else libpq's environment variable."""
+        """Take the value in the URL, else libpq's environment variable."""
         return self.given(name) or os.environ.get(_VARIABLES.get(name, "")) or None
 
     def one_of(self, name: str, choices: Sequence[str]) -> str:
@@ -117,7 +117,7 @@ class Parameters:
         return value
 
     def seconds(self, name: str) -> timedelta | None:
-        """Take a number of whole seconds; libpq says of 0 and less that it is as if nothing was said."""
+        """Take a whole number of seconds; 0 and less means none, as in libpq."""
         text = self.take(name) or "0"
         if re.fullmatch(r"\s*[+-]?\d{1,5}\s*", text) is None:
             raise self.refusal(name, "must be a whole number of seconds, at most a day")
@@ -139,7 +139,7 @@ class Parameters:
         return InvalidSettings(f"{self.field}[{name}]", reason)
 
     def refuse_what_is_left(self) -> None:
-        """Raise InvalidSettings when a parameter was not taken and asks for something that would not happen."""
+        """Raise InvalidSettings for a parameter that was not taken and would have no effect."""
         for name, value in self._left.items():
             if value and value not in _DONE_ANYWAY.get(name, frozenset()):
                 raise self.refusal(name, _NEXT_STEP.get(name) or _PINNED.get(name) or _UNKNOWN)

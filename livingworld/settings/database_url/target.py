@@ -23,7 +23,7 @@ _SAME_NAME: Final = ("passfile", "krbsrvname", "gsslib")
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTarget:
-    """Everything that a URL says, its password included."""
+    """The contents of a URL, its password included."""
 
     addresses: tuple[Address, ...]
     user: str | None

@@ -24,7 +24,7 @@ _VERSION_LIMITS: Final = {
     "ssl_max_protocol_version": ("maximum_version", ("TLSv1.3", "TLSv1.2")),
 }
 _NO_ROOT: Final = (
-    "is needed to verify the server: name the file of the certificate authority, or say "
+    "is needed to verify the server: name the file of the certificate authority, or use "
     "sslmode=verify-full&sslrootcert=system for those that this machine trusts"
 )
 
@@ -41,7 +41,7 @@ class Encryption:
 
 def encryption_of(parameters: Parameters, tls: ssl.SSLContext | None, *, by_tcp: bool) -> Encryption:
     """Take every parameter of TLS and return what they ask for; a context of the application takes precedence."""
-    named = [name for name in (*_FILES, *_VERSION_LIMITS) if parameters.says(name)]
+    named = [name for name in (*_FILES, *_VERSION_LIMITS) if parameters.has(name)]
     files = {name: value for name in _FILES if (value := parameters.take(name))}
     versions = {limit: parameters.one_of(name, choices) for name, (limit, choices) in _VERSION_LIMITS.items()}
     mode = _mode(parameters, files)
@@ -51,7 +51,7 @@ def encryption_of(parameters: Parameters, tls: ssl.SSLContext | None, *, by_tcp:
     if tls is None and mode in _CONTENT_WITHOUT:
         if named and mode != "disable":
             raise parameters.refusal(
-                named[0], f"is of no use with sslmode={mode}, which can do without TLS: ask for more"
+                named[0], f"has no effect with sslmode={mode}, which does not require TLS: use sslmode=require or more"
             )
         if direct:
             raise parameters.refusal("sslnegotiation", "direct needs sslmode=require or more")
@@ -67,7 +67,7 @@ def _mode(parameters: Parameters, files: Mapping[str, str]) -> str:
     from_system = files.get("sslrootcert") == "system"
     mode = parameters.one_of("sslmode", _MODES[::-1] if from_system else _MODES)  # the first is the default
     if from_system and mode != "verify-full":
-        raise parameters.refusal("sslrootcert", "system trusts many authorities: say sslmode=verify-full")
+        raise parameters.refusal("sslrootcert", "system trusts many authorities: use sslmode=verify-full")
     return mode
 
 
