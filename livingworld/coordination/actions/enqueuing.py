@@ -25,7 +25,7 @@ from livingworld.inputs import canonical_json, check_json_object
 from livingworld.postgres.transactions.transaction import Transaction
 
 _ENQUEUE: Final = "SELECT * FROM livingworld.enqueue_actions_v1($1, $2)"
-_SETTLE: Final = "SELECT livingworld.refresh_lane_head_v1($1, $2, $3, $4, $5)"
+_REFRESH_HEAD: Final = "SELECT livingworld.refresh_lane_head_v1($1, $2, $3, $4, $5)"
 _STATES: Final[dict[Decision, str]] = {
     "queue": "waiting",
     "replace": "waiting",
@@ -84,7 +84,7 @@ async def enqueue_decided(tx: Transaction, row: dict[str, Any], policy: Conflict
     stored = await _insert(tx, row, verdict, number, at)
     for topic in (actions_topic(tx.world_id), *map(action_topic, verdict.by)):
         tx.notify_after_commit(topic)
-    await tx.execute_text(_SETTLE, (tx.world_id, row["lane"], at, number, queues - leaving))
+    await tx.execute_text(_REFRESH_HEAD, (tx.world_id, row["lane"], at, number, queues - leaving))
     return stored
 
 
