@@ -64,13 +64,17 @@ def owners() -> dict[str, str]:
     return found
 
 
-def all_uses() -> Iterator[Use]:
-    """Yield what the files of the package name: in SQL, in text, in expressions, and in foreign keys."""
-    for path in sorted(PACKAGE.rglob("*.sql")):
-        yield from (Use(_name(path), name) for statement in _statements_of_file(path) for name in names(statement))
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if path != PACKAGE / "schema.py":
-            yield from (Use(_name(path), name) for name in _names_in_module(path))
+@cache
+def all_uses() -> frozenset[Use]:
+    """Return what the files of the package name: in SQL, in text, in expressions, and in foreign keys."""
+    in_sql = {
+        Use(_name(path), name)
+        for path in PACKAGE.rglob("*.sql")
+        for statement in _statements_of_file(path)
+        for name in names(statement)
+    }
+    modules = set(PACKAGE.rglob("*.py")) - {PACKAGE / "schema.py"}
+    return frozenset(in_sql | {Use(_name(path), name) for path in modules for name in _names_in_module(path)})
 
 
 def names(statement: str) -> set[str]:
@@ -135,7 +139,6 @@ def _statements_of_file(path: Path) -> list[str]:
 
 def _names_in_module(path: Path) -> Iterator[str]:
     module = import_module(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"))
-    tree = ast.parse(path.read_text())
     for name, value in vars(module).items():
         if isinstance(value, Table):
             yield value.name
@@ -143,8 +146,12 @@ def _names_in_module(path: Path) -> Iterator[str]:
                 yield from _referred_by(value)
         elif isinstance(value, str) and not name.startswith("__"):
             yield from _names_in_text(value)
-    for node in _code(tree):
-        yield from _names_in_node(node)
+    for statement in ast.parse(path.read_text()).body:
+        if not (
+            isinstance(statement, ast.AnnAssign) and isinstance(statement.value, ast.JoinedStr)
+        ):  # its value was read
+            for node in _walk(statement):
+                yield from _names_in_node(node)
 
 
 def _declares(path: Path, table: Table) -> bool:
@@ -155,20 +162,13 @@ def _referred_by(table: Table) -> set[str]:
     return {key.referred_table.name for key in table.foreign_key_constraints} - {TENANT}
 
 
-def _code(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes that are no docstring, inside functions and classes; what stands outside is read by its value."""
-    for outer in ast.walk(tree):
-        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            documented = ast.get_docstring(outer, clean=False) is not None
-            for statement in outer.body[1 if documented else 0 :]:
-                yield from _walk(statement)
-
-
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a module but docstrings, and the pieces of a text that is read as a whole."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return
     yield node
-    if not isinstance(node, ast.JoinedStr):  # which is read as a whole
-        for child in ast.iter_child_nodes(node):
-            yield from _walk(child)
+    for child in [] if isinstance(node, ast.JoinedStr) else ast.iter_child_nodes(node):
+        yield from _walk(child)
 
 
 def _names_in_node(node: ast.AST) -> Iterator[str]:

@@ -54,8 +54,25 @@ def test_an_arrow_points_down_and_never_to_a_stranger() -> None:
     assert not may_use("models/scripts", "coordination/locks")
 
 
+@pytest.mark.parametrize(
+    ("room", "kind", "name"),
+    [
+        ("story/turns", ".sql", "write_facts_v1"),  # in a function
+        ("story/relationships", ".sql", "relationship_changes"),  # the row that one returns
+        ("story/memories", ".sql", "memory_vectors"),  # in a statement
+        ("live", ".py", "publish_events_v1"),  # in text
+        ("story/facts", ".py", "path_ranges_v1"),  # in text that is put together
+        ("coordination/documents", ".py", "publish_events_v1"),  # func.livingworld...
+        ("app", ".py", "stories"),  # an expression with a table that is imported
+        ("story/turns", ".py", "branches"),  # a foreign key, or an expression
+    ],
+)
+def test_a_name_is_read_wherever_it_stands(room: str, kind: str, name: str) -> None:
+    assert [use for use in all_uses() if use.room == room and use.name == name and use.file.endswith(kind)]
+
+
 def test_every_table_and_every_statement_has_a_room() -> None:
-    uses = set(all_uses())
+    uses = all_uses()
 
     assert {table.name for table in metadata.tables.values()} <= owners().keys()
     assert {table.name for table in metadata.tables.values()} <= {use.name for use in uses}, (
