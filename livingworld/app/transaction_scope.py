@@ -17,7 +17,7 @@ from livingworld.coordination.sessions.task_repository import TaskRepository
 from livingworld.models.ai_models.repository import AIModelRepository
 from livingworld.models.scripts.repository import ScriptRepository
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.world_database import WorldDatabase
+from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.characters.repository import CharacterRepository
 from livingworld.story.facts.repository import FactRepository
 from livingworld.story.lore.repository import LoreRepository
@@ -33,14 +33,14 @@ from livingworld.story.stories.scene_appender import Appends
 class WorldRepositories:
     """The repositories of one world; bound to it, so that no call reaches another world's rows."""
 
-    def __init__(self, unit: WorldDatabase | Transaction, appends: Appends | None = None) -> None:
-        self._id = world_id = unit.world_id
+    def __init__(self, unit: WorldUnit, appends: Appends | None = None) -> None:
+        self._id = unit.world_id
         self.stories = StoryRepository(unit, share_embedder, appends)
         self.branches = BranchRepository(unit)
         self.characters = CharacterRepository(unit)
-        self.facts = FactRepository(unit, world_id)
-        self.relationships = RelationshipRepository(unit, world_id)
-        self.memories = MemoryRepository(unit, world_id)
+        self.facts = FactRepository(unit)
+        self.relationships = RelationshipRepository(unit)
+        self.memories = MemoryRepository(unit)
         self.lore = LoreRepository(unit)
         self.documents = DocumentRepository(unit)
         self.sessions = SessionRepository(unit)

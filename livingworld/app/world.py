@@ -78,7 +78,7 @@ class World(WorldRepositories):
         `former` embedders answer until this one's vectors are complete; raises InvalidInput as `embeddings` does.
         """
         pipelines = [self.embeddings(each) for each in (embedder, *former)]
-        return MemoryEmbeddings(self._unit, self.id, pipelines)
+        return MemoryEmbeddings(self._unit, pipelines)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionScope]:

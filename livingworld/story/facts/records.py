@@ -20,6 +20,6 @@ class Fact:
     version: int
     #: The scene in which it became true; 0: before the first.
     scene_number: int
-    #: Whether this is where it stopped being true; only `history` tells such ones.
+    #: Whether this is where it stopped being true; only `history` returns such ones.
     retracted: bool = False
     created_at: datetime

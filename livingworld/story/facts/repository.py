@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row
-
 from livingworld.errors import VersionConflict
 from livingworld.inputs import canonical_json, check_integer, check_label
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.facts.new_facts import RETRACTED, Subject, check_subject, fact_row, fact_rows
 from livingworld.story.facts.records import Fact
-from livingworld.story.stories.coordinates import PLACE, Place, Viewpoint, check_place, lock_head, refuse_no_place
+from livingworld.story.facts.rows import make_fact, written_fact
+from livingworld.story.stories.coordinates import PLACE, Viewpoint, check_place, lock_head, read_at
 
 _VISIBLE: Final = f"""
     SELECT fact.* FROM {PLACE}
@@ -39,14 +37,13 @@ _WRITE: Final = "SELECT * FROM livingworld.write_facts_v1($1, $2, $3, $4, $5, $6
 class FactRepository:
     """The facts of the stories of one world.
 
-    Every write locks the story and stands at the scene where the branch stands then; whoever undoes that scene takes it
-    back, and every path that contains the scene has it. Raises StoryNotFound, BranchNotFound, Archived, and StaleHead
+    Every write locks the story and stands at the scene at the head of the branch; undoing that scene takes it back, and
+    every path that contains the scene has it. Raises StoryNotFound, BranchNotFound, Archived, and StaleHead
     when the branch is not at `expected_head`.
     """
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+    def __init__(self, unit: WorldUnit) -> None:
         self._unit = unit
-        self._world_id = world_id
 
     async def set(
         self,
@@ -60,7 +57,8 @@ class FactRepository:
     ) -> Fact:
         """Make a fact true from the scene at the head on, and return it; None is JSON's null, a value."""
         row = fact_row(subject, attribute, value)
-        return (await self._write(story_id, [row], branch, expected_head, None))[0]
+        check_place(story_id, branch, expected_head)
+        return (await self._unit.write(_write, story_id, [row], branch, expected_head))[0]
 
     async def set_many(
         self,
@@ -72,7 +70,10 @@ class FactRepository:
     ) -> tuple[Fact, ...]:
         """Make facts true, given by (subject, attribute), all or none, and return them in the order given."""
         rows = fact_rows(facts)
-        return tuple(await self._write(story_id, rows, branch, expected_head, None)) if rows else ()
+        if not rows:
+            return ()
+        check_place(story_id, branch, expected_head)
+        return await self._unit.write(_write, story_id, rows, branch, expected_head)
 
     async def compare_and_set(
         self,
@@ -90,7 +91,8 @@ class FactRepository:
         """
         check_integer("expected_version", expected_version)
         row = fact_row(subject, attribute, value)
-        return (await self._write(story_id, [row], branch, None, expected_version))[0]
+        check_place(story_id, branch, None)
+        return (await self._unit.write(_write, story_id, [row], branch, None, expected_version))[0]
 
     async def retract(
         self,
@@ -109,7 +111,8 @@ class FactRepository:
         if expected_version is not None:
             check_integer("expected_version", expected_version)
         row = fact_row(subject, attribute, RETRACTED)
-        await self._write(story_id, [row], branch, expected_head, expected_version)
+        check_place(story_id, branch, expected_head)
+        await self._unit.write(_write, story_id, [row], branch, expected_head, expected_version)
 
     async def get(
         self, story_id: UUID, subject: Subject, attribute: str, *, branch: int | None = None, as_of: int | None = None
@@ -119,7 +122,7 @@ class FactRepository:
         Raises StoryNotFound, BranchNotFound, SceneNotFound.
         """
         name = (check_subject("subject", subject), check_label("attribute", attribute))
-        found = await self._read(_VISIBLE, Viewpoint(story_id, branch, as_of), *name)
+        found = await self._unit.read(_read, _VISIBLE, Viewpoint(story_id, branch, as_of), *name)
         return found[0] if found else None
 
     async def all(
@@ -130,79 +133,45 @@ class FactRepository:
         Raises as `get`.
         """
         of = None if subject is None else check_subject("subject", subject)
-        return await self._read(_VISIBLE, Viewpoint(story_id, branch, as_of), of, None)
+        return await self._unit.read(_read, _VISIBLE, Viewpoint(story_id, branch, as_of), of, None)
 
     async def history(
         self, story_id: UUID, subject: Subject, attribute: str, *, branch: int | None = None, as_of: int | None = None
     ) -> tuple[Fact, ...]:
         """Return every value that the fact has had on the path, oldest first, retractions too; raises as `get`."""
         name = (check_subject("subject", subject), check_label("attribute", attribute))
-        return await self._read(_HISTORY, Viewpoint(story_id, branch, as_of), *name)
-
-    async def _read(
-        self, statement: str, view: Viewpoint, subject: str | None, attribute: str | None
-    ) -> tuple[Fact, ...]:
-        async def work(tx: Transaction) -> tuple[Fact, ...]:
-            rows = (await tx.execute_text(statement, (*view.parameters(self._world_id), subject, attribute))).all()
-            if not rows:
-                await refuse_no_place(tx, view)
-            return tuple(_fact(row) for row in rows)
-
-        return await self._unit.run(work, repeatable=True, single_statement=True)
-
-    async def _write(
-        self,
-        story_id: UUID,
-        rows: list[dict[str, Any]],
-        branch: int | None,
-        expected_head: int | None,
-        expected_version: int | None,
-    ) -> list[Fact]:
-        check_place(story_id, branch, expected_head)
-
-        async def work(tx: Transaction) -> list[Fact]:
-            place = await lock_head(tx, story_id, branch, expected_head)
-            if expected_version is not None:
-                await self._refuse_another_version(tx, story_id, place, rows[0], expected_version)
-            return await self._store(tx, story_id, place, rows)
-
-        return await self._unit.run(work)
-
-    async def _store(self, tx: Transaction, story_id: UUID, place: Place, rows: list[dict[str, Any]]) -> list[Fact]:
-        at = (self._world_id, story_id, place.timeline, place.position, place.scene_number)
-        stored = (await tx.execute_text(_WRITE, (*at, canonical_json(rows)))).all()
-        versions = {(row.subject, row.attribute): row for row in stored}
-        return [
-            Fact(
-                subject=row["subject"],
-                attribute=row["attribute"],
-                value=row.get("value"),
-                version=(new := versions[row["subject"], row["attribute"]]).version,
-                scene_number=place.scene_number,
-                retracted="value" not in row,
-                created_at=new.created_at,
-            )
-            for row in rows
-        ]
-
-    async def _refuse_another_version(
-        self, tx: Transaction, story_id: UUID, place: Place, row: dict[str, Any], expected: int
-    ) -> None:
-        """Raise VersionConflict unless the expected version is true at the place; the story is locked."""
-        true = "SELECT version FROM livingworld.visible_facts_v1($1, $2, $3, $4, $5, $6)"
-        at = (self._world_id, story_id, place.timeline, place.position)
-        actual = (await tx.execute_text(true, (*at, row["subject"], row["attribute"]))).scalar() or 0
-        if actual != expected:
-            raise VersionConflict(expected=expected, actual=actual)
+        return await self._unit.read(_read, _HISTORY, Viewpoint(story_id, branch, as_of), *name)
 
 
-def _fact(row: Row[Any]) -> Fact:
-    return Fact(
-        subject=row.subject,
-        attribute=row.attribute,
-        value=None if row.value is None else json.loads(row.value),
-        version=row.version,
-        scene_number=row.scene_number,
-        retracted=row.value is None,
-        created_at=row.created_at,
-    )
+async def _read(
+    tx: Transaction, statement: str, view: Viewpoint, subject: str | None, attribute: str | None
+) -> tuple[Fact, ...]:
+    return tuple(make_fact(row) for row in await read_at(tx, statement, view, subject, attribute))
+
+
+async def _write(
+    tx: Transaction,
+    story_id: UUID,
+    rows: list[dict[str, Any]],
+    branch: int | None,
+    expected_head: int | None,
+    expected_version: int | None = None,
+) -> tuple[Fact, ...]:
+    """Write facts at the head of a branch; `expected_version` is that of the first."""
+    place = await lock_head(tx, story_id, branch, expected_head)
+    at = place.written_at(tx.world_id, story_id)
+    if expected_version is not None:
+        await _refuse_another_version(tx, at, rows[0], expected_version)
+    written = (await tx.execute_text(_WRITE, (*at, canonical_json(rows)))).all()
+    stored = {(row.subject, row.attribute): row for row in written}
+    return tuple(written_fact(row, place, stored[row["subject"], row["attribute"]]) for row in rows)
+
+
+async def _refuse_another_version(tx: Transaction, at: tuple[Any, ...], row: dict[str, Any], expected: int) -> None:
+    """Raise VersionConflict unless the expected version is true at the place; the story is locked."""
+    world_id, story_id, timeline, position, _ = at
+    true = "SELECT version FROM livingworld.visible_facts_v1($1, $2, $3, $4, $5, $6)"
+    key = (world_id, story_id, timeline, position, row["subject"], row["attribute"])
+    actual = (await tx.execute_text(true, key)).scalar() or 0
+    if actual != expected:
+        raise VersionConflict(expected=expected, actual=actual)

@@ -61,8 +61,8 @@ facts = Table(
     ForeignKeyConstraint(_FACT, [f"{SCHEMA}.fact_names.{name}" for name in _FACT], ondelete="CASCADE"),
     CheckConstraint("position >= 0 AND (position = 0) = (scene_number = 0)", name="coordinate_fits"),
     CheckConstraint("version >= 1", name="version_positive"),
-    # No two values of a fact have one version, whatever path they are on. The version stands second, so that the index
-    # serves nobody who asks for the values on a path.
+    # No two values of a fact have one version, whatever path they are on. The version stands second, so that no
+    # read of the values on a path uses the index.
     UniqueConstraint("world_id", "version", "story_id", "subject", "attribute", name="uq_facts_version"),
 )
 # What hangs on a scene. By its number: an index on the coordinate would look to the planner like the primary key.

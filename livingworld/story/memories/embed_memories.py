@@ -10,12 +10,12 @@ from uuid import UUID
 
 from livingworld.background.periodic_service import running
 from livingworld.errors import Timeout, Unavailable
-from livingworld.inputs import canonical_json, check_integer
+from livingworld.inputs import canonical_json, check_integer, storable_error_text
 from livingworld.models.embeddings.embedder import check_embedder
 from livingworld.models.embeddings.pipeline import EmbeddingPipeline
 from livingworld.models.embeddings.records import Embedded
 from livingworld.observability import events
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.memories import embedding_jobs
 from livingworld.story.memories.embedding_jobs import EmbeddingJob
 from livingworld.story.memories.records import Recollection
@@ -23,10 +23,11 @@ from livingworld.story.memories.repository import MemoryRepository
 
 #: Memories of one round.
 MAX_JOBS: Final = 1000
-#: A claim that was not finished for so long is anybody's again.
+#: A claim that was not finished for so long is free again.
 _PATIENCE: Final = timedelta(minutes=5)
 #: After a failure a job rests for so long, each time longer.
 _PAUSE: Final = timedelta(seconds=5)
+_ERROR_CHARACTERS: Final = 500
 
 
 class MemoryEmbeddings:
@@ -36,13 +37,12 @@ class MemoryEmbeddings:
     is not complete yet.
     """
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID, pipelines: Sequence[EmbeddingPipeline]) -> None:
+    def __init__(self, unit: WorldUnit, pipelines: Sequence[EmbeddingPipeline]) -> None:
         self._unit = unit
-        self._world_id = world_id
         self._pipeline = pipelines[0]
         self._by_name = {check_embedder(pipeline.embedder)[0]: pipeline for pipeline in pipelines}
         self._name, self._dimensions = check_embedder(self._pipeline.embedder)
-        self._memories = MemoryRepository(unit, world_id)
+        self._memories = MemoryRepository(unit)
 
     async def use(self) -> None:
         """Make the embedder the world's, as MemoryRepository.use_embedder does."""
@@ -56,11 +56,9 @@ class MemoryEmbeddings:
         embedder was to take over, it does. Failed ones are tried again later.
         """
         check_integer("limit", limit, minimum=1, maximum=MAX_JOBS)
-        jobs = await self._unit.run(
-            lambda tx: embedding_jobs.claim(tx, self._world_id, self._name, limit, _PATIENCE), single_statement=True
-        )
+        jobs = await self._unit.write_single(embedding_jobs.claim, self._name, limit, _PATIENCE)
         if not jobs:
-            await self._unit.run(lambda tx: embedding_jobs.switch(tx, self._world_id, self._name), repeatable=True)
+            await self._unit.write_idempotent(embedding_jobs.switch, self._name)
             return 0
         embedded = await self._embed(jobs)
         await self._put_off(jobs, embedded)
@@ -84,17 +82,15 @@ class MemoryEmbeddings:
         The text is embedded by the world's embedder of the moment; where none of the pipelines is that one, it goes by
         words.
         """
-        current = await self._unit.run(
-            lambda tx: embedding_jobs.read(tx, self._world_id), repeatable=True, single_statement=True
-        )
-        pipeline = self._by_name.get(current.embedder or "") if current is not None else None
-        if current is None or pipeline is None:
+        current = await self._unit.read(embedding_jobs.current_embedder)
+        pipeline = None if current is None else self._by_name.get(current)
+        if pipeline is None:
             return await self._memories.recall(story_id, query, **options)
         (vector,) = await pipeline.embed([query])
-        return await self._memories.recall(story_id, vector, text=query, embedder=current.embedder, **options)
+        return await self._memories.recall(story_id, vector, text=query, embedder=current, **options)
 
     async def _embed(self, jobs: Sequence[EmbeddingJob]) -> Embedded:
-        """Embed together, and those that failed once more alone: what cannot be embedded holds nobody up."""
+        """Embed together, and those that failed once more alone: one that cannot be embedded delays no other."""
         embedded = await self._pipeline.embed_each([job.content for job in jobs])
         outcomes = list(embedded.outcomes)
         if len(jobs) > 1:
@@ -110,18 +106,13 @@ class MemoryEmbeddings:
             if vector is not None
         }
         done = [jobs[place] for place in embedded.embedded]
-        told = canonical_json(vectors)
-        return await self._unit.run(
-            lambda tx: embedding_jobs.finish(tx, self._world_id, self._name, done, told), single_statement=True
-        )
+        return await self._unit.write_single(embedding_jobs.finish, self._name, done, canonical_json(vectors))
 
     async def _put_off(self, jobs: Sequence[EmbeddingJob], embedded: Embedded) -> None:
         if not embedded.failures:
             return
         failed = [jobs[place] for place in embedded.missing]
-        error = str(next(iter(embedded.failures.values())))
-        events.emit(events.MEMORIES_NOT_EMBEDDED, world_id=self._world_id, embedder=self._name, memories=len(failed))
-        await self._unit.run(
-            lambda tx: embedding_jobs.fail(tx, self._world_id, self._name, failed, error, _PAUSE),
-            single_statement=True,
-        )
+        error = storable_error_text(next(iter(embedded.failures.values())), limit=_ERROR_CHARACTERS)
+        fields = {"embedder": self._name, "memories": len(failed)}
+        events.emit(events.MEMORIES_NOT_EMBEDDED, world_id=self._unit.world_id, **fields)
+        await self._unit.write_single(embedding_jobs.fail, self._name, failed, error, _PAUSE)

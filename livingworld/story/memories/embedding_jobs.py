@@ -1,8 +1,8 @@
 """Which memories are to be embedded, by whom, and whose vectors recall compares.
 
 A world has one embedder. Another one takes over when every memory has a vector of it; until then recall compares the
-former one's. Who writes memories shares the lock of the world's row here, who changes the embedder takes it: so no
-memory is written without its job.
+former one's. A transaction that writes memories shares the lock of the world's row here, one that changes the embedder
+takes it exclusively: so no memory is written without its job.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from livingworld.errors import WorldNotFound
@@ -30,7 +30,7 @@ _MISSING: Final = """
     )
     ON CONFLICT ON CONSTRAINT pk_memory_embedding_jobs DO NOTHING
 """
-# Materialized: else the choice may be made anew for each row that is joined, and more is claimed than was asked for.
+# Materialized: else the choice may be made again for each row that is joined, and more is claimed than was asked for.
 _CLAIM: Final = """
     WITH free AS MATERIALIZED (
         SELECT o.memory_id FROM livingworld.memory_embedding_jobs AS o
@@ -47,7 +47,7 @@ _CLAIM: Final = """
     WHERE j.world_id = $1 AND j.embedder = $2 AND j.memory_id = free.memory_id
     RETURNING j.memory_id, j.attempts, memory.content
 """
-# What somebody is removing is left to him: he waits for none of our rows, and we for none of his.
+# A memory that is being removed is left out: the removal waits for none of our rows, and we for none of its rows.
 _KEPT: Final = """
     WITH kept AS MATERIALIZED (
         SELECT m.memory_id, given.attempts FROM unnest($3::uuid[], $4::integer[]) AS given (memory_id, attempts)
@@ -70,7 +70,7 @@ _FINISH: Final = f"""
 _FAIL: Final = f"""
     {_KEPT}
     UPDATE livingworld.memory_embedding_jobs AS j
-    SET error = left($5, 500), claimed_until = now() + $6::interval * least(j.attempts, 10)
+    SET error = $5, claimed_until = now() + $6::interval * least(j.attempts, 10)
     FROM kept
     WHERE j.world_id = $1 AND j.embedder = $2 AND j.memory_id = kept.memory_id AND j.attempts = kept.attempts
 """  # noqa: S608
@@ -86,52 +86,50 @@ class EmbeddingJob:
     content: str
 
 
-async def begin(tx: Transaction, world_id: UUID, embedder: str, dimensions: int) -> None:
+async def begin(tx: Transaction, embedder: str, dimensions: int) -> None:
     """Make an embedder the world's, at once when it is the first, else when every memory has a vector of it.
 
     Raises WorldNotFound.
     """
-    own = memory_embedders.c.world_id == world_id
-    async with changing_embedder(tx, world_id):
-        await tx.execute(insert(memory_embedders).values(world_id=world_id).on_conflict_do_nothing())
+    own = memory_embedders.c.world_id == tx.world_id
+    async with changing_embedder(tx):
+        await tx.execute(insert(memory_embedders).values(world_id=tx.world_id).on_conflict_do_nothing())
         row = (await tx.execute(select(memory_embedders).where(own).with_for_update(key_share=True))).one_or_none()
     if row is None:  # it was there when the insert looked, and is only removed with its world
-        raise WorldNotFound(world_id=world_id)
+        raise WorldNotFound(world_id=tx.world_id)
     values: dict[str, object] = {"next_embedder": None, "next_dimensions": None}
     if row.embedder is None:
         values |= {"embedder": embedder, "dimensions": dimensions}
     elif row.embedder != embedder:
         values = {"next_embedder": embedder, "next_dimensions": dimensions}
     await tx.execute(update(memory_embedders).where(own).values(**values, updated_at=func.now()))
-    await tx.execute_text(_MISSING, (world_id, embedder))
+    await tx.execute_text(_MISSING, (tx.world_id, embedder))
 
 
-async def claim(tx: Transaction, world_id: UUID, embedder: str, limit: int, patience: timedelta) -> list[EmbeddingJob]:
-    """Claim jobs that nobody works on; whoever is not done after `patience` loses them."""
-    rows = await tx.execute_text(_CLAIM, (world_id, embedder, limit, patience))
+async def claim(tx: Transaction, embedder: str, limit: int, patience: timedelta) -> list[EmbeddingJob]:
+    """Claim jobs that are free; a claim that is not finished after `patience` is lost."""
+    rows = await tx.execute_text(_CLAIM, (tx.world_id, embedder, limit, patience))
     return [EmbeddingJob(UUID(int=row.memory_id.int), row.attempts, row.content) for row in rows]
 
 
-async def finish(tx: Transaction, world_id: UUID, embedder: str, jobs: Sequence[EmbeddingJob], vectors: str) -> int:
+async def finish(tx: Transaction, embedder: str, jobs: Sequence[EmbeddingJob], vectors: str) -> int:
     """Store the vectors of jobs that are still claimed by us and return how many were; `vectors` is JSON by id."""
-    done = await tx.execute_text(_FINISH, (world_id, embedder, *_claims(jobs), vectors))
+    done = await tx.execute_text(_FINISH, (tx.world_id, embedder, *_claims(jobs), vectors))
     return done.rowcount
 
 
-async def fail(
-    tx: Transaction, world_id: UUID, embedder: str, jobs: Sequence[EmbeddingJob], error: str, pause: timedelta
-) -> None:
-    """Leave jobs for later, each time a little longer."""
-    await tx.execute_text(_FAIL, (world_id, embedder, *_claims(jobs), error, pause))
+async def fail(tx: Transaction, embedder: str, jobs: Sequence[EmbeddingJob], error: str, pause: timedelta) -> None:
+    """Leave jobs for later, after each failure a little longer."""
+    await tx.execute_text(_FAIL, (tx.world_id, embedder, *_claims(jobs), error, pause))
 
 
-async def switch(tx: Transaction, world_id: UUID, embedder: str) -> bool:
+async def switch(tx: Transaction, embedder: str) -> bool:
     """Let an embedder take over if it is the next one and every memory has its vector; return whether it is the one."""
-    own = memory_embedders.c.world_id == world_id
+    own = memory_embedders.c.world_id == tx.world_id
     row = (await tx.execute(select(memory_embedders).where(own).with_for_update(key_share=True))).one_or_none()
     if row is None or row.next_embedder != embedder:
         return row is not None and row.embedder == embedder
-    if await _has_jobs(tx, world_id, embedder):
+    if await _has_jobs(tx, embedder):
         return False
     values = {
         "embedder": row.next_embedder,
@@ -140,18 +138,20 @@ async def switch(tx: Transaction, world_id: UUID, embedder: str) -> bool:
         "next_dimensions": None,
     }
     await tx.execute(update(memory_embedders).where(own).values(**values, updated_at=func.now()))
-    former = (memory_embedding_jobs.c.world_id == world_id, memory_embedding_jobs.c.embedder == row.embedder)
+    former = (memory_embedding_jobs.c.world_id == tx.world_id, memory_embedding_jobs.c.embedder == row.embedder)
     await tx.execute(delete(memory_embedding_jobs).where(*former))
     return True
 
 
-async def read(tx: Transaction, world_id: UUID) -> Row[tuple[object, ...]] | None:
-    """Return the world's embedder and its next one, or None when it has none."""
-    return (await tx.execute(select(memory_embedders).where(memory_embedders.c.world_id == world_id))).one_or_none()
+async def current_embedder(tx: Transaction) -> str | None:
+    """Return the name of the world's embedder, or None when it has none."""
+    own = memory_embedders.c.world_id == tx.world_id
+    name: str | None = await tx.scalar(select(memory_embedders.c.embedder).where(own))
+    return name
 
 
-async def _has_jobs(tx: Transaction, world_id: UUID, embedder: str) -> bool:
-    own = (memory_embedding_jobs.c.world_id == world_id, memory_embedding_jobs.c.embedder == embedder)
+async def _has_jobs(tx: Transaction, embedder: str) -> bool:
+    own = (memory_embedding_jobs.c.world_id == tx.world_id, memory_embedding_jobs.c.embedder == embedder)
     return await tx.scalar(select(memory_embedding_jobs.c.memory_id).where(*own).limit(1)) is not None
 
 

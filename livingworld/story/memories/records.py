@@ -26,7 +26,7 @@ class NewMemory:
     #: Who remembers it: a character id, in a turn's commit also a name; None: the story itself.
     character: UUID | str | None = None
     kind: str = field(default="event", kw_only=True)
-    #: Whether nobody but the character may ever recall it.
+    #: Whether only the character may ever recall it.
     private: bool = field(default=False, kw_only=True)
     #: From 0 to 1.
     importance: float = field(default=0.5, kw_only=True)

@@ -7,39 +7,36 @@ from importlib.resources import files
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row
-
-from livingworld.errors import DimensionMismatch, InvalidInput, InvalidType, MemoryNotFound
+from livingworld.errors import InvalidInput, InvalidType, MemoryNotFound
 from livingworld.inputs import check_integer, check_label, check_sequence, check_text, check_uuid
 from livingworld.models.embeddings.vectors import MAX_DIMENSIONS, check_vector, normalized
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.memories import embedding_jobs, writing
-from livingworld.story.memories.records import Memory, NewMemory, Recalled, RecallWeights, Recollection
-from livingworld.story.stories.coordinates import Viewpoint, check_place, lock_head, refuse_no_place
+from livingworld.story.memories.records import Memory, NewMemory, RecallWeights, Recollection
+from livingworld.story.memories.rows import make_memory, make_recalled
+from livingworld.story.stories.coordinates import Viewpoint, check_place, read_at
 
 #: Most memories of one call.
 MAX_MEMORIES: Final = 1000
-#: How many memories a recall compares, unless told, and at most.
+#: How many memories a recall compares by default, and at most.
 RECALL_CANDIDATES: Final = 10_000
 MAX_CANDIDATES: Final = 1_000_000
 _QUERY_CHARACTERS: Final = 100_000
 _RECALL: Final = files(__package__).joinpath("sql/recall.sql").read_text()
 _RECENT: Final = files(__package__).joinpath("sql/recent.sql").read_text()
-_GET: Final = "SELECT * FROM livingworld.memories AS m WHERE m.world_id = $1 AND m.memory_id = $2"
 
 
 class MemoryRepository:
     """What the stories of one world, and the characters in them, remember.
 
-    Every write of new memories locks the story and stands at the scene where the branch stands then; whoever undoes
-    that scene takes it back, and every path that contains the scene has it. Raises StoryNotFound, BranchNotFound,
+    Every write of new memories locks the story and stands at the scene at the head of the branch; undoing that scene
+    takes it back, and every path that contains the scene has it. Raises StoryNotFound, BranchNotFound,
     Archived, and StaleHead when the branch is not at `expected_head`.
     """
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+    def __init__(self, unit: WorldUnit) -> None:
         self._unit = unit
-        self._world_id = world_id
 
     async def add(
         self,
@@ -57,26 +54,11 @@ class MemoryRepository:
         check_place(story_id, branch, expected_head)
         given = check_sequence("memories", memories, limit=MAX_MEMORIES)
         rows = [_row(f"memories[{index}]", memory) for index, memory in enumerate(given)]
-
-        async def work(tx: Transaction) -> tuple[tuple[Memory, bool], ...]:
-            place = await lock_head(tx, story_id, branch, expected_head)
-            written = await writing.write(tx, self._world_id, story_id, place, rows)
-            found = await writing.read(tx, self._world_id, [memory_id for memory_id, _ in written])
-            return tuple((found[memory_id], created) for memory_id, created in written)
-
-        return await self._unit.run(work, repeatable=True) if rows else ()
+        return await self._unit.write_idempotent(writing.add, story_id, rows, branch, expected_head) if rows else ()
 
     async def get(self, memory_id: UUID) -> Memory:
         """Return a memory wherever it stands, also a forgotten one; raises MemoryNotFound."""
-        key = check_uuid("memory_id", memory_id)
-
-        async def work(tx: Transaction) -> Memory:
-            row = (await tx.execute_text(_GET, (self._world_id, key))).first()
-            if row is None:
-                raise MemoryNotFound(memory_id=key)
-            return writing.make_memory(row)
-
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+        return await self._unit.read(_get, check_uuid("memory_id", memory_id))
 
     async def recall(  # noqa: PLR0913 - each narrows what comes back
         self,
@@ -116,8 +98,8 @@ class MemoryRepository:
         asked = (vector, embedder, words, weighed.similarity, weighed.importance, weighed.recency, weighed.half_life)
         most = check_integer("candidates", candidates, minimum=1, maximum=MAX_CANDIDATES)
         view = Viewpoint(story_id, branch, as_of)
-        rows = await self._look(_RECALL, view, character, kinds, (*asked, _count(k), most))
-        return Recollection((_recalled(row, vector) for row in rows), is_cut=any(row.is_cut for row in rows))
+        narrowed = _known_to(character, kinds)
+        return await self._unit.read(_recall, view, vector, *narrowed, *asked, _count(k), most)
 
     async def recent(
         self,
@@ -130,8 +112,8 @@ class MemoryRepository:
         as_of: int | None = None,
     ) -> tuple[Memory, ...]:
         """Return the k newest memories, newest first, of those that `recall` may bring back; raises as it does."""
-        rows = await self._look(_RECENT, Viewpoint(story_id, branch, as_of), character, kinds, (_count(k),))
-        return tuple(writing.make_memory(row) for row in rows)
+        view, most = Viewpoint(story_id, branch, as_of), _count(k)
+        return await self._unit.read(_recent, view, *_known_to(character, kinds), most)
 
     async def consolidate(
         self,
@@ -144,9 +126,9 @@ class MemoryRepository:
     ) -> Memory:
         """Let a summary stand for memories of the same character wherever it is visible, and return it.
 
-        Where it is not, since that place was left or it was forgotten, its parts are there again. Each memory is a part
-        of at most one summary, for ever: AlreadyConsolidated otherwise. A summary of something private is private.
-        Raises MemoryNotFound for one that is not on the path, is forgotten, or is another's.
+        Elsewhere, and when the summary is forgotten, its parts are recalled. Each memory is a part of at most one
+        summary, for ever: AlreadyConsolidated otherwise. A summary of something private is private. Raises
+        MemoryNotFound for a memory that is not on the path, is forgotten, or is another character's.
         """
         check_place(story_id, branch, expected_head)
         given = check_sequence("memory_ids", memory_ids, limit=MAX_MEMORIES)
@@ -154,21 +136,16 @@ class MemoryRepository:
         if not ids or len(set(ids)) < len(ids):
             raise InvalidInput("memory_ids", "must name at least one memory, and none twice")
         row = _row("summary", summary)
-
-        async def work(tx: Transaction) -> Memory:
-            place = await lock_head(tx, story_id, branch, expected_head)
-            return await writing.consolidate(tx, self._world_id, story_id, place, ids, row)
-
-        return await self._unit.run(work)
+        return await self._unit.write(writing.consolidate, story_id, ids, row, branch, expected_head)
 
     async def forget(self, memory_ids: Sequence[UUID]) -> int:
-        """Let memories be recalled no more, on any path, and return how many were not forgotten before; they are kept.
+        """Keep memories from being recalled, on any path, and return how many were not forgotten before.
 
-        What a forgotten summary stood for is there again. Locks their stories.
+        They stay stored. The parts of a forgotten summary are recalled again. Locks their stories.
         """
         given = check_sequence("memory_ids", memory_ids, limit=MAX_MEMORIES)
         ids = sorted({check_uuid(f"memory_ids[{index}]", memory_id) for index, memory_id in enumerate(given)})
-        return await self._unit.run(lambda tx: writing.forget(tx, self._world_id, ids))
+        return await self._unit.write(writing.forget, ids)
 
     async def use_embedder(self, embedder: str, dimensions: int) -> None:
         """Let memories be compared by the vectors of this embedder.
@@ -178,30 +155,23 @@ class MemoryRepository:
         """
         name = check_label("embedder", embedder)
         count = check_integer("dimensions", dimensions, minimum=1, maximum=MAX_DIMENSIONS)
-        await self._unit.run(lambda tx: embedding_jobs.begin(tx, self._world_id, name, count), repeatable=True)
+        await self._unit.write_idempotent(embedding_jobs.begin, name, count)
 
-    async def _look(
-        self,
-        statement: str,
-        view: Viewpoint,
-        character: UUID | None,
-        kinds: Sequence[str] | None,
-        rest: tuple[Any, ...],
-    ) -> Sequence[Row[Any]]:
-        who = None if character is None else check_uuid("character", character)
-        of = (
-            None
-            if kinds is None
-            else [check_label("kinds", kind, empty=True) for kind in check_sequence("kinds", kinds, limit=100)]
-        )
 
-        async def work(tx: Transaction) -> Sequence[Row[Any]]:
-            rows = (await tx.execute_text(statement, (*view.parameters(self._world_id), who, of, *rest))).all()
-            if not rows:
-                await refuse_no_place(tx, view)
-            return rows
+async def _get(tx: Transaction, memory_id: UUID) -> Memory:
+    found = await writing.read(tx, [memory_id])
+    if memory_id not in found:
+        raise MemoryNotFound(memory_id=memory_id)
+    return found[memory_id]
 
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+
+async def _recall(tx: Transaction, view: Viewpoint, vector: list[float] | None, *asked: object) -> Recollection:
+    rows = await read_at(tx, _RECALL, view, *asked)
+    return Recollection((make_recalled(row, vector) for row in rows), is_cut=any(row.is_cut for row in rows))
+
+
+async def _recent(tx: Transaction, view: Viewpoint, *asked: object) -> tuple[Memory, ...]:
+    return tuple(map(make_memory, await read_at(tx, _RECENT, view, *asked)))
 
 
 def _row(field: str, memory: object) -> dict[str, Any]:
@@ -215,8 +185,9 @@ def _count(k: int) -> int:
     return check_integer("k", k, minimum=1, maximum=MAX_MEMORIES)
 
 
-def _recalled(row: Row[Any], vector: list[float] | None) -> Recalled:
-    if row.similarity != row.similarity and vector is not None:  # NaN comes first in PostgreSQL's order
-        reason = f"has {len(vector)} numbers; the memories' vectors have {row.dimensions}"
-        raise DimensionMismatch("query", reason, expected=row.dimensions, actual=len(vector))
-    return Recalled(memory=writing.make_memory(row), score=row.score, similarity=row.similarity)
+def _known_to(character: UUID | None, kinds: Sequence[str] | None) -> tuple[UUID | None, list[str] | None]:
+    """Return the character and the kinds that narrow what comes back."""
+    who = None if character is None else check_uuid("character", character)
+    if kinds is None:
+        return who, None
+    return who, [check_label("kinds", kind, empty=True) for kind in check_sequence("kinds", kinds, limit=100)]

@@ -52,7 +52,7 @@ memories = Table(
     Column("content", Text, nullable=False),
     #: SHA-256 of the text.
     Column("digest", LargeBinary, nullable=False),
-    #: Whether nobody else may know it.
+    #: Whether only the character may know it.
     Column("private", Boolean, nullable=False),
     Column("importance", Double, nullable=False),
     Column("valence", Double, nullable=False),

@@ -2,7 +2,7 @@
 
 pgvector is often built for the processor of its builder, and on an older one the first comparison ends the server
 (measured with emulated processors). So the extension is made here only where the server runs on this machine and the
-processor has what those builds use; whoever made it elsewhere has answered for it.
+processor has what those builds use; elsewhere the administrator makes it.
 """
 
 from __future__ import annotations

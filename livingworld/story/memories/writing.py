@@ -1,4 +1,4 @@
-"""Writing memories inside a transaction that holds the lock of the story."""
+"""Writing and reading memories inside a transaction."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import func, select, update
 
-from livingworld.errors import AlreadyConsolidated, CharacterNotFound, DimensionMismatch, MemoryNotFound
+from livingworld.errors import AlreadyConsolidated, DimensionMismatch, MemoryNotFound
 from livingworld.inputs import canonical_json
 from livingworld.postgres.locks import lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.story.characters.tables import characters
+from livingworld.story.characters.existing import refuse_unknown
 from livingworld.story.memories.memory_embedder import sharing_embedder
 from livingworld.story.memories.records import Memory
+from livingworld.story.memories.rows import make_memory
 from livingworld.story.memories.tables import memories, memory_embedders
-from livingworld.story.stories.coordinates import Place
+from livingworld.story.stories.coordinates import Place, lock_head
 from livingworld.story.stories.tables import stories
 
 _WRITE: Final = "SELECT memory_id, created FROM livingworld.write_memories_v1($1, $2, $3, $4, $5, $6)"
@@ -31,39 +32,54 @@ _PARTS: Final = """
 """
 
 
-async def write(
-    tx: Transaction, world_id: UUID, story_id: UUID, place: Place, rows: Sequence[dict[str, Any]]
+async def add(
+    tx: Transaction, story_id: UUID, rows: Sequence[dict[str, Any]], branch: int | None, expected_head: int | None
+) -> tuple[tuple[Memory, bool], ...]:
+    """Remember texts at the head of a branch; return the memory of each and whether it is new."""
+    place = await lock_head(tx, story_id, branch, expected_head)
+    written = await _write(tx, story_id, place, rows)
+    found = await read(tx, [memory_id for memory_id, _ in written])
+    return tuple((found[memory_id], created) for memory_id, created in written)
+
+
+async def _write(
+    tx: Transaction, story_id: UUID, place: Place, rows: Sequence[dict[str, Any]]
 ) -> list[tuple[UUID, bool]]:
     """Remember texts at a place; return the id of each and whether it is new. Raises CharacterNotFound."""
-    await _refuse_unknown(tx, world_id, {row["character_id"] for row in rows} - {None})
-    await _refuse_other_dimensions(tx, world_id, rows)
-    at = (world_id, story_id, place.timeline, place.position, place.scene_number)
-    async with sharing_embedder(tx, world_id):
-        written = await tx.execute_text(_WRITE, (*at, canonical_json(rows)))
+    await refuse_unknown(tx, {UUID(row["character_id"]) for row in rows if row["character_id"] is not None})
+    await _refuse_other_dimensions(tx, rows)
+    async with sharing_embedder(tx):
+        written = await tx.execute_text(_WRITE, (*place.written_at(tx.world_id, story_id), canonical_json(rows)))
     return [(UUID(int=row.memory_id.int), row.created) for row in written]
 
 
-async def read(tx: Transaction, world_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Memory]:
+async def read(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Memory]:
     """Return memories by id."""
-    statement = select(memories).where(memories.c.world_id == world_id, memories.c.memory_id.in_(ids))
+    statement = select(memories).where(memories.c.world_id == tx.world_id, memories.c.memory_id.in_(ids))
     return {(memory := make_memory(row)).id: memory for row in await tx.execute(statement)}
 
 
 async def consolidate(
-    tx: Transaction, world_id: UUID, story_id: UUID, place: Place, ids: Sequence[UUID], summary: dict[str, Any]
+    tx: Transaction,
+    story_id: UUID,
+    ids: Sequence[UUID],
+    summary: dict[str, Any],
+    branch: int | None,
+    expected_head: int | None,
 ) -> Memory:
     """Write the summary and let it stand for its parts; see MemoryRepository.consolidate."""
-    at = (world_id, story_id, place.timeline, place.position)
+    place = await lock_head(tx, story_id, branch, expected_head)
+    at = (tx.world_id, story_id, place.timeline, place.position)
     parts = (await tx.execute_text(_PARTS, (*at, list(ids)))).all()
     own = [part for part in parts if _text(part.character_id) == summary["character_id"]]
     if missing := set(ids) - {UUID(int=part.memory_id.int) for part in own}:
         raise MemoryNotFound(memory_id=min(missing))
     row = {**summary, "private": summary["private"] or any(part.private for part in parts)}
-    ((summary_id, _),) = await write(tx, world_id, story_id, place, [row])
+    ((summary_id, _),) = await _write(tx, story_id, place, [row])
     taken = (
         update(memories)
         .where(
-            memories.c.world_id == world_id,
+            memories.c.world_id == tx.world_id,
             memories.c.memory_id.in_(ids),
             memories.c.memory_id != summary_id,
             memories.c.consolidated_into.is_(None),
@@ -72,54 +88,24 @@ async def consolidate(
     )
     if (await tx.execute(taken)).rowcount < len(ids):
         raise AlreadyConsolidated(story_id=story_id)
-    return (await read(tx, world_id, [summary_id]))[summary_id]
+    return (await read(tx, [summary_id]))[summary_id]
 
 
-async def forget(tx: Transaction, world_id: UUID, ids: Sequence[UUID]) -> int:
+async def forget(tx: Transaction, ids: Sequence[UUID]) -> int:
     """Mark memories as forgotten and return how many were not before; locks their stories."""
-    own = (memories.c.world_id == world_id, memories.c.memory_id.in_(ids), memories.c.forgotten_at.is_(None))
+    own = (memories.c.world_id == tx.world_id, memories.c.memory_id.in_(ids), memories.c.forgotten_at.is_(None))
     concerned = await tx.execute(select(memories.c.story_id).where(*own).distinct())
     for story_id in sorted(UUID(int=row.story_id.int) for row in concerned):
-        await lock_row(tx, LockKind.STORY, stories, {"world_id": world_id, "story_id": story_id})
+        await lock_row(tx, LockKind.STORY, stories, {"world_id": tx.world_id, "story_id": story_id})
     return (await tx.execute(update(memories).where(*own).values(forgotten_at=func.now()))).rowcount
 
 
-def make_memory(row: Row[Any]) -> Memory:
-    """Return the record that a row of the table memories makes."""
-    return Memory(
-        id=UUID(int=row.memory_id.int),
-        story_id=UUID(int=row.story_id.int),
-        content=row.content,
-        character=None if row.character_id is None else UUID(int=row.character_id.int),
-        kind=row.kind,
-        private=row.private,
-        importance=row.importance,
-        valence=row.valence,
-        scene_number=row.scene_number,
-        consolidated_into=None if row.consolidated_into is None else UUID(int=row.consolidated_into.int),
-        forgotten_at=row.forgotten_at,
-        created_at=row.created_at,
-    )
-
-
-async def _refuse_unknown(tx: Transaction, world_id: UUID, ids: set[str]) -> None:
-    if not ids:
-        return
-    asked = sorted(UUID(character_id) for character_id in ids)
-    statement = select(characters.c.character_id).where(
-        characters.c.world_id == world_id, characters.c.character_id.in_(asked)
-    )
-    known = {UUID(int=row.character_id.int) for row in await tx.execute(statement)}
-    if missing := set(asked) - known:
-        raise CharacterNotFound(character_id=min(missing))
-
-
-async def _refuse_other_dimensions(tx: Transaction, world_id: UUID, rows: Sequence[dict[str, Any]]) -> None:
+async def _refuse_other_dimensions(tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
     """Raise DimensionMismatch when a vector is not as long as those of its embedder in this world."""
     given = [row for row in rows if "vector" in row]
     if not given:
         return
-    statement = select(memory_embedders).where(memory_embedders.c.world_id == world_id)
+    statement = select(memory_embedders).where(memory_embedders.c.world_id == tx.world_id)
     known = (await tx.execute(statement)).one_or_none()
     if known is None:
         return

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row
-
-from livingworld.errors import CharacterNotFound, InvalidType
+from livingworld.errors import InvalidType
 from livingworld.inputs import canonical_json, check_sequence, check_uuid
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.postgres.transactions.unit_of_work import UnitOfWork
+from livingworld.postgres.transactions.world_unit import WorldUnit
+from livingworld.story.characters.existing import refuse_unknown
 from livingworld.story.relationships.records import LedgerEntry, Relationship, RelationshipChange
-from livingworld.story.stories.coordinates import PLACE, Viewpoint, check_place, lock_head, refuse_no_place
+from livingworld.story.relationships.rows import make_entry, make_relationship
+from livingworld.story.stories.coordinates import PLACE, Viewpoint, check_place, lock_head, read_at
 
 #: Most changes of one call.
 MAX_CHANGES: Final = 1000
@@ -35,25 +35,18 @@ _LEDGER: Final = f"""
     ORDER BY change.position, change.version
 """  # noqa: S608 - no value in it
 _WRITE: Final = "SELECT * FROM livingworld.write_relationships_v1($1, $2, $3, $4, $5, $6)"
-_UNKNOWN: Final = """
-    SELECT given.character_id FROM unnest($2::uuid[]) AS given (character_id)
-    WHERE NOT EXISTS (
-        SELECT FROM livingworld.characters AS c WHERE c.world_id = $1 AND c.character_id = given.character_id
-    )
-"""
 
 
 class RelationshipRepository:
     """What characters feel toward each other in the stories of one world.
 
-    Every write locks the story and stands at the scene where the branch stands then; whoever undoes that scene takes it
-    back, and every path that contains the scene has it. Raises StoryNotFound, BranchNotFound, Archived, and StaleHead
+    Every write locks the story and stands at the scene at the head of the branch; undoing that scene takes it back, and
+    every path that contains the scene has it. Raises StoryNotFound, BranchNotFound, Archived, and StaleHead
     when the branch is not at `expected_head`.
     """
 
-    def __init__(self, unit: UnitOfWork, world_id: UUID) -> None:
+    def __init__(self, unit: WorldUnit) -> None:
         self._unit = unit
-        self._world_id = world_id
 
     async def adjust(  # noqa: PLR0913 - what is felt has these parts
         self,
@@ -91,15 +84,7 @@ class RelationshipRepository:
         check_place(story_id, branch, expected_head)
         given = check_sequence("changes", changes, limit=MAX_CHANGES)
         rows = [_row(f"changes[{index}]", change) for index, change in enumerate(given)]
-
-        async def work(tx: Transaction) -> tuple[Relationship, ...]:
-            place = await lock_head(tx, story_id, branch, expected_head)
-            await self._refuse_unknown(tx, rows)
-            at = (self._world_id, story_id, place.timeline, place.position, place.scene_number)
-            written = await tx.execute_text(_WRITE, (*at, canonical_json(rows)))
-            return tuple(_relationship(row) for row in written)
-
-        return await self._unit.run(work) if rows else ()
+        return await self._unit.write(_adjust, story_id, rows, branch, expected_head) if rows else ()
 
     async def between(
         self, story_id: UUID, source: UUID, target: UUID, *, branch: int | None = None, as_of: int | None = None
@@ -109,22 +94,21 @@ class RelationshipRepository:
         One round trip. Raises StoryNotFound, BranchNotFound, SceneNotFound.
         """
         ends = (check_uuid("source", source), check_uuid("target", target))
-        found = await self._read(_VISIBLE, Viewpoint(story_id, branch, as_of), *ends)
-        return _relationship(found[0]) if found else None
+        found = await self._unit.read(_read, Viewpoint(story_id, branch, as_of), *ends)
+        return found[0] if found else None
 
     async def of(
         self, story_id: UUID, source: UUID, *, branch: int | None = None, as_of: int | None = None
     ) -> tuple[Relationship, ...]:
-        """Return what a character feels toward everybody, in the order of ids; raises as `between`."""
+        """Return what a character feels toward all others, in the order of ids; raises as `between`."""
         view = Viewpoint(story_id, branch, as_of)
-        return tuple(_relationship(row) for row in await self._read(_VISIBLE, view, check_uuid("source", source), None))
+        return await self._unit.read(_read, view, check_uuid("source", source), None)
 
     async def graph(
         self, story_id: UUID, *, branch: int | None = None, as_of: int | None = None
     ) -> tuple[Relationship, ...]:
-        """Return what everybody feels toward everybody, in the order of ids; raises as `between`."""
-        found = await self._read(_VISIBLE, Viewpoint(story_id, branch, as_of), None, None)
-        return tuple(_relationship(row) for row in found)
+        """Return what all characters feel toward each other, in the order of ids; raises as `between`."""
+        return await self._unit.read(_read, Viewpoint(story_id, branch, as_of), None, None)
 
     async def ledger(
         self, story_id: UUID, source: UUID, target: UUID, *, branch: int | None = None, as_of: int | None = None
@@ -134,25 +118,24 @@ class RelationshipRepository:
         Raises as `between`.
         """
         ends = (check_uuid("source", source), check_uuid("target", target))
-        rows = await self._read(_LEDGER, Viewpoint(story_id, branch, as_of), *ends)
-        return tuple(_entry(row) for row in rows)
+        return await self._unit.read(_read_ledger, Viewpoint(story_id, branch, as_of), *ends)
 
-    async def _read(
-        self, statement: str, view: Viewpoint, source: UUID | None, target: UUID | None
-    ) -> Sequence[Row[Any]]:
-        async def work(tx: Transaction) -> Sequence[Row[Any]]:
-            rows = (await tx.execute_text(statement, (*view.parameters(self._world_id), source, target))).all()
-            if not rows:
-                await refuse_no_place(tx, view)
-            return rows
 
-        return await self._unit.run(work, repeatable=True, single_statement=True)
+async def _adjust(
+    tx: Transaction, story_id: UUID, rows: Sequence[dict[str, Any]], branch: int | None, expected_head: int | None
+) -> tuple[Relationship, ...]:
+    place = await lock_head(tx, story_id, branch, expected_head)
+    await refuse_unknown(tx, {UUID(row[end]) for row in rows for end in ("source_id", "target_id")})
+    at = place.written_at(tx.world_id, story_id)
+    return tuple(map(make_relationship, await tx.execute_text(_WRITE, (*at, canonical_json(rows)))))
 
-    async def _refuse_unknown(self, tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
-        ids = [UUID(row[end]) for row in rows for end in ("source_id", "target_id")]
-        unknown = (await tx.execute_text(_UNKNOWN, (self._world_id, ids))).scalar()
-        if unknown is not None:
-            raise CharacterNotFound(character_id=unknown)
+
+async def _read(tx: Transaction, view: Viewpoint, source: UUID | None, target: UUID | None) -> tuple[Relationship, ...]:
+    return tuple(map(make_relationship, await read_at(tx, _VISIBLE, view, source, target)))
+
+
+async def _read_ledger(tx: Transaction, view: Viewpoint, source: UUID, target: UUID) -> tuple[LedgerEntry, ...]:
+    return tuple(map(make_entry, await read_at(tx, _LEDGER, view, source, target)))
 
 
 def _row(field: str, change: object) -> dict[str, Any]:
@@ -161,28 +144,3 @@ def _row(field: str, change: object) -> dict[str, Any]:
     ends = {"source": change.source, "target": change.target}
     pair = {f"{end}_id": str(check_uuid(f"{field}.{end}", value)) for end, value in ends.items()}
     return {**pair, **change.deltas()}
-
-
-def _relationship(row: Row[Any]) -> Relationship:
-    return Relationship(
-        source=UUID(int=row.source_id.int),
-        target=UUID(int=row.target_id.int),
-        sentiment=row.sentiment,
-        trust=row.trust,
-        familiarity=row.familiarity,
-        kind=row.kind,
-        changes=row.changes,
-        version=row.version,
-        scene_number=row.scene_number,
-        updated_at=row.created_at,
-    )
-
-
-def _entry(row: Row[Any]) -> LedgerEntry:
-    return LedgerEntry(
-        sentiment_delta=row.sentiment_delta,
-        trust_delta=row.trust_delta,
-        familiarity_delta=row.familiarity_delta,
-        reason=row.reason,
-        relationship=_relationship(row),
-    )

@@ -94,7 +94,7 @@ relationship_changes = Table(
     CheckConstraint(f"char_length(kind_given) <= {MAX_LABEL_CHARACTERS}", name="kind_length"),
     CheckConstraint(f"char_length(reason) <= {MAX_DESCRIPTION_CHARACTERS}", name="reason_length"),
     # No two changes of a relationship have one version, whatever path they are on. The version stands second, so that
-    # the index serves nobody who asks for the changes on a path.
+    # no read of the changes on a path uses the index.
     UniqueConstraint(
         "world_id", "version", "story_id", "source_id", "target_id", name="uq_relationship_changes_version"
     ),

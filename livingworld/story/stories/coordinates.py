@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -22,6 +23,10 @@ class Place:
     scene_number: int
     timeline: int
     position: int
+
+    def written_at(self, world_id: UUID, story_id: UUID) -> tuple[Any, ...]:
+        """Return the first arguments of the functions that write the state of a story here."""
+        return (world_id, story_id, self.timeline, self.position, self.scene_number)
 
     def columns(self, prefix: str) -> dict[str, int | None]:
         """Return the columns of a branch that point here."""
@@ -85,8 +90,18 @@ def head_of(branch: Row[Any]) -> Place:
     return Place(branch.head_scene_number or 0, branch.head_timeline, branch.head_position)
 
 
-async def refuse_no_place(tx: Transaction, view: Viewpoint) -> None:
-    """Raise StoryNotFound, BranchNotFound or SceneNotFound when a viewpoint that showed nothing does not exist."""
+async def read_at(tx: Transaction, statement: str, view: Viewpoint, *arguments: object) -> Sequence[Row[Any]]:
+    """Return the rows of a statement whose first four parameters are a viewpoint.
+
+    Raises StoryNotFound, BranchNotFound or SceneNotFound when there are none and the viewpoint does not exist.
+    """
+    rows = (await tx.execute_text(statement, (*view.parameters(tx.world_id), *arguments))).all()
+    if not rows:
+        await _refuse_no_place(tx, view)
+    return rows
+
+
+async def _refuse_no_place(tx: Transaction, view: Viewpoint) -> None:
     found = (await tx.execute_text(f"SELECT 1 FROM {PLACE}", view.parameters(tx.world_id))).first()  # noqa: S608
     if found is not None:
         return
