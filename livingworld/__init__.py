@@ -47,9 +47,8 @@ from livingworld.story.search.search import SearchHit, SearchPage
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import Branch, CastMember, Choice, Scene, Story, StoryHead, TreeScene
 from livingworld.story.turns.new_state import NewState
-from livingworld.story.turns.records import Generation, TurnInput
+from livingworld.story.turns.records import Generation, TurnContext, TurnInput
 from livingworld.story.turns.turn import Turn
-from livingworld.story.turns.turn_context import TurnContext
 from livingworld.story.worlds.records import WorldRecord
 
 #: The installed version, as pyproject.toml has it.

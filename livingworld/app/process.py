@@ -34,9 +34,10 @@ from livingworld.settings.settings import Settings
 from livingworld.story.stories.appending import append_together
 from livingworld.story.stories.locking import lock_story
 from livingworld.story.stories.scene_appender import Appends
-from livingworld.story.turns.committing import commit_together
-from livingworld.story.turns.taking import TakeTogether
-from livingworld.story.turns.turn_services import TurnServices
+from livingworld.story.turns.commit_turn import Commits
+from livingworld.story.turns.take_turn import Turns
+from livingworld.story.turns.turn_queue import Takes
+from livingworld.story.turns.writing import commit_turns, take_turns
 
 #: A caller that waits for a turn polls in every interval; after this many missed polls it counts as gone.
 _MISSED_POLLS: Final = 12
@@ -115,27 +116,17 @@ class SharedParts:
         self.services = services = process.services(world_id)
         settings = process.settings
         limits = GroupLimits(settings.call_timeout, settings.lock_timeout, process.database.backlog)
-        take = TakeTogether(lease=settings.turn_lease, patience=settings.poll_interval * _MISSED_POLLS)
+        take = partial(take_turns, lease=settings.turn_lease, patience=settings.poll_interval * _MISSED_POLLS)
         self.appends: Appends = GroupCommit(process.database, world_id, append_together, limits)
-        takes = GroupCommit(process.database, world_id, take, limits)
-        commits = GroupCommit(process.database, world_id, commit_together, limits)
+        takes: Takes = GroupCommit(process.database, world_id, take, limits)
+        commits: Commits = GroupCommit(process.database, world_id, commit_turns, limits)
         self._group_commits = (self.appends, takes, commits)
         self.embeddings = process.embeddings.setdefault(world_id, WorldEmbeddings(services, process.gate))
         self.leases = Leases(services)
         self.cycles = Cycles(services)
         self.scripts = Scripts(services, process.script_kinds)
         self.live = Live(services, lock_story=lock_story, lock_session=lock_session)
-        self.turns = TurnServices(
-            world_id=world_id,
-            unit=services.unit,
-            background=services.background,
-            takes=takes,
-            commits=commits,
-            notifications=process.notifications,
-            tasks=process.tasks,
-            lease=settings.turn_lease,
-            poll_interval=settings.poll_interval,
-        )
+        self.turns = Turns(services, takes, commits)
 
     async def close(self) -> None:
         """Wait until every submitted request is stored or refused."""

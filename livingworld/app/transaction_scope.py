@@ -28,6 +28,7 @@ from livingworld.story.search.search import Search
 from livingworld.story.stories.branch_repository import BranchRepository
 from livingworld.story.stories.repository import StoryRepository
 from livingworld.story.stories.scene_appender import Appends
+from livingworld.story.turns.repository import GenerationRepository
 
 
 class WorldRepositories:
@@ -42,6 +43,8 @@ class WorldRepositories:
         self.relationships = RelationshipRepository(unit)
         self.memories = MemoryRepository(unit)
         self.lore = LoreRepository(unit)
+        #: The answers of models.
+        self.generations = GenerationRepository(unit)
         self.documents = DocumentRepository(unit)
         self.sessions = SessionRepository(unit)
         self.interactions = InteractionRepository(unit)

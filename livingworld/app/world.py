@@ -23,8 +23,6 @@ from livingworld.models.embeddings.pipeline import EmbeddingPipeline
 from livingworld.postgres.idempotency import request_hash, run_once
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.memories.embed_memories import MemoryEmbeddings
-from livingworld.story.turns.choose_generation import Generations
-from livingworld.story.turns.take_turn import Turns
 from livingworld.story.worlds.records import WorldRecord
 
 T = TypeVar("T")
@@ -51,9 +49,7 @@ class World(WorldRepositories):
         #: Versioned state of the whole world, which can be watched.
         self.documents: Documents = Documents(services)
         #: One generation at a time on each branch.
-        self.turns = Turns(shared.turns)
-        #: The answers of models.
-        self.generations = Generations(shared.turns)
+        self.turns = shared.turns
         #: Locks on names, for the length of a transaction.
         self.locks = WorldLocks(services.unit, TransactionScope)
         #: Exclusive rights that last longer than a transaction.

@@ -9,8 +9,10 @@ from typing import Final
 import pytest
 
 from livingworld import NewScene, Scene, Story, Turn, TurnInput, World
+from livingworld.story.stories.appending import Replayed
+from livingworld.story.turns.outcomes import Granted, Mergeable, Waiting
 from livingworld.story.turns.records import BusyPolicy
-from livingworld.story.turns.taking import TakeRequest, TakeResult
+from livingworld.story.turns.requests import TakeRequest
 from livingworld.story.turns.turn_queue import Grant
 from tests.support.turn_checks import broken_turns, joined, options_of, rows, until_found
 
@@ -28,20 +30,28 @@ def a_try(world: World, story: Story, key: str) -> TakeRequest:
     return world.turns._request(story.id, key, TurnInput(None, key), None, None, busy="merge", recent=1)
 
 
-async def look(world: World, request: TakeRequest) -> tuple[Grant | None, str]:
-    """Ask once, as who waits does again and again."""
-    grant, result = await world.turns._queue._ask(request)
-    return grant, result.status
+async def look(world: World, request: TakeRequest) -> Granted | Waiting | Mergeable:
+    """Ask once, as a waiting caller does again and again."""
+    answer = await world.turns._queue._ask(request)
+    outcome = answer.outcome if isinstance(answer, Grant) else answer
+    assert not isinstance(outcome, Replayed)
+    return outcome
+
+
+async def mergeable(world: World, request: TakeRequest) -> Mergeable:
+    """Ask once, and find an input that waits."""
+    outcome = await look(world, request)
+    assert isinstance(outcome, Mergeable)
+    return outcome
 
 
 async def merge_behind_what_runs(world: World, story: Story, *keys: str) -> list[TakeRequest]:
     """Have the first key wait while another turn runs, and merge the others into it; return their tries."""
     tries = [a_try(world, story, key) for key in keys]
     async with world.turns.take(story.id, request_key="ahead") as turn:
-        assert (await look(world, tries[0]))[1] == "waiting"
+        assert isinstance(await look(world, tries[0]), Waiting)
         for each in tries[1:]:
-            _, leader = await world.turns._queue._ask(each)
-            await world.turns._queue._merge(each, leader, joined)
+            await world.turns._queue._merge(each, await mergeable(world, each), joined)
         await turn.commit(NewScene("ahead"))
     return tries
 
@@ -50,9 +60,9 @@ async def test_a_leader_that_begins_anew_without_an_input_does_not_answer_it(
     database_url: str, world: World, story: Story
 ) -> None:
     leader, _ = await merge_behind_what_runs(world, story, "leader", "merged")
-    grant, _ = await look(world, leader)
-    assert grant is not None
-    assert grant.result.instruction == "leader+merged"
+    granted = await look(world, leader)
+    assert isinstance(granted, Granted)
+    assert granted.input.instruction == "leader+merged"
     await world.turns._queue._withdraw(leader)
 
     anew = await world.turns.play(story.id, tell, request_key="leader", instruction="leader", **options_of("merge"))
@@ -66,10 +76,10 @@ async def test_a_try_whose_first_answer_was_lost_is_granted_the_combined_input_a
     database_url: str, world: World, story: Story
 ) -> None:
     leader, _ = await merge_behind_what_runs(world, story, "leader", "merged")
-    granted = [(await look(world, leader))[0] for _ in range(2)]
+    granted = [each for each in [await look(world, leader) for _ in range(2)] if isinstance(each, Granted)]
 
-    assert [grant.result.instruction for grant in granted if grant] == ["leader+merged"] * 2
-    assert [grant.result.token for grant in granted if grant] == [2, 2]
+    assert [each.input.instruction for each in granted] == ["leader+merged"] * 2
+    assert [each.holding.token for each in granted] == [2, 2]
     assert await rows(database_url, "SELECT instruction FROM livingworld.turns WHERE request_key = 'leader'") == [
         ("leader+merged",)
     ]
@@ -82,11 +92,11 @@ async def test_an_input_that_went_its_own_way_is_not_told_by_the_turn_that_it_le
     await rows(database_url, "UPDATE livingworld.turn_waiters SET expires_at = now()")  # nobody heard of it for long
 
     alone = await world.turns.play(story.id, tell, request_key="merged", instruction="merged", **options_of("merge"))
-    thawed, _ = await look(world, leader)
+    thawed = await look(world, leader)
 
     assert alone.content == "merged"
-    assert thawed is not None
-    assert thawed.result.instruction == "leader"
+    assert isinstance(thawed, Granted)
+    assert thawed.input.instruction == "leader"
 
 
 async def test_an_answer_that_was_recorded_for_another_input_is_not_offered(
@@ -114,7 +124,7 @@ async def test_an_answer_that_was_recorded_for_another_input_is_not_offered(
     assert [each.raw_response for each in generations] == ["an answer to leader+merged", None]
 
 
-async def another_try(world: World, story: Story, fate: str, seen: TakeResult, go_on: asyncio.Event) -> Scene | None:
+async def another_try(world: World, story: Story, fate: str, seen: Mergeable, go_on: asyncio.Event) -> Scene | None:
     """Have another try of the key carried out, taken, queued or merged."""
 
     async def write(turn: Turn) -> NewScene:
@@ -135,9 +145,9 @@ async def test_an_input_whose_key_went_another_way_after_the_look_is_not_merged(
     database_url: str, world: World, story: Story, fate: str
 ) -> None:
     async with world.turns.take(story.id, request_key="ahead"):
-        assert (await look(world, a_try(world, story, "leader")))[1] == "waiting"
+        assert isinstance(await look(world, a_try(world, story, "leader")), Waiting)
         late = a_try(world, story, "key")
-        _, seen = await world.turns._queue._ask(late)
+        seen = await mergeable(world, late)
         go_on = asyncio.Event()
         other = asyncio.create_task(another_try(world, story, fate, seen, go_on))
         await (other if fate == "committed" else until_found(database_url, _GONE_ITS_WAY))
@@ -149,7 +159,6 @@ async def test_an_input_whose_key_went_another_way_after_the_look_is_not_merged(
         for key in ("leader", "key")
     ]
 
-    assert seen.status == "mergeable"
     for key, scene in zip(("leader", "key"), answers, strict=True):
         assert key in scene.content.split("+")
     told = [scene.content for scene in await world.stories.recent(story.id, 10)]

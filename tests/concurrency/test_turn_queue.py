@@ -10,7 +10,8 @@ import pytest
 
 from livingworld import NewScene, Scene, Story, Turn, TurnInput, World
 from livingworld.errors import InvalidInput, TurnTimeout
-from livingworld.story.turns.taking import TakeRequest
+from livingworld.story.turns.outcomes import Mergeable
+from livingworld.story.turns.requests import TakeRequest
 from livingworld.testing.staged_races import connected
 from tests.concurrency.turn_players import player
 from tests.support.patience import patiently
@@ -192,11 +193,13 @@ async def test_two_that_saw_the_same_waiting_input_do_not_overwrite_each_other(
         waiting = asyncio.create_task(play)
         await until_waiting(database_url, 1)
         requests = [newcomer("b"), newcomer("c")]
-        seen = [(await world.turns._queue._ask(request))[1] for request in requests]
+        seen = [await world.turns._queue._ask(request) for request in requests]
         for request, leader in zip(requests, seen, strict=True):
+            assert isinstance(leader, Mergeable)
             await world.turns._queue._merge(request, leader, both)
-        _, again = await world.turns._queue._ask(requests[1])
-        assert (again.status, again.instruction, again.merges) == ("mergeable", "a+b", 1)
+        again = await world.turns._queue._ask(requests[1])
+        assert isinstance(again, Mergeable)
+        assert (again.input.instruction, again.merges) == ("a+b", 1)
         await world.turns._queue._merge(requests[1], again, both)
         await turn.commit(NewScene("ahead"))
 

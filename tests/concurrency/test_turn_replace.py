@@ -112,7 +112,7 @@ async def test_a_commit_that_trusts_its_token_of_yesterday_would_overwrite(
 
     async with world.turns.take(story.id, request_key="first") as turn:
         async with holding(database_url, THE_STORY, [world.id, story.id]) as holder:
-            late = asyncio.create_task(commit_naively(turn._holding.token))
+            late = asyncio.create_task(commit_naively(turn._taken().holding.token))
             await holder.until_blocked(count=1)
             second = asyncio.create_task(
                 world.turns.play(story.id, at_once("the second"), request_key="second", busy="replace")

@@ -129,13 +129,13 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Refusal:
     """Nothing was written."""
 
     error: LivingWorldError
 
 
-AppendOutcome: TypeAlias = Appended | Replayed | Refused
+AppendOutcome: TypeAlias = Appended | Replayed | Refusal
 
 
 async def append_together(
@@ -190,11 +190,11 @@ def _outcome(request: AppendRequest, row: Row[Any]) -> AppendOutcome | NotTried:
         case "replayed":
             return Replayed(row.scene_number)
         case "stale_head":
-            return Refused(StaleHead(expected=request.expected_head, actual=row.parent_scene_number or 0))
+            return Refusal(StaleHead(expected=request.expected_head, actual=row.parent_scene_number or 0))
         case "choice_not_found":
             number = row.parent_scene_number or 0
-            return Refused(ChoiceNotFound(choice=request.scene.chosen_choice, scene_number=number))
-    return NOT_TRIED.get(row.status) or Refused(_REFUSALS[row.status](story_id=request.story_id))
+            return Refusal(ChoiceNotFound(choice=request.scene.chosen_choice, scene_number=number))
+    return NOT_TRIED.get(row.status) or Refusal(_REFUSALS[row.status](story_id=request.story_id))
 
 
 _REFUSALS: Final[dict[str, type[LivingWorldError]]] = {

@@ -17,7 +17,7 @@ from livingworld.story.stories.appending import (
     Appended,
     AppendOutcome,
     AppendRequest,
-    Refused,
+    Refusal,
     append_joined,
 )
 from livingworld.story.stories.locking import lock_story
@@ -61,7 +61,7 @@ class SceneAppender:
 
     async def _answer(self, request: AppendRequest, outcome: AppendOutcome) -> Scene:
         world_id, story_id = self._unit.world_id, request.story_id
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, Refusal):
             _refuse(world_id, request, outcome.error)
         place = {"world_id": world_id, "story_id": story_id, "scene_number": outcome.scene_number}
         if isinstance(outcome, Appended):
@@ -79,7 +79,7 @@ async def _append_with_new_characters(
         await lock_story(tx, request.story_id)
         request = request.with_cast(await find_or_make_cast(tx, names))
         outcome = await append_joined(tx, request)
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, Refusal):
             _refuse(tx.world_id, request, outcome.error)
     return request, outcome
 

@@ -1,4 +1,4 @@
-"""What a holder knows of its attempt at a turn: how the model was asked, what it answered, how long that took."""
+"""What the holder of a turn knows of its attempt: how the model was asked, what it answered, how long that took."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from livingworld import inputs
 from livingworld.errors import InvalidType
 
-#: Most characters of the reason of a failure.
+#: Most characters of an error that is kept.
 _MAX_ERROR: Final = 1000
 
 
@@ -23,12 +23,12 @@ class Attempt:
 
     @property
     def answered(self) -> bool:
-        """Whether the model has spoken."""
+        """Whether the model has answered."""
         return "raw_response" in self._known
 
     @property
     def raw_response(self) -> str | None:
-        """What it said, or None."""
+        """What it answered, or None."""
         return self._known.get("raw_response")
 
     def describe(
@@ -39,7 +39,7 @@ class Attempt:
         parameters: Mapping[str, Any] | None,
         prompt: str | None,
     ) -> None:
-        """Keep how the model is asked; its time runs from here. Of the prompt a digest is kept."""
+        """Keep how the model is asked, and a digest of the prompt; the duration counts from here."""
         known = {
             "model": inputs.check_optional_label("model", model),
             "script_version": inputs.check_optional_label("script_version", script_version),
@@ -50,7 +50,7 @@ class Attempt:
         self._began = time.monotonic()
 
     def answer(self, raw_response: str, *, input_tokens: int | None, output_tokens: int | None) -> None:
-        """Keep what the model has said, and how long it took."""
+        """Keep what the model has answered, and how long it took."""
         limit = inputs.MAX_RAW_RESPONSE_CHARACTERS
         known: dict[str, Any] = {"raw_response": inputs.check_text("raw_response", raw_response, limit=limit)}
         if input_tokens is not None:
@@ -60,17 +60,17 @@ class Attempt:
         self._known |= known
         self._known["duration_ms"] = self._elapsed()
 
-    def columns(self, *, error: str | None = None) -> dict[str, Any]:
+    def columns(self, *, error: BaseException | str | None = None) -> dict[str, Any]:
         """Return what is known as columns of the table."""
         known = dict(self._known)
         if "prompt_digest" in known:
             known["prompt_digest"] = bytes.fromhex(known["prompt_digest"])
         if error is not None:
-            known["error"] = storable(error)
+            known["error"] = inputs.storable_error_text(error, limit=_MAX_ERROR)
         return known
 
     def as_json(self) -> dict[str, Any]:
-        """Return what is known, but for the response, as commit_turns_v1 takes it."""
+        """Return what is known as a commit takes it: without the response."""
         known = {name: value for name, value in self._known.items() if name != "raw_response"}
         known.setdefault("duration_ms", self._elapsed())
         return known
@@ -84,8 +84,3 @@ def prompt_digest(prompt: str) -> str:
     if not isinstance(prompt, str):
         raise InvalidType("prompt", f"must be text, not {type(prompt).__name__}")
     return blake2b(prompt.encode(errors="surrogatepass"), digest_size=32).hexdigest()
-
-
-def storable(reason: str) -> str:
-    """Return a reason of any origin as text that a column can hold."""
-    return reason[:_MAX_ERROR].encode(errors="replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")

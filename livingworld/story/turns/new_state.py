@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from livingworld.errors import InvalidType
 from livingworld.inputs import canonical_json, check_sequence
+from livingworld.story.characters.name_key import check_name, name_key
 from livingworld.story.facts.new_facts import Subject, fact_rows
 from livingworld.story.memories.records import NewMemory
 from livingworld.story.memories.repository import MAX_MEMORIES
@@ -34,23 +35,23 @@ class NewState:
         _check_all("relationships", self.relationships, RelationshipChange, MAX_CHANGES)
         _check_all("memories", self.memories, NewMemory, MAX_MEMORIES)
 
-    def as_json(self, name_key: Callable[[str], str]) -> str:
-        """Return it as write_turn_state_v1 takes it; `name_key` raises InvalidInput for what is no name."""
+    def as_json(self) -> str:
+        """Return it as write_turn_state_v1 takes it; raises InvalidName for a name that cannot be one."""
         changes = [
             {
-                **_character("source", each.source, name_key),
-                **_character("target", each.target, name_key),
+                **_character("source", each.source),
+                **_character("target", each.target),
                 **each.deltas(),
             }
             for each in self.relationships
         ]
-        remembered = [{**_character("character", each.character, name_key), **each.row()} for each in self.memories]
+        remembered = [{**_character("character", each.character), **each.row()} for each in self.memories]
         return canonical_json({"facts": fact_rows(self.facts), "relationships": changes, "memories": remembered})
 
 
-def _character(end: str, who: UUID | str | None, name_key: Callable[[str], str]) -> dict[str, str | None]:
+def _character(end: str, who: UUID | str | None) -> dict[str, str | None]:
     if isinstance(who, str):
-        return {f"{end}_key": name_key(who)}
+        return {f"{end}_key": name_key(check_name(end, who))}
     return {f"{end}_id": None if who is None else str(who)}
 
 

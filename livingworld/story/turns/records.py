@@ -1,4 +1,4 @@
-"""What goes in and comes out: the input of a turn, and generations."""
+"""What goes in and comes out: the input of a turn, its context, and generations."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from typing import Any, Literal
 from uuid import UUID
 
 from livingworld import inputs
+from livingworld.story.characters.records import Character
+from livingworld.story.facts.records import Fact
+from livingworld.story.memories.records import Memory
+from livingworld.story.relationships.records import Relationship
+from livingworld.story.stories.records import Branch, Choice, Scene, Story
 
 #: What to do when another turn runs on the branch or waits for it: raise Busy; wait in order of arrival; stop it and
 #: run instead; become one turn with the one that waits.
@@ -70,3 +75,33 @@ class Generation:
     def shown(self) -> bool:
         """Whether a scene shows it."""
         return self.scene_number is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnContext:
+    """An immutable picture of the place that a turn continues; nothing that others write changes it."""
+
+    story: Story
+    branch: Branch
+    #: Number of the scene that the turn continues, 0 before the first: what the commit compares with.
+    head: int
+    #: That scene, or None before the first.
+    scene: Scene | None
+    #: What the player chose of that scene's choices, or None.
+    choice: Choice | None
+    instruction: str | None
+    #: The last scenes of the path, oldest first, that scene included.
+    recent: tuple[Scene, ...]
+    #: Who appears in that scene.
+    cast: tuple[Character, ...]
+    #: Everything that is true there.
+    facts: tuple[Fact, ...] = ()
+    #: What those who appear feel toward each other.
+    relationships: tuple[Relationship, ...] = ()
+    #: What was remembered in the recent scenes and is no secret, oldest first; `world.memories.recall` knows more.
+    memories: tuple[Memory, ...] = ()
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """What that scene offers."""
+        return self.scene.choices if self.scene else ()

@@ -12,17 +12,18 @@ from uuid import UUID
 from livingworld import inputs
 from livingworld.errors import InvalidInput
 from livingworld.identifiers import new_id
+from livingworld.postgres.services import Services
+from livingworld.story.stories.appending import Replayed
 from livingworld.story.stories.new_scene import NewScene
+from livingworld.story.stories.reading import read_scene
 from livingworld.story.stories.records import Scene
-from livingworld.story.turns.commit_turn import stored_scene
-from livingworld.story.turns.committing import Holding
+from livingworld.story.turns.commit_turn import Commits
 from livingworld.story.turns.new_state import NewState
 from livingworld.story.turns.records import BusyPolicy, Combine, TurnInput
 from livingworld.story.turns.repository import read_generation
-from livingworld.story.turns.taking import AT_HEAD, TakeRequest, TakeResult
+from livingworld.story.turns.requests import AT_HEAD, TakeRequest
 from livingworld.story.turns.turn import Turn
-from livingworld.story.turns.turn_queue import Grant, TurnQueue
-from livingworld.story.turns.turn_services import TurnServices
+from livingworld.story.turns.turn_queue import Grant, Takes, TurnQueue
 
 #: The longest wait for a place, unless another one is asked for.
 TIME_LIMIT: Final = timedelta(seconds=60)
@@ -52,11 +53,12 @@ class TurnOptions(TypedDict, total=False):
 
 
 class Turns:
-    """The turns of one world: one at a time on each branch, whoever takes them."""
+    """The turns of one world: one at a time on each branch, in all processes."""
 
-    def __init__(self, services: TurnServices) -> None:
+    def __init__(self, services: Services, takes: Takes, commits: Commits) -> None:
         self._services = services
-        self._queue = TurnQueue(services)
+        self._commits = commits
+        self._queue = TurnQueue(services, takes)
 
     @asynccontextmanager
     async def take(  # noqa: PLR0913 - options of one call, by name
@@ -184,7 +186,7 @@ class Turns:
     async def _holding(
         self, request: TakeRequest, combine: Combine | None, time_limit: timedelta
     ) -> AsyncIterator[Turn]:
-        """Hand out the turn, and give it up when the block is left without a commit, however it is left."""
+        """Yield the turn, and give it up when the block is left without a commit, however it is left."""
         turn: Turn | None = None
         reason: BaseException | None = None
         grant = await self._queue.take(request, combine, time_limit)
@@ -201,33 +203,13 @@ class Turns:
                 await asyncio.shield(self._services.tasks.finish(turn.give_up(reason)))
 
     async def _turn(self, request: TakeRequest, grant: Grant) -> Turn:
-        result, services, recorded, scene = grant.result, self._services, None, None
-        if result.status == "replayed":
-            scene = await stored_scene(services, request.story_id, result.scene_number or 0)
-        elif result.answered is not None:
-            key = result.answered
-            recorded = await services.unit.run(
-                lambda tx: read_generation(services.world_id, key, tx), repeatable=True, single_statement=True
-            )
-        return Turn(
-            services,
-            _holding(request, result),
-            result,
-            asked_at=grant.asked_at,
-            recorded=recorded,
-            scene=scene,
-        )
-
-
-def _holding(request: TakeRequest, result: TakeResult) -> Holding:
-    return Holding(
-        story_id=request.story_id,
-        request_key=request.request_key,
-        owner=request.owner,
-        token=result.token or 0,
-        attempt=result.attempt or 0,
-        base_scene_number=result.base_scene_number,
-    )
+        unit, taken, recorded = self._services.unit, grant.outcome, None
+        if isinstance(taken, Replayed):
+            scene = await unit.read(read_scene, request.story_id, taken.scene_number)
+            return Turn(self._services, self._commits, request, scene, asked_at=grant.asked_at)
+        if taken.answered is not None:
+            recorded = await unit.read(read_generation, taken.answered)
+        return Turn(self._services, self._commits, request, taken, asked_at=grant.asked_at, recorded=recorded)
 
 
 def _check_request_key(request_key: object) -> str:

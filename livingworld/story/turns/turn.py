@@ -1,66 +1,70 @@
-"""A turn in hand: what the prompt needs, whether it is still ours, and the commit."""
+"""A turn in hand: what the prompt needs, whether the turn is still held, and the commit."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from functools import cached_property
-from typing import Any, TypeVar
+from functools import cached_property, partial
+from typing import Any, Final, TypeVar
 
 from livingworld.errors import Fenced, InvalidInput, InvalidType, LivingWorldError
 from livingworld.observability import events
 from livingworld.postgres.leases import Lease
+from livingworld.postgres.services import Services
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import Scene
 from livingworld.story.turns.attempt import Attempt
-from livingworld.story.turns.commit_turn import commit_turn
-from livingworld.story.turns.committing import Holding
-from livingworld.story.turns.ending import give_up, record_answer, renew
+from livingworld.story.turns.commit_turn import Commits, commit
+from livingworld.story.turns.context_rows import make_context
+from livingworld.story.turns.holdings import give_up, record_answer, renew_lease
 from livingworld.story.turns.new_state import NewState
-from livingworld.story.turns.records import Generation
-from livingworld.story.turns.taking import TakeResult
-from livingworld.story.turns.turn_context import TurnContext, read_context
-from livingworld.story.turns.turn_services import TurnServices, branch_topic
+from livingworld.story.turns.outcomes import Granted
+from livingworld.story.turns.records import Generation, TurnContext
+from livingworld.story.turns.requests import TakeRequest, branch_topic
 
 T = TypeVar("T")
 
+#: Without a notification a holder checks its lease so many polling intervals apart.
+_INTERVALS: Final = 10
+
 
 class Turn:
-    """One attempt at a turn; made by `take` and `regenerate`. No transaction and no connection is held by it."""
+    """One attempt at a turn; made by `take` and `regenerate`. It holds no transaction and no connection."""
 
     def __init__(
         self,
-        services: TurnServices,
-        holding: Holding,
-        granted: TakeResult,
+        services: Services,
+        commits: Commits,
+        request: TakeRequest,
+        taken: Granted | Scene,
         *,
         asked_at: float,
-        recorded: Generation | None,
-        scene: Scene | None,
+        recorded: Generation | None = None,
     ) -> None:
         self._services = services
-        self._holding = holding
-        self._granted = granted
+        self._commits = commits
+        self._request = request
+        #: None when the request was carried out before.
+        self._granted = taken if isinstance(taken, Granted) else None
+        self._choice = taken.input.choice if isinstance(taken, Granted) else taken.chosen_choice
         self._attempt = Attempt()
         #: An answer of the model that an earlier attempt at the same place has left: it need not be paid for again.
         self.recorded = recorded
         #: The stored scene: None until the commit, and at once when the request was carried out before.
-        self.scene = scene
+        self.scene = taken if isinstance(taken, Scene) else None
         #: Set when the lease was lost, or may have been: what the model still says comes too late.
         self.lost = asyncio.Event()
-        self._lease = self._keep_lease(asked_at) if scene is None else None
+        self._lease = self._keep_lease(taken, asked_at) if isinstance(taken, Granted) else None
 
     @property
     def request_key(self) -> str:
         """The key that makes the turn idempotent."""
-        return self._holding.request_key
+        return self._request.request_key
 
     @cached_property
     def context(self) -> TurnContext:
-        """Everything a prompt needs, as it stood when the turn was taken; of a turn that is stored, InvalidInput."""
-        if (told := self._granted.context) is None:
-            raise InvalidInput("turn", "is stored already, as `turn.scene`; it has no context")
-        return read_context(self._holding.story_id, told, self._granted.choice, self._granted.instruction)
+        """Everything a prompt needs, as it stood when the turn was taken; InvalidInput for a turn that is stored."""
+        return make_context(self._taken())
 
     def describe(
         self,
@@ -78,16 +82,12 @@ class Turn:
     ) -> None:
         """Store what the model has answered before anything else can go wrong; one round trip.
 
-        Also when the lease was lost: it was paid for. A process that dies after this leaves the answer to the next
-        `take` of the same request key, as `recorded`.
+        Also when the lease was lost: it was paid for. When the process dies after this, the next `take` of the same
+        request key has the answer, as `recorded`. Raises InvalidInput for a turn that was stored before.
         """
+        holding = self._taken().holding
         self._attempt.answer(raw_response, input_tokens=input_tokens, output_tokens=output_tokens)
-        known = self._attempt.columns()
-        await self._services.unit.run(
-            lambda tx: record_answer(tx, self._services.world_id, self._holding, known),
-            repeatable=True,
-            single_statement=True,
-        )
+        await self._services.unit.write_single_idempotent(record_answer, holding, self._attempt.columns())
 
     async def while_held(self, work: Awaitable[T]) -> T:
         """Return the result of `work`, or cancel it when the turn is lost and raise Fenced."""
@@ -102,7 +102,7 @@ class Turn:
             lost.cancel()
             task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        raise Fenced(story_id=self._holding.story_id)
+        raise Fenced(story_id=self._request.story_id)
 
     async def commit(self, scene: NewScene, state: NewState | None = None) -> Scene:
         """Store the scene at the head that the turn was taken at, end the turn, and return the scene; one round trip.
@@ -116,69 +116,63 @@ class Turn:
             raise InvalidType("scene", f"must be a NewScene, not {type(scene).__name__}")
         if state is not None and not isinstance(state, NewState):
             raise InvalidType("state", f"must be a NewState, not {type(state).__name__}")
-        if scene.chosen_choice not in {None, self._granted.choice}:
+        if scene.chosen_choice not in {None, self._choice}:
             raise InvalidInput("scene.chosen_choice", "must be left to the turn, which was taken with the choice")
         if self.scene is None:
-            raw_response = self._attempt.raw_response if scene.raw_response is None else scene.raw_response
-            stored, awaited = await commit_turn(
-                self._services, self._holding, scene, raw_response, self._attempt, state
-            )
+            holding = self._taken().holding
+            stored, awaited = await commit(self._services, self._commits, holding, scene, self._attempt, state)
             self.scene = stored
             self.end_lease()
             if awaited:
-                self._tell()
+                self._services.notifications.notify(branch_topic(holding.story_id, holding.branch_number))
         return self.scene
 
     async def give_up(self, reason: BaseException | None) -> None:
         """End the attempt, free the lease and keep what is known; called when the block is left without a commit.
 
-        A server that is away is no reason to hide why the block was left: then the lease ends by itself.
+        A server that is away does not hide why the block was left: then the lease ends by itself.
         """
         self.end_lease()
-        error = "left without commit" if reason is None else f"{type(reason).__name__}: {reason}"
         kept = self._attempt.answered and isinstance(reason, LivingWorldError | asyncio.CancelledError)
         state = "answered" if kept else "failed"  # the model's own failure is not offered to the next attempt
-        known = self._attempt.columns(error=error)
-        ids = {"world_id": self._services.world_id, "story_id": self._holding.story_id}
+        known = self._attempt.columns(error="left without commit" if reason is None else reason)
+        ids = {"world_id": self._services.world_id, "story_id": self._request.story_id}
         try:
-            await self._services.unit.run(
-                lambda tx: give_up(tx, self._services.world_id, self._holding, known, state=state), repeatable=True
-            )
+            await self._services.unit.write_idempotent(give_up, self._taken().holding, known, state=state)
         except LivingWorldError as failure:
             events.emit(events.TURN_ABANDONED, **ids, error=type(failure).__name__)
             return
         events.emit(events.TURN_GIVEN_UP, **ids, reason=type(reason).__name__)
-        self._tell()
 
     def end_lease(self) -> None:
         """Stop renewing."""
         if self._lease is not None:
             self._lease.end()
 
-    def _tell(self) -> None:
-        self._services.notifications.notify(branch_topic(self._holding.story_id, self._granted.branch_number))
+    def _taken(self) -> Granted:
+        if self._granted is None:
+            raise InvalidInput("turn", "is stored already, as `turn.scene`; it has no context and no generation")
+        return self._granted
 
-    def _keep_lease(self, asked_at: float) -> Lease:
-        services = self._services
+    def _keep_lease(self, granted: Granted, asked_at: float) -> Lease:
+        services, holding = self._services, granted.holding
         lease = Lease(
             self._renew,
-            length=services.lease,
+            length=services.settings.turn_lease,
             first_look=services.poll_interval,
-            look_every=services.look_every,
+            look_every=services.poll_interval * _INTERVALS,
             asked_at=asked_at,
-            subscription=services.subscription(branch_topic(self._holding.story_id, self._granted.branch_number)),
+            subscription=partial(
+                services.notifications.subscribe, branch_topic(holding.story_id, holding.branch_number)
+            ),
             start=services.tasks.watch,
         )
         self.lost = lease.lost
         return lease
 
     async def _renew(self) -> bool:
-        services = self._services
-        held = await services.background.run(
-            lambda tx: renew(tx, services.world_id, self._holding, services.lease),
-            repeatable=True,
-            single_statement=True,
-        )
+        services, holding = self._services, self._taken().holding
+        held = await services.background.write_single_idempotent(renew_lease, holding, services.settings.turn_lease)
         if not held:
-            events.emit(events.TURN_LOST, world_id=services.world_id, story_id=self._holding.story_id)
+            events.emit(events.TURN_LOST, world_id=services.world_id, story_id=holding.story_id)
         return held

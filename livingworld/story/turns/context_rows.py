@@ -1,9 +1,8 @@
-"""The context of a turn: everything a prompt needs, as it stood when the turn was taken."""
+"""The context of a turn, made of the JSON that comes with its grant."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,52 +12,25 @@ from livingworld.story.facts.records import Fact
 from livingworld.story.memories.records import Memory
 from livingworld.story.relationships.records import Relationship
 from livingworld.story.stories.records import Branch, CastMember, Choice, Scene, Story
+from livingworld.story.turns.outcomes import Granted
+from livingworld.story.turns.records import TurnContext
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnContext:
-    """An immutable picture of the place that a turn continues; nothing that others write changes it."""
-
-    story: Story
-    branch: Branch
-    #: Number of the scene that the turn continues, 0 before the first: what the commit compares with.
-    head: int
-    #: That scene, or None before the first.
-    scene: Scene | None
-    #: What the player chose of that scene's choices, or None.
-    choice: Choice | None
-    instruction: str | None
-    #: The last scenes of the path, oldest first, that scene included.
-    recent: tuple[Scene, ...]
-    #: Who appears in that scene.
-    cast: tuple[Character, ...]
-    #: Everything that is true there.
-    facts: tuple[Fact, ...] = ()
-    #: What those who appear feel toward each other.
-    relationships: tuple[Relationship, ...] = ()
-    #: What was remembered in the recent scenes and is no secret, oldest first; `world.memories.recall` knows more.
-    memories: tuple[Memory, ...] = ()
-
-    @property
-    def choices(self) -> tuple[Choice, ...]:
-        """What that scene offers."""
-        return self.scene.choices if self.scene else ()
-
-
-def read_context(story_id: UUID, told: str, choice: int | None, instruction: str | None) -> TurnContext:
-    """Return the context that turn_contexts_v1 has told as JSON."""
-    plain = json.loads(told)
+def make_context(granted: Granted) -> TurnContext:
+    """Return the context of a turn; see turn_contexts_v1.sql."""
+    story_id, given = granted.holding.story_id, granted.input
+    plain = json.loads(granted.context)
     story = _story(plain["story"], story_id)
     recent = tuple(_scene(fields, story_id) for fields in plain["recent"] or ())
     scene = recent[-1] if recent else None
-    chosen = [each for each in (scene.choices if scene else ()) if each.number == choice]
+    chosen = [each for each in (scene.choices if scene else ()) if each.number == given.choice]
     return TurnContext(
         story=story,
         branch=_branch(plain["branch"]),
         head=scene.number if scene else 0,
         scene=scene,
         choice=chosen[0] if chosen else None,
-        instruction=instruction,
+        instruction=given.instruction,
         recent=recent,
         cast=tuple(_character(fields) for fields in plain["cast"] or ()),
         facts=tuple(_fact(fields) for fields in plain["facts"] or ()),

@@ -1,0 +1,145 @@
+"""What is asked of the statements that take turns, commit them, and choose among generations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from livingworld.inputs import canonical_json
+from livingworld.postgres.idempotency import request_hash
+from livingworld.story.stories.new_scene import NewScene
+from livingworld.story.turns.records import BusyPolicy, TurnInput
+
+#: The scene at the head, as a scene to regenerate.
+AT_HEAD: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TakeRequest:
+    """One turn to take."""
+
+    story_id: UUID
+    branch_number: int | None
+    expected_head: int | None
+    #: The scene to regenerate, AT_HEAD, or None for a new scene.
+    regenerates: int | None
+    request_key: str
+    #: Names this try; also the id of the generation that it leads to.
+    owner: UUID
+    input: TurnInput
+    busy: BusyPolicy
+    recent: int
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it twice has the effect of sending it once: the owner tells the tries apart."""
+        return True
+
+    @property
+    def characters(self) -> int:
+        """About how many characters of text it brings."""
+        return len(self.input.instruction or "")
+
+    def request_hash(self) -> bytes:
+        """Return the digest of what a repetition must repeat; where the branch stands is no part of it."""
+        return request_hash([self.branch_number, self.regenerates, self.input.choice, self.input.instruction])
+
+    def values(self) -> tuple[Any, ...]:
+        """Return what this request puts into each array of take_turns_v1, in their order."""
+        return (
+            self.story_id,
+            self.branch_number,
+            self.expected_head,
+            self.regenerates,
+            self.request_key,
+            self.request_hash(),
+            self.owner,
+            self.input.choice,
+            self.input.instruction,
+            self.busy,
+            self.recent,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The proof that a turn may be committed: which turn, by which try, and the token of the branch's lease."""
+
+    story_id: UUID
+    branch_number: int
+    request_key: str
+    owner: UUID
+    token: int
+    attempt: int
+    base_scene_number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRequest:
+    """One turn to commit; `cast` has a member by id, or by name with the values that make a new character."""
+
+    holding: Holding
+    scene: NewScene
+    cast: tuple[dict[str, Any], ...]
+    raw_response: str | None
+    #: Id for the generation that keeps the text of a regenerated scene that no generation has.
+    spare_id: UUID
+    #: What is known of the generation, as columns of its table.
+    generation: dict[str, Any]
+    #: What becomes true with the scene, in JSON, or None.
+    state: str | None
+
+    @property
+    def story_id(self) -> UUID:
+        """The story it is written in."""
+        return self.holding.story_id
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it again finds the scene that is stored: the token proves that it is the same commit."""
+        return True
+
+    @property
+    def characters(self) -> int:
+        """About how many characters of text it brings, the copy of the response in the generation included."""
+        return len(self.scene.content) + 2 * len(self.raw_response or "") + len(self.state or "")
+
+    def values(self) -> tuple[Any, ...]:
+        """Return what this request puts into each array of commit_turns_v1, in their order."""
+        scene = self.scene
+        return (
+            self.holding.story_id,
+            self.holding.request_key,
+            self.holding.owner,
+            self.holding.token,
+            scene.content,
+            scene.location,
+            scene.story_time,
+            canonical_json(scene.metadata) if scene.metadata else None,
+            self.raw_response,
+            canonical_json(scene.choices) if scene.choices else None,
+            canonical_json(self.cast) if self.cast else None,
+            self.spare_id,
+            canonical_json(self.generation) if self.generation else None,
+            self.state,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseRequest:
+    """A generation to show, and where."""
+
+    story_id: UUID
+    generation_id: UUID
+    branch_number: int | None
+    #: Name for a branch that has to be made, or None for "alternative n".
+    branch_name: str | None
+    expected_head: int | None
+    #: Id for the generation that keeps the text of a scene that no generation has.
+    spare_id: UUID
+
+
+def branch_topic(story_id: UUID, branch_number: int) -> str:
+    """Return the topic of everything that changes who may write next at a branch."""
+    return f"turn:{story_id}:{branch_number}"

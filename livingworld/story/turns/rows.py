@@ -1,0 +1,172 @@
+"""Rows become outcomes and records here and nowhere else in this package."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from livingworld.errors import (
+    Archived,
+    BranchNotFound,
+    Busy,
+    CharacterNotFound,
+    ChoiceNotFound,
+    Fenced,
+    GenerationIncomplete,
+    GenerationNotFound,
+    LivingWorldError,
+    RequestKeyReused,
+    SceneNotFound,
+    StaleHead,
+    StoryNotFound,
+)
+from livingworld.postgres.group_requests import NOT_TRIED, NotTried
+from livingworld.story.stories.appending import Refusal, Replayed
+from livingworld.story.stories.records import CastMember, Choice, Scene
+from livingworld.story.turns.outcomes import (
+    AlreadyStored,
+    Chosen,
+    CommitOutcome,
+    Committed,
+    Granted,
+    Mergeable,
+    TakeOutcome,
+    Waiting,
+)
+from livingworld.story.turns.records import Generation, TurnInput
+from livingworld.story.turns.requests import ChooseRequest, CommitRequest, Holding, TakeRequest
+
+#: What a status of every function means when the id of the story says it all.
+_REFUSALS: Final[dict[str, type[LivingWorldError]]] = {
+    "story_not_found": StoryNotFound,
+    "archived": Archived,
+    "branch_not_found": BranchNotFound,
+    "character_not_found": CharacterNotFound,
+    "request_key_reused": RequestKeyReused,
+    "replaced": Fenced,
+    "fenced": Fenced,
+}
+
+
+def make_take_outcome(row: Row[Any], request: TakeRequest, contexts: Iterator[str]) -> TakeOutcome | NotTried:
+    """Return what a row of take_turns_v1 means; a granted turn takes the next context."""
+    match row.status:
+        case "granted":
+            return Granted(_holding(row, request), TurnInput(row.choice, row.instruction), row.answered, next(contexts))
+        case "replayed":
+            return Replayed(row.scene_number)
+        case "waiting" | "following":
+            return Waiting(row.branch_number, follows=row.status == "following")
+        case "mergeable":
+            return Mergeable(row.branch_number, row.ticket, row.merges, TurnInput(row.choice, row.instruction))
+    return NOT_TRIED.get(row.status) or Refusal(_take_refusal(row, request))
+
+
+def _holding(row: Row[Any], request: TakeRequest) -> Holding:
+    return Holding(
+        story_id=request.story_id,
+        branch_number=row.branch_number,
+        request_key=request.request_key,
+        owner=request.owner,
+        token=row.token,
+        attempt=row.attempt,
+        base_scene_number=row.base_scene_number,
+    )
+
+
+def _take_refusal(row: Row[Any], request: TakeRequest) -> LivingWorldError:
+    match row.status:
+        case "busy":
+            seconds = row.running_seconds
+            return Busy(
+                request_key=row.request_key, running_for=None if seconds is None else timedelta(seconds=seconds)
+            )
+        case "stale_head":
+            return StaleHead(expected=request.expected_head, actual=row.base_scene_number or 0)
+        case "choice_not_found":
+            return ChoiceNotFound(choice=request.input.choice, scene_number=row.base_scene_number or 0)
+        case "scene_not_found":
+            return SceneNotFound(story_id=request.story_id, scene_number=row.scene_number or 0)
+    return _REFUSALS[row.status](story_id=request.story_id)
+
+
+def make_commit_outcome(row: Row[Any], request: CommitRequest) -> CommitOutcome | NotTried:
+    """Return what a row of commit_turns_v1 means."""
+    match row.status:
+        case "committed":
+            return Committed(_committed_scene(row, request), row.branch_number, row.awaited)
+        case "regenerated" | "replayed":
+            return AlreadyStored(row.scene_number, row.branch_number, row.awaited)
+        case "stale_head":
+            expected, actual = request.holding.base_scene_number or 0, row.parent_scene_number or 0
+            return Refusal(StaleHead(expected=expected, actual=actual))
+        case "choice_not_found":
+            return Refusal(ChoiceNotFound(choice=row.chosen_choice, scene_number=row.parent_scene_number or 0))
+    return NOT_TRIED.get(row.status) or Refusal(_REFUSALS[row.status](story_id=request.story_id))
+
+
+def _committed_scene(row: Row[Any], request: CommitRequest) -> Scene:
+    scene = request.scene
+    cast = (
+        CastMember(UUID(member["character_id"]), member["role"], member["importance"])
+        for member in json.loads(row.cast_members or "[]")
+    )
+    return Scene(
+        story_id=request.story_id,
+        number=row.scene_number,
+        parent_number=row.parent_scene_number,
+        position=row.position,
+        content=scene.content,
+        choices=tuple(Choice(number, choice) for number, choice in enumerate(scene.choices, start=1)),
+        cast=tuple(sorted(cast, key=lambda member: str(member.character))),
+        chosen_choice=row.chosen_choice,
+        location=scene.location,
+        story_time=scene.story_time,
+        metadata=scene.metadata,
+        version=1,
+        created_at=row.created_at,
+        updated_at=row.created_at,
+    )
+
+
+def make_choose_outcome(row: Row[Any], request: ChooseRequest) -> Chosen | Refusal:
+    """Return what the row of choose_generation_v1 means."""
+    match row.status:
+        case "chosen" | "replayed":
+            return Chosen(row.scene_number, row.branch_number, was_shown=row.status == "replayed")
+        case "stale_head":
+            return Refusal(StaleHead(expected=request.expected_head, actual=row.scene_number or 0))
+        case "generation_not_found":
+            return Refusal(GenerationNotFound(generation_id=request.generation_id))
+        case "generation_incomplete":
+            return Refusal(GenerationIncomplete(generation_id=request.generation_id))
+    return Refusal(_REFUSALS[row.status](story_id=request.story_id))
+
+
+def make_generation(row: Row[Any]) -> Generation:
+    """Return the record that a row of the table generations makes."""
+    return Generation(
+        id=UUID(int=row.generation_id.int),
+        story_id=UUID(int=row.story_id.int),
+        request_key=row.request_key,
+        attempt=row.attempt,
+        state=row.state,
+        scene_number=row.scene_number,
+        model=row.model,
+        script_version=row.script_version,
+        parameters=row.parameters,
+        prompt_digest=None if row.prompt_digest is None else row.prompt_digest.hex(),
+        raw_response=row.raw_response,
+        content=row.content,
+        parsed=row.parsed,
+        input_tokens=row.input_tokens,
+        output_tokens=row.output_tokens,
+        duration=None if row.duration_ms is None else timedelta(milliseconds=row.duration_ms),
+        error=row.error,
+        created_at=row.created_at,
+    )

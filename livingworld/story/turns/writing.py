@@ -1,0 +1,107 @@
+"""Writing turns by one statement each: take, merge, commit, and choose among generations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import chain
+from typing import Final
+
+from livingworld.live.kinds import LiveKind
+from livingworld.live.log import note_published, publish_at_commit
+from livingworld.observability import events
+from livingworld.postgres.group_requests import NotTried
+from livingworld.postgres.locks import in_order, row_order_key
+from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.stories.appending import Refusal
+from livingworld.story.turns.outcomes import Chosen, CommitOutcome, Granted, Mergeable, TakeOutcome
+from livingworld.story.turns.records import TurnInput
+from livingworld.story.turns.requests import ChooseRequest, CommitRequest, TakeRequest, branch_topic
+from livingworld.story.turns.rows import make_choose_outcome, make_commit_outcome, make_take_outcome
+
+
+def _parameters(count: int) -> str:
+    """Return parameters as asyncpg takes them; the driver knows their types from the function."""
+    return ", ".join(f"${number}" for number in range(1, count + 1))
+
+
+_TAKE: Final = f"SELECT * FROM livingworld.take_turns_v1({_parameters(15)})"  # noqa: S608
+_COMMIT: Final = f"SELECT * FROM livingworld.commit_turns_v1({_parameters(16)})"  # noqa: S608
+_CHOOSE: Final = f"SELECT * FROM livingworld.choose_generation_v1({_parameters(7)})"  # noqa: S608
+_MERGE: Final = f"SELECT * FROM livingworld.merge_turn_v1({_parameters(12)})"  # noqa: S608
+
+
+async def take_turns(
+    tx: Transaction, requests: Sequence[TakeRequest], *, wait: bool, lease: timedelta, patience: timedelta
+) -> list[TakeOutcome | NotTried]:
+    """Take turns by one statement and return one outcome for each, in order; see take_turns_v1.sql.
+
+    A holding ends after `lease` unless it is renewed, and a place in the queue after `patience` without a new look.
+    """
+    columns = zip(*(request.values() for request in requests), strict=True)
+    rows = (await tx.execute_text(_TAKE, (tx.world_id, wait, lease, patience, *map(list, columns)))).all()
+    contexts = [row.context for row in rows[len(requests) :]]
+    if len(contexts) != sum(row.status == "granted" for row in rows):
+        message = f"take_turns_v1 answered {len(rows)} rows to {len(requests)} requests"
+        raise AssertionError(message)
+    context = iter(contexts)
+    outcomes = [make_take_outcome(row, request, context) for row, request in zip(rows, requests, strict=False)]
+    for request, outcome in zip(requests, outcomes, strict=True):
+        if request.busy == "replace" and isinstance(outcome, Granted):
+            tx.notify_after_commit(branch_topic(request.story_id, outcome.holding.branch_number))
+    return outcomes
+
+
+async def commit_turns(
+    tx: Transaction, requests: Sequence[CommitRequest], *, wait: bool
+) -> list[CommitOutcome | NotTried]:
+    """Commit turns by one statement and return one outcome for each, in order; see commit_turns_v1.sql."""
+    columns = zip(*(request.values() for request in requests), strict=True)
+    rows = (await tx.execute_text(_COMMIT, (tx.world_id, wait, *map(list, columns)))).all()
+    if len(rows) != len(requests):
+        message = f"commit_turns_v1 answered {len(rows)} of {len(requests)} requests"
+        raise AssertionError(message)
+    for stream_id in chain.from_iterable(row.followed or () for row in rows):
+        note_published(tx, stream_id)
+    return [make_commit_outcome(row, request) for row, request in zip(rows, requests, strict=True)]
+
+
+async def commit_turn(tx: Transaction, request: CommitRequest) -> CommitOutcome:
+    """Commit one turn, waiting for its story where it is held."""
+    tx.locks(LockKind.STORY, tx.world_id, request.story_id)
+    (outcome,) = await commit_turns(tx, [request], wait=True)
+    assert not isinstance(outcome, NotTried)  # noqa: S101 - it waits, and is alone in its statement
+    return outcome
+
+
+async def choose_generation(tx: Transaction, request: ChooseRequest) -> Chosen:
+    """Make a generation the scene at its place; raises what refuses it. Locks the story."""
+    story_id = request.story_id
+    tx.locks(LockKind.STORY, tx.world_id, story_id)
+    key = row_order_key({"world_id": tx.world_id, "story_id": story_id})
+    place = (request.branch_number, request.branch_name, request.expected_head)
+    async with in_order(tx, LockKind.STORY, key):
+        values = (tx.world_id, story_id, request.generation_id, *place, request.spare_id)
+        outcome = make_choose_outcome((await tx.execute_text(_CHOOSE, values)).one(), request)
+    if isinstance(outcome, Refusal):
+        raise outcome.error
+    tx.lock_order.hold(LockKind.STORY, key)
+    ids = {"scene_number": outcome.scene_number, "branch_number": outcome.branch_number}
+    tx.log_after_commit(events.GENERATION_CHOSEN, world_id=tx.world_id, story_id=story_id, **ids)
+    if not outcome.was_shown:
+        publish_at_commit(tx, story_id, LiveKind.GENERATION_CHOSEN, **ids, generation_id=request.generation_id)
+    tx.notify_after_commit(branch_topic(story_id, outcome.branch_number))
+    return outcome
+
+
+async def merge_inputs(tx: Transaction, request: TakeRequest, leader: Mergeable, both: TurnInput) -> bool:
+    """Give the turn that waits the combined input, and record that this one is a part of it. Locks the story.
+
+    False when the waiting turn has changed since the look; the next look returns what it is now. See merge_turn_v1.sql.
+    """
+    place = (request.story_id, leader.branch_number, leader.ticket, leader.merges)
+    came = (request.request_key, request.request_hash(), request.owner, request.input.choice, request.input.instruction)
+    row = await tx.execute_text(_MERGE, (tx.world_id, *place, both.choice, both.instruction, *came))
+    merged: bool = row.scalar_one()
+    return merged
