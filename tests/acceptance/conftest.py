@@ -27,7 +27,7 @@ def fresh_home() -> Iterator[Path]:
 
 @pytest.fixture
 def newcomer(fresh_home: Path) -> dict[str, str]:
-    """Give the environment of somebody who has set up nothing: no URL, and homes that are not there yet."""
+    """Return the environment of a new user: no URL, and home directories that do not exist yet."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(_SET_UP)}
     binaries = {name: value for name, value in os.environ.items() if name == "LIVINGWORLD_PG_BIN"}
     user = str(fresh_home.with_name("user"))

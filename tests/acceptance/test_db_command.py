@@ -56,9 +56,7 @@ def test_an_upgrade_says_where_it_was_from_where_to_where_and_what_ran(empty_dat
 
 
 @pytest.mark.parametrize("command", [("upgrade",), ("downgrade", "base", "--yes")])
-async def test_the_wait_for_another_one_that_migrates_is_as_long_as_told(
-    database_url: str, command: tuple[str, ...]
-) -> None:
+async def test_the_wait_for_another_migration_has_the_given_limit(database_url: str, command: tuple[str, ...]) -> None:
     async with holding(database_url, "SELECT pg_advisory_xact_lock($1)", [migrations._LOCK_KEY]):
         waited = await asyncio.to_thread(
             run_command, "db", *command, "--lock-timeout", "0.2", database_url=database_url
@@ -170,7 +168,7 @@ def test_a_server_that_is_away_is_one_line_and_exit_code_1(command: tuple[str, .
     assert failed_clearly(run_command("db", *command), 1)
 
 
-def test_a_url_that_is_none_is_wrong_input_and_its_password_is_not_told() -> None:
+def test_an_invalid_url_is_wrong_input_and_its_password_is_not_printed() -> None:
     result = run_command("db", "status", "--url", "mysql://somebody:secret@localhost/stories")
 
     assert failed_clearly(result, 2)

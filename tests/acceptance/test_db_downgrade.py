@@ -27,7 +27,7 @@ def finish(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whatever th
     return asyncio.run(work)
 
 
-async def tell_a_story(url: str) -> None:
+async def write_a_story(url: str) -> None:
     async with LivingWorld.open(database_url=url) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
         story = await world.stories.create("The Causeway")
@@ -36,15 +36,15 @@ async def tell_a_story(url: str) -> None:
 
 
 @pytest.fixture
-def told_url(database_url: str) -> str:
+def story_url(database_url: str) -> str:
     """Give a database with a world, a story and two scenes."""
-    finish(tell_a_story(database_url))
+    finish(write_a_story(database_url))
     return database_url
 
 
 @pytest.fixture
 def world_url(database_url: str) -> str:
-    """Give a database with a world in which nothing was told."""
+    """Yield a database with a world without stories."""
 
     async def make_a_world() -> None:
         async with LivingWorld.open(database_url=database_url) as livingworld:
@@ -95,8 +95,8 @@ def answered(url: str, *arguments: str, answer: bytes | None) -> tuple[int, str]
 
 
 @pytest.mark.parametrize("arguments", [(), ("--yes",)])
-def test_with_data_it_is_refused_and_what_would_be_lost_is_named(told_url: str, arguments: tuple[str, ...]) -> None:
-    result = run_command("db", "downgrade", "base", *arguments, database_url=told_url)
+def test_with_data_it_is_refused_and_what_would_be_lost_is_named(story_url: str, arguments: tuple[str, ...]) -> None:
+    result = run_command("db", "downgrade", "base", *arguments, database_url=story_url)
 
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("livingworld: ")
@@ -104,11 +104,11 @@ def test_with_data_it_is_refused_and_what_would_be_lost_is_named(told_url: str, 
     assert TOLD in result.stderr
     assert LOST in result.stderr
     assert "--destroy-data" in result.stderr
-    assert finish(scenes(told_url)) == 2
+    assert finish(scenes(story_url)) == 2
 
 
 @pytest.mark.parametrize("arguments", [(), ("--destroy-data",)])
-def test_where_nobody_can_be_asked_it_is_refused_without_yes(world_url: str, arguments: tuple[str, ...]) -> None:
+def test_without_a_terminal_it_is_refused_without_yes(world_url: str, arguments: tuple[str, ...]) -> None:
     asked = run_command("db", "downgrade", "base", "--destroy-data", database_url=world_url)
     one_back = run_command("db", "downgrade", "0004", *arguments, database_url=world_url)
 
@@ -120,13 +120,13 @@ def test_where_nobody_can_be_asked_it_is_refused_without_yes(world_url: str, arg
     assert finish(migrations.status(world_url)).current == "0005"
 
 
-def test_a_program_that_says_both_gets_it(told_url: str) -> None:
-    done = run_command("db", "downgrade", "base", "--destroy-data", "--yes", database_url=told_url)
-    again = run_command("db", "downgrade", "base", database_url=told_url)
+def test_a_program_that_says_both_gets_it(story_url: str) -> None:
+    done = run_command("db", "downgrade", "base", "--destroy-data", "--yes", database_url=story_url)
+    again = run_command("db", "downgrade", "base", database_url=story_url)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert ": downgraded from revision 0005 to nothing (0005, 0004, " in done.stdout
-    assert finish(scenes(told_url)) is None
+    assert finish(scenes(story_url)) is None
     assert again.returncode == 0
     assert again.stdout.count("\n") == 1
 
@@ -140,17 +140,17 @@ def test_what_costs_no_row_needs_no_permission_to_destroy(world_url: str) -> Non
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [(b"y\n", 0, None), (b"n\n", 1, 2), (b"\n", 1, 2), (None, 130, 2)])
-def test_on_a_terminal_it_asks(told_url: str, answer: bytes | None, code: int, left: int | None) -> None:
-    found, said = answered(told_url, "base", "--destroy-data", answer=answer)
+def test_on_a_terminal_it_asks(story_url: str, answer: bytes | None, code: int, left: int | None) -> None:
+    found, said = answered(story_url, "base", "--destroy-data", answer=answer)
 
     assert found == code, said
     assert LOST in said
     assert "Traceback" not in said
-    assert finish(scenes(told_url)) == left
+    assert finish(scenes(story_url)) == left
 
 
-async def test_the_function_refuses_to_destroy_unless_it_is_told(database_url: str) -> None:
-    await tell_a_story(database_url)
+async def test_the_function_refuses_to_destroy_data_by_default(database_url: str) -> None:
+    await write_a_story(database_url)
     with pytest.raises(DataWouldBeLost) as refused:
         await migrations.downgrade(database_url, "base")
     async with LivingWorld.open(database_url=database_url) as livingworld:
@@ -173,7 +173,7 @@ async def test_the_function_refuses_to_destroy_unless_it_is_told(database_url: s
 
 
 async def test_a_look_at_what_a_downgrade_would_do_changes_nothing(database_url: str) -> None:
-    await tell_a_story(database_url)
+    await write_a_story(database_url)
     plan = await migrations.preview_downgrade(database_url, "0001")
 
     assert plan.revisions == [f"{number:04}" for number in range(5, 1, -1)]

@@ -134,7 +134,7 @@ def test_the_progress_ends_exactly_at_its_total(database_url: str) -> None:
     assert int(total) == ask(database_url, "SELECT count(*) FROM livingworld.scenes")
 
 
-def test_a_recorded_playthrough_is_played_by_everybody(database_url: str, tmp_path: Path) -> None:
+def test_a_recorded_playthrough_is_played_by_every_player(database_url: str, tmp_path: Path) -> None:
     turns = [
         {"chosen": None, "text": "A door.", "choices": ["Knock", "Wait [bold]"]},
         {"chosen": 2, "text": "Nobody “comes”.\n日本 ñ", "choices": []},
@@ -153,7 +153,7 @@ def test_a_recorded_playthrough_is_played_by_everybody(database_url: str, tmp_pa
     assert ask(database_url, "SELECT count(*) FROM livingworld.scenes WHERE chosen_choice = 2") == 3 + 6
 
 
-def test_a_slow_model_holds_nobody_up_but_its_own_branch(database_url: str) -> None:
+def test_a_slow_model_delays_its_own_branch_only(database_url: str) -> None:
     sizes = ("--players", "6", "--writers-per-story", "1", "--think-time", "0.2")
 
     report = report_of(run_demo("--json", *sizes, database_url=database_url))

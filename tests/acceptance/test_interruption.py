@@ -119,7 +119,7 @@ def names(folder: Path) -> list[str]:
 @pytest.mark.parametrize("program", ["initdb", "postgres"])
 def test_make_demo_is_as_quiet(newcomer: dict[str, str], fresh_home: Path, program: str) -> None:
     venv = os.path.relpath(sys.prefix, ROOT)
-    # -o: what is installed is not made anew.
+    # -o: installed files are not built again.
     make = ["make", f"VENV={venv}", "-o", f"{venv}/.ready", "demo"]
     with subprocess.Popen(
         make, cwd=ROOT, env=newcomer, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -17,7 +17,7 @@ from tests.acceptance.page_examples import FRAMES, PAGES, PICTURES, ROOT, SUFFIX
 
 EXAMPLES: Final = examples()
 RUN: Final = programs()
-#: They are run by somebody who has set up nothing; those of Python elsewhere run here, in a database that is there.
+#: They run in the environment of a new user; the Python blocks of other pages run here, with a database.
 OF_NEWCOMERS: Final = [each for each in RUN if each.language == "sh" or each.page == "README.md"]
 OF_READERS: Final = [each for each in RUN if each not in OF_NEWCOMERS]
 #: What the first example of a page prints.
@@ -39,7 +39,7 @@ def test_every_block_is_run_or_says_why_not() -> None:
     fences = sum(line.startswith("```") for page in PAGES for line in page.read_text(encoding="utf-8").splitlines())
     frames = {example.frame for example in EXAMPLES} - {None}
 
-    assert 2 * len(EXAMPLES) == fences, "a block has a form that nobody reads"
+    assert 2 * len(EXAMPLES) == fences, "a block has a form that no test reads"
     assert {example.language for example in EXAMPLES} <= SUFFIXES.keys() | PICTURES
     assert [each.name for each in EXAMPLES if each.marker.startswith("not run: ") and each.language != "sh"] == []
     assert [

@@ -96,7 +96,7 @@ async def test_a_role_that_is_not_there_or_not_let_in(server: TcpServer, user: s
     assert f"user={user}" in str(error)
 
 
-async def test_a_database_that_takes_nobody(server: TcpServer) -> None:
+async def test_a_database_that_accepts_no_connection(server: TcpServer) -> None:
     server.administer("CREATE DATABASE closed WITH ALLOW_CONNECTIONS false")
 
     error = await refusal(server.url().replace("/postgres", "/closed"), tries=1)

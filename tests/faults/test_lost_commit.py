@@ -1,4 +1,4 @@
-"""The connection is lost around COMMIT: the caller is told what is known, and a request key makes it known."""
+"""The connection is lost around COMMIT: the error says what is known, and a request key finds out the rest."""
 
 from __future__ import annotations
 

@@ -82,7 +82,9 @@ async def role(database_url: str) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("grant", [None, "USAGE ON SCHEMA livingworld", "SELECT ON ALL TABLES IN SCHEMA livingworld"])
-async def test_a_role_without_rights_is_told_so(database_url: str, world: World, role: str, grant: str | None) -> None:
+async def test_a_role_without_rights_gets_a_named_error(
+    database_url: str, world: World, role: str, grant: str | None
+) -> None:
     if grant is not None:
         async with connected(database_url) as owner:
             await owner.execute(f"GRANT {grant} TO {make_url(role).username}")
@@ -92,7 +94,7 @@ async def test_a_role_without_rights_is_told_so(database_url: str, world: World,
             await livingworld.worlds.create("Elsewhere")
 
 
-async def test_a_role_that_may_have_no_more_connections_is_told_so(database_url: str, world: World, role: str) -> None:
+async def test_a_role_at_its_connection_limit_gets_a_named_error(database_url: str, world: World, role: str) -> None:
     async with connected(database_url) as owner:
         await owner.execute(f"ALTER ROLE {make_url(role).username} CONNECTION LIMIT 0")
 
@@ -129,7 +131,9 @@ def tiny_disk(data: Path) -> Iterator[Path]:
         place.rmdir()
 
 
-async def test_a_full_disk_is_told_and_reading_goes_on(database_url: str, world: World, tiny_tablespace: str) -> None:
+async def test_a_full_disk_is_a_named_error_and_reads_go_on(
+    database_url: str, world: World, tiny_tablespace: str
+) -> None:
     async with connected(database_url) as owner:
         await owner.execute(f"ALTER TABLE livingworld.lore_entries SET TABLESPACE {tiny_tablespace}")
         entries = [await world.lore.add(NewLoreEntry("It turns."))]
@@ -144,7 +148,7 @@ async def test_a_full_disk_is_told_and_reading_goes_on(database_url: str, world:
         await world.lore.add(NewLoreEntry(secrets.token_hex(50_000)))
 
 
-async def test_a_limit_of_temporary_files_is_told(world: World) -> None:
+async def test_a_limit_of_temporary_files_is_a_named_error(world: World) -> None:
     async with world.transaction() as tx:
         await tx._transaction.execute(text("SET LOCAL temp_file_limit = '64kB'"))
         await tx._transaction.execute(text("SET LOCAL work_mem = '64kB'"))
@@ -154,7 +158,7 @@ async def test_a_limit_of_temporary_files_is_told(world: World) -> None:
                 await tx._transaction.execute(sort)
 
 
-async def test_a_database_that_is_read_only_is_told_and_read(database_url: str, world: World) -> None:
+async def test_a_read_only_database_is_a_named_error_and_can_be_read(database_url: str, world: World) -> None:
     async with connected(database_url) as owner:
         name = make_url(database_url).database
         await owner.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
@@ -165,7 +169,7 @@ async def test_a_database_that_is_read_only_is_told_and_read(database_url: str, 
         assert (await livingworld.worlds.get(world.id)).record.name == "Saltmarsh"
 
 
-async def test_a_standby_is_told_and_read_and_written_once_it_is_promoted(own_server: EmbeddedServer) -> None:
+async def test_a_standby_is_a_named_error_and_can_be_written_once_it_is_promoted(own_server: EmbeddedServer) -> None:
     await migrations.upgrade(own_server.url())
     async with LivingWorld.open(database_url=own_server.url()) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
@@ -198,10 +202,8 @@ async def test_a_server_that_stops_takes_no_new_connections_and_says_so(own_serv
 
 
 @pytest.mark.parametrize("statement", ["DEALLOCATE ALL", "DISCARD ALL"])
-async def test_a_prepared_statement_that_is_gone_tells_of_a_pooler(
-    database_url: str, world: World, statement: str
-) -> None:
-    """A pooler hands the next statement to a session that has never heard of it; so does this, without one."""
+async def test_a_missing_prepared_statement_names_the_pooler(database_url: str, world: World, statement: str) -> None:
+    """A pooler sends the next statement to a session that did not prepare it; so does this, without one."""
     settings = Settings.load(database_url=database_url, pool_size=1)
     async with LivingWorld.open(settings) as livingworld:
         same = await livingworld.worlds.get(world.id)

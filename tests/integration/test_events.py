@@ -174,7 +174,7 @@ async def test_a_character_is_created_and_then_found(heard: RecordedEvents, worl
     assert heard.of(events.CHARACTER_CREATED) == heard.of(events.CHARACTER_FOUND) == expected
 
 
-async def test_a_character_created_by_another_transaction_is_told_apart(
+async def test_a_character_created_by_another_transaction_has_its_own_event(
     heard: RecordedEvents, world: World, database_url: str
 ) -> None:
     other = world.id  # any id will do

@@ -105,7 +105,7 @@ async def test_an_isolation_level_under_which_a_lock_shows_the_past_is_refused(
     assert await stored(database_url) == (1, 0, 0)
 
 
-async def test_a_statement_that_failed_inside_is_told_at_the_end_of_the_block(
+async def test_a_statement_that_failed_inside_is_an_error_at_the_end_of_the_block(
     database_url: str, engine: AsyncEngine, world: World, story: Story
 ) -> None:
     async def swallow(connection: AsyncConnection) -> None:

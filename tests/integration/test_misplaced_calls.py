@@ -42,7 +42,7 @@ EVERY_CALL: Final = {name: call for name, call in {**CALLS, **MORE_CALLS}.items(
 
 
 class Done:
-    """Something to await that nobody misses when it is not awaited."""
+    """An awaitable that need not be awaited."""
 
     def __await__(self) -> Generator[None, None, None]:
         yield from ()
@@ -211,7 +211,7 @@ async def test_what_runs_in_the_background_is_not_refused_because_of_who_woke_it
     world = there.world
     async with world.ai_models.serving({"narrator": loaded}, probe=do_nothing) as host:
         async with world.transaction() as tx:
-            async with host.pin("narrator") as pinned:  # its loading serves everybody
+            async with host.pin("narrator") as pinned:  # its loading serves all callers
                 assert pinned.handle == "loaded"
             await tx.documents.increment("waves")
         async with world.transaction(), host.pin("narrator"):

@@ -39,25 +39,25 @@ async def one_process(url: str, *, direct: bool = True) -> AsyncIterator[Notific
             await notifications.close()
 
 
-async def until_heard(teller: Notifications, subscription: TopicSubscription, topic: str) -> bool:
+async def until_notified(sender: Notifications, subscription: TopicSubscription, topic: str) -> bool:
     """Tell until it is heard: the one that hears may not listen yet."""
     for _ in range(1000):
-        teller.notify(topic)
+        sender.notify(topic)
         if await subscription.wait(SOON):
             return True
     return False
 
 
-async def test_what_one_process_tells_another_one_hears(database_url: str) -> None:
+async def test_a_notification_of_one_process_wakes_another_one(database_url: str) -> None:
     async with one_process(database_url) as here, one_process(database_url) as there:
         with there.subscribe("turn:1") as subscription, there.subscribe("turn:2") as other:
-            assert await until_heard(here, subscription, "turn:1")
-            await other.wait(SOON)  # the first connection wakes everybody once
+            assert await until_notified(here, subscription, "turn:1")
+            await other.wait(SOON)  # the first connection wakes every subscriber once
             here.notify("turn:2")
             assert await other.wait(LONG)
 
 
-async def test_without_a_direct_connection_only_this_process_is_heard(database_url: str) -> None:
+async def test_without_a_direct_connection_only_this_process_is_notified(database_url: str) -> None:
     async with one_process(database_url) as elsewhere, one_process(database_url, direct=False) as here:
         with here.subscribe("t") as subscription:
             here.notify("t")
@@ -67,7 +67,7 @@ async def test_without_a_direct_connection_only_this_process_is_heard(database_u
             assert await rows(database_url, LISTENING) == []
 
 
-async def test_what_is_told_before_the_wait_is_not_lost(database_url: str) -> None:
+async def test_a_notification_before_the_wait_is_not_lost(database_url: str) -> None:
     async with one_process(database_url, direct=False) as here:
         with here.subscribe("t") as subscription:
             here.notify("t")
@@ -76,17 +76,17 @@ async def test_what_is_told_before_the_wait_is_not_lost(database_url: str) -> No
             assert not await subscription.wait(timedelta(0))
 
 
-async def test_a_listener_that_was_killed_comes_back_and_everybody_looks_again(database_url: str) -> None:
+async def test_a_listener_that_was_killed_comes_back_and_every_subscriber_wakes(database_url: str) -> None:
     async with one_process(database_url) as here, one_process(database_url) as there:
         with there.subscribe("t") as subscription, there.subscribe("quiet") as quiet:
-            assert await until_heard(here, subscription, "t")
+            assert await until_notified(here, subscription, "t")
             ((pid, state, transaction),) = await rows(database_url, LISTENING)
             assert (state, transaction) == ("idle", None)
             await quiet.wait(SOON)
             await rows(database_url, "SELECT pg_terminate_backend($1, 5000)", pid)
             assert await quiet.wait(LONG)
             await until_found(database_url, f"{LISTENING} AND pid <> $1", pid)
-            assert await until_heard(here, subscription, "t")
+            assert await until_notified(here, subscription, "t")
 
 
 async def test_a_thousand_topics_are_few_statements_and_no_payload_is_too_long(database_url: str) -> None:
@@ -107,7 +107,7 @@ async def test_nothing_is_left_of_a_closed_one(database_url: str) -> None:
     before = asyncio.all_tasks()
     async with one_process(database_url) as here:
         with here.subscribe("t") as subscription:
-            assert await until_heard(here, subscription, "t")
+            assert await until_notified(here, subscription, "t")
             waiting = asyncio.create_task(subscription.wait(LONG))
             await asyncio.sleep(0)
             waiting.cancel()

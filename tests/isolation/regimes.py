@@ -1,4 +1,4 @@
-"""What the tests of isolation share: rows that somebody else holds, and calls that run into them."""
+"""What the tests of isolation share: rows that another session holds, and calls that meet them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _POISON: Final = """
 
 @asynccontextmanager
 async def held(url: str, stories: Sequence[Story]) -> AsyncIterator[Holder]:
-    """Hold the rows of stories as a session of somebody else would."""
+    """Hold the rows of stories in a session of another program."""
     async with holding(url, _HELD, [[story.id for story in stories]]) as holder:
         yield holder
 
@@ -44,7 +44,7 @@ async def running(calls: Sequence[Coroutine[Any, Any, Any]]) -> AsyncIterator[li
 
 
 async def while_held(calls: Sequence[Awaitable[Any]]) -> list[Any]:
-    """Return the answers of calls that nobody holds up."""
+    """Return the answers of calls that meet no held row."""
     async with asyncio.timeout(_HELD_SECONDS):
         return await asyncio.gather(*calls, return_exceptions=True)
 

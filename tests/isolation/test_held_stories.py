@@ -1,4 +1,4 @@
-"""A story that somebody holds stops its own writers, and nobody else."""
+"""A held story stops its own writers only."""
 
 from __future__ import annotations
 
@@ -88,9 +88,7 @@ async def test_one_connection_at_most_waits_for_one_story(database_url: str, wor
             assert {await observer.fetchval(WAITING) for _ in range(50)} <= {0, 1}
 
 
-async def test_who_comes_while_somebody_waits_for_a_story_takes_no_connection(
-    database_url: str, world: World, story: Story
-) -> None:
+async def test_a_second_waiter_for_a_story_takes_no_connection(database_url: str, world: World, story: Story) -> None:
     """A long first try, so that a newcomer who took one would be seen waiting."""
     limits = {"prompt_lock_timeout": LONG_LOOK, "lock_timeout": timedelta(seconds=20)}
     async with LivingWorld.open(Settings.load(database_url=database_url, **limits)) as livingworld:

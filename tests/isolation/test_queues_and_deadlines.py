@@ -110,7 +110,7 @@ async def test_a_read_ends_with_its_call(database_url: str, world: World, story:
     assert (await world.stories.get(story.id)).title == story.title
 
 
-async def test_a_write_under_way_that_nobody_can_look_up_is_unknown(world: World) -> None:
+async def test_a_write_under_way_without_a_request_key_is_unknown(world: World) -> None:
     database = world._unit
 
     async def sleep(tx: Any) -> None:  # noqa: ANN401
@@ -165,7 +165,7 @@ class _Result:
     pass
 
 
-async def _nobody_waits(tx: object, requests: Any, *, wait: bool) -> list[Any]:  # noqa: ANN401
+async def _answer_at_once(tx: object, requests: Any, *, wait: bool) -> list[Any]:  # noqa: ANN401
     return [_Result() for _ in requests]
 
 
@@ -180,7 +180,7 @@ async def test_a_request_costs_as_much_in_a_long_queue_as_in_a_short_one(stories
     """Counted in function calls, which do not depend on the machine; 0: a story for each request."""
 
     async def cost(requests: int) -> float:
-        group = GroupCommit[Any, Any](_Nowhere(), uuid4(), _nobody_waits)
+        group = GroupCommit[Any, Any](_Nowhere(), uuid4(), _answer_at_once)
         ids = [uuid4() for _ in range(stories or requests)]
 
         async def all_of_them() -> None:

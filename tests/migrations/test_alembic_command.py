@@ -1,4 +1,4 @@
-"""The command `alembic` in the checkout: as SQL for somebody else to run, and on the database that is named."""
+"""The command `alembic` in the checkout: as SQL to run by hand, and on a named database."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ async def test_up_down_and_up_again_is_the_same(empty_database_url: str) -> None
     assert await catalog(empty_database_url) == first
 
 
-async def test_the_status_tells_what_an_upgrade_would_do(empty_database_url: str) -> None:
+async def test_the_status_names_what_an_upgrade_would_do(empty_database_url: str) -> None:
     before = await migrations.status(empty_database_url)
     await migrations.upgrade(empty_database_url)
     after = await migrations.status(empty_database_url)

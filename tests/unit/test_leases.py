@@ -1,4 +1,4 @@
-"""A lease as its holder sees it: lost when it is said so, and lost when nobody says anything."""
+"""A lease as its holder sees it: lost when the renewal says so, and lost without an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file of tests, run by pytest as somebody does who has installed `livingworld[testing,embedded]`."""
+"""A file of tests, run by pytest where only `livingworld[testing,embedded]` is installed."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A client of the embedded server, driven line by line: says ready, started, stopped; is told start, restart, stop."""
+"""A client of the embedded server, driven line by line: reads start, restart, stop; prints ready, started, stopped."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.support.embedded_servers import make_home, remove_home
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """Give a directory that whoever PostgreSQL runs as can enter; a server left in it by a failed test is ended."""
+    """Yield a directory that the user of PostgreSQL can enter; end a server that a failed test left in it."""
     try:
         find_binaries()
     except EmbeddedServerFailed as error:

@@ -20,13 +20,13 @@ exec {program} "$@"
 
 
 class ScriptedBinaries:
-    """Binaries of which one waits when its first argument is `waits_at`; whoever PostgreSQL runs as can reach them."""
+    """Binaries of which one waits when its first argument is `waits_at`; the user of PostgreSQL can run them."""
 
     def __init__(self, home: Path, *, waits_at: str, slow: str = "pg_ctl") -> None:
         self.directory = home / "scripted" / "bin"
         self._waits, self._goes_on = home / "waits", home / "goes-on"
         self.directory.mkdir(parents=True)
-        home.chmod(0o777)  # whoever PostgreSQL runs as leaves its marks here
+        home.chmod(0o777)  # the user of PostgreSQL writes its marks here
         real = reachable_binaries(find_binaries(), ServerAccount.choose(home / "no data yet"), home)
         for tool in ("postgres", "initdb", "pg_ctl"):
             script = self.directory / tool

@@ -20,7 +20,7 @@ pytestmark = needs_linux
 Launch = Callable[..., ClientProgram]
 
 
-def test_a_server_is_durable_and_listens_on_no_network_unless_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_is_durable_and_listens_on_no_network_by_default(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPORT", "6000")
     monkeypatch.setenv("PGDATA", "elsewhere")
 

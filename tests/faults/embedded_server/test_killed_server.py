@@ -68,7 +68,7 @@ def test_a_killed_server_is_back_while_its_sessions_were_at_work(server: Embedde
     assert session.wait(timeout=30) != 0
 
 
-def test_a_server_killed_while_nobody_holds_it_is_started_by_the_next(home: Path, layout: Layout) -> None:
+def test_a_server_killed_without_a_client_is_started_by_the_next_client(home: Path, layout: Layout) -> None:
     first = EmbeddedServer(home).start()
     process = server_process(layout.data)
     assert process is not None
@@ -80,7 +80,7 @@ def test_a_server_killed_while_nobody_holds_it_is_started_by_the_next(home: Path
         assert ask_server(second, "SELECT 1") == 1
 
 
-def test_a_zombie_that_nobody_reaps_does_not_keep_the_server_down(home: Path) -> None:
+def test_an_unreaped_zombie_does_not_keep_the_server_down(home: Path) -> None:
     """As in a container whose first process never waits for orphans."""
     program = Path(__file__).with_name("unreaped_program.py")
 
@@ -109,7 +109,7 @@ def test_a_process_id_that_another_program_got_does_not_keep_the_server_down(
         bystander.wait()
 
 
-def test_stopping_a_killed_server_signals_nobody(
+def test_stopping_a_killed_server_signals_no_process(
     server: EmbeddedServer, process: int, layout: Layout, home: Path
 ) -> None:
     owner = layout.data.stat().st_uid if os.geteuid() == 0 else None

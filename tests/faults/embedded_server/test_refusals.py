@@ -15,7 +15,7 @@ from livingworld.embedded_server.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 
 
-def test_windows_is_told_to_name_a_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_on_windows_the_error_asks_for_the_url_of_a_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
 
     with pytest.raises(EmbeddedServerFailed, match="LIVINGWORLD_DATABASE_URL"):

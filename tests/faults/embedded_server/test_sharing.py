@@ -83,7 +83,7 @@ def test_a_forked_child_keeps_the_server_of_its_parent(client: Launch, home: Pat
     assert server_process(layout.data) is not None
     os.close(os.open(home / "release-child", os.O_WRONLY))
     with EmbeddedServer(home):
-        pass  # counts anew
+        pass  # counts again from zero
     assert server_process(layout.data) is None
 
 

@@ -89,7 +89,7 @@ def test_a_supervisor_is_no_child_of_its_client_and_holds_nothing_of_it(client: 
     assert session != os.getsid(0)
 
 
-def test_one_supervisor_watches_a_server_whoever_comes_and_goes(client: Launch, home: Path, layout: Layout) -> None:
+def test_one_supervisor_watches_a_server_while_clients_come_and_go(client: Launch, home: Path, layout: Layout) -> None:
     first, second = client(), client()
     first.do("start")
     supervisor = supervisor_process(layout)

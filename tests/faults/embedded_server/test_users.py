@@ -82,7 +82,7 @@ def test_root_joins_the_server_of_a_plain_user(client: Launch, home: Path, layou
 
 
 @needs_root
-def test_a_user_without_an_entry_in_the_user_database_is_told_so(client: Launch, home: Path) -> None:
+def test_a_user_without_an_entry_in_the_user_database_gets_an_error_that_names_it(client: Launch, home: Path) -> None:
     unknown = next(uid for uid in range(54_321, 55_000) if not _is_known(uid))
     os.chown(home, unknown, -1)
     stranger = client(uid=unknown)

@@ -55,7 +55,7 @@ async def test_a_holder_that_waits_for_an_advisory_lock_can_be_staged_too(lanter
         await asking
 
 
-async def test_nobody_waiting_is_an_error_that_shows_every_session(lantern_url: str) -> None:
+async def test_no_waiting_session_is_an_error_that_shows_every_session(lantern_url: str) -> None:
     async with holding(lantern_url, "SELECT FROM lanterns") as holder, connected(lantern_url) as passer_by:
         await passer_by.execute("UPDATE lanterns SET lit = 5")
 
@@ -86,5 +86,5 @@ async def test_a_holder_whose_block_fails_commits_nothing(lantern_url: str) -> N
     assert await lit(lantern_url) == 0
 
 
-def test_whoever_waits_behind_a_waiting_session_counts() -> None:
+def test_a_session_behind_a_waiting_session_counts() -> None:
     assert waiting_behind({2: [1], 3: [2], 4: [9], 5: []}, 1) == {2, 3}

@@ -1,4 +1,4 @@
-"""A test that hangs fails alone and in time, in a worker of xdist too, and tells what everything was doing."""
+"""A test that hangs fails alone and in time, in a worker of xdist too, and reports what everything was doing."""
 
 from __future__ import annotations
 
@@ -68,5 +68,5 @@ def test_what_hangs_fails_alone(printed: str, outcome: str, name: str) -> None:
         r"E +\d+ active for .*, waits for Lock:advisory, blocked by \[\d+\]: SELECT pg_advisory_xact_lock\(7\)",
     ],
 )
-def test_what_hangs_is_told(printed: str, told: str) -> None:
+def test_what_hangs_is_reported(printed: str, told: str) -> None:
     assert re.search(told, printed), printed
