@@ -37,7 +37,7 @@ async def use_live(world: World) -> None:
         async with world.live.subscribe(story=story.id, after=1) as late:
             await take(late, 2)
     async with world.live.subscribe(session=session.id):
-        await world._unit.run(lambda tx: tx.execute(_EXPIRE, {"world": world.id, "stream": story.id}))
+        await world._unit.write(lambda tx: tx.execute(_EXPIRE, {"world": world.id, "stream": story.id}))
         assert await world.live._hub.renew()
     async with world.live.subscribe(story=story.id, after=1) as too_late:
         await take(too_late, 1)

@@ -105,7 +105,7 @@ async def test_a_single_statement_that_would_publish_later_is_refused(world: Wor
         publish_at_commit(tx, world.id, LiveKind.STORY_CREATED)
 
     with pytest.raises(AssertionError, match="single statement"):
-        await world._unit.run(work, single_statement=True)
+        await world._unit.write_single(work)
 
 
 async def purge_story(world: World, story: Story, _: Session) -> None:
@@ -113,7 +113,7 @@ async def purge_story(world: World, story: Story, _: Session) -> None:
 
 
 async def expire_session(world: World, _: Story, session: Session) -> None:
-    await world._unit.run(
+    await world._unit.write(
         lambda tx: tx.execute(
             text("UPDATE livingworld.sessions SET heartbeat_at = '2000-01-01' WHERE session_id = :s"),
             {"s": session.id},

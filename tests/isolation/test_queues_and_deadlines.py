@@ -111,17 +111,17 @@ async def test_a_read_ends_with_its_call(database_url: str, world: World, story:
 
 
 async def test_a_write_under_way_without_a_request_key_is_unknown(world: World) -> None:
-    database = world._unit
+    unit = world._unit
 
     async def sleep(tx: Any) -> None:  # noqa: ANN401
         await tx.execute(text("SELECT pg_sleep(600)"))
 
     with deadline(SOON), pytest.raises(CommitUnknown):
-        await database.run(sleep, single_statement=True)
+        await unit.write_single(sleep)
     with deadline(SOON), pytest.raises(CallTimeout):
-        await database.run(sleep, single_statement=True, repeatable=True)
+        await unit.read(sleep)
     with deadline(SOON), pytest.raises(CallTimeout):
-        await database.run(sleep)
+        await unit.write(sleep)
 
 
 async def test_an_outer_deadline_is_not_extended_and_a_past_one_sends_nothing(world: World) -> None:

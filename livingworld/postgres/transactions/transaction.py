@@ -92,10 +92,6 @@ class Transaction:
         self.lock_order = LockOrder()
         self.statements = 0
 
-    async def run(self, work: Work[T], *, repeatable: bool = False, single_statement: bool = False) -> T:  # noqa: ARG002
-        """Run `work` as a part of this transaction; its opener commits it and repeats it."""
-        return await work(self)
-
     @property
     def world_id(self) -> UUID:
         """Id of the world whose rows this transaction works on."""

@@ -20,27 +20,21 @@ class WorldDatabase:
         self.world_id = world_id
         self.call_timeout: timedelta | None = database.call_timeout
 
-    async def run(self, work: Work[T], *, repeatable: bool = False, single_statement: bool = False) -> T:
-        """Run `work` as one transaction; see WorldUnit."""
-        return await self._database.run(
-            work, repeatable=repeatable, single_statement=single_statement, world_id=self.world_id
-        )
-
     async def read(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
         """Run one statement that writes nothing; see WorldUnit."""
-        return await self.run(lambda tx: work(tx, *args, **kw), repeatable=True, single_statement=True)
+        return await self._run(lambda tx: work(tx, *args, **kw), repeatable=True, single_statement=True)
 
     async def write(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
         """Run `work` wholly or not at all; see WorldUnit."""
-        return await self.run(lambda tx: work(tx, *args, **kw))
+        return await self._run(lambda tx: work(tx, *args, **kw))
 
     async def write_idempotent(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
         """Run idempotent `work` wholly or not at all; see WorldUnit."""
-        return await self.run(lambda tx: work(tx, *args, **kw), repeatable=True)
+        return await self._run(lambda tx: work(tx, *args, **kw), repeatable=True)
 
     async def write_single(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
         """Run one statement that writes; see WorldUnit."""
-        return await self.run(lambda tx: work(tx, *args, **kw), single_statement=True)
+        return await self._run(lambda tx: work(tx, *args, **kw), single_statement=True)
 
     async def write_single_idempotent(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
         """Run one idempotent statement that writes; see WorldUnit."""
@@ -61,3 +55,8 @@ class WorldDatabase:
     def refuse_other_loops(self) -> None:
         """Raise WrongEventLoop."""
         self._database.refuse_other_loops()
+
+    async def _run(self, work: Work[T], *, repeatable: bool = False, single_statement: bool = False) -> T:
+        return await self._database.run(
+            work, repeatable=repeatable, single_statement=single_statement, world_id=self.world_id
+        )
