@@ -23,9 +23,13 @@ AS $function$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
+        -- Looked up once, and not for each memory that has a summary.
+        WITH path AS MATERIALIZED (
+            SELECT * FROM livingworld.path_ranges_v1(in_world_id, in_story_id, in_timeline, in_position)
+        )
         SELECT m.memory_id, m.position, m.importance
         FROM (
-            SELECT * FROM livingworld.path_ranges_v1(in_world_id, in_story_id, in_timeline, in_position) p
+            SELECT * FROM path p
             WHERE p.to_position >= in_from_position
             ORDER BY p.from_position DESC OFFSET 0
         ) p
@@ -41,7 +45,7 @@ BEGIN
                 AND (in_kinds IS NULL OR m.kind = ANY (in_kinds))
                 AND (m.consolidated_into IS NULL OR NOT EXISTS (
                     SELECT FROM livingworld.memories s
-                    CROSS JOIN livingworld.path_ranges_v1(in_world_id, in_story_id, in_timeline, in_position) q
+                    CROSS JOIN path q
                     WHERE s.world_id = in_world_id AND s.memory_id = m.consolidated_into
                         AND s.archived_in IS NULL AND s.forgotten_at IS NULL
                         AND (NOT s.private OR s.character_id = in_character_id)
