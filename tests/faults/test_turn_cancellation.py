@@ -22,10 +22,13 @@ from tests.faults.turns_going_wrong import (
     settled,
 )
 from tests.support.aftermath import count, engine_of
+from tests.support.rotation import rotated
 from tests.support.staging import THE_STORY
 from tests.support.turn_checks import at_once, broken_turns
 
 _WAITS_AT_MOST: Final = 200
+#: A commit tries the first of the waits, and one of so many parts of the others.
+ROTATION: Final = 3
 
 
 @pytest_asyncio.fixture
@@ -34,6 +37,7 @@ async def livingworld(database_url: str, strict_loop: None) -> AsyncIterator[Liv
         yield opened
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("persistence", Persistence)
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("pool", ["warm", "cold"])
@@ -47,7 +51,7 @@ async def test_a_cancelled_turn_is_told_wholly_or_not_at_all(
 ) -> None:
     call, texts = CASES[name]
     outcomes = set()
-    for nth in range(1, _WAITS_AT_MOST):
+    for nth in (1, *rotated(range(2, _WAITS_AT_MOST), ROTATION)):
         world, story = await begin(livingworld)
         if pool == "cold":
             await engine_of(livingworld).dispose()

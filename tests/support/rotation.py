@@ -30,6 +30,7 @@ def _part_of_the_commit() -> str:
 
 #: What is tried in this session.
 PART: Final = os.environ.get(VARIABLE) or _part_of_the_commit()
+WHOLE: Final = PART == ALL
 
 
 def rotated(cases: Sequence[T], parts: int, part: str = PART) -> Sequence[T]:
