@@ -1,19 +1,49 @@
 """The `livingworld` command as a process of its own."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
 
-PROGRAM = "from livingworld_command import main; main()"
+from livingworld_command import main
+
+PROGRAM: Final = "from livingworld_command import main; main()"
+_PATIENCE_SECONDS: Final = 180
+#: Has imported the command once, which takes a second, and forks where it is run.
+_PROCESSES: Final = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["livingworld.cli.command_line"])
 
 
 def run_command(*arguments: str, database_url: str = "") -> subprocess.CompletedProcess[str]:
     """Run one command to its end; the only database it could find is the one that is named."""
-    with start_command(*arguments, database_url=database_url) as process:
-        told, complaint = process.communicate(timeout=180)
-    return subprocess.CompletedProcess(process.args, process.returncode, told, complaint)
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, name) for name in ("stdout", "stderr")]
+        process = _PROCESSES.Process(target=_run, args=(arguments, command_environment(database_url), files))
+        process.start()
+        try:
+            process.join(_PATIENCE_SECONDS)
+            assert process.exitcode is not None, f"{arguments} has not ended"
+            told, complaint = (file.read_text(encoding="utf-8") for file in files)
+            return subprocess.CompletedProcess(arguments, process.exitcode, told, complaint)
+        finally:
+            process.kill()
+
+
+def _run(arguments: tuple[str, ...], environment: dict[str, str], files: list[Path]) -> None:
+    """Be the command, as far as a program can see."""
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["livingworld", *arguments]
+    for stream, file in zip((sys.stdout, sys.stderr), files, strict=True):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), stream.fileno())
+    warnings.simplefilter("error")
+    main()
 
 
 @contextmanager
