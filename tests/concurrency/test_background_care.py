@@ -82,7 +82,7 @@ async def test_three_services_remove_what_is_idle_and_fail_what_is_dead(
         await until_found(database_url, ENDED)
 
     assert len(idle) == 20
-    assert await state_of(world, task) == ("failed", 2, None, "the owner was not heard of")
+    assert await state_of(world, task) == ("failed", 2, None, "the owner sent no heartbeat in time")
     assert await deadlocks(database_url) == 0
 
 

@@ -119,7 +119,7 @@ async def test_a_thawed_owner_is_refused_and_leaves_its_successor_alone(
         assert await other.do("end") == "finished"
 
     states = [(task.state, task.error) for task in await world.tasks.of_session(session.id)]
-    assert states == [("finished", None), ("failed", "the owner was not heard of")]
+    assert states == [("finished", None), ("failed", "the owner sent no heartbeat in time")]
 
 
 async def test_a_task_of_a_killed_process_is_finished_once_by_one_of_two_services(

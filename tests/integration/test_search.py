@@ -91,6 +91,14 @@ async def test_pages_neither_repeat_nor_skip(world: World, story: Story) -> None
     assert paged == whole
 
 
+async def test_a_transaction_finds_what_it_has_written(world: World, story: Story) -> None:
+    async with world.transaction() as tx:
+        await tx.stories.append_scene(story.id, NewScene("The lamp is lit."))
+        found = await tx.search.find("lamp")
+
+    assert [hit.kind for hit in found.items] == ["scene"]
+
+
 async def test_no_row_of_another_world_is_found(livingworld: LivingWorld, world: World, story: Story) -> None:
     other = await livingworld.worlds.create("Saltmarsh")
     twin = await other.stories.create("The Causeway")

@@ -114,7 +114,7 @@ async def test_a_task_fails_with_its_owner_where_the_policy_says_so(
     await rows(database_url, SILENT, first.id)
     assert await world.tasks.take_over(first.id) is None
     (failed,) = await world.tasks.fail_dead()
-    assert (failed.id, failed.state, failed.error) == (first.id, "failed", "the owner was not heard of")
+    assert (failed.id, failed.state, failed.error) == (first.id, "failed", "the owner sent no heartbeat in time")
     with pytest.raises(TaskSuperseded):
         await world.tasks.fail(first, "late")
 

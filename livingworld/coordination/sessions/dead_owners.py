@@ -19,7 +19,7 @@ from livingworld.live.log import publish_at_commit
 from livingworld.observability import events
 from livingworld.postgres.transactions.transaction import Transaction
 
-_REASON: Final = "the owner was not heard of"
+_REASON: Final = "the owner sent no heartbeat in time"
 #: Its owner had no heartbeat for longer than the task allows.
 _DEAD: Final = and_(RUNS, tasks.c.heartbeat_at + tasks.c.dead_after < func.now())
 
