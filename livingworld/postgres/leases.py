@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Final
 
@@ -35,20 +35,21 @@ class Lease:
         renew: Callable[[], Awaitable[bool]],
         *,
         length: timedelta,
-        first_look: timedelta,
-        look_every: timedelta,
         asked_at: float,
-        subscription: Callable[[], AbstractContextManager[TopicSubscription]],
         start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        first_look: timedelta | None = None,
+        look_every: timedelta | None = None,
+        subscription: Callable[[], AbstractContextManager[TopicSubscription]] | None = None,
     ) -> None:
         """Keep a lease that was granted to a request sent at `asked_at`, in seconds of the loop's clock.
 
-        `renew` returns whether it is still held. A lease that ends before `first_look` starts no task.
+        `renew` returns whether it is still held; it is called in each of RENEWALS parts of `length`, or sooner by
+        `look_every`, and when the subscription is notified. A lease that ends before `first_look` starts no task.
         """
         self._renew = renew
         self._length = length
-        self._interval = min(length / RENEWALS, look_every)
-        self._subscribe = subscription
+        self._interval = min(length / RENEWALS, look_every or length)
+        self._subscribe = subscription or _unnotified
         self._start = start
         self._task: asyncio.Task[None] | None = None
         #: Set when the lease is lost, or may be.
@@ -56,7 +57,8 @@ class Lease:
         self._loop = asyncio.get_running_loop()
         self._trusted_until = trusted_until(asked_at, length)
         # One timer at a time: the first look comes before the end of the trust.
-        self._timer = self._loop.call_at(asked_at + min(first_look, self._interval).total_seconds(), self._begin)
+        first = self._interval if first_look is None else min(first_look, self._interval)
+        self._timer = self._loop.call_at(asked_at + first.total_seconds(), self._begin)
 
     def end(self) -> None:
         """Stop renewing; giving the lease back is the caller's."""
@@ -89,3 +91,7 @@ class Lease:
             self.lost.set()
         elif not self.lost.is_set():  # an answer that comes too late does not bring it back
             self._trust(trusted_until(asked_at, self._length))
+
+
+def _unnotified() -> AbstractContextManager[TopicSubscription]:
+    return nullcontext(TopicSubscription())

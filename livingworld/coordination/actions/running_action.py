@@ -22,8 +22,6 @@ from livingworld.postgres.transactions.transaction import Transaction
 
 #: From then on the claim of an action that still runs is extended, and a cancellation is noticed.
 _FIRST_LOOK: Final = timedelta(milliseconds=300)
-#: So often in the time that a claim holds.
-_LOOKS: Final = 3
 
 #: The transaction as the application works in it.
 Scope = TypeVar("Scope")
@@ -55,12 +53,10 @@ class RunningAction(Generic[Scope]):
         #: Set when a stop was requested; the handler is then cancelled.
         self.cancel_requested = asyncio.Event()
         self._completed = False
-        look = min(_FIRST_LOOK, options.ttl / _LOOKS)
         self._lease = Lease(
             self._extend,
             length=options.ttl,
-            first_look=look,
-            look_every=options.ttl / _LOOKS,
+            first_look=_FIRST_LOOK,
             asked_at=asked_at,
             subscription=lambda: services.notifications.subscribe(action_topic(action.id)),
             start=services.tasks.watch,

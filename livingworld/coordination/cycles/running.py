@@ -68,7 +68,6 @@ class Cycles:
     """The cycles of one world."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
         self._unit = services.unit
         self._world_id = services.world_id
         self._background = services.background
@@ -149,16 +148,8 @@ class Cycles:
             events.emit(events.CYCLE_NOT_ENDED, **fields, error=type(error).__name__)
 
     def _keep(self, holding: Holding, ttl: timedelta, asked_at: float) -> Lease:
-        topic = f"cycle:{self._world_id}:{holding.name}"
-        return Lease(
-            partial(self._background.write_single_idempotent, transitions.renew, holding, ttl),
-            length=ttl,
-            first_look=ttl,
-            look_every=ttl,
-            asked_at=asked_at,
-            subscription=partial(self._services.notifications.subscribe, topic),
-            start=self._tasks.watch,
-        )
+        renew = partial(self._background.write_single_idempotent, transitions.renew, holding, ttl)
+        return Lease(renew, length=ttl, asked_at=asked_at, start=self._tasks.watch)
 
     async def _leave(self, holding: Holding) -> None:
         """Free the cycle if this owner has it; when the server is away the lease ends by itself."""

@@ -90,16 +90,8 @@ class Leases:
             await asyncio.shield(self._services.tasks.finish(self._release(checked, owner)))
 
     def _keep(self, name: str, owner: UUID, length: timedelta, asked_at: float) -> Lease:
-        topic = f"lease:{self._services.world_id}:{name}"
-        return Lease(
-            partial(self._services.background.write_single_idempotent, _renew, name, owner, length),
-            length=length,
-            first_look=length,
-            look_every=length,
-            asked_at=asked_at,
-            subscription=partial(self._services.notifications.subscribe, topic),
-            start=self._services.tasks.watch,
-        )
+        renew = partial(self._services.background.write_single_idempotent, _renew, name, owner, length)
+        return Lease(renew, length=length, asked_at=asked_at, start=self._services.tasks.watch)
 
     async def _release(self, name: str, owner: UUID) -> None:
         """Give the lease back if this holder has it; when the server is away it ends by itself."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from livingworld.background.interruptible import run_unless
 from livingworld.coordination.sessions.records import Task
@@ -18,9 +18,6 @@ from livingworld.postgres.leases import Lease
 from livingworld.postgres.services import Services
 
 T = TypeVar("T")
-
-#: So many heartbeats in the time after which an owner is dead.
-_BEATS: Final = 4
 
 
 class RunningTask:
@@ -44,8 +41,6 @@ class RunningTask:
         self._lease = Lease(
             self._beat,
             length=task.dead_after,
-            first_look=task.dead_after / _BEATS,
-            look_every=task.dead_after / _BEATS,
             asked_at=asked_at,
             subscription=lambda: services.notifications.subscribe(task_topic(task.id)),
             start=services.tasks.watch,
