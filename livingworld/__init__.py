@@ -40,6 +40,7 @@ from livingworld.story.characters.records import Character
 from livingworld.story.facts.new_facts import RETRACTED
 from livingworld.story.facts.records import Fact
 from livingworld.story.lore.records import LoreEntry, LoreMatch, NewLoreEntry
+from livingworld.story.memories.embed_memories import MemoryEmbeddings
 from livingworld.story.memories.records import Memory, NewMemory, Recalled, RecallWeights, Recollection
 from livingworld.story.relationships.records import LedgerEntry, Relationship, RelationshipChange
 from livingworld.story.revisions import Revision
@@ -88,6 +89,7 @@ __all__ = [
     "LoreEntry",
     "LoreMatch",
     "Memory",
+    "MemoryEmbeddings",
     "MergeConflict",
     "MergeResult",
     "Missed",

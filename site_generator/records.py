@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import inspect
-from typing import Any
+from typing import Any, Final
 
 import livingworld
 from livingworld import errors
@@ -15,7 +15,23 @@ from site_generator.signatures import signature
 from site_generator.surface import calls
 
 #: What has a page of its own, or a section on the page of the calls.
-ELSEWHERE = {"LivingWorld", "World", "TransactionScope", "Settings"}
+ELSEWHERE: Final = {"LivingWorld", "World", "TransactionScope", "Settings"}
+#: Methods that one file of the package offers to another one, not to programs.
+INTERNAL: Final = {
+    "NewMemory.row",
+    "NewScene.members",
+    "NewScene.names",
+    "NewState.as_json",
+    "RelationshipChange.deltas",
+    "RunningAction.run",
+    "RunningTask.ended",
+    "SampleCollector.run",
+    "SampleCollector.stop",
+    "Subscription.end",
+    "Subscription.deliver",
+    "Turn.end_lease",
+    "Turn.give_up",
+}
 
 
 def names_of_records() -> list[str]:
@@ -64,4 +80,5 @@ def _methods(name: str, kind: type[Any]) -> str:
     return "\n\n".join(
         f"### {name}.{call}\n\n```python\n{signature(f'{name}.{call}', function)}\n```\n\n{prose(function)}"
         for call, function in calls(kind)
+        if f"{name}.{call}" not in INTERNAL
     )

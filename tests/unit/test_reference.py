@@ -8,10 +8,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 import livingworld
 from livingworld import LiveKind, Settings, TransactionScope, World, errors
 from livingworld.observability import events
 from livingworld.schema import metadata
+from site_generator.records import INTERNAL
 from site_generator.reference import filled, rooms_of
 from site_generator.surface import Surface, calls, surface
 
@@ -45,6 +48,15 @@ def test_every_exported_name_has_a_section() -> None:
 
     missing = set(livingworld.__all__) - set(errors.__all__) - sections
     assert missing == {"World", "TransactionScope", "Settings"}, "these are `world`, `tx` and a page of their own"
+
+
+@pytest.mark.parametrize("path", sorted(INTERNAL))
+def test_what_the_reference_leaves_out_is_there_to_be_left_out(path: str) -> None:
+    name, method = path.split(".")
+    kind = getattr(livingworld, name)
+
+    assert method in {call for call, _ in calls(getattr(kind, "__origin__", kind))}
+    assert f"### {path}\n" not in filled(TEXTS["records"])
 
 
 def test_every_setting_event_and_table_has_a_row_or_a_section() -> None:

@@ -126,6 +126,14 @@ def test_every_relative_link_leads_to_a_file() -> None:
     assert not broken
 
 
+def test_every_test_that_the_page_on_guarantees_names_is_there() -> None:
+    page = (ROOT / "docs/explanation/guarantees.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+/[a-z_/]*test_\w+\.py)`", page))
+
+    assert len(named) > 100
+    assert [path for path in sorted(named) if not (ROOT / "tests" / path).is_file()] == []
+
+
 def test_files_and_functions_stay_small() -> None:
     long_files = [name for name, text in living_code() if text.count("\n") > MOST_LINES_OF_A_FILE]
     long_functions = [
