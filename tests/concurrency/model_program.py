@@ -1,4 +1,4 @@
-"""A server of models in a process of its own: does what it is told, line by line, and prints what became of it.
+"""A server of models in a process of its own: obeys commands, line by line, and prints the result of each.
 
 python model_program.py URL WORLD POLL_SECONDS LISTENS
 
@@ -69,10 +69,10 @@ async def main(url: str, world_id: str, poll: str, listens: str) -> None:
             print("ready", flush=True)
             while line := await asyncio.to_thread(sys.stdin.readline):
                 try:
-                    told = await server.obey(line)
+                    answer = await server.obey(line)
                 except LivingWorldError as error:
-                    told = type(error).__name__
-                print(told, flush=True)
+                    answer = type(error).__name__
+                print(answer, flush=True)
 
 
 if __name__ == "__main__":

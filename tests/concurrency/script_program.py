@@ -1,4 +1,4 @@
-"""A process that uses scripts: does what it is told, line by line, and prints what became of it.
+"""A process that uses scripts: obeys commands, line by line, and prints the result of each.
 
 python script_program.py URL WORLD LEASE_SECONDS POLL_SECONDS DEAF
 
@@ -64,10 +64,10 @@ async def main(url: str, world_id: str, lease: str, poll: str, deaf: str) -> Non
             print("ready", flush=True)
             while line := await asyncio.to_thread(sys.stdin.readline):
                 try:
-                    told = await user.obey(line)
+                    answer = await user.obey(line)
                 except LivingWorldError as error:
-                    told = type(error).__name__
-                print(told, flush=True)
+                    answer = type(error).__name__
+                print(answer, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Race 19: whoever takes the numbers while calls run gets each call once; a decision's numbers are of one moment."""
+"""Race 19: numbers that are taken while calls run have each call once; a decision's numbers are of one moment."""
 
 from __future__ import annotations
 

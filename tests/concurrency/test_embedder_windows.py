@@ -59,7 +59,7 @@ async def work(dispatcher: EmbedderDispatcher) -> None:
 
 
 async def windows() -> tuple[list[Mapping[str, Any]], dict[str, Counts], dict[str, dict[str, int]]]:
-    """Return the windows as they were told, what is left of each backend, and what each has counted itself."""
+    """Return the windows as they were logged, what is left of each backend, and what each has counted itself."""
     backends = {"fast": Backend(fails_every=11), "safe": Backend(fails_every=10**9)}
     dispatcher = EmbedderDispatcher(*backends.values(), policy=DispatchPolicy(window=WINDOW, least_success_rate=0.5))
     with recorded_events() as heard:
@@ -69,10 +69,10 @@ async def windows() -> tuple[list[Mapping[str, Any]], dict[str, Counts], dict[st
     return list(heard.of(events.EMBEDDER_WINDOW_ENDED)), {"fast": left.fast, "safe": left.safe}, truth
 
 
-def sums(told: list[Mapping[str, Any]], left: dict[str, Counts]) -> dict[str, dict[str, int]]:
+def sums(logged: list[Mapping[str, Any]], left: dict[str, Counts]) -> dict[str, dict[str, int]]:
     return {
         backend: {
-            name: getattr(counts, name) + sum(window[name] for window in told if window["backend"] == backend)
+            name: getattr(counts, name) + sum(window[name] for window in logged if window["backend"] == backend)
             for name in SUMS
         }
         for backend, counts in left.items()
@@ -80,24 +80,24 @@ def sums(told: list[Mapping[str, Any]], left: dict[str, Counts]) -> dict[str, di
 
 
 async def test_the_windows_and_what_is_left_are_every_call_of_each_backend() -> None:
-    told, left, truth = await windows()
+    logged, left, truth = await windows()
 
-    assert len(told) >= 2 * 20
-    assert sums(told, left) == truth
+    assert len(logged) >= 2 * 20
+    assert sums(logged, left) == truth
     assert truth["fast"]["failed"]
     assert truth["fast"]["abandoned"]
     assert truth["safe"]["started"] >= truth["fast"]["failed"]
 
 
 async def test_in_each_window_what_was_carried_and_started_is_finished_or_in_flight() -> None:
-    told, left, _ = await windows()
+    logged, left, _ = await windows()
 
-    assert any(window["in_flight"] for window in told), "nothing was under way when a window ended"
-    for window in told:
+    assert any(window["in_flight"] for window in logged), "nothing was under way when a window ended"
+    for window in logged:
         finished = window["succeeded"] + window["failed"] + window["abandoned"]
         assert window["carried"] + window["started"] == finished + window["in_flight"]
     for backend, counts in left.items():
-        of_backend = [window for window in told if window["backend"] == backend]
+        of_backend = [window for window in logged if window["backend"] == backend]
         carried = [*(window["carried"] for window in of_backend), counts.carried]
         assert carried == [0, *(window["in_flight"] for window in of_backend)]
 
@@ -114,6 +114,6 @@ async def test_windows_that_are_told_from_one_moment_and_begun_at_another_lose_c
         return taken
 
     monkeypatch.setattr(Metrics, "take", take_late)
-    told, left, truth = await windows()
+    logged, left, truth = await windows()
 
-    assert sums(told, left) != truth
+    assert sums(logged, left) != truth

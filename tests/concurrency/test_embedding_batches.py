@@ -69,10 +69,10 @@ async def test_of_ten_batches_the_fifth_fails_and_the_retry_does_only_that(datab
         stored = await rows(database_url, STORED, world.id)
         answers = await pipeline.embed(TEXTS)
 
-        told = caught.value.__dict__
-        assert told["missing"] == tuple(range(40, 50))
-        assert sorted((*told["missing"], *told["embedded"])) == list(range(100))
-        assert {digest for (digest,) in stored} == {content_digest(TEXTS[place], 8) for place in told["embedded"]}
+        details = caught.value.__dict__
+        assert details["missing"] == tuple(range(40, 50))
+        assert sorted((*details["missing"], *details["embedded"])) == list(range(100))
+        assert {digest for (digest,) in stored} == {content_digest(TEXTS[place], 8) for place in details["embedded"]}
         if isinstance(caught.value, BatchSizeMismatch):
             assert (caught.value.batch, caught.value.expected) == (5, 10)
             assert caught.value.actual in {9, 11}
@@ -94,8 +94,8 @@ async def test_a_half_of_a_batch_is_not_stored_when_the_other_fails(
 
     assert (caught.value.expected, caught.value.actual, caught.value.missing) == (2, 1, (0, 1, 2, 3))
     assert await rows(database_url, STORED, world.id) == []
-    assert [told["texts"] for told in heard.of(events.EMBEDDING_BATCH_HALVED)] == [4]
-    assert [told["error"] for told in heard.of(events.EMBEDDING_BATCH_FAILED)] == ["BatchSizeMismatch"]
+    assert [event["texts"] for event in heard.of(events.EMBEDDING_BATCH_HALVED)] == [4]
+    assert [event["error"] for event in heard.of(events.EMBEDDING_BATCH_FAILED)] == ["BatchSizeMismatch"]
 
 
 async def test_when_the_embedder_is_away_no_further_batch_is_begun(database_url: str) -> None:

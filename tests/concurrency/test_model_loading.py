@@ -69,14 +69,14 @@ async def test_a_model_that_fails_its_probe_is_closed_and_changes_nothing(world:
     assert loaders.closed == {"a": 1, "b": 1}
 
 
-async def test_first_pins_at_once_load_once_and_a_cancelled_one_harms_nobody(world: World) -> None:
+async def test_first_pins_at_once_load_once_and_a_cancelled_one_harms_no_other(world: World) -> None:
     loaders = Loaders()
     loaders.may_load.clear()
     await promoted(world, "a")
     async with loaders.serve(world) as host:
         pins = [asyncio.create_task(answer(host)) for _ in range(8)]
         await loaders.loading.wait()
-        for _ in range(20):  # whoever would load a second time is there by now
+        for _ in range(20):  # a second loading would have begun by now
             await world.ai_models.all_active()
         for pin in pins[:3]:
             pin.cancel()

@@ -1,4 +1,4 @@
-"""One role served by two real processes: what one promotes the other serves, told at once, or found by polling."""
+"""One role served by two real processes: what one promotes the other serves, notified at once, or found by polling."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def server(
     return running(PROGRAM, url, world.id, poll, "listens" if listens else "deaf")
 
 
-@pytest.mark.parametrize("listens", [True, False], ids=["told", "polling"])
+@pytest.mark.parametrize("listens", [True, False], ids=["notified", "polling"])
 async def test_what_one_process_promotes_another_serves(database_url: str, world: World, *, listens: bool) -> None:
     await promoted(world, "a")
     poll = NEVER.total_seconds() if listens else 0.25

@@ -1,4 +1,4 @@
-"""A model is swapped while it is used: nobody meets a closed one, and every one is closed exactly once."""
+"""A model is swapped while it is used: no user meets a closed one, and each is closed exactly once."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def test_a_close_that_fails_is_told_and_not_tried_again(world: World) -> N
     assert [fields["error"] for fields in heard.of(events.MODEL_CLOSE_FAILED)] == ["ZeroDivisionError"]
 
 
-async def test_a_change_that_nobody_tells_is_found_by_polling_and_a_rollback_too(
+async def test_a_change_without_a_notification_is_found_by_polling_and_a_rollback_too(
     database_url: str, world: World
 ) -> None:
     deaf = {"behind_pooler": True, "poll_interval": 0.05}  # no connection of its own listens

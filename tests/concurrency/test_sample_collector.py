@@ -21,7 +21,7 @@ from tests.support.turn_checks import rows
 NEVER = timedelta(hours=1)
 QUICK = timedelta(milliseconds=20)
 COUNT = "SELECT count(*), count(DISTINCT input) FROM livingworld.training_samples"
-#: Held, nobody stores a sample.
+#: While it is held, no sample is stored.
 THE_SAMPLES = "LOCK TABLE livingworld.training_samples IN SHARE MODE"
 
 

@@ -36,7 +36,7 @@ async def narrator(world: World) -> World:
 def user(
     url: str, world: World, *, lease: float = 3600, poll: float = 0.1, deaf: bool = False
 ) -> AbstractAsyncContextManager[PlayerProcess]:
-    return running(PROGRAM, url, world.id, lease, poll, "deaf" if deaf else "hearing")
+    return running(PROGRAM, url, world.id, lease, poll, "deaf" if deaf else "listening")
 
 
 async def test_a_publication_is_in_service_in_another_process_without_polling(
@@ -65,9 +65,9 @@ async def test_of_eight_publishers_in_each_of_two_processes_each_has_a_version_o
             one.say("publish 8 one")
             other.say("publish 8 other")
             await holder.until_blocked(count=16)
-        told = [await one.hear(), await other.hear()]
+        answers = [await one.hear(), await other.hear()]
 
-    assert sorted(int(number) for line in told for number in line.split()) == [*range(2, 18)]
+    assert sorted(int(number) for line in answers for number in line.split()) == [*range(2, 18)]
     assert await rows(database_url, VERSIONS) == [(number,) for number in range(1, 18)]
 
 

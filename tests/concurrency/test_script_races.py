@@ -51,7 +51,7 @@ async def in_order(url: str, world: World, statement: str, calls: list[Any]) -> 
 
 @asynccontextmanager
 async def unaware(url: str, world: World, **settings: object) -> AsyncIterator[World]:
-    """Follow the scripts in a process that hears nothing and hardly ever looks."""
+    """Follow the scripts in a process that gets no notification and hardly ever looks."""
     deaf = {"behind_pooler": True, "poll_interval": NEVER, "turn_lease": 4 * NEVER} | settings
     async with same_world(url, world.id, pools=1, **deaf) as (elsewhere,), elsewhere.scripts.following():
         yield elsewhere

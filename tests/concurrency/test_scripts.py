@@ -94,11 +94,11 @@ async def test_many_runs_at_once_are_one_row_and_two_writes(livingworld: LivingW
     sent: list[str] = []
     background = livingworld.worlds._process.background._engine.sync_engine
     event.listen(background, "before_cursor_execute", lambda *call: sent.append(call[2]))
-    everybody = asyncio.Barrier(20)
+    all_begun = asyncio.Barrier(20)
 
     async def run() -> str:
         async with world.scripts.use("narrator") as script:
-            await everybody.wait()
+            await all_begun.wait()
             return script.render()
 
     assert await asyncio.gather(*(run() for _ in range(20))) == ["v1"] * 20
@@ -202,8 +202,8 @@ async def test_a_process_that_cannot_compile_what_is_active_does_not_begin_to_fo
 
 
 async def test_another_process_is_told_at_once_and_polling_finds_the_rest(database_url: str, world: World) -> None:
-    told = Settings.load(database_url=database_url, poll_interval=NEVER, turn_lease=4 * NEVER)
-    async with LivingWorld.open(told) as other:
+    settings = Settings.load(database_url=database_url, poll_interval=NEVER, turn_lease=4 * NEVER)
+    async with LivingWorld.open(settings) as other:
         there = await other.worlds.get(world.id)
         async with there.scripts.following():
             await until_found(database_url, IT_LISTENS)
@@ -211,7 +211,7 @@ async def test_another_process_is_told_at_once_and_polling_finds_the_rest(databa
             await until(lambda: there.scripts.catalogue["narrator"].version == 2)
 
     async with same_world(database_url, world.id, pools=1) as (polling,), polling.scripts.following():
-        async with world.transaction() as tx:  # tells nobody
+        async with world.transaction() as tx:  # sends no notification
             await tx.scripts.rollback("narrator")
         await until(lambda: polling.scripts.catalogue["narrator"].version == 1)
 

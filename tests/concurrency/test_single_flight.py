@@ -1,4 +1,4 @@
-"""Race 14: whoever asks for the same text at once shares one computation, and nobody owns it."""
+"""Race 14: those who ask for the same text at once share one computation, and none of them owns it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_twenty_ask_the_first_is_cancelled_and_one_call_answers_the_rest(
     assert embedder.cancelled == 0
 
 
-async def test_an_error_is_told_to_all_who_wait_and_is_not_remembered(
+async def test_an_error_goes_to_all_who_wait_and_is_not_remembered(
     pipeline: EmbeddingPipeline, embedder: StagedEmbedder
 ) -> None:
     good = embedder.answer
@@ -104,7 +104,7 @@ async def test_when_all_who_ask_are_cancelled_the_work_is_too(
     assert embedder.under_way == 0
 
 
-async def test_who_comes_right_after_the_last_was_cancelled_starts_anew(
+async def test_who_comes_right_after_the_last_was_cancelled_starts_again(
     pipeline: EmbeddingPipeline, embedder: StagedEmbedder
 ) -> None:
     embedder.go.clear()
@@ -134,7 +134,7 @@ async def test_who_asks_for_more_shares_what_is_under_way(
     await embedder.begun.get()
     one.cancel()
     await asyncio.gather(one, return_exceptions=True)
-    assert embedder.cancelled == 0, "somebody still waits for b"
+    assert embedder.cancelled == 0, "one asker still waits for b"
     embedder.go.set()
 
     assert len(await two) == 2
@@ -156,7 +156,7 @@ async def test_two_doors_to_one_world_share_and_two_worlds_do_not(
     assert embedder.batches == [("x",), ("x",)]
 
 
-async def test_who_still_waits_when_everything_closes_is_told(database_url: str, embedder: StagedEmbedder) -> None:
+async def test_who_still_waits_when_everything_closes_gets_closed(database_url: str, embedder: StagedEmbedder) -> None:
     embedder.go.clear()
     async with LivingWorld.open(database_url=database_url) as livingworld:
         world = await livingworld.worlds.create("Fen")

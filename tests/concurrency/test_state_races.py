@@ -81,7 +81,7 @@ async def test_of_twelve_who_remember_one_text_one_makes_the_memory(
     assert len({memory.id for memory, _ in answers}) == 1
 
 
-async def test_a_memory_is_a_part_of_one_summary_whoever_comes_first_and_whoever_is_cancelled(
+async def test_a_memory_is_a_part_of_one_summary_in_any_order_and_with_any_call_cancelled(
     database_url: str, world: World, story: Story, people: tuple[UUID, UUID]
 ) -> None:
     mara, _ = people

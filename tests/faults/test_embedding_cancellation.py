@@ -1,4 +1,4 @@
-"""Whoever asks for vectors is cancelled at any moment: nothing is left behind, and the next one gets them."""
+"""A call for vectors is cancelled at any moment: nothing is left behind, and the next one gets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever uses models is cancelled at every point where it waits: no use is left counted, and no model open."""
+"""A user of models is cancelled at every point where it waits: no use is left counted, and no model open."""
 
 from __future__ import annotations
 

@@ -103,8 +103,8 @@ async def test_what_the_fast_one_cannot_the_safe_one_does(heard: RecordedEvents,
     stage.failure = failure
 
     assert await stage.calls(1, texts=1) == (1, 1)
-    (told,) = heard.of(events.EMBEDDER_FELL_BACK)
-    assert told == {"embedder": "model", "texts": 1, "error": type(failure).__name__}
+    (logged,) = heard.of(events.EMBEDDER_FELL_BACK)
+    assert logged == {"embedder": "model", "texts": 1, "error": type(failure).__name__}
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ async def test_failures_open_the_circuit_and_one_probe_closes_it(heard: Recorded
         finished = asyncio.as_completed(calls)
         for _ in range(9):
             await next(finished)
-    assert stage.fast.under_way == 1, "one probe and nobody beside it"
+    assert stage.fast.under_way == 1, "one probe and no other call"
     stage.fast.go.set()
     await asyncio.gather(*calls)
 
-    assert [told["state"] for told in heard.of(events.EMBEDDER_CIRCUIT_CHANGED)] == ["open", "closed"]
+    assert [logged["state"] for logged in heard.of(events.EMBEDDER_CIRCUIT_CHANGED)] == ["open", "closed"]
     assert await stage.calls(2) == (2, 0)
 
 

@@ -82,7 +82,7 @@ async def test_many_facts_are_set_at_once_and_read_by_subject(world: World, stor
     ]
     assert [fact.attribute for fact in await world.facts.all(story.id, "tide")] == ["a", "height"]
     assert [fact.value for fact in await world.facts.all(story.id, mara.id)] == ["wary"]
-    assert await world.facts.all(story.id, "nobody") == ()
+    assert await world.facts.all(story.id, "the keeper") == ()
 
 
 async def test_a_version_that_is_not_true_is_refused(world: World, story: Story) -> None:

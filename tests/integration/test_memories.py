@@ -200,8 +200,8 @@ async def test_what_was_forgotten_can_be_remembered_again(world: World, story: S
     assert [(memory.id, memory.importance, created) for memory, created in again] == [(first.id, 0.9, True)]
     await world.memories.forget([first.id])
     await world.stories.append_scene(story.id, NewScene("one"))
-    ((anew, created),) = await world.memories.add(story.id, [NewMemory("the lamp")])
-    assert (created, anew.id != first.id) == (True, True)
+    ((renewed, created),) = await world.memories.add(story.id, [NewMemory("the lamp")])
+    assert (created, renewed.id != first.id) == (True, True)
 
 
 async def test_vectors_that_cannot_be_compared_are_named(world: World, story: Story) -> None:

@@ -99,7 +99,7 @@ async def test_another_embedder_takes_over_when_every_memory_has_its_vector(
     assert len(await after.recall(story.id, "calls")) == 4
 
 
-async def test_nobody_takes_over_while_another_process_still_embeds(
+async def test_no_embedder_takes_over_while_another_process_still_embeds(
     database_url: str, world: World, story: Story
 ) -> None:
     await remember(world, story, *TEXTS)

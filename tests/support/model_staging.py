@@ -98,7 +98,7 @@ async def answer(host: ModelHost, role: str = "narrator") -> str:
 
 
 async def until_served(host: ModelHost, name: str) -> None:
-    """Wait until whoever pins the narrator gets this model, without using it."""
+    """Wait until a pin of the narrator gives this model, without using it."""
 
     def served() -> bool:
         current = host._slots["narrator"].current

@@ -52,7 +52,7 @@ def test_failures_in_a_row_open_it_and_a_success_between_them_does_not() -> None
         breaker.begin()
 
 
-def test_after_the_rest_one_probe_goes_through_and_nobody_beside_it() -> None:
+def test_after_the_rest_one_probe_goes_through_and_no_other_call() -> None:
     clock = Clock()
     breaker = opened(clock)
     clock.now = 9.9

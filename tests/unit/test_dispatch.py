@@ -42,7 +42,7 @@ def test_too_little_speed_too_many_failures_and_an_open_circuit_are_safe() -> No
     assert choose(snapshot(counts(), counts(seconds=9), permitted=False), 10) is Backend.SAFE
 
 
-def test_a_backend_that_nobody_knows_is_tried_the_fast_one_first() -> None:
+def test_a_backend_without_numbers_is_tried_the_fast_one_first() -> None:
     assert choose(snapshot(Counts(), Counts()), 10) is Backend.FAST
     assert choose(snapshot(Counts(started=3, in_flight=3), Counts()), 10) is Backend.SAFE
     assert choose(snapshot(Counts(started=3, in_flight=3), Counts(started=3, in_flight=3)), 10) is Backend.FAST

@@ -20,8 +20,8 @@ def ended_topic(world_id: UUID) -> str:
     return f"scripts-ended:{world_id}"
 
 
-async def retire_if_idle(tx: Transaction, name: str, version: int) -> tuple[ScriptVersion, tuple[ScriptExecution, ...]]:
-    """Mark a version, retire it when no process runs it, and return it with the processes that do.
+async def retire_if_idle(tx: Transaction, name: str, version: int) -> ScriptVersion | tuple[ScriptExecution, ...]:
+    """Mark a version; retire it when no process runs it and return it, else return the processes that run it.
 
     The mark waits for every use that is about to begin, so that the statement after it sees them. Raises ScriptActive,
     ScriptNotFound.
@@ -29,18 +29,18 @@ async def retire_if_idle(tx: Transaction, name: str, version: int) -> tuple[Scri
     script = await lock_script(tx, name)
     now = await read_version(tx, script, version)
     if now.state == "retired":
-        return now, ()
+        return now
     if script.active_version == version:
         raise ScriptActive(version=version)
-    marked = await change_version(tx, script, version, state="retiring")
+    await change_version(tx, script, version, state="retiring")
     running = await _still_running(tx, name, version)
     if running:
         if now.state == "ready":
             tx.notify_after_commit(scripts_topic(tx.world_id))
-        return make_version(marked), running
+        return running
     retired = await change_version(tx, script, version, state="retired", retired_at=func.now())
     tx.log_after_commit(events.SCRIPT_RETIRED, world_id=tx.world_id, version=version)
-    return make_version(retired), ()
+    return make_version(retired)
 
 
 async def _still_running(tx: Transaction, name: str, version: int) -> tuple[ScriptExecution, ...]:

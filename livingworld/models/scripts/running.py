@@ -89,11 +89,11 @@ class Scripts(ScriptRepository):
         end = clock() + limit.total_seconds()
         with services.notifications.subscribe(ended_topic(services.world_id)) as subscription:
             while True:
-                found, running = await self._unit.write_idempotent(retiring.retire_if_idle, key, number)
-                if found.state == "retired":
+                found = await self._unit.write_idempotent(retiring.retire_if_idle, key, number)
+                if isinstance(found, ScriptVersion):
                     return found
                 if (left := end - clock()) <= 0:
-                    raise StillRunning(version=number, executions=running)
+                    raise StillRunning(version=number, executions=found)
                 await subscription.wait(min(services.poll_interval, timedelta(seconds=left)))
 
     def following(self) -> AbstractAsyncContextManager[None]:
