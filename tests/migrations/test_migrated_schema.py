@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import asyncpg
@@ -47,6 +48,24 @@ def test_the_migrations_carry_the_functions_as_the_rooms_have_them() -> None:
 
     assert carried.keys() == rendered.keys()
     assert [name for name in carried if "_v" in name and carried[name] != rendered[name]] == []
+
+
+def test_a_revision_uses_only_what_came_before_it() -> None:
+    """PL/pgSQL looks up what it calls when it runs: a function that comes too early is created without an error."""
+    made_in = {
+        name: file.partition("/")[0]
+        for file, sql in rendered_files().items()
+        for name in re.findall(r"^CREATE (?:TABLE|FUNCTION) livingworld\.(\w+)", sql, re.MULTILINE)
+    }
+    named = [
+        (file, name, made_in[name])
+        for file, sql in rendered_files().items()
+        for name in re.findall(r"\blivingworld\.(\w+)", sql)
+        if name in made_in
+    ]
+
+    assert len(made_in) > 80
+    assert [use for use in named if use[2] > use[0].partition("/")[0]] == []
 
 
 async def test_vectors_stay_in_their_rows(database_url: str) -> None:

@@ -77,7 +77,7 @@ memories = Table(
     CheckConstraint("importance BETWEEN 0 AND 1", name="importance_is_share"),
     CheckConstraint("valence BETWEEN -1 AND 1", name="valence_clamped"),
     CheckConstraint("consolidated_into <> memory_id", name="not_its_own_summary"),
-    CheckConstraint("NOT private OR character_id IS NOT NULL", name="private_of_somebody"),
+    CheckConstraint("NOT private OR character_id IS NOT NULL", name="private_of_a_character"),
 )
 # One text is remembered once by one at one coordinate; the digest stands second to find it by.
 Index(

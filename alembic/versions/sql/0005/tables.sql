@@ -238,7 +238,7 @@ CREATE TABLE livingworld.memories (
     CONSTRAINT ck_memories_importance_is_share CHECK (importance BETWEEN 0 AND 1),
     CONSTRAINT ck_memories_valence_clamped CHECK (valence BETWEEN -1 AND 1),
     CONSTRAINT ck_memories_not_its_own_summary CHECK (consolidated_into <> memory_id),
-    CONSTRAINT ck_memories_private_of_somebody CHECK (NOT private OR character_id IS NOT NULL)
+    CONSTRAINT ck_memories_private_of_a_character CHECK (NOT private OR character_id IS NOT NULL)
 );
 
 CREATE INDEX ix_memories_archived_in ON livingworld.memories (world_id, archived_in) WHERE archived_in IS NOT NULL;
