@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +13,14 @@ from uuid import UUID
 from sqlalchemy import Column, Select, tuple_
 
 from livingworld.errors import InvalidCursor
-from livingworld.inputs import MAX_INTEGER, check_integer, check_text
+from livingworld.inputs import MAX_INTEGER, MAX_LABEL_CHARACTERS, check_integer, check_text
 
 T = TypeVar("T")
 
 #: Most items of one page.
 MAX_PAGE_SIZE = 1000
+#: Room for a name in a cursor.
+_CURSOR_CHARACTERS = 8 * MAX_LABEL_CHARACTERS
 #: After every row that can exist.
 _NEWEST = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
@@ -45,15 +47,17 @@ def newest_first(
     The first slice has a cursor too: the row comparison selects the index that has this order, so that a plan that was
     made for an empty table does not read and sort all rows of a world later.
     """
-    statement = statement.where(tuple_(created_at, row_id) < (_NEWEST if after is None else _decode(after)))
+    statement = statement.where(
+        tuple_(created_at, row_id) < (_NEWEST if after is None else read_cursor(after, datetime.fromisoformat, UUID))
+    )
     return statement.order_by(created_at.desc(), row_id.desc()).limit(limit + 1)
 
 
 def page_of(rows: Sequence[Any], limit: int, record: Callable[[Any], T], row_id: str) -> Page[T]:
     """Return the page that rows of a `newest_first` statement make."""
     shown = rows[:limit]
-    last = f"{shown[-1].created_at.isoformat()} {getattr(shown[-1], row_id)}" if len(rows) > limit else None
-    cursor = base64.urlsafe_b64encode(last.encode()).decode() if last else None
+    last = shown[-1] if len(rows) > limit else None
+    cursor = None if last is None else write_cursor(last.created_at.isoformat(), str(getattr(last, row_id)))
     return Page(tuple(record(row) for row in shown), cursor)
 
 
@@ -81,12 +85,17 @@ def number_cursor(cursor: object) -> int:
     return int(text)
 
 
-def _decode(cursor: str) -> tuple[datetime, UUID]:
-    """Read a cursor; raises InvalidCursor for anything else."""
-    check_text("after", cursor)
+def write_cursor(*values: float | str) -> str:
+    """Return a cursor that holds the values at which a page ended."""
+    return base64.urlsafe_b64encode(json.dumps(values, ensure_ascii=False).encode()).decode()
+
+
+def read_cursor(cursor: object, *readers: Callable[[Any], Any]) -> tuple[Any, ...]:
+    """Return the values of a cursor, each checked by its reader; raises InvalidCursor for anything else."""
+    text = check_text("after", cursor, limit=_CURSOR_CHARACTERS)
     try:
-        created_at, row_id = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
-        return datetime.fromisoformat(created_at), UUID(row_id)
-    except (ValueError, binascii.Error):
+        values = json.loads(base64.urlsafe_b64decode(text.encode()).decode())
+        return tuple(reader(value) for reader, value in zip(readers, values, strict=True))
+    except (ValueError, TypeError, AttributeError, RecursionError):
         reason = "is not the cursor of a page"
     raise InvalidCursor("after", reason)

@@ -8,9 +8,8 @@ from uuid import UUID
 from sqlalchemy import select, tuple_
 
 from livingworld.errors import LoreEntryNotFound
-from livingworld.postgres.keyset import Page
+from livingworld.postgres.keyset import Page, page_by, write_cursor
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.story.lore.pages import cursor_of
 from livingworld.story.lore.records import LoreEntry
 from livingworld.story.lore.rows import make_entry
 from livingworld.story.lore.tables import lore_entries
@@ -33,7 +32,7 @@ async def read_entry(tx: Transaction, lore_id: UUID) -> LoreEntry:
 
 
 async def list_entries(
-    tx: Transaction, book: str | None, after: tuple[str, int, UUID] | None, limit: int, *, include_disabled: bool
+    tx: Transaction, book: str | None, after: tuple[Any, ...] | None, limit: int, *, include_disabled: bool
 ) -> Page[LoreEntry]:
     """Return a page of entries in the order of book, position and id."""
     statement = select(lore_entries).where(*present(tx)).order_by(*_ORDER).limit(limit + 1)
@@ -44,8 +43,7 @@ async def list_entries(
     if after is not None:
         statement = statement.where(tuple_(*_ORDER) > after)
     found = [make_entry(row) for row in await tx.execute(statement)]
-    shown = tuple(found[:limit])
-    return Page(shown, cursor_of(shown[-1]) if len(found) > limit else None)
+    return page_by(found, limit, lambda entry: write_cursor(entry.book, entry.position, str(entry.id)))
 
 
 async def list_books(tx: Transaction) -> tuple[str, ...]:

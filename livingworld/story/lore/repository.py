@@ -12,6 +12,7 @@ from livingworld.errors import InvalidType
 from livingworld.identifiers import new_id
 from livingworld.inputs import (
     MAX_CONTENT_CHARACTERS,
+    MAX_INTEGER,
     check_boolean,
     check_integer,
     check_label,
@@ -19,11 +20,10 @@ from livingworld.inputs import (
     check_text,
     check_uuid,
 )
-from livingworld.postgres.keyset import Page, check_limit
+from livingworld.postgres.keyset import Page, check_limit, read_cursor
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.lore import reading, writing
 from livingworld.story.lore.calling_up import match_entries
-from livingworld.story.lore.pages import after_cursor
 from livingworld.story.lore.records import EDITABLE, LoreEntry, LoreMatch, NewLoreEntry, check_fields
 from livingworld.story.revisions import Revision, read_revisions
 
@@ -67,7 +67,7 @@ class LoreRepository:
         check_limit(limit)
         named = None if book is None else check_label("book", book)
         check_boolean("include_disabled", include_disabled)
-        place = None if after is None else after_cursor(after)
+        place = None if after is None else read_cursor(after, _check_book, _check_position, UUID)
         return await self._unit.read(reading.list_entries, named, place, limit, include_disabled=include_disabled)
 
     async def books(self) -> tuple[str, ...]:
@@ -116,6 +116,14 @@ class LoreRepository:
             given = check_sequence("books", books, limit=MAX_ENTRIES)
             named = [check_label("books", book, empty=True) for book in given]
         return await self._unit.write_idempotent(match_entries, text, named, limit)
+
+
+def _check_book(book: object) -> str:
+    return check_text("after", book)
+
+
+def _check_position(position: object) -> int:
+    return check_integer("after", position, minimum=-MAX_INTEGER)
 
 
 def _check_entry(field: str, entry: object) -> NewLoreEntry:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +11,9 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from livingworld.errors import InvalidCursor, InvalidInput
+from livingworld.errors import InvalidInput
 from livingworld.inputs import check_sequence, check_text, check_uuid
-from livingworld.postgres.keyset import Page, check_limit
+from livingworld.postgres.keyset import Page, check_limit, read_cursor, write_cursor
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
 
@@ -86,7 +83,7 @@ class Search:
         of = None if story_id is None else check_uuid("story_id", story_id)
         if unknown := [kind for kind in check_sequence("kinds", kinds, limit=100) if kind not in KINDS]:
             raise InvalidInput("kinds", f"may hold {', '.join(KINDS)}, not {unknown!r}")
-        place = (None, None) if after is None else _after(after)
+        place = (None, None) if after is None else read_cursor(after, _check_rank, _check_place)
         asked = (words, of, list(kinds), *place, check_limit(limit) + 1, _options(marks), MAX_LOOKED_AT)
         return await self._unit.read(_find, limit, asked)
 
@@ -94,7 +91,7 @@ class Search:
 async def _find(tx: Transaction, limit: int, asked: tuple[object, ...]) -> SearchPage:
     rows = (await tx.execute_text(_FIND, (tx.world_id, *asked))).all()
     found = [row for row in rows if row.kind is not None]
-    rest = _cursor(found[limit - 1]) if len(found) > limit else None
+    rest = write_cursor(found[limit - 1].rank, found[limit - 1].place) if len(found) > limit else None
     return SearchPage(tuple(map(_hit, found[:limit])), rest, is_cut=rows[0].is_cut)
 
 
@@ -122,17 +119,11 @@ def _hit(row: Row[Any]) -> SearchHit:
     )
 
 
-def _cursor(row: Row[Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps([row.rank, row.place]).encode()).decode()
+def _check_rank(rank: object) -> float:
+    if not isinstance(rank, float) or not math.isfinite(rank):
+        raise TypeError
+    return rank
 
 
-def _after(cursor: str) -> tuple[float, str]:
-    """Read a cursor; anything that no page gave out is InvalidCursor."""
-    check_text("after", cursor)
-    try:
-        rank, place = json.loads(base64.urlsafe_b64decode(cursor.encode()).decode())
-        if isinstance(rank, float) and math.isfinite(rank) and isinstance(place, str):
-            return rank, check_text("after", place)
-    except (ValueError, TypeError, binascii.Error):
-        pass
-    raise InvalidCursor("after", "is not the cursor of a page")
+def _check_place(place: object) -> str:
+    return check_text("after", place)
