@@ -39,17 +39,26 @@ def check_limit(limit: object, field: str = "limit") -> int:
     return check_integer(field, limit, minimum=1, maximum=MAX_PAGE_SIZE)
 
 
-def newest_first(
-    statement: Select[Any], created_at: Column[Any], row_id: Column[Any], *, after: str | None, limit: int
-) -> Select[Any]:
-    """Order a list by creation, newest first, and cut the slice after a cursor, one row longer than the page.
+def newest_cursor(cursor: object) -> tuple[datetime, UUID]:
+    """Return the place after which a slice of a `newest_first` list begins; None is before the newest row.
 
-    The first slice has a cursor too: the row comparison selects the index that has this order, so that a plan that was
+    Raises InvalidCursor for anything else that no page gave out.
+    """
+    if cursor is None:
+        return _NEWEST
+    created_at, row_id = read_cursor(cursor, datetime.fromisoformat, UUID)
+    return created_at, row_id
+
+
+def newest_first(
+    statement: Select[Any], created_at: Column[Any], row_id: Column[Any], *, after: tuple[datetime, UUID], limit: int
+) -> Select[Any]:
+    """Order a list by creation, newest first, and cut the slice after a place, one row longer than the page.
+
+    The first slice has a place too: the row comparison selects the index that has this order, so that a plan that was
     made for an empty table does not read and sort all rows of a world later.
     """
-    statement = statement.where(
-        tuple_(created_at, row_id) < (_NEWEST if after is None else read_cursor(after, datetime.fromisoformat, UUID))
-    )
+    statement = statement.where(tuple_(created_at, row_id) < after)
     return statement.order_by(created_at.desc(), row_id.desc()).limit(limit + 1)
 
 

@@ -1,12 +1,13 @@
-"""Characters: one for each name, whoever asks for it first."""
+"""Characters: one for each name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import func, select, update
 
 from livingworld.deadlines import one_call
 from livingworld.errors import CharacterNotFound, InvalidType, NameTaken, SerializationFailure, VersionConflict
@@ -15,26 +16,21 @@ from livingworld.inputs import check_integer, check_iterable, check_json_object,
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit
 from livingworld.observability import events
-from livingworld.postgres.keyset import Page, check_limit, newest_first, page_of
+from livingworld.postgres.keyset import Page, check_limit, newest_cursor, newest_first, page_of
 from livingworld.postgres.locks import lock_names, lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.characters.name_key import check_name, name_key
-from livingworld.story.characters.naming import (
-    claim_name,
-    find_by_keys,
-    make_character,
-    make_missing,
-    select_characters,
-)
+from livingworld.story.characters.naming import claim_name, find_by_keys, make_missing
 from livingworld.story.characters.records import Character
+from livingworld.story.characters.rows import make_character, select_characters
 from livingworld.story.characters.tables import character_names, characters
 from livingworld.story.revisions import Revision, keep_revision, read_revisions
 
 #: Most names of one call.
 MAX_NAMES = 1000
-#: A name can be taken and given up between two looks; nobody loses as often as this.
+#: A name can be taken and given up between two looks, but not as often as this.
 _LOOKS = 5
 
 
@@ -76,7 +72,7 @@ class CharacterRepository:
     async def _get_or_create(
         self, written: Sequence[str], cards: Mapping[str, Mapping[str, Any]]
     ) -> tuple[tuple[Character, bool], ...]:
-        """Do so with names that were checked, and cards by their keys."""
+        """Do it with names that were checked, and cards by canonical key."""
         keys = [name_key(name) for name in written]
         with one_call(self._unit.call_timeout):
             found, created = await self._ensure(dict(zip(reversed(keys), reversed(written), strict=True)), cards)
@@ -87,7 +83,7 @@ class CharacterRepository:
         return tuple(answers)
 
     async def find(self, name: str) -> Character | None:
-        """Return who answers to a name, or None; one round trip, no lock."""
+        """Return the character of a name, or None; one round trip, no lock."""
         key = name_key(check_name("name", name))
         return (await self._unit.read(find_by_keys, [key])).get(key)
 
@@ -97,7 +93,7 @@ class CharacterRepository:
 
     async def list(self, *, after: str | None = None, limit: int = 50) -> Page[Character]:
         """Return a page of characters, newest first; empty when there is none."""
-        return await self._unit.read(_list, after, check_limit(limit))
+        return await self._unit.read(_list, newest_cursor(after), check_limit(limit))
 
     async def update(
         self,
@@ -122,7 +118,7 @@ class CharacterRepository:
         return await self._unit.write(_update, key, expected_version, changes)
 
     async def add_alias(self, character_id: UUID, name: str) -> Character:
-        """Let a character answer to one more name and return it; again changes nothing.
+        """Give a character one more name and return it; doing it again changes nothing.
 
         Locks the name. Raises NameTaken when another character has it, CharacterNotFound.
         """
@@ -152,34 +148,28 @@ class CharacterRepository:
         raise SerializationFailure
 
 
-async def _list(tx: Transaction, after: str | None, limit: int) -> Page[Character]:
-    statement = select_characters().where(characters.c.world_id == tx.world_id)
-    columns = characters.c
-    statement = newest_first(statement, columns.created_at, columns.character_id, after=after, limit=limit)
+async def _list(tx: Transaction, after: tuple[datetime, UUID], limit: int) -> Page[Character]:
+    order = (characters.c.created_at, characters.c.character_id)
+    statement = newest_first(select_characters(tx.world_id), *order, after=after, limit=limit)
     return page_of((await tx.execute(statement)).all(), limit, make_character, "character_id")
 
 
 async def _read(tx: Transaction, character_id: UUID) -> Character:
-    own = (characters.c.world_id == tx.world_id, characters.c.character_id == character_id)
-    row = (await tx.execute(select_characters().where(*own))).one_or_none()
+    statement = select_characters(tx.world_id).where(characters.c.character_id == character_id)
+    row = (await tx.execute(statement)).one_or_none()
     if row is None:
         raise CharacterNotFound(character_id=character_id)
     return make_character(row)
-
-
-async def _lock(tx: Transaction, character_id: UUID) -> Row[Any]:
-    key = {"world_id": tx.world_id, "character_id": character_id}
-    row = await lock_row(tx, LockKind.CHARACTER, characters, key)
-    if row is None:
-        raise CharacterNotFound(character_id=character_id)
-    return row
 
 
 async def _update(tx: Transaction, character_id: UUID, expected: int, changes: Mapping[str, Any]) -> Character:
     async with tx.savepoint():
         if "name" in changes:  # names are locked before rows
             await _claim(tx, character_id, changes["name"])
-        old = await _lock(tx, character_id)
+        key = {"world_id": tx.world_id, "character_id": character_id}
+        old = await lock_row(tx, LockKind.CHARACTER, characters, key)
+        if old is None:
+            raise CharacterNotFound(character_id=character_id)
         if old.version != expected:
             raise VersionConflict(expected=expected, actual=old.version)
     content = {"name": old.name, "card": old.card}
@@ -204,14 +194,10 @@ async def _claim(tx: Transaction, character_id: UUID, name: str) -> bool:
     key = name_key(name)
     await lock_names(tx, LockKind.CHARACTER, tx.world_id, [key])
     await _read(tx, character_id)
-    character = {"world_id": tx.world_id, "character_id": character_id}
-    if await claim_name(tx, character, key, name):
+    if await claim_name(tx, character_id, key, name):
         return True
-    owner = await tx.scalar(
-        select(character_names.c.character_id).where(
-            character_names.c.world_id == tx.world_id, character_names.c.name_key == key
-        )
-    )
+    own = (character_names.c.world_id == tx.world_id, character_names.c.name_key == key)
+    owner = await tx.scalar(select(character_names.c.character_id).where(*own))
     if owner is None or owner.int != character_id.int:
         raise NameTaken(character_id=owner)
     return False

@@ -5,6 +5,7 @@ Where it finds nothing, a second one finds out what is missing.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -33,7 +34,9 @@ _TREE: Final = """
 """
 
 
-async def list_stories(tx: Transaction, after: str | None, limit: int, *, include_archived: bool) -> Page[Story]:
+async def list_stories(
+    tx: Transaction, after: tuple[datetime, UUID], limit: int, *, include_archived: bool
+) -> Page[Story]:
     """Return a page of stories, newest first."""
     statement = select(stories).where(stories.c.world_id == tx.world_id)
     if not include_archived:

@@ -9,7 +9,7 @@ from uuid import UUID
 from livingworld import inputs
 from livingworld.errors import InvalidInput, InvalidType
 from livingworld.identifiers import new_id
-from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
+from livingworld.postgres.keyset import Page, check_limit, newest_cursor, number_cursor, page_by
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.revisions import Revision, read_revisions
 from livingworld.story.stories import reading, writing
@@ -51,7 +51,9 @@ class StoryRepository:
         """Return a page of stories with their scene counts, newest first; empty when there is none."""
         check_limit(limit)
         inputs.check_boolean("include_archived", include_archived)
-        return await self._unit.read(reading.list_stories, after, limit, include_archived=include_archived)
+        return await self._unit.read(
+            reading.list_stories, newest_cursor(after), limit, include_archived=include_archived
+        )
 
     async def update(
         self,

@@ -20,7 +20,7 @@ from livingworld.inputs import (
     check_optional_label,
     check_uuid,
 )
-from livingworld.postgres.keyset import Page, check_limit, newest_first, page_of
+from livingworld.postgres.keyset import Page, check_limit, newest_cursor, newest_first, page_of
 from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_database import WorldDatabase
@@ -65,7 +65,8 @@ class WorldRepository:
             statement = statement.where(worlds.c.tenant == tenant)
         if not check_boolean("include_archived", include_archived):
             statement = statement.where(worlds.c.archived_at.is_(None))
-        statement = newest_first(statement, worlds.c.created_at, worlds.c.world_id, after=after, limit=limit)
+        order = (worlds.c.created_at, worlds.c.world_id)
+        statement = newest_first(statement, *order, after=newest_cursor(after), limit=limit)
         read = partial(_page, statement=statement, limit=limit)
         return await self._database.run(read, repeatable=True, single_statement=True)
 
@@ -137,12 +138,9 @@ async def _update(tx: Transaction, expected: int, changes: Mapping[str, Any]) ->
         .returning(worlds)
     )
     row = (await tx.execute(statement)).one_or_none()
-    if row is not None:
-        return make_world_record(row)
-    actual = await tx.scalar(select(worlds.c.version).where(worlds.c.world_id == tx.world_id))
-    if actual is None:
-        raise WorldNotFound(world_id=tx.world_id)
-    raise VersionConflict(expected=expected, actual=actual)
+    if row is None:
+        raise VersionConflict(expected=expected, actual=(await _get(tx)).version)
+    return make_world_record(row)
 
 
 async def _set_archived(tx: Transaction, archived_at: Any) -> WorldRecord:  # noqa: ANN401 - an SQL expression
