@@ -113,6 +113,11 @@ def check_integer(field: str, value: object, *, minimum: int = 0, maximum: int =
     return number
 
 
+def check_optional_integer(field: str, value: object, *, minimum: int = 0) -> int | None:
+    """Return `value` as a plain integer of at least `minimum`, or None."""
+    return None if value is None else check_integer(field, value, minimum=minimum)
+
+
 def check_number(field: str, value: object, *, minimum: float, maximum: float) -> float:
     """Return `value` as a plain float if it is a finite number within the range; see `check_integer`."""
     if not isinstance(value, int | float) or isinstance(value, bool | Enum):

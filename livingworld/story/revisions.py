@@ -1,4 +1,4 @@
-"""Revisions: the old copy of a record, kept by the transaction that changes it."""
+"""Revisions: the old copies of records, stored by the transaction that changes a record."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Revision:
     version: int
     #: The fields that can be edited, as they were.
     content: Mapping[str, Any]
-    #: When it was replaced.
+    #: The time of the edit that replaced it.
     replaced_at: datetime
 
 

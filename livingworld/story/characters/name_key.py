@@ -8,9 +8,10 @@ from typing import Final
 from livingworld.errors import InvalidName
 from livingworld.inputs import check_label
 
-#: Most characters of a name as written.
+#: Maximum length of a name as written.
 MAX_NAME_CHARACTERS: Final = 200
-#: Most characters of its key, which may grow (one ligature can be 18 letters); keeps the index entry under 2,704 bytes.
+#: Maximum length of its key, which can be longer than the name (one ligature can be 18 letters); keeps the index
+#: entry under 2,704 bytes.
 MAX_KEY_CHARACTERS: Final = 400
 
 
@@ -31,7 +32,7 @@ def name_key(name: str) -> str:
     Look-alikes of other scripts (a Cyrillic letter that looks like an A) stay distinct, by choice: both may be right.
     """
     former = name
-    while (key := _fold(former)) != former:  # casefolding can leave what NFKC would still change: fold until it rests
+    while (key := _fold(former)) != former:  # casefolding can leave what NFKC changes: fold until nothing changes
         former = key
     return key
 

@@ -1,4 +1,4 @@
-"""What comes out: a character as a frozen record."""
+"""A character as a frozen record."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Character:
     id: UUID
     #: The name to show.
     name: str
-    #: Every name that leads to this character, the shown one among them, oldest first.
+    #: Every name of this character, including the shown one, oldest first.
     names: tuple[str, ...]
-    #: What the application knows of the character, a JSON object.
+    #: The application's own data, a JSON object.
     card: Mapping[str, Any]
-    #: Raised by every change; `update` takes the one it decided on.
+    #: Incremented by every change; `update` takes the expected one.
     version: int
     created_at: datetime
     updated_at: datetime

@@ -28,7 +28,7 @@ from livingworld.story.characters.rows import make_character, select_characters
 from livingworld.story.characters.tables import character_names, characters
 from livingworld.story.revisions import Revision, keep_revision, read_revisions
 
-#: Most names of one call.
+#: Maximum number of names of one call.
 MAX_NAMES = 1000
 #: A name can be taken and given up between two looks, but not as often as this.
 _LOOKS = 5
@@ -43,8 +43,8 @@ class CharacterRepository:
     async def get_or_create(self, name: str, *, card: Mapping[str, Any] | None = None) -> tuple[Character, bool]:
         """Return the character of this name and whether this call made it; look-alike spellings are one name.
 
-        One round trip without a lock when the name is known, whatever `card` says. Else locks the name until the
-        transaction ends. Raises InvalidName, WorldNotFound.
+        One round trip without a lock when the name is known; `card` is not used then. Otherwise locks the name until
+        the transaction ends. Raises InvalidName, WorldNotFound.
         """
         shown = check_name("name", name)
         cards = {} if card is None else {name_key(shown): check_json_object("card", card)}
@@ -56,8 +56,8 @@ class CharacterRepository:
     ) -> tuple[tuple[Character, bool], ...]:
         """Return, for each name in order, its character and whether this call made it; all of them or none.
 
-        `cards` are by name as written in `names`. Locks and raises as `get_or_create`; of spellings of one name the
-        first counts as made.
+        `cards` are by name as written in `names`. Locks and raises as `get_or_create`. Of several spellings of one name
+        the first counts as made.
         """
         written = [
             check_name(f"names[{index}]", name)
@@ -103,7 +103,7 @@ class CharacterRepository:
         name: str | None = None,
         card: Mapping[str, Any] | None = None,
     ) -> Character:
-        """Change the fields that are given, keep the old ones as a revision, and return the character.
+        """Change the given fields, keep the old ones as a revision, and return the character.
 
         The former name stays an alias. Locks the character. Raises VersionConflict when it was changed since
         `expected_version`, NameTaken, CharacterNotFound.
@@ -132,7 +132,7 @@ class CharacterRepository:
     async def _ensure(
         self, names: Mapping[str, str], cards: Mapping[str, Mapping[str, Any]]
     ) -> tuple[dict[str, Character], set[str]]:
-        """Find what is there without a lock; make the rest under one."""
+        """Find existing characters without a lock; make the others under one."""
         found = await self._unit.read(find_by_keys, list(names))
         for character in found.values():
             events.emit(events.CHARACTER_FOUND, world_id=self._unit.world_id, character_id=character.id)
@@ -190,7 +190,7 @@ async def _add_alias(tx: Transaction, character_id: UUID, name: str) -> Characte
 
 
 async def _claim(tx: Transaction, character_id: UUID, name: str) -> bool:
-    """Give the character the name and return whether it is new to it, or raise NameTaken; the character must exist."""
+    """Give a character a name and return whether it is new to it; raises NameTaken, CharacterNotFound."""
     key = name_key(name)
     await lock_names(tx, LockKind.CHARACTER, tx.world_id, [key])
     await _read(tx, character_id)

@@ -1,4 +1,4 @@
-"""What rows of characters make, and the columns of a whole character."""
+"""Rows of characters, the records that they become, and the columns of a whole character."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is stored of a character, and every name that points to it."""
+"""Tables of characters and of every name that points to one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ character_names = Table(
     "character_names",
     metadata,
     world_id_column(),
-    #: The canonical key (story/characters/name_key.py): no two characters of a world answer to one name.
+    #: The canonical key (story/characters/name_key.py): no two characters of a world have one name.
     Column("name_key", Text, primary_key=True),
     Column("character_id", Uuid(), nullable=False),
     Column("name", Text, nullable=False),

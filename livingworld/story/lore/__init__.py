@@ -1,1 +1,1 @@
-"""Lore: what is known of a world, in books of entries that are found by the keys in a text."""
+"""Lore: the knowledge of a world, in books of entries that are matched by their keys in a text."""

@@ -1,4 +1,4 @@
-"""Which keys occur in a text: pure, no I/O."""
+"""Which keys occur in a text; pure, no I/O."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _WORD: Final = re.compile(r"\w+")
 
 
 class SearchedText:
-    """A text in the two spellings that keys are looked for in, and the words of each.
+    """A text in the two spellings that keys are compared with, and the words of each.
 
-    Making one and asking it take time that grows with the text and the keys: not for the thread of an event loop.
+    Construction and search take time that grows with the text and the keys: not for the thread of an event loop.
     """
 
     def __init__(self, text: str) -> None:
@@ -30,27 +30,27 @@ class SearchedText:
         spelled = (_composed(key) if case_sensitive else _folded(key)).strip()
         word = _WORD.search(spelled)
         if word and word.group() not in self._words:
-            return False  # what stands as whole words has each of its words whole: no need to look through the text
+            return False  # a key that occurs as whole words has each word whole: the text need not be searched
         return _occurs(spelled, self._exact if case_sensitive else self._folded)
 
 
 def order_of_match(key: str, book: str, position: int, lore_id: object) -> tuple[object, ...]:
-    """Return where a match stands: the longest key first, then book, position and id."""
+    """Return the sort key of a match: the longest key first, then book, position and id."""
     return (-len(key), book, position, str(lore_id))
 
 
 def _occurs(key: str, text: str) -> bool:
-    """Return whether the key stands in the text with no letter, digit or mark of a word going on at its ends."""
+    """Return whether the key occurs in the text and no word continues across its ends."""
     begin = text.find(key) if key else -1
     while begin >= 0:
         end = begin + len(key)
-        if not (_goes_on(text[begin - 1 : begin], key[0]) or _goes_on(text[end : end + 1], key[-1])):
+        if not (_continues(text[begin - 1 : begin], key[0]) or _continues(text[end : end + 1], key[-1])):
             return True
         begin = text.find(key, begin + 1)
     return False
 
 
-def _goes_on(neighbour: str, edge: str) -> bool:
+def _continues(neighbour: str, edge: str) -> bool:
     return _is_of_a_word(neighbour) and _is_of_a_word(edge)
 
 
@@ -65,7 +65,7 @@ def _composed(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """Spell a text so that case makes no difference; twice, since folding can take a letter apart."""
+    """Spell a text without case; composed twice, since folding can decompose a letter."""
     if text.isascii():
         return text.lower()
     return _composed(_composed(text).casefold())

@@ -1,4 +1,4 @@
-"""What goes in and comes out of lore."""
+"""The inputs and records of lore."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from livingworld import inputs
-from livingworld.errors import InvalidType
 
-#: Most keys of one entry.
+#: Maximum number of keys of one entry.
 MAX_KEYS: Final = 200
 
 
@@ -20,16 +19,16 @@ class NewLoreEntry:
     """An entry to add; raises InvalidInput, naming the field, when it could not be stored."""
 
     content: str
-    #: Words and phrases that call it up; see LoreRepository.match.
+    #: Words and phrases that match it; see LoreRepository.match.
     keys: Sequence[str] = ()
     book: str = field(default="lore", kw_only=True)
     title: str = field(default="", kw_only=True)
-    #: The order in the book; equal ones stay in the order in which they were added.
+    #: The order in the book; entries with equal positions are in the order of their creation.
     position: int = field(default=0, kw_only=True)
     enabled: bool = field(default=True, kw_only=True)
-    #: Whether keys match only as they are written.
+    #: Whether keys match only in this case.
     case_sensitive: bool = field(default=False, kw_only=True)
-    #: The record it was made of, a JSON object that is kept as it is.
+    #: The record that it was imported from, a JSON object that is stored unchanged.
     raw: Mapping[str, Any] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -51,7 +50,7 @@ class LoreEntry:
     keys: tuple[str, ...]
     case_sensitive: bool
     enabled: bool
-    #: The record it was made of, as it came, or None.
+    #: The record that it was imported from, unchanged, or None.
     raw: Mapping[str, Any] | None
     version: int
     created_at: datetime
@@ -60,14 +59,14 @@ class LoreEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoreMatch:
-    """An entry that a text calls up."""
+    """An entry with a key that occurs in a text."""
 
     entry: LoreEntry
     #: Its longest key that occurs in the text.
     key: str
 
 
-#: The fields that can be edited, and that a revision keeps.
+#: The fields that can be edited; a revision has them.
 EDITABLE: Final = ("book", "position", "title", "content", "keys", "case_sensitive", "enabled")
 
 
@@ -81,18 +80,12 @@ def _check_keys(keys: object) -> list[str]:
     return [inputs.check_text(f"keys[{index}]", key, empty=False) for index, key in enumerate(given)]
 
 
-def _check_flag(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidType(name, f"must be True or False, not {type(value).__name__}")
-    return value
-
-
 _CHECKS: Final[dict[str, Callable[[object], Any]]] = {
     "book": lambda value: inputs.check_label("book", value),
     "position": lambda value: inputs.check_integer("position", value, minimum=-inputs.MAX_INTEGER),
     "title": lambda value: inputs.check_label("title", value, empty=True),
     "content": lambda value: inputs.check_text("content", value, limit=inputs.MAX_DESCRIPTION_CHARACTERS),
     "keys": _check_keys,
-    "case_sensitive": lambda value: _check_flag("case_sensitive", value),
-    "enabled": lambda value: _check_flag("enabled", value),
+    "case_sensitive": lambda value: inputs.check_boolean("case_sensitive", value),
+    "enabled": lambda value: inputs.check_boolean("enabled", value),
 }

@@ -1,4 +1,4 @@
-"""Lore: entries in books, edited by version, called up by the keys in a text."""
+"""Lore: entries in books, edited by version, matched by their keys in a text."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from livingworld.inputs import (
 from livingworld.postgres.keyset import Page, check_limit, read_cursor
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.lore import reading, writing
-from livingworld.story.lore.calling_up import match_entries
+from livingworld.story.lore.match_entries import match_entries
 from livingworld.story.lore.records import EDITABLE, LoreEntry, LoreMatch, NewLoreEntry, check_fields
 from livingworld.story.revisions import Revision, read_revisions
 
-#: Most entries of one call.
+#: Maximum number of entries of one call.
 MAX_ENTRIES: Final = 1000
 
 
@@ -75,7 +75,7 @@ class LoreRepository:
         return await self._unit.read(reading.list_books)
 
     async def update(self, lore_id: UUID, *, expected_version: int, **fields: Any) -> LoreEntry:  # noqa: ANN401
-        """Change the fields that are given, as NewLoreEntry has them, keep the old ones, and return the entry.
+        """Change the given fields of NewLoreEntry, keep the old ones as a revision, and return the entry.
 
         Locks the entry. Raises VersionConflict when it was changed since `expected_version`, LoreEntryNotFound.
         """
@@ -85,12 +85,12 @@ class LoreRepository:
         return await self._unit.write(writing.update_entry, key, expected, check_fields(fields))
 
     async def remove(self, lore_id: UUID, *, expected_version: int) -> None:
-        """Let an entry be found no more, until an old copy of it is restored; locks and raises as `update`."""
+        """Remove an entry until an old copy of it is restored; locks and raises as `update`."""
         key, expected = check_uuid("lore_id", lore_id), check_integer("expected_version", expected_version, minimum=1)
         await self._unit.write(writing.update_entry, key, expected, {"removed_at": func.now()})
 
     async def restore(self, lore_id: UUID, version: int, *, expected_version: int) -> LoreEntry:
-        """Make the copy of an old version the newest one, also of an entry that was removed, and return it.
+        """Make the copy of an old version the newest one, also of a removed entry, and return it.
 
         Locks and raises as `update`; LoreEntryNotFound too when there is no such version.
         """
@@ -103,11 +103,11 @@ class LoreRepository:
         return await self._unit.read(read_revisions, "lore", check_uuid("lore_id", lore_id))
 
     async def match(self, text: str, *, books: Sequence[str] | None = None, limit: int = 50) -> tuple[LoreMatch, ...]:
-        """Return the enabled entries that a text calls up, the longest key first, then by book and position.
+        """Return the enabled entries whose keys occur in a text, the longest key first, then by book and position.
 
-        A key matches where it stands as whole words; case makes no difference unless the entry says so, nor does the
-        way an accent is written. Of several keys of an entry the longest counts; an entry without keys is never called.
-        The keys of all entries are read, a slice at a time, and looked for in a thread: the event loop goes on.
+        A key matches as whole words, without case unless the entry is case sensitive; composed and decomposed accents
+        are equal. The longest of the matching keys of an entry counts; an entry without keys never matches. The keys of
+        all entries are read in slices and searched in a thread, so the event loop is not blocked.
         """
         check_text("text", text, limit=MAX_CONTENT_CHARACTERS)
         check_limit(limit)

@@ -1,4 +1,4 @@
-"""What a row of lore makes."""
+"""Rows of lore, and the records that they become."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is stored of lore."""
+"""The table of lore entries."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ lore_entries = Table(
     world_id_column(),
     Column("lore_id", Uuid(), primary_key=True),
     Column("book", Text, nullable=False),
-    #: The order in the book; equal ones in the order of their ids.
+    #: The order in the book; equal positions in the order of ids.
     Column("position", Integer, nullable=False),
     Column("title", Text, nullable=False),
     Column("content", Text, nullable=False),
-    #: The words and phrases that call the entry up.
+    #: The words and phrases that match the entry.
     Column("keys", ARRAY(Text), nullable=False),
     Column("case_sensitive", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
-    #: The record it was made of, as it came; NULL: it was made here.
+    #: The record that it was imported from, unchanged; NULL: it was not imported.
     Column("raw", JSONB(none_as_null=True)),
     version_column(),
     *time_columns(),

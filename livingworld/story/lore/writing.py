@@ -36,7 +36,7 @@ async def update_entry(tx: Transaction, lore_id: UUID, expected_version: int, ch
 
 
 async def restore_entry(tx: Transaction, lore_id: UUID, expected_version: int, version: int) -> LoreEntry:
-    """Make an old copy of an entry the newest one, also when it was removed; raises as `update_entry`."""
+    """Make an old copy of an entry the newest one, also of a removed entry; raises as `update_entry`."""
     old = await _lock(tx, lore_id, expected_version, also_removed=True)
     for revision in await read_revisions(tx, "lore", lore_id):
         if revision.version == version:

@@ -1,4 +1,4 @@
-"""Full-text search over everything that is told and known in one world."""
+"""Full-text search in the scenes, memories and lore of one world."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Kind = Literal["scene", "memory", "lore"]
 KINDS: Final[tuple[Kind, ...]] = ("scene", "memory", "lore")
 _FIND: Final = files(__package__).joinpath("sql/search.sql").read_text()
 _QUERY_CHARACTERS: Final = 1000
-#: Most texts of each kind that one search looks at.
+#: Maximum number of texts of each kind that one search ranks.
 MAX_LOOKED_AT: Final = 1000
 _MARK_CHARACTERS: Final = 20
 
@@ -39,17 +39,17 @@ class SearchHit:
     id: UUID | None
     #: The story's title, or the lore entry's; None for a memory.
     title: str | None
-    #: A piece of the text with the words marked.
+    #: A part of the text with the words marked.
     excerpt: str
-    #: How well it fits; the order of the hits.
+    #: How well it matches; the order of the hits.
     rank: float
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPage(Page[SearchHit]):
-    """One slice of what was found."""
+    """One slice of the hits."""
 
-    #: Whether MAX_LOOKED_AT texts of a kind were looked at, so that there may be more, and better ones.
+    #: Whether MAX_LOOKED_AT texts of a kind were ranked, so that there may be more, and better ones.
     is_cut: bool
 
 
@@ -69,15 +69,15 @@ class Search:
         after: str | None = None,
         limit: int = 20,
     ) -> SearchPage:
-        """Return a page of hits, the best first; empty when nothing fits. One round trip.
+        """Return a page of hits, the best first; empty when nothing matches. One round trip.
 
-        The query is words; "quotes" make a phrase, OR joins, a minus excludes, and nothing is bad syntax. Words are
-        compared as they are written, without case, in any language. Of a scene the first 100,000 characters count.
-        Private, forgotten and replaced memories, and lore that is disabled, are never found. With `story_id` only what
-        stands in that story. On texts that do not change pages neither repeat nor skip.
+        The query is words; "quotes" make a phrase, OR joins, a minus excludes; there is no syntax error. Words are
+        compared as written, without case, in any language. The first 100,000 characters of a scene are searched.
+        Private, forgotten and replaced memories and disabled lore are never found. With `story_id` only texts of that
+        story are found. While the texts do not change, pages neither repeat nor skip a hit.
 
-        A query must name a word that is to be there: one that only excludes finds nothing. Of each kind at most
-        MAX_LOOKED_AT texts that have the words are ranked, the oldest as a rule; `is_cut` says that there may be more.
+        A query must contain a word to find: one that only excludes finds nothing. At most MAX_LOOKED_AT texts of each
+        kind that have the words are ranked, the oldest as a rule; `is_cut` says that there may be more.
         """
         words = check_text("query", query, limit=_QUERY_CHARACTERS, empty=False)
         of = None if story_id is None else check_uuid("story_id", story_id)

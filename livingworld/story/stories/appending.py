@@ -1,4 +1,4 @@
-"""Appending scenes: what is asked for, the one statement that does it, and what its answers mean."""
+"""Appending scenes: the request, the one statement that stores it, and its outcomes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class AppendRequest:
     story_id: UUID
     scene: NewScene
     branch_number: int | None
-    #: The head the caller decided on: a scene number, 0 before the first, None for wherever the branch stands.
+    #: The head that the caller decided on: a scene number, 0 before the first scene; None: any head.
     expected_head: int | None
     request_key: str | None
     #: Who appears, by id in the order of ids; see `with_cast`.
@@ -58,16 +58,16 @@ class AppendRequest:
 
     @property
     def repeatable(self) -> bool:
-        """Whether sending it again finds the scene that is stored."""
+        """Whether a repetition finds the stored scene."""
         return self.request_key is not None
 
     @property
     def characters(self) -> int:
-        """About how many characters of text it brings."""
+        """About how many characters of text it contains."""
         return len(self.scene.content) + len(self.scene.raw_response or "")
 
     def request_hash(self) -> bytes | None:
-        """Return the digest of what a repetition must repeat; where the branch stands is no part of it."""
+        """Return the digest of the arguments that a repetition must repeat; the expected head is none of them."""
         if self.request_key is None:
             return None
         scene = self.scene
@@ -177,7 +177,7 @@ async def _append(
 
 
 def _outcome(request: AppendRequest, row: Row[Any]) -> AppendOutcome | NotTried:
-    """Return what a row that append_scenes answers means for its request."""
+    """Return the outcome that a row of append_scenes reports."""
     match row.status:
         case "appended":
             return Appended(

@@ -1,4 +1,4 @@
-"""Branches: the promises; how they are kept stands in branching.py and reading.py."""
+"""Branches: the public calls; their work is in branching.py and reading.py."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from livingworld import inputs
 from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.stories import branching
+from livingworld.story.stories.coordinates import check_branch, check_head
 from livingworld.story.stories.reading import read_branches, read_tree
 from livingworld.story.stories.records import Branch, TreeScene
 
@@ -30,9 +31,9 @@ class BranchRepository:
         return page_by(found, limit, lambda branch: branch.number)
 
     async def tree(self, story_id: UUID) -> tuple[TreeScene, ...]:
-        """Return every scene of the story in the order of numbers, without its text, and the branches that stand there.
+        """Return every scene of the story in the order of numbers, without its text, with the branches at it.
 
-        One round trip, as long as the story. Empty when it has no scene and when there is no such story.
+        One round trip; the answer grows with the story. Empty when it has no scene and when there is no such story.
         """
         return await self._unit.read(read_tree, _story(story_id))
 
@@ -50,8 +51,8 @@ class BranchRepository:
         The current branch stays the current one. Raises BranchNameTaken, SceneNotFound, StaleHead.
         """
         inputs.check_label("name", name)
-        place = None if at is None else inputs.check_integer("at", at)
-        number, head = _branch(branch), _head(expected_head)
+        place = inputs.check_optional_integer("at", at)
+        number, head = check_branch(branch), check_head(expected_head)
         return await self._unit.write(branching.fork, _story(story_id), name, place, number, head)
 
     async def rewind(
@@ -59,11 +60,11 @@ class BranchRepository:
     ) -> Branch:
         """Move the head back to a scene of its path, 0 for the place before the first, and return the branch.
 
-        The scenes after it stay; the next scene begins a new timeline beside them, and `redo` leads back to them until
-        then. Raises SceneNotOnPath, SceneNotFound, StaleHead.
+        The scenes after it stay. The next scene begins a new timeline beside them; until then `redo` leads back.
+        Raises SceneNotOnPath, SceneNotFound, StaleHead.
         """
         inputs.check_integer("to", to)
-        number, head = _branch(branch), _head(expected_head)
+        number, head = check_branch(branch), check_head(expected_head)
         return await self._unit.write(branching.rewind, _story(story_id), to, number, head)
 
     async def undo(
@@ -71,7 +72,7 @@ class BranchRepository:
     ) -> Branch:
         """Move the head back by a number of scenes and return the branch; raises NothingToUndo, StaleHead."""
         inputs.check_integer("turns", turns, minimum=1)
-        number, head = _branch(branch), _head(expected_head)
+        number, head = check_branch(branch), check_head(expected_head)
         return await self._unit.write(branching.undo, _story(story_id), turns, number, head)
 
     async def redo(
@@ -79,21 +80,20 @@ class BranchRepository:
     ) -> Branch:
         """Move the head forward by a number of scenes, where `undo` and `rewind` came from, and return the branch.
 
-        Good until anything else moves the head. Raises NothingToRedo, StaleHead.
+        Possible until another move of the head. Raises NothingToRedo, StaleHead.
         """
         inputs.check_integer("turns", turns, minimum=1)
-        number, head = _branch(branch), _head(expected_head)
+        number, head = check_branch(branch), check_head(expected_head)
         return await self._unit.write(branching.redo, _story(story_id), turns, number, head)
 
     async def switch(self, story_id: UUID, branch: int, *, expected_branch: int | None = None) -> Branch:
         """Make a branch the story's current one and return it.
 
-        `expected_branch` is the one that the caller saw as current: when it is another one now, BranchChanged.
+        Raises BranchChanged when `expected_branch` is given and another branch is the current one.
         """
         number = inputs.check_integer("branch", branch, minimum=1)
-        if expected_branch is not None:
-            inputs.check_integer("expected_branch", expected_branch, minimum=1)
-        return await self._unit.write(branching.switch, _story(story_id), number, expected_branch)
+        expected = inputs.check_optional_integer("expected_branch", expected_branch, minimum=1)
+        return await self._unit.write(branching.switch, _story(story_id), number, expected)
 
     async def rename(self, story_id: UUID, branch: int, name: str) -> Branch:
         """Give a branch another name and return it; raises BranchNameTaken."""
@@ -102,21 +102,13 @@ class BranchRepository:
         return await self._unit.write(branching.rename, _story(story_id), number, name)
 
     async def delete(self, story_id: UUID, branch: int, *, expected_head: int | None = None) -> None:
-        """Forget a branch: its name and its pointer. Its scenes stay, and its number is never used again.
+        """Remove a branch: its name and its pointer. Its scenes stay, and its number is never used again.
 
         Raises BranchInUse for the current one, StaleHead.
         """
-        number, head = inputs.check_integer("branch", branch, minimum=1), _head(expected_head)
+        number, head = inputs.check_integer("branch", branch, minimum=1), check_head(expected_head)
         await self._unit.write(branching.delete_branch, _story(story_id), number, head)
 
 
 def _story(story_id: UUID) -> UUID:
     return inputs.check_uuid("story_id", story_id)
-
-
-def _branch(branch: int | None) -> int | None:
-    return None if branch is None else inputs.check_integer("branch", branch, minimum=1)
-
-
-def _head(expected_head: int | None) -> int | None:
-    return None if expected_head is None else inputs.check_integer("expected_head", expected_head)

@@ -1,4 +1,4 @@
-"""Where in a story something becomes true: the place that a scene has, locked for a write or named for a read."""
+"""Places in a story: where a write becomes true, and from where a read looks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Row, select
 
 from livingworld.errors import BranchNotFound, InvalidInput, SceneNotFound, StoryNotFound
-from livingworld.inputs import check_integer, check_uuid
+from livingworld.inputs import check_optional_integer, check_uuid
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.stories.locking import branch_of, lock_open_story
 from livingworld.story.stories.tables import FIRST_TIMELINE, in_story, stories
@@ -43,7 +43,7 @@ START: Final = Place(0, FIRST_TIMELINE, 0)
 
 @dataclass(frozen=True, slots=True)
 class Viewpoint:
-    """From where a story is looked at: the head of a branch, or a scene; raises InvalidInput."""
+    """The place that a read looks from: the head of a branch, or a scene; raises InvalidInput."""
 
     story_id: UUID
     branch: int | None = None
@@ -51,12 +51,10 @@ class Viewpoint:
 
     def __post_init__(self) -> None:
         check_uuid("story_id", self.story_id)
-        if self.branch is not None:
-            check_integer("branch", self.branch, minimum=1)
-            if self.as_of is not None:
-                raise InvalidInput("as_of", "names a scene, and with it the path; leave `branch` out")
-        if self.as_of is not None:
-            check_integer("as_of", self.as_of)
+        check_branch(self.branch)
+        check_optional_integer("as_of", self.as_of)
+        if self.branch is not None and self.as_of is not None:
+            raise InvalidInput("as_of", "names a scene, and with it the path; leave `branch` out")
 
     def parameters(self, world_id: UUID) -> tuple[Any, ...]:
         """Return the arguments of story_place_v1."""
@@ -67,13 +65,21 @@ class Viewpoint:
 PLACE: Final = "livingworld.story_place_v1($1::uuid, $2::uuid, $3::integer, $4::integer) AS place"
 
 
-def check_place(story_id: object, branch: int | None, expected_head: int | None) -> None:
-    """Raise InvalidInput unless these can name where to write."""
+def check_branch(branch: object) -> int | None:
+    """Return the number of a branch; None is the current one."""
+    return check_optional_integer("branch", branch, minimum=1)
+
+
+def check_head(expected_head: object) -> int | None:
+    """Return the scene number that a caller expects at the head; None is any head."""
+    return check_optional_integer("expected_head", expected_head)
+
+
+def check_place(story_id: object, branch: object, expected_head: object) -> None:
+    """Raise InvalidInput unless these arguments can name the place of a write."""
     check_uuid("story_id", story_id)
-    if branch is not None:
-        check_integer("branch", branch, minimum=1)
-    if expected_head is not None:
-        check_integer("expected_head", expected_head)
+    check_branch(branch)
+    check_head(expected_head)
 
 
 async def lock_head(tx: Transaction, story_id: UUID, branch: int | None, expected_head: int | None) -> Place:

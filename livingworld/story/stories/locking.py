@@ -1,4 +1,4 @@
-"""The row of a story, under which everything of the story is written, and a branch as it stands under that lock."""
+"""The lock of a story, which every write in it takes, and a branch as it is under that lock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.stories.tables import branches, in_story, stories
 
-#: What `stories.updated_at` is set to, by a statement that comes after the lock: no write of a story moves it back.
+#: The value of `stories.updated_at`, set by a statement after the lock, so that no write moves it back.
 WRITTEN_NOW: Final = func.statement_timestamp()
 
 
@@ -48,6 +48,6 @@ async def branch_of(tx: Transaction, story: Row[Any], number: int | None, expect
 
 
 def touched(world_id: UUID, story_id: UUID) -> CTE:
-    """Return what moves `updated_at` of a locked story in the statement of another write, by its `add_cte`."""
+    """Return the CTE that sets `updated_at` of a locked story, for the statement of another write."""
     moved = update(stories).where(*in_story(stories, world_id, story_id)).values(updated_at=WRITTEN_NOW)
     return moved.returning(stories.c.story_id).cte("touched")

@@ -1,4 +1,4 @@
-"""What goes in: a scene to append, checked when it is made."""
+"""The input of an append: a scene, checked when it is constructed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from livingworld import inputs
 from livingworld.errors import InvalidInput, InvalidType
 from livingworld.story.stories.records import CastMember
 
-#: Most choices one scene offers.
+#: Maximum number of choices of one scene.
 MAX_CHOICES: Final = 100
-#: Most characters in one scene's cast.
+#: Maximum number of characters in the cast of one scene.
 MAX_CAST: Final = 500
 
 
@@ -22,17 +22,17 @@ class NewScene:
     """A scene to append; raises InvalidInput, naming the field, when it could not be stored."""
 
     content: str
-    #: What the player may do next, in the order they are numbered from 1.
+    #: What the player may do next; numbered from 1 in this order.
     choices: Sequence[str] = ()
-    #: Who appears: names, character ids, or CastMembers. A name without a character makes a new one.
+    #: The characters that appear: names, ids or CastMembers. A name without a character makes a new one.
     cast: Sequence[str | UUID | CastMember] = ()
-    #: Which choice of the scene before led here.
+    #: The number of the choice of the scene before that led here.
     chosen_choice: int | None = field(default=None, kw_only=True)
     location: str | None = field(default=None, kw_only=True)
     story_time: str | None = field(default=None, kw_only=True)
     #: The application's own data, a JSON object.
     metadata: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
-    #: What the model answered before it was parsed; kept, and read by `stories.raw_response`.
+    #: The answer of the model before it was parsed; `stories.raw_response` returns it.
     raw_response: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What comes out: stories, branches, scenes, choices and cast as frozen records."""
+"""Stories, branches, scenes, choices and cast as frozen records."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Story:
     current_branch: int
     #: The application's own settings, a JSON object.
     settings: Mapping[str, Any]
-    #: Raised by every change of the fields above, not by scenes; `update` takes the one it decided on.
+    #: Incremented by every change of the fields above, not by scenes; `update` takes the expected one.
     version: int
     created_at: datetime
     #: When its fields, its scenes or its branches were last written.
@@ -46,10 +46,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class CastMember:
-    """Who appears in a scene: in a NewScene a name or an id, in a Scene always an id."""
+    """A character that appears in a scene: a name or an id in a NewScene, always an id in a Scene."""
 
     character: UUID | str
-    #: What she does in it, in the application's words.
+    #: The part of the character in the scene, in the application's words.
     role: str | None = None
     #: From 0 to 1, or None.
     importance: float | None = None
@@ -60,7 +60,7 @@ class Scene:
     """A scene as it was when it was read."""
 
     story_id: UUID
-    #: Counts the scenes of the story in the order they were created: 1..n, no gap, no duplicate.
+    #: Numbers the scenes of the story in the order of their creation: 1..n, no gap, no duplicate.
     number: int
     #: The scene it follows, or None for a first scene.
     parent_number: int | None
@@ -69,13 +69,13 @@ class Scene:
     content: str
     choices: tuple[Choice, ...]
     cast: tuple[CastMember, ...]
-    #: Which choice of the scene before led here, or None.
+    #: The number of the choice of the scene before that led here, or None.
     chosen_choice: int | None
     location: str | None
     story_time: str | None
     #: The application's own data, a JSON object.
     metadata: Mapping[str, Any]
-    #: Raised by every edit.
+    #: Incremented by every edit.
     version: int
     created_at: datetime
     updated_at: datetime
@@ -102,7 +102,7 @@ class TreeScene:
     parent_number: int | None
     #: Its place on every path that leads through it, from 1.
     position: int
-    #: Which choice of the scene before led here, or None.
+    #: The number of the choice of the scene before that led here, or None.
     chosen_choice: int | None
     #: Numbers of the branches whose head it is.
     branches: tuple[int, ...]
@@ -110,7 +110,7 @@ class TreeScene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoryHead:
-    """Where a story stands: all that a prompt or a page begins with."""
+    """The state of a story that a prompt or a page begins with."""
 
     story: Story
     branch: Branch

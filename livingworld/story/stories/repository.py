@@ -1,4 +1,4 @@
-"""Stories: the promises; how they are kept stands in reading.py, writing.py and appending.py."""
+"""Stories: the public calls; their work is in reading.py, writing.py and appending.py."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.revisions import Revision, read_revisions
 from livingworld.story.stories import reading, writing
 from livingworld.story.stories.appending import AppendRequest
+from livingworld.story.stories.coordinates import check_branch, check_head
 from livingworld.story.stories.locking import lock_story
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import Scene, Status, Story, StoryHead
@@ -66,7 +67,7 @@ class StoryRepository:
         status: Status | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Story:
-        """Change the fields that are given, keep the old ones as a revision, and return the story.
+        """Change the given fields, keep the old ones as a revision, and return the story.
 
         Locks the story. Raises VersionConflict when it was changed since `expected_version`, StoryNotFound, Archived.
         """
@@ -86,12 +87,12 @@ class StoryRepository:
         return await self._unit.write_idempotent(writing.set_archived, key, archived=False)
 
     async def purge(self, story_id: UUID) -> None:
-        """Remove the story and all that belongs to it for ever, in one transaction; raises StoryNotFound."""
+        """Remove the story and everything in it permanently, in one transaction; raises StoryNotFound."""
         key = inputs.check_uuid("story_id", story_id)
         await self._unit.write(writing.purge_story, key, self._lock_dependents)
 
     async def lock(self, story_id: UUID) -> None:
-        """Keep other writers of the story out until the transaction ends; only of use inside one.
+        """Lock the story against other writers until the transaction ends; only useful in a transaction.
 
         Called first it waits for other writers, where an append after other locks would be refused instead of waiting:
         stories come first in the order of locks. Raises StoryNotFound, LockTimeout, LockOrderViolation.
@@ -104,7 +105,7 @@ class StoryRepository:
 
         One round trip. Raises StoryNotFound, BranchNotFound.
         """
-        key, number = inputs.check_uuid("story_id", story_id), _check_branch(branch)
+        key, number = inputs.check_uuid("story_id", story_id), check_branch(branch)
         return await self._unit.read(reading.read_head, key, number)
 
     async def append_scene(
@@ -126,15 +127,14 @@ class StoryRepository:
         """
         if not isinstance(scene, NewScene):
             raise InvalidType("scene", f"must be a NewScene, not {type(scene).__name__}")
-        key, number = inputs.check_uuid("story_id", story_id), _check_branch(branch)
-        if expected_head is not None:
-            inputs.check_integer("expected_head", expected_head)
+        place = (check_branch(branch), check_head(expected_head))
         if request_key is not None:
             inputs.check_label("request_key", request_key)
-        return await self._appender.append(AppendRequest(key, scene, number, expected_head, request_key))
+        key = inputs.check_uuid("story_id", story_id)
+        return await self._appender.append(AppendRequest(key, scene, *place, request_key))
 
     async def scene(self, story_id: UUID, scene_number: int) -> Scene:
-        """Return a scene by its number, on whatever branch it is; raises SceneNotFound."""
+        """Return a scene by its number, on any branch; raises SceneNotFound."""
         key, number = inputs.check_uuid("story_id", story_id), inputs.check_integer("scene_number", scene_number)
         return await self._unit.read(reading.read_scene, key, number)
 
@@ -149,7 +149,7 @@ class StoryRepository:
     ) -> Page[Scene]:
         """Return a page of the path of the current branch (or the one named), from its start or from its head.
 
-        Costs the same at every place of the path. Raises StoryNotFound, BranchNotFound.
+        Costs the same at every position of the path. Raises StoryNotFound, BranchNotFound.
         """
         check_limit(limit)
         inputs.check_boolean("newest_first", newest_first)
@@ -181,7 +181,7 @@ class StoryRepository:
         story_time: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Scene:
-        """Change the fields that are given, keep the old ones as a revision, and return the scene.
+        """Change the given fields, keep the old ones as a revision, and return the scene.
 
         Locks the story. Raises VersionConflict when it was edited since `expected_version`, StoryNotFound,
         SceneNotFound, Archived.
@@ -207,7 +207,7 @@ class StoryRepository:
     async def _path(
         self, story_id: UUID, branch: int | None, after: int | None, limit: int, *, newest_first: bool
     ) -> Sequence[Scene]:
-        key, number = inputs.check_uuid("story_id", story_id), _check_branch(branch)
+        key, number = inputs.check_uuid("story_id", story_id), check_branch(branch)
         return await self._unit.read(reading.read_path, key, number, after, limit, newest_first=newest_first)
 
 
@@ -234,7 +234,3 @@ def _checked(
     if settings is not None:
         values["settings"] = inputs.check_json_object("settings", settings)
     return values
-
-
-def _check_branch(branch: int | None) -> int | None:
-    return None if branch is None else inputs.check_integer("branch", branch, minimum=1)

@@ -1,4 +1,4 @@
-"""What rows of stories, branches and scenes make, and the columns of a whole scene."""
+"""Rows of stories, branches and scenes, the records that they become, and the columns of a whole scene."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statements that read scenes: each brings its choices and cast along, so one round trip is enough.
+"""Statements that read scenes with their choices and cast, in one round trip.
 
 They are made once and take parameters: building one costs more than running it.
 """
@@ -86,7 +86,7 @@ def select_path(*, of_named_branch: bool, from_head: bool) -> Select[Any]:
 
 
 def _looked_up(*conditions: ColumnElement[bool]) -> LateralFromClause:
-    """Return the scenes of the world that meet the conditions, found for each row beside them.
+    """Return the scenes of the world that meet the conditions, looked up for each row of the other side.
 
     OFFSET 0 keeps the planner from joining: without statistics it takes any two ways for equally cheap, and one of
     them reads the whole story.
@@ -96,7 +96,7 @@ def _looked_up(*conditions: ColumnElement[bool]) -> LateralFromClause:
 
 
 def _stretch(timeline: ColumnElement[int], start: ColumnElement[int], end: ColumnElement[int]) -> LateralFromClause:
-    """Return the scenes of the story at these positions of a timeline, which stand there without a gap.
+    """Return the scenes of the story at these positions of a timeline, which has no gap.
 
     Comparing rows names the one index that begins with a timeline, see the decision on indexes, and the place in it
     where the scan begins. Before PostgreSQL 18 it does not end the scan: the number of scenes does.

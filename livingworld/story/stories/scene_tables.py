@@ -1,4 +1,4 @@
-"""What is stored of a scene: its text, the choices it offers, and who appears in it."""
+"""Tables of scenes, their choices and their cast."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCENE_KEY = (*STORY_KEY, "scene_number")
 
 
 def to_scene() -> ForeignKeyConstraint:
-    """Return the foreign key to the scene, which takes its rows along when it is purged."""
+    """Return the foreign key to the scene; its rows are removed with the scene."""
     return ForeignKeyConstraint(SCENE_KEY, [f"{SCHEMA}.scenes.{name}" for name in SCENE_KEY], ondelete="CASCADE")
 
 
@@ -73,8 +73,8 @@ scenes = Table(
     # indexes that begin alike cost the same to a planner without statistics, which would read a story for one scene.
     UniqueConstraint("world_id", "timeline_number", "story_id", "position", name="uq_scenes_coordinate"),
 )
-# Who follows a scene: for the tree, and for the foreign keys when a story is purged. Partial for the same reason: it
-# serves only those who ask for a parent.
+# The children of a scene: for the tree, and for the foreign keys when a story is purged. Partial for the same reason:
+# it serves only queries by parent.
 Index(
     "ix_scenes_parent",
     scenes.c.world_id,
@@ -84,7 +84,7 @@ Index(
     postgresql_where=scenes.c.parent_scene_number.is_not(None),
 )
 
-# The words of a scene, of the beginning of a very long one: a tsvector holds 1 MB at most.
+# The words of the first 100,000 characters: a tsvector holds 1 MB at most.
 Index(
     "ix_scenes_words",
     func.to_tsvector(text("'simple'"), func.left(scenes.c.content, text("100000"))),

@@ -1,4 +1,4 @@
-"""What is stored of a story: the story, its branches and timelines."""
+"""Tables of stories, branches and timelines."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def number_column(name: str) -> Column[int]:
 
 
 def to_story() -> ForeignKeyConstraint:
-    """Return the foreign key to the story, which takes its rows along when it is purged."""
+    """Return the foreign key to the story; its rows are removed with the story."""
     return ForeignKeyConstraint(STORY_KEY, [f"{SCHEMA}.stories.{name}" for name in STORY_KEY], ondelete="CASCADE")
 
 
@@ -57,7 +57,7 @@ stories = Table(
     Column("premise", Text, nullable=False, server_default=text("''")),
     Column("system_prompt", Text, nullable=False, server_default=text("''")),
     Column("status", Text, nullable=False, server_default=text("'active'")),
-    #: The counters: raised under the lock of this row, by the statement that uses the number.
+    #: Counters: incremented under the lock of this row, by the statement that uses the number.
     Column("last_scene_number", Integer, nullable=False, server_default=text("0")),
     Column("last_timeline_number", Integer, nullable=False, server_default=text("1")),
     Column("last_branch_number", Integer, nullable=False, server_default=text("1")),
@@ -87,12 +87,12 @@ branches = Table(
     Column("head_scene_number", Integer),
     Column("head_timeline", Integer, nullable=False, server_default=text("1")),
     Column("head_position", Integer, nullable=False, server_default=text("0")),
-    #: Where redo leads: the place that undo came from, good for as long as the version is the one it left.
+    #: The place that redo leads to; valid while `version` is `redo_version`.
     Column("redo_scene_number", Integer),
     Column("redo_timeline", Integer),
     Column("redo_position", Integer),
     Column("redo_version", Integer),
-    #: Raised by every move of the head.
+    #: Incremented by every move of the head.
     version_column(),
     *time_columns(),
     to_story(),
@@ -121,9 +121,9 @@ timelines = Table(
     story_id_column(),
     number_column("timeline_number"),
     Column("parent_timeline", Integer),
-    #: The last position it shares with its parent; its own scenes begin one further.
+    #: The last position that it shares with its parent; its own scenes begin at the next one.
     Column("fork_position", Integer, nullable=False, server_default=text("0")),
-    #: The last position that is taken; a head that stands here continues the timeline.
+    #: The last position that has a scene; an append at a head that stands here continues the timeline.
     Column("tip_position", Integer, nullable=False, server_default=text("0")),
     to_story(),
     ForeignKeyConstraint(

@@ -1,4 +1,4 @@
-"""What comes out: a world as a frozen record."""
+"""A world as a frozen record."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class WorldRecord:
 
     id: UUID
     name: str
-    #: Whose world it is; the application's own word.
+    #: The owner of the world, in the application's own words.
     tenant: str | None
     #: The application's own settings, a JSON object.
     settings: Mapping[str, Any]
-    #: Raised by every change; `update` takes the one it decided on.
+    #: Incremented by every change; `update` takes the expected one.
     version: int
     created_at: datetime
     updated_at: datetime

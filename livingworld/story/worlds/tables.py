@@ -1,4 +1,4 @@
-"""What is stored of a world."""
+"""The table of worlds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ worlds = Table(
     metadata,
     world_id_column(),
     Column("name", Text, nullable=False),
-    #: Opaque to livingworld: whose world it is.
+    #: The owner of the world; opaque to livingworld.
     Column("tenant", Text),
     Column("settings", JSONB, nullable=False, server_default=text("'{}'")),
     version_column(),
@@ -23,6 +23,6 @@ worlds = Table(
     CheckConstraint("version > 0", name="version_positive"),
 )
 
-# The list of worlds is the one query without a world: newest first, by tenant or of all.
+# The list of worlds is the one query without a world: newest first, of one tenant or of all.
 Index("ix_worlds_created_at", worlds.c.created_at, worlds.c.world_id)
 Index("ix_worlds_tenant", worlds.c.tenant, worlds.c.created_at, worlds.c.world_id)

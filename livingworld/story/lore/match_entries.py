@@ -1,4 +1,4 @@
-"""Which entries a text calls up: keys are read in slices and looked for in a thread, so the event loop goes on."""
+"""The entries that match a text: keys are read in slices and searched in a thread, so the event loop is not blocked."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from livingworld.story.lore.records import LoreMatch
 from livingworld.story.lore.rows import make_entry
 from livingworld.story.lore.tables import lore_entries
 
-#: Entries of one slice: few milliseconds of the event loop.
+#: Entries of one slice: a few milliseconds of the event loop.
 _SLICE: Final = 500
 _FIRST: Final = UUID(int=0)
-_Called = tuple[tuple[object, ...], UUID, str]
+_Match = tuple[tuple[object, ...], UUID, str]
 
 
 async def match_entries(tx: Transaction, text: str, books: Sequence[str] | None, limit: int) -> tuple[LoreMatch, ...]:
-    """Return the enabled entries that a text calls up, in their order."""
-    called = await _call_up(tx, text, books, limit)
+    """Return the enabled entries whose keys occur in a text, in their order."""
+    called = await _best_matches(tx, text, books, limit)
     found = await tx.execute(select(lore_entries).where(*present(tx), lore_entries.c.lore_id.in_(list(called))))
     entries = {entry.id: entry for entry in map(make_entry, found)}
     return tuple(LoreMatch(entry=entries[each], key=key) for each, key in called.items() if each in entries)
 
 
-async def _call_up(tx: Transaction, text: str, books: Sequence[str] | None, limit: int) -> dict[UUID, str]:
-    """Return the ids of the entries that come first, in their order, each with the key that called it up."""
+async def _best_matches(tx: Transaction, text: str, books: Sequence[str] | None, limit: int) -> dict[UUID, str]:
+    """Return the ids of the first entries, in their order, each with the key that matched."""
     searched = await asyncio.to_thread(SearchedText, text)
-    called: list[_Called] = []
+    called: list[_Match] = []
     after, more = _FIRST, True
     while more:
         rows = (await tx.execute(_slice(tx, books, after))).all()
@@ -45,17 +45,23 @@ async def _call_up(tx: Transaction, text: str, books: Sequence[str] | None, limi
 
 def _slice(tx: Transaction, books: Sequence[str] | None, after: UUID) -> Select[Any]:
     columns = lore_entries.c
-    keys = (columns.lore_id, columns.book, columns.position, columns["keys"].label("called_by"), columns.case_sensitive)
+    keys = (
+        columns.lore_id,
+        columns.book,
+        columns.position,
+        columns["keys"].label("entry_keys"),
+        columns.case_sensitive,
+    )
     own = (*present(tx), columns.enabled, columns.lore_id > after)
     statement = select(*keys).where(*own).order_by(columns.lore_id).limit(_SLICE)
     return statement if books is None else statement.where(columns.book.in_(books))
 
 
-def _first_of(searched: SearchedText, called: list[_Called], rows: Sequence[Row[Any]], limit: int) -> list[_Called]:
-    """Return those that come first of what was called up before and what this slice adds."""
+def _first_of(searched: SearchedText, called: list[_Match], rows: Sequence[Row[Any]], limit: int) -> list[_Match]:
+    """Return the first matches of the earlier slices and this one."""
     new = [
         (order_of_match(key, row.book, row.position, row.lore_id), UUID(int=row.lore_id.int), key)
         for row in rows
-        if (key := searched.longest_key(row.called_by, case_sensitive=row.case_sensitive))
+        if (key := searched.longest_key(row.entry_keys, case_sensitive=row.case_sensitive))
     ]
     return sorted(called + new, key=lambda each: each[0])[:limit]
