@@ -14,7 +14,6 @@ from sqlalchemy import URL
 from livingworld.embedded_server import EmbeddedServer
 from livingworld.errors import SchemaTooNew
 from livingworld.observability import events
-from livingworld.postgres import migrations
 from livingworld.postgres.connections.connecting import connect
 from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, name_failure
 from livingworld.settings.database_url import connection_target, parse_url
@@ -63,6 +62,8 @@ async def embedded_database(settings: Settings) -> AsyncIterator[EmbeddedDatabas
 
 
 async def _bring_up_to_date(url: URL, settings: Settings) -> None:
+    from livingworld.postgres import migrations  # noqa: PLC0415 - alembic is a fifth of the time of an import
+
     known = migrations.revisions()
     found = await _revision(url, settings)
     if found is not None and found > known[-1]:
