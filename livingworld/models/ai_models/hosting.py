@@ -23,7 +23,7 @@ from livingworld.models.ai_models.transitions import models_topic
 from livingworld.observability import events
 from livingworld.postgres.services import Services
 
-#: A model that could not be loaded is tried again after the polling interval, then after ever longer, up to this.
+#: A model that could not be loaded is tried again after the polling interval, then each time twice as late, up to this.
 _LONGEST_PAUSE: Final = timedelta(minutes=1)
 #: What is under way: a role to be put in service, or a model to be loaded.
 _Key: TypeAlias = str | UUID
@@ -100,7 +100,7 @@ class ModelHost:
         return {role: dict(versions) for role, versions in self._answers.items()}
 
     async def close(self) -> None:
-        """Close every model exactly once, after its last use or the time limit; nothing is pinned any more."""
+        """Close every model exactly once, after its last use or the time limit; no pin is given from now on."""
         self._closed = True
         self._watcher.cancel()
         await asyncio.gather(self._watcher, return_exceptions=True)

@@ -115,7 +115,7 @@ class SampleCollector:
                 await _wait(self._stop_asked, self._flush_every)
 
     async def stop(self, running: asyncio.Task[None], within: timedelta) -> SamplesNotStored | None:
-        """Take no more, store what is left, and return the error to raise when that is not done in time."""
+        """Refuse further samples, store what is left, and return the error to raise when that is not done in time."""
         self._stopping = True
         self._wake.set()
         self._stop_asked.set()

@@ -1,4 +1,4 @@
-"""Texts go to the embedder in batches: so many at once, each answer checked, each kept as soon as it is whole."""
+"""Texts go to the embedder in batches: a limited number at once, each answer checked and kept when it is whole."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Batches:
     """Texts of one call on their way to an embedder."""
 
     def __init__(self, embedder: Embedder, gate: asyncio.Semaphore, keep: Keep, report: Report) -> None:
-        """`gate` lets so many batches through at once; `keep` is called with each whole batch, before `report`."""
+        """`gate` limits the batches at work at once; `keep` is called with each whole batch, before `report`."""
         self._embedder = embedder
         self._gate = gate
         self._keep = keep

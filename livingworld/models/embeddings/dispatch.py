@@ -10,7 +10,7 @@ from livingworld.models.embeddings.metrics import Counts
 
 
 class Backend(Enum):
-    """Who can embed a batch."""
+    """What can embed a batch."""
 
     FAST = "fast"
     SAFE = "safe"
@@ -20,17 +20,17 @@ class Backend(Enum):
 class DispatchPolicy:
     """When the fast backend is worth it."""
 
-    #: It must be so many times as fast as the safe one. Default: 1.
+    #: Least speed, as a multiple of the safe backend's. Default: 1.
     least_speed_up: float = 1.0
-    #: It must succeed so often. Default: 0.9.
+    #: Least share of its calls that succeed. Default: 0.9.
     least_success_rate: float = 0.9
-    #: It gets batches of at least so many texts. Default: 1.
+    #: Fewest texts of a batch that it gets. Default: 1.
     smallest_batch: int = 1
-    #: It gets batches of at most so many texts. Default: no limit.
+    #: Most texts of a batch that it gets. Default: no limit.
     largest_batch: int = MAX_INTEGER
-    #: So many calls of a window try a backend, fast first, before its numbers count. Default: 3.
+    #: Calls of a window that try a backend, fast first, before its numbers count. Default: 3.
     fewest_calls: int = 3
-    #: After so many calls old numbers are forgotten, so that a backend that was bad is tried again. Default: 100.
+    #: Calls after which old numbers are forgotten, so that a backend that was bad is tried again. Default: 100.
     window: int = 100
 
     def __post_init__(self) -> None:
@@ -63,7 +63,7 @@ class DispatchSnapshot:
 
 
 def choose(snapshot: DispatchSnapshot, batch_size: int) -> Backend:
-    """Return who gets a batch of so many texts."""
+    """Return the backend that gets a batch of this size."""
     policy = snapshot.policy
     if not snapshot.fast_permitted or not policy.smallest_batch <= batch_size <= policy.largest_batch:
         return Backend.SAFE

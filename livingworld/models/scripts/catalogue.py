@@ -16,7 +16,7 @@ from livingworld.models.scripts.records import Script, ScriptVersion
 from livingworld.observability import events
 from livingworld.postgres.services import Services
 
-#: So many bodies are read at once.
+#: Bodies of one read.
 _BATCH: Final = 100
 
 Snapshot = Mapping[str, Script]

@@ -63,7 +63,7 @@ class ScriptRepository:
     async def rollback(
         self, name: str, *, expected_version: int | None = None, expected_activation: int | None = None
     ) -> ScriptVersion:
-        """Make the version active again that was so before this one, and return it; again goes back further.
+        """Make the version that was active before this one active again, and return it; again goes back further.
 
         Retired versions are passed over. `expected_version` is the active version, so that of two that roll back from
         it one does; `expected_activation` also notices that it went and came back. Raises VersionConflict,

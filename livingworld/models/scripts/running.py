@@ -21,7 +21,7 @@ from livingworld.models.scripts.retiring import ended_topic
 from livingworld.postgres.services import Services
 
 _MAX_TIMEOUT: Final = timedelta(days=365)
-#: So often a version may be retired between the moment it is read and the moment it is run.
+#: How often a version may be retired between its read and its run.
 _TRIES: Final = 20
 
 

@@ -1,4 +1,4 @@
-"""What is stored of scripts: which version is active, every version and activation, and who runs what."""
+"""What is stored of scripts: which version is active, every version and activation, and what runs where."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from livingworld.inputs import check_json, check_label, check_sequence
 
 #: Most facts of one write.
 MAX_FACTS: Final = 1000
-#: As a value: the fact is true no more.
+#: As a value: the fact is retracted.
 RETRACTED: Final = object()
 
 Subject = str | UUID
@@ -32,7 +32,7 @@ def fact_row(subject: Subject, attribute: str, value: object, *, field: str = "v
 
 
 def fact_rows(facts: Mapping[tuple[Subject, str], object]) -> list[dict[str, Any]]:
-    """Return facts, given by (subject, attribute), as write_facts_v1 takes them; of one named twice InvalidType."""
+    """Return facts, given by (subject, attribute), as write_facts_v1 takes them; raises InvalidType for duplicates."""
     if not isinstance(facts, Mapping):
         raise InvalidType(
             "facts", f"must be a mapping from (subject, attribute) to a value, not {type(facts).__name__}"

@@ -104,7 +104,7 @@ class FactRepository:
         expected_version: int | None = None,
         expected_head: int | None = None,
     ) -> None:
-        """Let a fact be true no more from the scene at the head on; also when it never was.
+        """Retract a fact from the scene at the head on, also one that was never set.
 
         Raises VersionConflict when `expected_version` is given and is not the one that is true.
         """

@@ -23,9 +23,9 @@ from livingworld.story.memories.repository import MemoryRepository
 
 #: Memories of one round.
 MAX_JOBS: Final = 1000
-#: A claim that was not finished for so long is free again.
+#: How long a claim lasts: then it is free again.
 _PATIENCE: Final = timedelta(minutes=5)
-#: After a failure a job rests for so long, each time longer.
+#: How long a job rests after its first failure; each time longer.
 _PAUSE: Final = timedelta(seconds=5)
 _ERROR_CHARACTERS: Final = 500
 
@@ -33,8 +33,8 @@ _ERROR_CHARACTERS: Final = 500
 class MemoryEmbeddings:
     """The vectors of one world's memories; made by `World.memory_embeddings`.
 
-    The first pipeline is the embedder that the world has or is to have; another one is only used to ask while that one
-    is not complete yet.
+    The first pipeline is the embedder that the world has or is to have; the others embed queries until its vectors are
+    complete.
     """
 
     def __init__(self, unit: WorldUnit, pipelines: Sequence[EmbeddingPipeline]) -> None:
@@ -49,7 +49,7 @@ class MemoryEmbeddings:
         await self._memories.use_embedder(self._name, self._dimensions)
 
     async def run_once(self, limit: int = 64) -> int:
-        """Embed up to so many memories that have no vector yet, and return how many got one; 0: nothing is left to do.
+        """Embed up to `limit` memories that have no vector yet, and return how many got one; 0: nothing is left to do.
 
         Several processes may do so at once, none does another's work, and what a dead one had claimed is free again
         after 5 minutes. No transaction is open while the embedder works. When every memory has its vector and the
@@ -72,15 +72,15 @@ class MemoryEmbeddings:
         return count
 
     def running(self, every: timedelta = timedelta(seconds=1)) -> AbstractAsyncContextManager[None]:
-        """Embed in the background while the block runs, looking for work about so often."""
+        """Embed in the background while the block runs, looking for work about once in `every`."""
         self._unit.refuse_misplaced()
         return running("memory embeddings", self.run_once, every=every)
 
     async def recall(self, story_id: UUID, query: str, **options: Any) -> Recollection:  # noqa: ANN401
         """Return the memories that come first for a text; options and errors as MemoryRepository.recall.
 
-        The text is embedded by the world's embedder of the moment; where none of the pipelines is that one, it goes by
-        words.
+        The text is embedded by the world's embedder of the moment; where none of the pipelines is that one, the words
+        decide.
         """
         current = await self._unit.read(embedding_jobs.current_embedder)
         pipeline = None if current is None else self._by_name.get(current)

@@ -46,7 +46,7 @@ class NewMemory:
         if not isinstance(self.private, bool):
             raise InvalidType("private", "must be True or False")
         if self.private and self.character is None:
-            raise InvalidInput("private", "needs a character whose own the memory is")
+            raise InvalidInput("private", "needs a character that the memory belongs to")
         inputs.check_number("importance", self.importance, minimum=0, maximum=1)
         inputs.check_number("valence", self.valence, minimum=-1, maximum=1)
         if (self.vector is None) != (self.embedder is None):

@@ -36,7 +36,7 @@ relationships = Table(
     Column("story_id", Uuid(), primary_key=True),
     #: Who feels.
     Column("source_id", Uuid(), primary_key=True),
-    #: Toward whom.
+    #: The character that it is felt toward.
     Column("target_id", Uuid(), primary_key=True),
     #: The counter of changes, over all paths: raised by the statement that uses the number.
     Column("last_version", Integer, nullable=False),
