@@ -21,7 +21,7 @@ INSTALL = PIP_CONSTRAINT=$(CONSTRAINTS) PIP_BUILD_CONSTRAINT=$(CONSTRAINTS) \
 LONG := -o slow_timeout=3600 -o faulthandler_timeout=7200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-format check-lint check-types check-imports check-docker check-migrations \
+.PHONY: help demo test check check-code check-format check-lint check-types check-imports check-docker check-migrations \
 	migrations docs serve-docs format story-generator soak bench constraints clean
 
 help: ## Show these lines
@@ -33,7 +33,9 @@ demo: $(READY) ## Watch many players write one world at once, into an embedded P
 test: $(READY) ## Run the tests, on an embedded PostgreSQL or the one that LIVINGWORLD_PG_BIN names
 	$(RUN) pytest -n $(WORKERS) $(ARGS)
 
-check: check-format check-lint check-types check-imports check-docker check-migrations ## Check format, lint, types, imports, docker files and migrations
+check: check-code check-migrations ## Check format, lint, types, imports, docker files and migrations
+
+check-code: check-format check-lint check-types check-imports check-docker
 
 check-format: $(READY)
 	$(RUN) ruff format --check

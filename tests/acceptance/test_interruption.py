@@ -129,7 +129,8 @@ def test_make_demo_is_as_quiet(newcomer: dict[str, str], fresh_home: Path, progr
         os.killpg(running.pid, signal.SIGINT)
         _, complaint = running.communicate(timeout=PATIENCE.total_seconds())
 
-    assert running.returncode in {130, -signal.SIGINT}, complaint
+    # make tells the signal that it got itself, or what became of the demo, if that ended first
+    assert running.returncode in {130, -signal.SIGINT} or "Error 130" in complaint, complaint
     assert is_quiet("\n".join(line for line in complaint.splitlines() if not line.startswith("make: ")))
     while names(fresh_home):  # the supervisor looks twice a second whether it is still of use
         pass

@@ -14,6 +14,8 @@ from livingworld.errors import InvalidInput
 from livingworld.identifiers import new_id
 from tests.integration.test_bad_turn_input import BAD_ID, NUL, SURROGATE, nowhere
 
+pytestmark = pytest.mark.any_server
+
 __all__ = ["nowhere"]
 
 LONG = "x" * 501

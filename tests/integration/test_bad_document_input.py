@@ -10,6 +10,8 @@ from livingworld import World
 from livingworld.errors import InvalidInput
 from tests.integration.test_bad_input import BAD_JSON, BAD_LIMIT, BAD_VERSION, NUL, SURROGATE, nested
 
+pytestmark = pytest.mark.any_server
+
 BAD_KEY: list[Any] = [NUL, SURROGATE, 7, b"bytes", None, "x" * 501, "", "  "]
 BAD_FIELD: list[Any] = [NUL, SURROGATE, 7, "x" * 501]
 BAD_VALUE: list[Any] = [*BAD_JSON[2:], NUL, math.nan, 2**63]

@@ -11,6 +11,8 @@ from livingworld import CastMember, LivingWorld, NewScene, World
 from livingworld.errors import InvalidInput, Unavailable
 from livingworld.identifiers import new_id
 
+pytestmark = pytest.mark.any_server
+
 ID = new_id()
 NUL, SURROGATE = "before\x00after", "lone \ud800 surrogate"
 Call = Callable[[LivingWorld, World], Awaitable[object]]

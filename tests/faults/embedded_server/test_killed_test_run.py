@@ -19,7 +19,7 @@ from livingworld.embedded_server import find_binaries
 from livingworld.errors import EmbeddedServerFailed
 from tests.support.embedded_servers import needs_linux, process_state, server_process, wait_for
 
-pytestmark = [needs_linux, pytest.mark.slow]
+pytestmark = [needs_linux, pytest.mark.slow, pytest.mark.any_server]
 CHECKOUT: Final = Path(__file__).parents[3]
 PATIENCE: Final = timedelta(minutes=5)
 SEGMENTS: Final = Path("/proc/sysvipc/shm")

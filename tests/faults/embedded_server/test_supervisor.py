@@ -28,7 +28,7 @@ from tests.support.embedded_servers import (
     wait_for,
 )
 
-pytestmark = needs_linux
+pytestmark = [needs_linux, pytest.mark.any_server]
 Launch = Callable[..., ClientProgram]
 
 

@@ -7,6 +7,8 @@ from livingworld.postgres import migrations
 from livingworld.testing.server import ServerAddress
 from livingworld.testing.staged_races import connected
 
+pytestmark = pytest.mark.any_server
+
 
 async def test_a_database_is_migrated_and_a_tests_own(database_url: str) -> None:
     status = await migrations.status(database_url)

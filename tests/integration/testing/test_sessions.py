@@ -12,6 +12,8 @@ import pytest
 
 from livingworld.testing.server import ServerAddress
 
+pytestmark = pytest.mark.any_server
+
 CONFTEST = 'pytest_plugins = ["livingworld.testing.fixtures"]'
 TESTS = """
 import asyncpg, pytest
