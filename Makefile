@@ -61,7 +61,7 @@ migrations: $(READY) ## Write the SQL of the unreleased revisions from the table
 	$(VENV)/bin/python alembic/render_sql.py
 
 docs: $(READY_DOCS) ## Build the documentation into site/; a warning is an error
-	$(RUN) mkdocs --quiet build --strict $(ARGS)
+	$(RUN) mkdocs build --strict $(ARGS)
 
 serve-docs: $(READY_DOCS) ## Show the documentation in the browser, built again at each change
 	$(RUN) mkdocs serve $(ARGS)
