@@ -204,3 +204,32 @@ async def test_a_computation_that_forgets_a_key_or_fails_is_an_error_for_all() -
     assert await flight.get([], forgets) == {}
     assert len(flight) == 0
     await tasks.close()
+
+
+async def test_a_launched_computation_goes_on_without_askers_and_closing_ends_it() -> None:
+    tasks = BackgroundTasks()
+    flight: IntegerFlight = SingleFlight(tasks.watch, named_failure)
+    go, runs = asyncio.Event(), 0
+
+    async def compute(keys: Sequence[str], land: Land[str, Outcome]) -> None:
+        nonlocal runs
+        runs += 1
+        await go.wait()
+        land(keys[0], runs)
+
+    flight.launch(["a"], compute)
+    flight.launch(["a"], compute)
+    only = asyncio.create_task(flight.get(["a"], compute))
+    await asyncio.sleep(0)
+    await stop([only])
+    assert len(flight) == 1
+    go.set()
+    assert await flight.get(["a"], compute) == {"a": 1}
+    go.clear()
+    waiting = asyncio.create_task(flight.get(["a"], compute))
+    await asyncio.sleep(0)
+    await flight.close()
+
+    assert [type(outcome) for outcome in (await waiting).values()] == [Closed]
+    assert len(flight) == 0
+    await tasks.close()

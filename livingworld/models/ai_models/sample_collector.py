@@ -23,7 +23,7 @@ from livingworld.errors import (
 )
 from livingworld.models.ai_models.new_sample import PreparedSample, prepare
 from livingworld.models.ai_models.records import AIModel, NewSample, SampleResult
-from livingworld.models.ai_models.sample_batches import store
+from livingworld.models.ai_models.sample_repository import store
 from livingworld.observability import events
 from livingworld.postgres.transactions.world_unit import WorldUnit
 
