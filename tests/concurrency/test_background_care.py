@@ -142,12 +142,12 @@ async def test_a_handler_that_fails_ends_its_task_and_not_the_service(
 ) -> None:
     tasks = {kind: await dead_task(database_url, world, session, kind) for kind in BECAME}
     await world.tasks.cancel(tasks["stops"].id)
-    with recorded_events() as heard:
+    with recorded_events() as recorded:
         async with world.tasks.taking_over(stumble, every=OFTEN):
             await until_found(database_url, ALL_ENDED)
 
     assert {kind: (await world.tasks.get(task.id)).state for kind, task in tasks.items()} == BECAME
-    failed = sorted(fields["error"] for fields in heard.of(events.TASK_HANDLER_FAILED))
+    failed = sorted(fields["error"] for fields in recorded.of(events.TASK_HANDLER_FAILED))
     assert failed == ["InvalidType", "ZeroDivisionError"]
 
 

@@ -62,11 +62,11 @@ async def windows() -> tuple[list[Mapping[str, Any]], dict[str, Counts], dict[st
     """Return the windows as they were logged, what is left of each backend, and what each has counted itself."""
     backends = {"fast": Backend(fails_every=11), "safe": Backend(fails_every=10**9)}
     dispatcher = EmbedderDispatcher(*backends.values(), policy=DispatchPolicy(window=WINDOW, least_success_rate=0.5))
-    with recorded_events() as heard:
+    with recorded_events() as recorded:
         await asyncio.gather(*(work(dispatcher) for _ in range(WORKERS)))
     left = dispatcher.snapshot()
     truth = {name: backend.truth for name, backend in backends.items()}
-    return list(heard.of(events.EMBEDDER_WINDOW_ENDED)), {"fast": left.fast, "safe": left.safe}, truth
+    return list(recorded.of(events.EMBEDDER_WINDOW_ENDED)), {"fast": left.fast, "safe": left.safe}, truth
 
 
 def sums(logged: list[Mapping[str, Any]], left: dict[str, Counts]) -> dict[str, dict[str, int]]:

@@ -52,9 +52,9 @@ SPOILT: dict[str, tuple[Any, type[Exception]]] = {
 
 
 @pytest.fixture
-def heard() -> Iterator[RecordedEvents]:
-    with recorded_events() as heard:
-        yield heard
+def recorded() -> Iterator[RecordedEvents]:
+    with recorded_events() as recorded:
+        yield recorded
 
 
 @pytest.mark.parametrize("how", SPOILT)
@@ -82,7 +82,7 @@ async def test_of_ten_batches_the_fifth_fails_and_the_retry_does_only_that(datab
 
 
 async def test_a_half_of_a_batch_is_not_stored_when_the_other_fails(
-    database_url: str, world: World, heard: RecordedEvents
+    database_url: str, world: World, recorded: RecordedEvents
 ) -> None:
     async def answer(texts: Sequence[str]) -> Any:  # noqa: ANN401
         if len(texts) > 2:
@@ -94,8 +94,8 @@ async def test_a_half_of_a_batch_is_not_stored_when_the_other_fails(
 
     assert (caught.value.expected, caught.value.actual, caught.value.missing) == (2, 1, (0, 1, 2, 3))
     assert await rows(database_url, STORED, world.id) == []
-    assert [event["texts"] for event in heard.of(events.EMBEDDING_BATCH_HALVED)] == [4]
-    assert [event["error"] for event in heard.of(events.EMBEDDING_BATCH_FAILED)] == ["BatchSizeMismatch"]
+    assert [event["texts"] for event in recorded.of(events.EMBEDDING_BATCH_HALVED)] == [4]
+    assert [event["error"] for event in recorded.of(events.EMBEDDING_BATCH_FAILED)] == ["BatchSizeMismatch"]
 
 
 async def test_when_the_embedder_is_away_no_further_batch_is_begun(database_url: str) -> None:
@@ -151,7 +151,7 @@ async def test_who_finds_a_vector_there_when_its_turn_comes_leaves_it(database_u
 
 
 async def test_vectors_kept_in_opposite_orders_do_not_deadlock(
-    database_url: str, world: World, heard: RecordedEvents
+    database_url: str, world: World, recorded: RecordedEvents
 ) -> None:
     texts = sorted(("a", "b", "c"), key=lambda text: content_digest(text, 2))
     cache = EmbeddingCache(world._unit, "staged", 2)
@@ -165,6 +165,6 @@ async def test_vectors_kept_in_opposite_orders_do_not_deadlock(
         await holder.until_blocked(count=2)
     await asyncio.gather(first, second)
 
-    assert heard.of(events.RETRIED) == []
+    assert recorded.of(events.RETRIED) == []
     async with connected(database_url) as connection:
         assert await connection.fetchval("SELECT count(*) FROM livingworld.embedding_cache") == 3

@@ -58,16 +58,16 @@ async def test_a_promoted_model_that_fails_here_leaves_the_former_in_service_and
     loaders = Loaders()
     loaders.unfit["b"] = ZeroDivisionError("no")
     await promoted(world, "a")
-    with recorded_events() as heard:
+    with recorded_events() as recorded:
         async with loaders.serve(world) as host:
             assert await answer(host) == "a"
             await promoted(world, "b")
-            await until(lambda: len(heard.of(events.MODEL_NOT_LOADED)) >= 2)
+            await until(lambda: len(recorded.of(events.MODEL_NOT_LOADED)) >= 2)
             assert await answer(host) == "a"
             del loaders.unfit["b"]
             await until_served(host, "b")
 
-    assert heard.of(events.MODEL_NOT_LOADED)[0]["error"] == "ZeroDivisionError"
+    assert recorded.of(events.MODEL_NOT_LOADED)[0]["error"] == "ZeroDivisionError"
     assert {handle.closed for handle in loaders.handles} == {1}
 
 
@@ -75,11 +75,11 @@ async def test_one_that_fails_does_not_hold_up_the_next(world: World) -> None:
     loaders = Loaders()
     loaders.unfit["b"] = ZeroDivisionError("no")
     await promoted(world, "a")
-    with recorded_events() as heard:
+    with recorded_events() as recorded:
         async with loaders.serve(world) as host:
             assert await answer(host) == "a"
             await promoted(world, "b")
-            await until(lambda: heard.of(events.MODEL_NOT_LOADED))
+            await until(lambda: recorded.of(events.MODEL_NOT_LOADED))
             host._slots["narrator"].next_try = math.inf
             await promoted(world, "c")
             await until_served(host, "c")
@@ -88,7 +88,7 @@ async def test_one_that_fails_does_not_hold_up_the_next(world: World) -> None:
 async def test_a_user_that_does_not_end_in_time_loses_the_model(world: World) -> None:
     loaders = Loaders()
     await promoted(world, "a")
-    with recorded_events() as heard:
+    with recorded_events() as recorded:
         async with loaders.serve(world, close_within=SOON) as host, host.pin("narrator") as pinned:
             assert isinstance(pinned.handle, Handle)
             await promoted(world, "b")
@@ -99,7 +99,7 @@ async def test_a_user_that_does_not_end_in_time_loses_the_model(world: World) ->
             with pytest.raises(ModelClosed):
                 _ = pinned.handle
 
-    assert [fields["uses"] for fields in heard.of(events.MODEL_CLOSED_IN_USE)] == [1]
+    assert [fields["uses"] for fields in recorded.of(events.MODEL_CLOSED_IN_USE)] == [1]
     assert loaders.closed == {"a": 1, "b": 1}
 
 
@@ -128,12 +128,12 @@ async def test_a_close_that_fails_is_told_and_not_tried_again(world: World) -> N
 
     loaders = Loaders()
     await promoted(world, "a")
-    with recorded_events() as heard:
+    with recorded_events() as recorded:
         async with loaders.serve(world, close=close) as host:
             await answer(host)
 
     assert calls == ["a"]
-    assert [fields["error"] for fields in heard.of(events.MODEL_CLOSE_FAILED)] == ["ZeroDivisionError"]
+    assert [fields["error"] for fields in recorded.of(events.MODEL_CLOSE_FAILED)] == ["ZeroDivisionError"]
 
 
 async def test_a_change_without_a_notification_is_found_by_polling_and_a_rollback_too(

@@ -52,7 +52,7 @@ async def test_a_batch_goes_by_its_size_and_by_its_age(world: World) -> None:
 
 
 async def test_what_does_not_fit_is_dropped_counted_and_warned_about(database_url: str, world: World) -> None:
-    with recorded_events() as heard:
+    with recorded_events() as recorded:
         async with world.ai_models.collecting(max_buffered=10, flush_size=5, flush_every=NEVER) as samples:
             async with holding(database_url, THE_SAMPLES) as holder:
                 taken = [samples.add("narrator", number, "x") for number in range(4)]
@@ -65,7 +65,7 @@ async def test_what_does_not_fit_is_dropped_counted_and_warned_about(database_ur
 
     assert (samples.taken, samples.stored, samples.dropped) == (11, 11, 20)
     assert await rows(database_url, COUNT) == [(11, 11)]
-    warnings = [fields["dropped"] for fields in heard.of(events.SAMPLES_DROPPED)]
+    warnings = [fields["dropped"] for fields in recorded.of(events.SAMPLES_DROPPED)]
     assert warnings == [1, 19]
 
 
@@ -124,7 +124,7 @@ async def test_one_that_is_refused_is_told_at_the_end_and_the_others_are_stored(
 ) -> None:
     elsewhere = await registered(await livingworld.worlds.create("Fen"), "a")
     await rows(database_url, "ALTER TABLE livingworld.training_samples ADD CONSTRAINT ck_x CHECK (output <> '\"bad\"')")
-    with recorded_events() as heard, pytest.raises(ZeroDivisionError if failed else SamplesNotStored) as caught:
+    with recorded_events() as recorded, pytest.raises(ZeroDivisionError if failed else SamplesNotStored) as caught:
         async with world.ai_models.collecting(flush_every=NEVER) as samples:
             for number in range(9):
                 samples.add("narrator", number, "bad" if number == 3 else "x", model=elsewhere if number == 7 else None)
@@ -132,9 +132,9 @@ async def test_one_that_is_refused_is_told_at_the_end_and_the_others_are_stored(
                 raise ZeroDivisionError
 
     assert (samples.taken, samples.stored, samples.refused, samples.buffered) == (9, 7, 2, 0)
-    refused = sorted(fields["error"] for fields in heard.of(events.SAMPLE_REFUSED))
+    refused = sorted(fields["error"] for fields in recorded.of(events.SAMPLE_REFUSED))
     assert refused == ["DatabaseFailure", "ModelNotFound"]
-    assert [(f["refused"], f["left"]) for f in heard.of(events.SAMPLES_NOT_STORED)] == [(2, 0)]
+    assert [(f["refused"], f["left"]) for f in recorded.of(events.SAMPLES_NOT_STORED)] == [(2, 0)]
     assert await rows(database_url, COUNT) == [(7, 7)]
     if isinstance(caught.value, SamplesNotStored):
         assert (caught.value.taken, caught.value.refused, caught.value.samples) == (9, 2, ())

@@ -172,7 +172,7 @@ async def test_a_version_that_does_not_compile_here_leaves_the_whole_old_snapsho
     database_url: str, riddles: World
 ) -> None:
     async with riddles.scripts.following():
-        with recorded_events() as heard:
+        with recorded_events() as recorded:
             await publish_elsewhere(database_url, riddles)
             await until(lambda: riddles.scripts.refusal)
             kept = riddles.scripts.catalogue
@@ -182,7 +182,7 @@ async def test_a_version_that_does_not_compile_here_leaves_the_whole_old_snapsho
         assert {name: each.version for name, each in kept.items()} == {"first": 1, "second": 1}
         assert riddles.scripts.catalogue is kept
         assert str(riddles.scripts.refusal) == "first 2: too easy"
-        assert heard.of(events.CATALOGUE_KEPT)[0] == {"world_id": str(riddles.id), "version": 2, "line": None}
+        assert recorded.of(events.CATALOGUE_KEPT)[0] == {"world_id": str(riddles.id), "version": 2, "line": None}
         riddles.scripts.register("riddle", str)
         await until(lambda: riddles.scripts.refusal is None)
         assert {name: each.version for name, each in riddles.scripts.catalogue.items()} == {"first": 2, "second": 3}
@@ -240,9 +240,9 @@ async def test_a_run_that_was_counted_out_is_told_of_and_the_next_one_is_counted
     async with LivingWorld.open(renewed_often) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
         await world.scripts.publish("narrator", "v1")
-        with recorded_events() as heard:
+        with recorded_events() as recorded:
             async with world.scripts.use("narrator"):
                 await rows(database_url, "DELETE FROM livingworld.script_executions")
-                await until(lambda: heard.of(events.EXECUTION_LOST))
+                await until(lambda: recorded.of(events.EXECUTION_LOST))
                 async with world.scripts.use("narrator"):
                     assert len((await world.scripts.versions("narrator")).items[0].executions) == 1

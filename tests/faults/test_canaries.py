@@ -113,12 +113,12 @@ def said(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> It
     formatter = logging.Formatter()
 
     def lines() -> list[str]:
-        gc.collect()  # what nobody heard of is logged when it goes
+        gc.collect()  # what nobody recorded of is logged when it goes
         return [f"{formatter.format(record)} {vars(record)}" for record in caplog.records]
 
     if request.param == "structlog":
-        with recorded_events() as heard:
-            yield lambda: lines() + [str((event.name, fields)) for event, fields in heard.entries]
+        with recorded_events() as recorded:
+            yield lambda: lines() + [str((event.name, fields)) for event, fields in recorded.entries]
     else:
         yield lines
 
@@ -136,11 +136,11 @@ async def test_no_log_repeats_what_the_application_raises(
 
 
 async def test_the_class_of_the_callers_own_error_is_told_and_that_the_unit_was_rolled_back(world: World) -> None:
-    with recorded_events() as heard:
+    with recorded_events() as recorded:
         with pytest.raises(OfTheCaller):
             await world.run(fail)
         with pytest.raises(OfTheCaller):
             await in_block(world.transaction())
 
-    assert heard.of(events.ROLLED_BACK) == [{"error": "OfTheCaller"}] * 2
-    assert not heard.of(events.FAILED)
+    assert recorded.of(events.ROLLED_BACK) == [{"error": "OfTheCaller"}] * 2
+    assert not recorded.of(events.FAILED)

@@ -56,10 +56,10 @@ def silent_port() -> Iterator[int]:
 async def refusal(url: str, *, tries: int, **settings: object) -> LivingWorldError:
     """Return what a call ends with; it is tried so often, and says where without saying the password."""
     loaded = Settings.load(database_url=url, outage_retries=1, **settings)
-    with recorded_events() as heard, pytest.raises(LivingWorldError) as caught:
+    with recorded_events() as recorded, pytest.raises(LivingWorldError) as caught:
         async with LivingWorld.open(loaded) as livingworld:
             await livingworld.worlds.create("Saltmarsh")
-    assert len(heard.of(events.RETRIED)) == tries - 1
+    assert len(recorded.of(events.RETRIED)) == tries - 1
     assert isinstance(caught.value, Unavailable) is (tries > 1)
     assert isinstance(caught.value, ConnectionRejected) is (tries == 1)
     assert PASSWORD not in f"{caught.value} {caught.value!r} {vars(caught.value)} {caught.value.__cause__}"

@@ -27,7 +27,7 @@ from tests.support.staging import backend_of
 
 
 @pytest.fixture
-def heard() -> Iterator[RecordedEvents]:
+def recorded() -> Iterator[RecordedEvents]:
     with recorded_events() as entries:
         yield entries
 
@@ -57,7 +57,7 @@ async def cross(world: World, observer: Connection) -> list[object]:
 
 
 async def test_a_deadlock_is_a_conflict_and_an_event_of_its_own(
-    database_url: str, world: World, heard: RecordedEvents
+    database_url: str, world: World, recorded: RecordedEvents
 ) -> None:
     async with connected(database_url) as observer:
         ends = await cross(world, observer)
@@ -65,7 +65,7 @@ async def test_a_deadlock_is_a_conflict_and_an_event_of_its_own(
     assert sorted(type(end).__name__ for end in ends) == ["DeadlockDetected", "int"]
     assert issubclass(errors.DeadlockDetected, errors.Conflict)
     assert not issubclass(errors.DeadlockDetected, errors.SerializationFailure)
-    assert len(heard.of(events.DEADLOCK_BROKEN)) == 1
+    assert len(recorded.of(events.DEADLOCK_BROKEN)) == 1
 
 
 @pytest_asyncio.fixture

@@ -36,14 +36,14 @@ async def test_samples_whose_answers_are_lost_again_and_again_are_stored_once(
 ) -> None:
     for nth in range(1, MANY + 1):
         proxy.at(moment, STORE, nth=nth)
-    with recorded_events() as heard:
+    with recorded_events() as recorded:
         async with world.ai_models.collecting(flush_size=5, flush_every=QUICK) as samples:
             for number in range(12):
                 assert samples.add("narrator", number, "x")
                 await asyncio.sleep(0)
 
     assert (samples.taken, samples.stored, samples.dropped) == (12, 12, 0)
-    assert heard.of(events.SAMPLES_DELAYED) != []
+    assert recorded.of(events.SAMPLES_DELAYED) != []
     assert await count(observer, "training_samples") == 12
     await assert_nothing_left(livingworld, observer)
 
@@ -52,7 +52,7 @@ async def test_samples_wait_while_the_server_does_not_let_the_role_in(database_u
     role = f"collector_{new_id().hex}"
     await observer.execute(f"CREATE ROLE {role} LOGIN SUPERUSER")
     url = parse_url(database_url).set(username=role).render_as_string(hide_password=False)
-    with recorded_events() as heard:
+    with recorded_events() as recorded:
         async with LivingWorld.open(database_url=url) as livingworld:
             world = await livingworld.worlds.create("Saltmarsh")
             async with world.ai_models.collecting(flush_every=QUICK) as samples:
@@ -61,16 +61,16 @@ async def test_samples_wait_while_the_server_does_not_let_the_role_in(database_u
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", role
                 )
                 samples.add("narrator", 1, "x")
-                assert await eventually(_delayed_by(heard, "LoginRefused"))
+                assert await eventually(_delayed_by(recorded, "LoginRefused"))
                 await observer.execute(f"ALTER ROLE {role} LOGIN")
     await observer.execute(f"DROP ROLE {role}")
 
     assert (samples.stored, samples.refused) == (1, 0)
 
 
-def _delayed_by(heard: RecordedEvents, error: str) -> Callable[[], Awaitable[bool]]:
+def _delayed_by(recorded: RecordedEvents, error: str) -> Callable[[], Awaitable[bool]]:
     async def happened() -> bool:
-        return error in [fields["error"] for fields in heard.of(events.SAMPLES_DELAYED)]
+        return error in [fields["error"] for fields in recorded.of(events.SAMPLES_DELAYED)]
 
     return happened
 

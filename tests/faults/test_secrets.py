@@ -49,9 +49,9 @@ def logs(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> It
     caplog.set_level(logging.DEBUG, logger="livingworld")
     lines: list[str] = []
     if request.param == "structlog":
-        with recorded_events() as heard:
+        with recorded_events() as recorded:
             yield lines
-            lines += [str((event.name, fields)) for event, fields in heard.entries]
+            lines += [str((event.name, fields)) for event, fields in recorded.entries]
     else:
         yield lines
     records = caplog.get_records("setup") + caplog.get_records("call")

@@ -42,7 +42,7 @@ async def test_versions_of_a_role_count_from_one_and_are_listed_newest_first(wor
 
 
 async def test_a_promotion_retires_the_former_and_rollbacks_go_back_step_by_step(world: World) -> None:
-    with recorded_events() as heard:
+    with recorded_events() as recorded:
         models = [await promoted(world, name) for name in "abc"]
         assert numbers((await world.ai_models.list("narrator")).items) == [
             (3, "active"),
@@ -58,8 +58,8 @@ async def test_a_promotion_retires_the_former_and_rollbacks_go_back_step_by_step
     assert (await world.ai_models.all_active()).keys() == {"narrator"}
     with pytest.raises(NothingToRollBack):
         await world.ai_models.rollback("narrator")
-    assert [fields["version"] for fields in heard.of(events.MODEL_PROMOTED)] == [1, 2, 3]
-    assert [fields["activation"] for fields in heard.of(events.MODEL_ROLLED_BACK)] == [4, 5]
+    assert [fields["version"] for fields in recorded.of(events.MODEL_PROMOTED)] == [1, 2, 3]
+    assert [fields["activation"] for fields in recorded.of(events.MODEL_ROLLED_BACK)] == [4, 5]
 
 
 async def test_after_a_rollback_the_next_promotion_comes_back_to_where_it_began(world: World) -> None:

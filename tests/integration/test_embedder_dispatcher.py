@@ -62,9 +62,9 @@ class Stage:
 
 
 @pytest.fixture
-def heard() -> Iterator[RecordedEvents]:
-    with recorded_events() as heard:
-        yield heard
+def recorded() -> Iterator[RecordedEvents]:
+    with recorded_events() as recorded:
+        yield recorded
 
 
 async def test_both_are_tried_and_then_the_faster_one_is_used() -> None:
@@ -76,14 +76,14 @@ async def test_both_are_tried_and_then_the_faster_one_is_used() -> None:
 
 
 async def test_a_fast_backend_that_became_slow_is_left_and_tried_again_in_the_next_window(
-    heard: RecordedEvents,
+    recorded: RecordedEvents,
 ) -> None:
     stage = Stage(window=40)
     await stage.calls(6)
     stage.fast_seconds = 40
 
     assert (await stage.calls(34))[1] >= 30
-    (fast, safe) = heard.of(events.EMBEDDER_WINDOW_ENDED)
+    (fast, safe) = recorded.of(events.EMBEDDER_WINDOW_ENDED)
     assert fast["succeeded"] + safe["succeeded"] == 40
     stage.fast_seconds = 1
     assert await stage.calls(30) == (27, 3)
@@ -98,12 +98,12 @@ async def test_a_batch_outside_the_thresholds_goes_to_the_safe_one() -> None:
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("gone"), TimeoutError(), MemoryError()], ids=repr)
-async def test_what_the_fast_one_cannot_the_safe_one_does(heard: RecordedEvents, failure: Exception) -> None:
+async def test_what_the_fast_one_cannot_the_safe_one_does(recorded: RecordedEvents, failure: Exception) -> None:
     stage = Stage()
     stage.failure = failure
 
     assert await stage.calls(1, texts=1) == (1, 1)
-    (logged,) = heard.of(events.EMBEDDER_FELL_BACK)
+    (logged,) = recorded.of(events.EMBEDDER_FELL_BACK)
     assert logged == {"embedder": "model", "texts": 1, "error": type(failure).__name__}
 
 
@@ -133,7 +133,7 @@ async def test_out_of_memory_of_a_batch_is_told_for_it_to_be_halved(failure: Exc
     assert stage.breaker.permitted
 
 
-async def test_failures_open_the_circuit_and_one_probe_closes_it(heard: RecordedEvents) -> None:
+async def test_failures_open_the_circuit_and_one_probe_closes_it(recorded: RecordedEvents) -> None:
     stage = Stage(fewest_calls=20, least_success_rate=0)
     stage.failure = RuntimeError()
     assert await stage.calls(3) == (3, 3)
@@ -151,7 +151,7 @@ async def test_failures_open_the_circuit_and_one_probe_closes_it(heard: Recorded
     stage.fast.go.set()
     await asyncio.gather(*calls)
 
-    assert [logged["state"] for logged in heard.of(events.EMBEDDER_CIRCUIT_CHANGED)] == ["open", "closed"]
+    assert [logged["state"] for logged in recorded.of(events.EMBEDDER_CIRCUIT_CHANGED)] == ["open", "closed"]
     assert await stage.calls(2) == (2, 0)
 
 

@@ -32,48 +32,48 @@ INSERT_NAME = """
 
 
 @pytest.fixture
-def heard() -> Iterator[RecordedEvents]:
-    with recorded_events() as heard:
-        yield heard
+def recorded() -> Iterator[RecordedEvents]:
+    with recorded_events() as recorded:
+        yield recorded
 
 
-async def test_an_engine_tells_its_isolation_level(heard: RecordedEvents, livingworld: LivingWorld) -> None:
-    fields, of_background = heard.of(events.ENGINE_CREATED)
+async def test_an_engine_tells_its_isolation_level(recorded: RecordedEvents, livingworld: LivingWorld) -> None:
+    fields, of_background = recorded.of(events.ENGINE_CREATED)
 
     assert events.ENGINE_CREATED.level == logging.INFO
     assert fields["isolation_level"] == of_background["isolation_level"] == "READ COMMITTED"
 
 
-async def test_a_commit_is_logged_at_info(heard: RecordedEvents, world: World) -> None:
+async def test_a_commit_is_logged_at_info(recorded: RecordedEvents, world: World) -> None:
     await world.stories.create("The Causeway")
 
     assert events.COMMITTED.level == logging.INFO
-    assert heard.of(events.COMMITTED)[-1] == {"statements": 4, "attempt": 1}
+    assert recorded.of(events.COMMITTED)[-1] == {"statements": 4, "attempt": 1}
 
 
-async def test_a_new_scene_is_logged_at_debug(heard: RecordedEvents, world: World, story: Story) -> None:
+async def test_a_new_scene_is_logged_at_debug(recorded: RecordedEvents, world: World, story: Story) -> None:
     await world.stories.append_scene(story.id, NewScene("The lantern."))
 
     assert events.SCENE_CREATED.level == logging.DEBUG
-    (fields,) = heard.of(events.SCENE_CREATED)
+    (fields,) = recorded.of(events.SCENE_CREATED)
     assert fields == {"world_id": str(world.id), "story_id": str(story.id), "scene_number": 1, "branch_number": 1}
 
 
 async def test_a_repeated_request_and_a_stale_head_are_logged(
-    heard: RecordedEvents, world: World, story: Story
+    recorded: RecordedEvents, world: World, story: Story
 ) -> None:
     for _ in range(2):
         await world.stories.append_scene(story.id, NewScene("The lantern."), request_key="once")
     with pytest.raises(StaleHead):
         await world.stories.append_scene(story.id, NewScene("Late."), expected_head=0)
 
-    assert [fields["scene_number"] for fields in heard.of(events.SCENE_REPLAYED)] == [1]
-    assert [(fields["expected"], fields["actual"]) for fields in heard.of(events.HEAD_STALE)] == [(0, 1)]
+    assert [fields["scene_number"] for fields in recorded.of(events.SCENE_REPLAYED)] == [1]
+    assert [(fields["expected"], fields["actual"]) for fields in recorded.of(events.HEAD_STALE)] == [(0, 1)]
 
 
 @pytest.mark.parametrize("cast", [[], ["Mara"]])
 async def test_a_scene_past_the_counter_is_a_warning(
-    cast: list[str], heard: RecordedEvents, world: World, story: Story, database_url: str
+    cast: list[str], recorded: RecordedEvents, world: World, story: Story, database_url: str
 ) -> None:
     async with connected(database_url) as intruder:
         await intruder.execute(INSERT_SCENE, world.id, story.id)
@@ -82,11 +82,11 @@ async def test_a_scene_past_the_counter_is_a_warning(
         await world.stories.append_scene(story.id, NewScene("The lantern.", cast=cast))
 
     assert events.SCENE_NUMBER_CONFLICT.level == logging.WARNING
-    assert heard.of(events.SCENE_NUMBER_CONFLICT) == [{"world_id": str(world.id), "story_id": str(story.id)}]
+    assert recorded.of(events.SCENE_NUMBER_CONFLICT) == [{"world_id": str(world.id), "story_id": str(story.id)}]
     assert await world.characters.find("Mara") is None
 
 
-async def test_a_failure_is_an_error_with_its_places(heard: RecordedEvents, livingworld: LivingWorld) -> None:
+async def test_a_failure_is_an_error_with_its_places(recorded: RecordedEvents, livingworld: LivingWorld) -> None:
     async def divide(tx: Transaction) -> None:
         await tx.execute(text("SELECT 1 / 0"))
 
@@ -94,25 +94,25 @@ async def test_a_failure_is_an_error_with_its_places(heard: RecordedEvents, livi
         await livingworld.worlds._database.run(divide)
 
     assert events.FAILED.level == logging.ERROR
-    (fields,) = heard.of(events.FAILED)
+    (fields,) = recorded.of(events.FAILED)
     assert (fields["error"], fields["sqlstate"]) == ("DatabaseFailure", "22012")
     assert "postgres/transactions/transaction.py:" in fields["frames"]
     assert "in divide" not in fields["frames"]
 
 
-async def test_a_server_that_is_away_is_an_error_with_its_places_too(heard: RecordedEvents) -> None:
+async def test_a_server_that_is_away_is_an_error_with_its_places_too(recorded: RecordedEvents) -> None:
     settings = Settings.load(database_url="postgresql://nobody@127.0.0.1:1/nowhere", outage_retries=0)
     async with LivingWorld.open(settings) as livingworld:
         with pytest.raises(Unavailable):
             await livingworld.worlds.create("Saltmarsh")
 
-    (fields,) = heard.of(events.FAILED)
+    (fields,) = recorded.of(events.FAILED)
     assert fields["error"] == "ServerNotRunning"
     assert "in _unit" in fields["frames"]
 
 
 async def test_a_group_that_finds_the_server_away_is_such_an_error(
-    heard: RecordedEvents, database_url: str, world: World, story: Story
+    recorded: RecordedEvents, database_url: str, world: World, story: Story
 ) -> None:
     async with (
         protocol_proxy(database_url) as proxy,
@@ -123,20 +123,20 @@ async def test_a_group_that_finds_the_server_away_is_such_an_error(
         with pytest.raises(Unavailable):
             await cut_off.stories.append_scene(story.id, NewScene("x"), request_key="k")
 
-    assert len(heard.of(events.FAILED)) == 1
+    assert len(recorded.of(events.FAILED)) == 1
 
 
-async def test_a_failure_of_the_callers_own_work_is_told_by_its_class(heard: RecordedEvents, world: World) -> None:
+async def test_a_failure_of_the_callers_own_work_is_told_by_its_class(recorded: RecordedEvents, world: World) -> None:
     with pytest.raises(ZeroDivisionError):
         async with world.transaction():
             raise ZeroDivisionError
 
-    assert heard.of(events.ROLLED_BACK) == [{"error": "ZeroDivisionError"}]
-    assert not heard.of(events.FAILED)
+    assert recorded.of(events.ROLLED_BACK) == [{"error": "ZeroDivisionError"}]
+    assert not recorded.of(events.FAILED)
 
 
 async def test_an_answer_that_the_caller_must_expect_is_no_failure(
-    heard: RecordedEvents, world: World, story: Story
+    recorded: RecordedEvents, world: World, story: Story
 ) -> None:
     with pytest.raises(VersionConflict):
         await world.stories.update(story.id, expected_version=2, title="Renamed")
@@ -145,10 +145,10 @@ async def test_an_answer_that_the_caller_must_expect_is_no_failure(
     with pytest.raises(Archived):
         await world.stories.update(story.id, expected_version=2, title="Renamed")
 
-    assert not heard.of(events.FAILED)
+    assert not recorded.of(events.FAILED)
 
 
-async def test_a_unit_that_runs_again_is_a_warning(heard: RecordedEvents, database_url: str) -> None:
+async def test_a_unit_that_runs_again_is_a_warning(recorded: RecordedEvents, database_url: str) -> None:
     runs: list[int] = []
 
     async def work(tx: TransactionScope) -> None:
@@ -160,22 +160,22 @@ async def test_a_unit_that_runs_again_is_a_warning(heard: RecordedEvents, databa
         await (await livingworld.worlds.create("Saltmarsh")).run(work)
 
     assert events.RETRIED.level == logging.WARNING
-    assert heard.of(events.RETRIED) == [
+    assert recorded.of(events.RETRIED) == [
         {"error": "SerializationFailure", "attempt": attempt, "kind": "conflict"} for attempt in (1, 2)
     ]
 
 
-async def test_a_character_is_created_and_then_found(heard: RecordedEvents, world: World) -> None:
+async def test_a_character_is_created_and_then_found(recorded: RecordedEvents, world: World) -> None:
     character, _ = await world.characters.get_or_create("Mara")
     await world.characters.get_or_create("MARA")
 
     expected = [{"world_id": str(world.id), "character_id": str(character.id)}]
     assert (events.CHARACTER_CREATED.level, events.CHARACTER_FOUND.level) == (logging.INFO, logging.DEBUG)
-    assert heard.of(events.CHARACTER_CREATED) == heard.of(events.CHARACTER_FOUND) == expected
+    assert recorded.of(events.CHARACTER_CREATED) == recorded.of(events.CHARACTER_FOUND) == expected
 
 
 async def test_a_character_created_by_another_transaction_has_its_own_event(
-    heard: RecordedEvents, world: World, database_url: str
+    recorded: RecordedEvents, world: World, database_url: str
 ) -> None:
     other = world.id  # any id will do
     lock = [lock_key(LockKind.CHARACTER, world.id, "mara")]
@@ -188,8 +188,8 @@ async def test_a_character_created_by_another_transaction_has_its_own_event(
     character, created = await asking
     assert (character.id, created) == (other, False)
     assert events.CHARACTER_CREATED_ELSEWHERE.level == logging.INFO
-    assert [fields["character_id"] for fields in heard.of(events.CHARACTER_CREATED_ELSEWHERE)] == [str(other)]
-    assert not heard.of(events.CHARACTER_CREATED)
+    assert [fields["character_id"] for fields in recorded.of(events.CHARACTER_CREATED_ELSEWHERE)] == [str(other)]
+    assert not recorded.of(events.CHARACTER_CREATED)
 
 
 async def test_without_structlog_the_standard_librarys_logging_gets_them(
@@ -214,10 +214,10 @@ async def create_and_fail(tx: TransactionScope) -> float:
     return 1 / 0
 
 
-async def test_a_character_that_was_rolled_back_is_not_told_of(heard: RecordedEvents, world: World) -> None:
+async def test_a_character_that_was_rolled_back_is_not_told_of(recorded: RecordedEvents, world: World) -> None:
     with pytest.raises(ZeroDivisionError):
         await world.run(create_and_fail)
     async with world.transaction() as tx:
         await tx.characters.get_or_create("Tom")
 
-    assert len(heard.of(events.CHARACTER_CREATED)) == 1
+    assert len(recorded.of(events.CHARACTER_CREATED)) == 1

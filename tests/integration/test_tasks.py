@@ -240,7 +240,7 @@ async def test_a_task_that_was_taken_over_is_owned_until_its_block_ends(
 
 
 async def test_what_becomes_of_tasks_is_logged(database_url: str, world: World, session: Session) -> None:
-    with recorded_events() as heard:
+    with recorded_events() as recorded:
         first = await world.tasks.create_unless_running(session.id, "narrate", when_owner_dies="take_over")
         await world.tasks.create_unless_running(session.id, "draw")
         await rows(database_url, SILENT_ALL)
@@ -254,8 +254,8 @@ async def test_what_becomes_of_tasks_is_logged(database_url: str, world: World, 
                 raise ZeroDivisionError
         await world.sessions.expire(timedelta(0))
 
-    assert [fields["token"] for fields in heard.of(events.TASK_TAKEN_OVER)] == [2]
-    assert [fields["tasks"] for fields in heard.of(events.SESSION_CLEARED)] == [1]
-    assert [fields["sessions"] for fields in heard.of(events.SESSIONS_EXPIRED)] == [1]
+    assert [fields["token"] for fields in recorded.of(events.TASK_TAKEN_OVER)] == [2]
+    assert [fields["tasks"] for fields in recorded.of(events.SESSION_CLEARED)] == [1]
+    assert [fields["sessions"] for fields in recorded.of(events.SESSIONS_EXPIRED)] == [1]
     for once in (events.TASK_OWNER_DEAD, events.TASK_CANCEL_REQUESTED, events.TASK_LOST):
-        assert len(heard.of(once)) == 1
+        assert len(recorded.of(once)) == 1

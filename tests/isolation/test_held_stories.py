@@ -100,8 +100,8 @@ async def test_a_second_waiter_for_a_story_takes_no_connection(database_url: str
             connected(database_url) as observer,
             running(first),
         ):
-            with recorded_events() as heard:
-                await until(lambda: heard.of(events.LOCK_AWAITED))
+            with recorded_events() as recorded:
+                await until(lambda: recorded.of(events.LOCK_AWAITED))
             await holder.until_blocked()
             async with running(newcomers):
                 assert {await observer.fetchval(WAITING) for _ in range(100)} == {1}
