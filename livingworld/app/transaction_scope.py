@@ -24,7 +24,7 @@ from livingworld.story.lore.repository import LoreRepository
 from livingworld.story.memories.memory_embedder import share_embedder
 from livingworld.story.memories.repository import MemoryRepository
 from livingworld.story.relationships.repository import RelationshipRepository
-from livingworld.story.search.search import Search
+from livingworld.story.search.repository import Search
 from livingworld.story.stories.branch_repository import BranchRepository
 from livingworld.story.stories.repository import StoryRepository
 from livingworld.story.stories.scene_appender import Appends

@@ -113,8 +113,8 @@ async def test_a_purged_world_leaves_nothing_and_its_writers_are_told(
         ]
         results = await race(database_url, THE_WORLD, [world.id], contenders, blocked=3)
 
-    told = {"NoneType", "Scene", "Story", "tuple", "StoryNotFound", "WorldNotFound", "CharacterNotFound"}
-    assert set(kinds(results)) <= told
+    expected = {"NoneType", "Scene", "Story", "tuple", "StoryNotFound", "WorldNotFound", "CharacterNotFound"}
+    assert set(kinds(results)) <= expected
     assert await rows_of(database_url, world.id) == {}
     with pytest.raises(WorldNotFound):
         await livingworld.worlds.get(world.id)

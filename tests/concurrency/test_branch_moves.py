@@ -27,13 +27,13 @@ async def undo_naively(url: str, story: Story) -> None:
         )
 
 
-async def tell(world: World, story: Story, count: int) -> None:
+async def append_scenes(world: World, story: Story, count: int) -> None:
     for number in range(count):
         await world.stories.append_scene(story.id, NewScene(f"{number + 1}"))
 
 
 async def test_of_twelve_undos_from_one_head_one_is_done(database_url: str, world: World, story: Story) -> None:
-    await tell(world, story, 20)
+    await append_scenes(world, story, 20)
     async with same_world(database_url, world.id, pools=3) as worlds:
         undos = [worlds[number % 3].branches.undo(story.id, expected_head=20) for number in range(12)]
         results = await race(database_url, THE_STORY, [world.id, story.id], undos, blocked=12)
@@ -43,7 +43,7 @@ async def test_of_twelve_undos_from_one_head_one_is_done(database_url: str, worl
 
 
 async def test_twelve_undos_without_a_head_are_twelve_scenes(database_url: str, world: World, story: Story) -> None:
-    await tell(world, story, 20)
+    await append_scenes(world, story, 20)
     undos = [world.branches.undo(story.id) for _ in range(10)]
     results = await race(database_url, THE_STORY, [world.id, story.id], undos, blocked=10)
 
@@ -52,7 +52,7 @@ async def test_twelve_undos_without_a_head_are_twelve_scenes(database_url: str, 
 
 
 async def test_an_undo_that_looks_before_it_has_the_lock_is_lost(database_url: str, world: World, story: Story) -> None:
-    await tell(world, story, 20)
+    await append_scenes(world, story, 20)
     the_branch = "SELECT FROM livingworld.branches WHERE world_id = $1 AND story_id = $2 FOR UPDATE"
     undos = [undo_naively(database_url, story) for _ in range(8)]
     await race(database_url, the_branch, [world.id, story.id], undos, blocked=8)
@@ -62,7 +62,7 @@ async def test_an_undo_that_looks_before_it_has_the_lock_is_lost(database_url: s
 
 
 async def test_a_rewind_and_an_append_both_know_the_head(database_url: str, world: World, story: Story) -> None:
-    await tell(world, story, 3)
+    await append_scenes(world, story, 3)
     results = await race(
         database_url,
         THE_STORY,
@@ -80,7 +80,7 @@ async def test_a_rewind_and_an_append_both_know_the_head(database_url: str, worl
 
 
 async def test_one_of_eight_forks_gets_the_name(database_url: str, world: World, story: Story) -> None:
-    await tell(world, story, 1)
+    await append_scenes(world, story, 1)
     async with same_world(database_url, world.id, pools=4) as worlds:
         forks = [worlds[number % 4].branches.fork(story.id, "the fork") for number in range(8)]
         results = await race(database_url, THE_STORY, [world.id, story.id], forks, blocked=8)
@@ -102,7 +102,7 @@ async def test_eight_forks_of_different_names_get_different_numbers(
 async def test_a_branch_is_deleted_before_an_append_or_after_it(
     database_url: str, world: World, story: Story, *, delete_first: bool
 ) -> None:
-    await tell(world, story, 1)
+    await append_scenes(world, story, 1)
     fork = await world.branches.fork(story.id, "fork")
 
     tasks: list[asyncio.Task[Scene | None]] = []

@@ -1,4 +1,4 @@
-"""The compare-and-set of a head: of all who decided on one scene, one goes on."""
+"""The compare-and-set of a head: one of the callers that decided on one scene succeeds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def append_naively(url: str, world: World, story: Story, expected_head: in
 async def test_of_twelve_appends_to_one_head_one_is_stored_and_eleven_are_told(
     database_url: str, world: World, story: Story, pools: int
 ) -> None:
-    await world.stories.append_scene(story.id, NewScene("where everybody stands"))
+    await world.stories.append_scene(story.id, NewScene("the common head"))
     async with same_world(database_url, world.id, pools=pools) as worlds:
         appends = [
             worlds[number % pools].stories.append_scene(story.id, NewScene(f"scene of {number}"), expected_head=1)

@@ -18,7 +18,7 @@ from tests.support.story_checks import broken_promises, read_path
 
 @asynccontextmanager
 async def held(url: str, world: World, *stories: Story) -> AsyncIterator[Holder]:
-    """Hold the rows of stories as a transaction of somebody else would."""
+    """Hold the rows of stories as another transaction would."""
     statement = "SELECT FROM livingworld.stories WHERE world_id = $1 AND story_id = ANY ($2::uuid[]) FOR UPDATE"
     async with holding(url, statement, [world.id, [story.id for story in stories]]) as holder:
         yield holder

@@ -1,4 +1,4 @@
-"""Race: who brings new names in with a turn, and who makes them by themselves, lock them in one order."""
+"""Race: a turn with new names and a call that makes them lock the names in one order."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ async def test_a_key_with_other_arguments_is_refused_also_within_one_group(
     assert kinds(results) == ["RequestKeyReused", "Scene"]
     assert await read_path(world, story.id, 1) == [1]
     (winner,) = (scene for scene in results if isinstance(scene, Scene))
-    assert len((await world.characters.list()).items) == len(winner.cast), "who was refused leaves no character"
+    assert len((await world.characters.list()).items) == len(winner.cast), "a refused request leaves no character"
 
 
 async def test_different_keys_in_one_group_are_different_scenes(database_url: str, world: World, story: Story) -> None:

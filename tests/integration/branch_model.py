@@ -60,7 +60,7 @@ class StoryModel:
             moved.redo = 0
 
     def tell_anew(self, branch: int, text: str) -> int:
-        """Tell the scene at the head anew: in place when nothing hangs on it, else beside it."""
+        """Regenerate the scene at the head: in place when no scene follows it, otherwise beside it."""
         head = self.branches[branch].head
         shared = head in self.parents or any(
             other.head == head for number, other in self.branches.items() if number != branch

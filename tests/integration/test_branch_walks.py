@@ -157,7 +157,7 @@ class BranchWalk(RuleBasedStateMachine):
     def alternative(self, number: int) -> None:
         branch, text = self.pick(number), self.text()
         if self.model.branches[branch].head:
-            scene = self.run(self.turn(branch, text, anew=True))
+            scene = self.run(self.turn(branch, text, regenerates=True))
             assert scene.number == self.model.tell_anew(branch, text)
 
     @invariant()
@@ -192,8 +192,8 @@ class BranchWalk(RuleBasedStateMachine):
         found = [(scene.number, scene.position, scene.content) for scene in page.items]
         assert found == (expected[::-1] if newest_first else expected)
 
-    async def turn(self, branch: int, text: str, *, anew: bool = False) -> Scene:
-        take = self.world.turns.regenerate if anew else self.world.turns.take
+    async def turn(self, branch: int, text: str, *, regenerates: bool = False) -> Scene:
+        take = self.world.turns.regenerate if regenerates else self.world.turns.take
         async with take(self.story.id, request_key=text, branch=branch) as turn:
             assert turn.context.recent == () or turn.context.recent[-1].number == turn.context.head
             return await turn.commit(NewScene(text))

@@ -24,13 +24,13 @@ from livingworld.identifiers import new_id
 from tests.support.story_checks import broken_promises, read_path
 
 
-async def tell(world: World, story: Story, *texts: str, branch: int | None = None) -> None:
+async def append_scenes(world: World, story: Story, *texts: str, branch: int | None = None) -> None:
     for text in texts:
         await world.stories.append_scene(story.id, NewScene(text), branch=branch)
 
 
 async def test_a_fork_points_where_it_was_asked_to_and_moves_nobody(world: World, story: Story) -> None:
-    await tell(world, story, "one", "two", "three")
+    await append_scenes(world, story, "one", "two", "three")
 
     at_head = await world.branches.fork(story.id, "at the head")
     at_one = await world.branches.fork(story.id, "at one", at=1, expected_head=3)
@@ -42,8 +42,8 @@ async def test_a_fork_points_where_it_was_asked_to_and_moves_nobody(world: World
         (4, 0, 0),
     ]
     assert (await world.stories.head(story.id)).branch.number == 1
-    await tell(world, story, "another two", branch=3)
-    await tell(world, story, "another one", branch=4)
+    await append_scenes(world, story, "another two", branch=3)
+    await append_scenes(world, story, "another one", branch=4)
     assert await read_path(world, story.id, 3) == [1, 4]
     assert await read_path(world, story.id, 4) == [5]
     assert await read_path(world, story.id, 1) == [1, 2, 3]
@@ -52,7 +52,7 @@ async def test_a_fork_points_where_it_was_asked_to_and_moves_nobody(world: World
 async def test_undo_and_redo_walk_back_and_forth_and_nothing_is_lost(
     database_url: str, world: World, story: Story
 ) -> None:
-    await tell(world, story, "one", "two", "three")
+    await append_scenes(world, story, "one", "two", "three")
 
     assert (await world.branches.undo(story.id, expected_head=3)).head == 2
     assert (await world.branches.rewind(story.id, 0)).head == 0
@@ -69,9 +69,9 @@ async def test_undo_and_redo_walk_back_and_forth_and_nothing_is_lost(
 async def test_a_scene_after_an_undo_opens_a_timeline_and_ends_the_redo(
     database_url: str, world: World, story: Story
 ) -> None:
-    await tell(world, story, "one", "two", "three")
+    await append_scenes(world, story, "one", "two", "three")
     await world.branches.undo(story.id, 2)
-    await tell(world, story, "another two")
+    await append_scenes(world, story, "another two")
 
     with pytest.raises(NothingToRedo):
         await world.branches.redo(story.id)
@@ -82,7 +82,7 @@ async def test_a_scene_after_an_undo_opens_a_timeline_and_ends_the_redo(
 
 
 async def test_a_rename_keeps_what_undo_left(world: World, story: Story) -> None:
-    await tell(world, story, "one", "two")
+    await append_scenes(world, story, "one", "two")
     await world.branches.undo(story.id)
     renamed = await world.branches.rename(story.id, 1, "the tide")
 
@@ -94,12 +94,12 @@ async def test_a_rename_keeps_what_undo_left(world: World, story: Story) -> None
 async def test_the_current_branch_is_switched_and_a_branch_is_forgotten_but_not_its_scenes(
     world: World, story: Story
 ) -> None:
-    await tell(world, story, "one")
+    await append_scenes(world, story, "one")
     fork = await world.branches.fork(story.id, "fork")
     with pytest.raises(BranchChanged):
         await world.branches.switch(story.id, fork.number, expected_branch=2)
     await world.branches.switch(story.id, fork.number, expected_branch=1)
-    await tell(world, story, "two on the fork")
+    await append_scenes(world, story, "two on the fork")
     with pytest.raises(BranchInUse):
         await world.branches.delete(story.id, fork.number)
     await world.branches.switch(story.id, 1)
@@ -111,7 +111,7 @@ async def test_the_current_branch_is_switched_and_a_branch_is_forgotten_but_not_
     assert (await world.stories.scene(story.id, 2)).content == "two on the fork"
     assert (await world.branches.fork(story.id, "fork")).number == 3
     with pytest.raises(BranchNotFound):
-        await tell(world, story, "nowhere", branch=2)
+        await append_scenes(world, story, "nowhere", branch=2)
 
 
 async def test_branches_are_listed_in_pages(world: World, story: Story) -> None:
@@ -128,7 +128,7 @@ async def test_branches_are_listed_in_pages(world: World, story: Story) -> None:
 
 
 async def test_everything_is_part_of_a_transaction_where_there_is_one(world: World, story: Story) -> None:
-    await tell(world, story, "one", "two")
+    await append_scenes(world, story, "one", "two")
     with pytest.raises(ZeroDivisionError):
         async with world.transaction() as tx:
             await tx.branches.undo(story.id)
@@ -156,7 +156,7 @@ REFUSED: dict[str, tuple[type[Exception], Callable[[World, Story], Awaitable[Any
     "no turns": (InvalidInput, lambda world, story: world.branches.undo(story.id, 0)),
     "negative head": (InvalidInput, lambda world, story: world.branches.redo(story.id, expected_head=-1)),
     "branch 0": (InvalidInput, lambda world, story: world.branches.switch(story.id, 0)),
-    "a cursor of nobody's": (InvalidInput, lambda world, story: world.branches.list(story.id, after="x")),
+    "not a cursor": (InvalidInput, lambda world, story: world.branches.list(story.id, after="x")),
 }
 
 
@@ -164,9 +164,9 @@ REFUSED: dict[str, tuple[type[Exception], Callable[[World, Story], Awaitable[Any
 async def test_what_cannot_be_done_has_a_name_and_changes_nothing(
     database_url: str, world: World, story: Story, case: str
 ) -> None:
-    await tell(world, story, "one", "two")
+    await append_scenes(world, story, "one", "two")
     await world.branches.fork(story.id, "fork", at=1)
-    await tell(world, story, "three", branch=2)
+    await append_scenes(world, story, "three", branch=2)
     before = (await world.branches.list(story.id)).items, await world.branches.tree(story.id)
 
     kind, call = REFUSED[case]
@@ -177,7 +177,7 @@ async def test_what_cannot_be_done_has_a_name_and_changes_nothing(
 
 
 async def test_an_archived_story_keeps_its_branches_as_they_are(world: World, story: Story) -> None:
-    await tell(world, story, "one")
+    await append_scenes(world, story, "one")
     await world.stories.archive(story.id)
 
     for call in (world.branches.undo(story.id), world.branches.fork(story.id, "x"), world.branches.switch(story.id, 1)):

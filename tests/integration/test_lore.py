@@ -1,4 +1,4 @@
-"""Lore: kept in books, edited by version, called up by the keys in a text."""
+"""Lore: kept in books, edited by version, matched by the keys in a text."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_an_edit_keeps_the_old_copy_and_any_copy_comes_back(world: World) 
         await world.lore.restore(entry.id, 9, expected_version=4)
 
 
-async def test_a_text_calls_up_what_it_names_longest_key_first(world: World) -> None:
+async def test_entries_match_by_their_keys_the_longest_key_first(world: World) -> None:
     await world.lore.add_many(
         [
             NewLoreEntry("the order", ["Order of the Lamp", "lamp"], book="b"),

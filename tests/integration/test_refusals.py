@@ -1,4 +1,4 @@
-"""What only the database can know: nothing there, an old version, a choice nobody offered. Then nothing is written."""
+"""Refusals by what is stored: a missing row, an old version, a choice that is not offered. Then nothing is written."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ async def test_several_operations_commit_together_or_not_at_all(world: World, st
     async with elsewhere(world.transaction()) as tx:
         await tx.stories.append_scene(story.id, NewScene("one", cast=["Mara"]))
         await tx.characters.get_or_create("Tom")
-        assert (await world.stories.head(story.id)).scene is None  # nobody else sees it yet
+        assert (await world.stories.head(story.id)).scene is None  # other sessions do not see it yet
     assert (await world.stories.head(story.id)).branch.length == 1
     assert await world.characters.find("tom") is not None
 

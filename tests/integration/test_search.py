@@ -6,7 +6,7 @@ import pytest
 
 from livingworld import LivingWorld, NewLoreEntry, NewMemory, NewScene, SearchHit, Story, World
 from livingworld.errors import InvalidCursor, InvalidInput
-from livingworld.story.search import search
+from livingworld.story.search import repository
 
 
 async def fill(world: World, story: Story) -> None:
@@ -25,7 +25,7 @@ async def fill(world: World, story: Story) -> None:
     await world.lore.add_many(
         [
             NewLoreEntry("The lamp has burnt for a hundred years.", title="Lamp"),
-            NewLoreEntry("A lamp that nobody may see.", enabled=False),
+            NewLoreEntry("A lamp that is hidden.", enabled=False),
             NewLoreEntry("The tides of Saltmarsh."),
         ]
     )
@@ -134,7 +134,7 @@ async def test_bad_input_is_named(world: World) -> None:
 async def test_of_a_word_that_is_everywhere_some_texts_are_ranked_and_the_page_says_so(
     monkeypatch: pytest.MonkeyPatch, world: World, story: Story
 ) -> None:
-    monkeypatch.setattr(search, "MAX_LOOKED_AT", 5)
+    monkeypatch.setattr(repository, "MAX_LOOKED_AT", 5)
     for number in range(7):
         await world.stories.append_scene(story.id, NewScene(f"The lamp, the tide. {'seven' if number == 6 else ''}"))
     cut = await world.search.find("lamp", limit=2)

@@ -22,8 +22,8 @@ async def play(at: Furnished, key: str = "played") -> Scene:
 
 
 async def tell_anew(at: Furnished) -> Scene:
-    async with at.world.turns.regenerate(at.story.id, request_key="anew") as turn:
-        return await turn.commit(NewScene("told anew", ["another"]))
+    async with at.world.turns.regenerate(at.story.id, request_key="again") as turn:
+        return await turn.commit(NewScene("regenerated", ["another"]))
 
 
 async def told_twice(at: Furnished) -> None:

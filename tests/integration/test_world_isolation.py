@@ -42,6 +42,6 @@ async def test_no_call_through_another_world_reads_or_changes_anything(
     }
 
     assert await rows_of(database_url, ours.world.id) == before
-    told = ["'One.'", "'Two.'", "It rained", "It turns.'", "Good day", str(ours.story.id), str(ours.session.id)]
-    assert {path: text for path, text in answers.items() if any(each in text for each in told)} == {}
+    texts = ["'One.'", "'Two.'", "It rained", "It turns.'", "Good day", str(ours.story.id), str(ours.session.id)]
+    assert {path: text for path, text in answers.items() if any(each in text for each in texts)} == {}
     assert not any("'Mara'" in text for path, text in answers.items() if "get_or_create" not in path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from livingworld import LivingWorld
-from livingworld.story.search.search import MAX_LOOKED_AT
+from livingworld.story.search.repository import MAX_LOOKED_AT
 from livingworld.testing.staged_races import connected
 from tests.query_plans.large_world import analyze
 from tests.query_plans.logged_plans import planned, rows_read

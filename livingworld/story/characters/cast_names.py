@@ -11,7 +11,8 @@ from livingworld.postgres.locks import lock_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.characters.name_key import check_name, name_key
-from livingworld.story.characters.naming import find_by_keys, keys_of, make_missing
+from livingworld.story.characters.naming import keys_of, make_missing
+from livingworld.story.characters.reading import find_by_keys
 
 
 def check_cast_names(names: Sequence[str]) -> list[str]:

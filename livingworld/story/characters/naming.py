@@ -1,4 +1,4 @@
-"""The character of a name: found without a lock, made under one, so that a name has one character."""
+"""Making the characters of names, under a lock on the names, so that a name has one character."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete
+from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 
 from livingworld.live.kinds import LiveKind
@@ -16,24 +16,9 @@ from livingworld.postgres.locks import lock_names
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.characters.name_key import name_key
+from livingworld.story.characters.reading import find_by_keys
 from livingworld.story.characters.records import Character
-from livingworld.story.characters.rows import make_character, select_characters
 from livingworld.story.characters.tables import character_names, characters
-
-
-async def find_by_keys(tx: Transaction, keys: Sequence[str]) -> dict[str, Character]:
-    """Return the characters of these canonical keys; a key without one is left out. One statement, no lock."""
-    same_character = and_(
-        character_names.c.world_id == characters.c.world_id,
-        character_names.c.character_id == characters.c.character_id,
-    )
-    statement = (
-        select_characters(tx.world_id)
-        .add_columns(character_names.c.name_key)
-        .join(character_names, same_character)
-        .where(character_names.c.world_id == tx.world_id, character_names.c.name_key.in_(keys))
-    )
-    return {row.name_key: make_character(row) for row in await tx.execute(statement)}
 
 
 async def make_missing(

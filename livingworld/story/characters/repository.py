@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
-
 from livingworld.deadlines import one_call
-from livingworld.errors import CharacterNotFound, InvalidType, NameTaken, SerializationFailure, VersionConflict
+from livingworld.errors import InvalidType, SerializationFailure
 from livingworld.identifiers import new_id
 from livingworld.inputs import check_integer, check_iterable, check_json_object, check_uuid
-from livingworld.live.kinds import LiveKind
-from livingworld.live.log import publish_at_commit
 from livingworld.observability import events
-from livingworld.postgres.keyset import Page, check_limit, newest_cursor, newest_first, page_of
-from livingworld.postgres.locks import lock_names, lock_row
-from livingworld.postgres.transactions.lock_order import LockKind
-from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.keyset import Page, check_limit, newest_cursor
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.characters.name_key import check_name, name_key
-from livingworld.story.characters.naming import claim_name, find_by_keys, make_missing
+from livingworld.story.characters.naming import make_missing
+from livingworld.story.characters.reading import find_by_keys, list_characters, read_character
 from livingworld.story.characters.records import Character
-from livingworld.story.characters.rows import make_character, select_characters
-from livingworld.story.characters.tables import character_names, characters
-from livingworld.story.revisions import Revision, keep_revision, read_revisions
+from livingworld.story.characters.writing import add_alias, update_character
+from livingworld.story.revisions import Revision, read_revisions
 
 #: Maximum number of names of one call.
 MAX_NAMES = 1000
@@ -89,11 +81,11 @@ class CharacterRepository:
 
     async def get(self, character_id: UUID) -> Character:
         """Return a character; raises CharacterNotFound."""
-        return await self._unit.read(_read, check_uuid("character_id", character_id))
+        return await self._unit.read(read_character, check_uuid("character_id", character_id))
 
     async def list(self, *, after: str | None = None, limit: int = 50) -> Page[Character]:
         """Return a page of characters, newest first; empty when there is none."""
-        return await self._unit.read(_list, newest_cursor(after), check_limit(limit))
+        return await self._unit.read(list_characters, newest_cursor(after), check_limit(limit))
 
     async def update(
         self,
@@ -115,7 +107,7 @@ class CharacterRepository:
         if card is not None:
             changes["card"] = check_json_object("card", card)
         key = check_uuid("character_id", character_id)
-        return await self._unit.write(_update, key, expected_version, changes)
+        return await self._unit.write(update_character, key, expected_version, changes)
 
     async def add_alias(self, character_id: UUID, name: str) -> Character:
         """Give a character one more name and return it; doing it again changes nothing.
@@ -123,7 +115,7 @@ class CharacterRepository:
         Locks the name. Raises NameTaken when another character has it, CharacterNotFound.
         """
         key, checked = check_uuid("character_id", character_id), check_name("name", name)
-        return await self._unit.write_idempotent(_add_alias, key, checked)
+        return await self._unit.write_idempotent(add_alias, key, checked)
 
     async def revisions(self, character_id: UUID) -> tuple[Revision, ...]:
         """Return the old copies of a character, oldest first; empty when it was never changed."""
@@ -146,65 +138,6 @@ class CharacterRepository:
             found |= made
             created |= new
         raise SerializationFailure
-
-
-async def _list(tx: Transaction, after: tuple[datetime, UUID], limit: int) -> Page[Character]:
-    order = (characters.c.created_at, characters.c.character_id)
-    statement = newest_first(select_characters(tx.world_id), *order, after=after, limit=limit)
-    return page_of((await tx.execute(statement)).all(), limit, make_character, "character_id")
-
-
-async def _read(tx: Transaction, character_id: UUID) -> Character:
-    statement = select_characters(tx.world_id).where(characters.c.character_id == character_id)
-    row = (await tx.execute(statement)).one_or_none()
-    if row is None:
-        raise CharacterNotFound(character_id=character_id)
-    return make_character(row)
-
-
-async def _update(tx: Transaction, character_id: UUID, expected: int, changes: Mapping[str, Any]) -> Character:
-    async with tx.savepoint():
-        if "name" in changes:  # names are locked before rows
-            await _claim(tx, character_id, changes["name"])
-        key = {"world_id": tx.world_id, "character_id": character_id}
-        old = await lock_row(tx, LockKind.CHARACTER, characters, key)
-        if old is None:
-            raise CharacterNotFound(character_id=character_id)
-        if old.version != expected:
-            raise VersionConflict(expected=expected, actual=old.version)
-    content = {"name": old.name, "card": old.card}
-    await keep_revision(tx, "character", character_id, version=old.version, content=content)
-    await tx.execute(
-        update(characters)
-        .where(characters.c.world_id == tx.world_id, characters.c.character_id == character_id)
-        .values(**changes, version=characters.c.version + 1, updated_at=func.now())
-    )
-    _publish_change(tx, character_id)
-    return await _read(tx, character_id)
-
-
-async def _add_alias(tx: Transaction, character_id: UUID, name: str) -> Character:
-    if await _claim(tx, character_id, name):
-        _publish_change(tx, character_id)
-    return await _read(tx, character_id)
-
-
-async def _claim(tx: Transaction, character_id: UUID, name: str) -> bool:
-    """Give a character a name and return whether it is new to it; raises NameTaken, CharacterNotFound."""
-    key = name_key(name)
-    await lock_names(tx, LockKind.CHARACTER, tx.world_id, [key])
-    await _read(tx, character_id)
-    if await claim_name(tx, character_id, key, name):
-        return True
-    own = (character_names.c.world_id == tx.world_id, character_names.c.name_key == key)
-    owner = await tx.scalar(select(character_names.c.character_id).where(*own))
-    if owner is None or owner.int != character_id.int:
-        raise NameTaken(character_id=owner)
-    return False
-
-
-def _publish_change(tx: Transaction, character_id: UUID) -> None:
-    publish_at_commit(tx, tx.world_id, LiveKind.CHARACTER_CHANGED, character_id=character_id)
 
 
 def _cards(cards: Mapping[str, Mapping[str, Any]] | None) -> Mapping[str, Mapping[str, Any]]:

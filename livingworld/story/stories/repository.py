@@ -13,7 +13,7 @@ from livingworld.postgres.keyset import Page, check_limit, newest_cursor, number
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.revisions import Revision, read_revisions
 from livingworld.story.stories import reading, writing
-from livingworld.story.stories.appending import AppendRequest
+from livingworld.story.stories.append_request import AppendRequest
 from livingworld.story.stories.coordinates import check_branch, check_head
 from livingworld.story.stories.locking import lock_story
 from livingworld.story.stories.new_scene import NewScene

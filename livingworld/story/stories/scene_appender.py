@@ -13,10 +13,10 @@ from livingworld.postgres.group_commit import GroupCommit
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.characters.cast_names import check_cast_names, find_cast, find_or_make_cast
+from livingworld.story.stories.append_request import AppendRequest
 from livingworld.story.stories.appending import (
     Appended,
     AppendOutcome,
-    AppendRequest,
     Refusal,
     append_joined,
 )

@@ -53,7 +53,7 @@ def select_head(*, of_named_branch: bool) -> Select[Any]:
 
     Parameters: world_id, story_id, and branch_number when a branch is named.
     """
-    at_head = _looked_up(scenes.c.story_id == _STORY_ID, scenes.c.scene_number == branches.c.head_scene_number)
+    at_head = _scenes_where(scenes.c.story_id == _STORY_ID, scenes.c.scene_number == branches.c.head_scene_number)
     branch = stories.outerjoin(branches, _branch_of_story(of_named_branch=of_named_branch))
     return select(*stories.c, *BRANCH_COLUMNS, *at_head.c).select_from(branch.outerjoin(at_head, true())).where(*_STORY)
 
@@ -77,7 +77,7 @@ def select_path(*, of_named_branch: bool, from_head: bool) -> Select[Any]:
     else:
         first, last = after + 1, after + length
     start, end = func.greatest(path.c.from_position, first), func.least(path.c.to_position, last)
-    in_range = _stretch(path.c.timeline_number, start, end)
+    in_range = _timeline_range(path.c.timeline_number, start, end)
     return (
         select(*in_range.c)
         .select_from(head.join(path, true()).join(in_range, true()))
@@ -85,7 +85,7 @@ def select_path(*, of_named_branch: bool, from_head: bool) -> Select[Any]:
     )
 
 
-def _looked_up(*conditions: ColumnElement[bool]) -> LateralFromClause:
+def _scenes_where(*conditions: ColumnElement[bool]) -> LateralFromClause:
     """Return the scenes of the world that meet the conditions, looked up for each row of the other side.
 
     OFFSET 0 keeps the planner from joining: without statistics it takes any two ways for equally cheap, and one of
@@ -95,7 +95,9 @@ def _looked_up(*conditions: ColumnElement[bool]) -> LateralFromClause:
     return found.offset(literal_column("0")).lateral("scene")
 
 
-def _stretch(timeline: ColumnElement[int], start: ColumnElement[int], end: ColumnElement[int]) -> LateralFromClause:
+def _timeline_range(
+    timeline: ColumnElement[int], start: ColumnElement[int], end: ColumnElement[int]
+) -> LateralFromClause:
     """Return the scenes of the story at these positions of a timeline, which has no gap.
 
     Comparing rows names the one index that begins with a timeline, see the decision on indexes, and the place in it

@@ -4,53 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Final, Literal
+from typing import Final
 from uuid import UUID
-
-from sqlalchemy import Row
 
 from livingworld.errors import InvalidInput
 from livingworld.inputs import check_sequence, check_text, check_uuid
-from livingworld.postgres.keyset import Page, check_limit, read_cursor, write_cursor
+from livingworld.postgres.keyset import check_limit, read_cursor, write_cursor
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
+from livingworld.story.search.records import KINDS, Kind, SearchPage
+from livingworld.story.search.rows import make_hit
 
-Kind = Literal["scene", "memory", "lore"]
-KINDS: Final[tuple[Kind, ...]] = ("scene", "memory", "lore")
 _FIND: Final = files(__package__).joinpath("sql/search.sql").read_text()
 _QUERY_CHARACTERS: Final = 1000
 #: Maximum number of texts of each kind that one search ranks.
 MAX_LOOKED_AT: Final = 1000
 _MARK_CHARACTERS: Final = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchHit:
-    """A text in which the words were found."""
-
-    kind: Kind
-    #: The story of a scene or a memory; None for lore.
-    story_id: UUID | None
-    #: The scene, or the one that a memory stands at; None for lore.
-    scene_number: int | None
-    #: The memory or the lore entry; None for a scene.
-    id: UUID | None
-    #: The story's title, or the lore entry's; None for a memory.
-    title: str | None
-    #: A part of the text with the words marked.
-    excerpt: str
-    #: How well it matches; the order of the hits.
-    rank: float
-
-
-@dataclass(frozen=True, slots=True)
-class SearchPage(Page[SearchHit]):
-    """One slice of the hits."""
-
-    #: Whether MAX_LOOKED_AT texts of a kind were ranked, so that there may be more, and better ones.
-    is_cut: bool
 
 
 class Search:
@@ -92,7 +62,7 @@ async def _find(tx: Transaction, limit: int, asked: tuple[object, ...]) -> Searc
     rows = (await tx.execute_text(_FIND, (tx.world_id, *asked))).all()
     found = [row for row in rows if row.kind is not None]
     rest = write_cursor(found[limit - 1].rank, found[limit - 1].place) if len(found) > limit else None
-    return SearchPage(tuple(map(_hit, found[:limit])), rest, is_cut=rows[0].is_cut)
+    return SearchPage(tuple(map(make_hit, found[:limit])), rest, is_cut=rows[0].is_cut)
 
 
 def _options(marks: tuple[str, str]) -> str:
@@ -105,18 +75,6 @@ def _options(marks: tuple[str, str]) -> str:
             raise InvalidInput("marks", "must not hold a quotation mark or a backslash")
         quoted.append(f'{name}="{text}"')
     return ", ".join((*quoted, "MaxWords=35, MinWords=15"))
-
-
-def _hit(row: Row[Any]) -> SearchHit:
-    return SearchHit(
-        kind=row.kind,
-        story_id=None if row.story_id is None else UUID(int=row.story_id.int),
-        scene_number=row.scene_number,
-        id=None if row.id is None else UUID(int=row.id.int),
-        title=row.title,
-        excerpt=row.excerpt,
-        rank=row.rank,
-    )
 
 
 def _check_rank(rank: object) -> float:

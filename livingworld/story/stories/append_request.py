@@ -1,0 +1,88 @@
+"""The request to append a scene, and what it puts into the arrays of append_scenes_v1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from livingworld.inputs import canonical_json
+from livingworld.postgres.idempotency import request_hash
+from livingworld.story.stories.new_scene import NewScene
+from livingworld.story.stories.records import CastMember
+
+
+@dataclass(frozen=True, slots=True)
+class AppendRequest:
+    """One scene to append."""
+
+    story_id: UUID
+    scene: NewScene
+    branch_number: int | None
+    #: The head that the caller decided on: a scene number, 0 before the first scene; None: any head.
+    expected_head: int | None
+    request_key: str | None
+    #: Who appears, by id in the order of ids; see `with_cast`.
+    cast: tuple[CastMember, ...] = ()
+
+    def with_cast(self, ids: Mapping[str, UUID]) -> AppendRequest:
+        """Return the request with its cast by id; a character named by two aliases appears once in the cast."""
+        members: dict[UUID, CastMember] = {}
+        for member in self.scene.members:
+            character = ids[member.character] if isinstance(member.character, str) else member.character
+            members.setdefault(character, replace(member, character=character))
+        return replace(self, cast=tuple(members[character] for character in sorted(members)))
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a repetition finds the stored scene."""
+        return self.request_key is not None
+
+    @property
+    def characters(self) -> int:
+        """About how many characters of text it contains."""
+        return len(self.scene.content) + len(self.scene.raw_response or "")
+
+    def request_hash(self) -> bytes | None:
+        """Return the digest of the arguments that a repetition must repeat; the expected head is none of them."""
+        if self.request_key is None:
+            return None
+        scene = self.scene
+        cast = [[str(member.character), member.role, member.importance] for member in scene.members]
+        return request_hash(
+            [
+                self.branch_number,
+                scene.content,
+                scene.choices,
+                cast,
+                scene.chosen_choice,
+                scene.location,
+                scene.story_time,
+                scene.metadata,
+                scene.raw_response,
+            ]
+        )
+
+    def values(self) -> tuple[Any, ...]:
+        """Return what this request puts into each of the function's arrays, in their order."""
+        scene = self.scene
+        cast = [
+            {"character_id": str(member.character), "role": member.role, "importance": member.importance}
+            for member in self.cast
+        ]
+        return (
+            self.story_id,
+            self.branch_number,
+            self.expected_head,
+            scene.content,
+            scene.chosen_choice,
+            scene.location,
+            scene.story_time,
+            canonical_json(scene.metadata) if scene.metadata else None,
+            scene.raw_response,
+            canonical_json(scene.choices) if scene.choices else None,
+            canonical_json(cast) if cast else None,
+            self.request_key,
+            self.request_hash(),
+        )
