@@ -26,8 +26,6 @@ from livingworld.errors import (
 from tests.support.embedders import vectors
 from tests.support.patience import until
 
-pytestmark = pytest.mark.any_server
-
 KEY = "sk-a-key-that-nobody-must-see"
 Items = list[dict[str, Any]]
 
