@@ -15,7 +15,7 @@ from psycopg.sql import SQL, Identifier
 
 from livingworld.testing.server import ServerAddress
 
-#: No two sessions, also of two machines on one server, share a name; in each worker of xdist it is another one.
+#: Unique for each session and each worker of xdist, also when several machines share a server.
 SESSION: Final = f"livingworld_test_{os.getpid()}_{secrets.token_hex(4)}"
 _numbers = itertools.count(1)
 
@@ -31,7 +31,7 @@ class DatabaseMaker:
 
     @contextmanager
     def database(self, *, template: str) -> Iterator[str]:
-        """Give the URL of a new database, a copy of another one; what is still connected at the end is ended."""
+        """Yield the URL of a new database, a copy of another one; open connections are closed at the end."""
         name = f"{SESSION}_{next(_numbers)}"
         self.connection.execute(
             SQL("CREATE DATABASE {} TEMPLATE {} {}").format(Identifier(name), Identifier(template), self.strategy)

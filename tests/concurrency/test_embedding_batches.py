@@ -138,7 +138,7 @@ async def test_a_vector_is_told_when_it_is_kept_and_until_then_others_wait_for_i
         await holder.until_blocked()
         second = asyncio.create_task(pipeline.embed(["x"]))
         await asyncio.sleep(0)
-        assert [work.askers for work in pipeline._shared.single_flight._works.values()] == [2]
+        assert [work.callers for work in pipeline._shared.single_flight._works.values()] == [2]
     assert await first == await second
     assert len(embedder.batches) == 1
 

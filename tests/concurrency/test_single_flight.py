@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from livingworld import EmbeddingPipeline, LivingWorld, World
-from livingworld.background.single_flight import Land, SingleFlight
+from livingworld.background.single_flight import Deliver, SingleFlight
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.errors import BatchSizeMismatch, Closed, EmbeddingFailed, LivingWorldError
 from livingworld.models.embeddings.batching import named_failure
@@ -23,7 +23,7 @@ IntegerFlight = SingleFlight[str, Outcome]
 
 def askers(pipeline: EmbeddingPipeline) -> list[int]:
     """Return how many wait for each computation."""
-    return [work.askers for work in set(pipeline._shared.single_flight._works.values())]
+    return [work.callers for work in set(pipeline._shared.single_flight._works.values())]
 
 
 def ask(pipeline: EmbeddingPipeline, texts: Sequence[str], count: int) -> list[asyncio.Task[Any]]:
@@ -172,7 +172,7 @@ async def test_a_computation_that_is_cancelled_before_it_began_leaves_nothing() 
     tasks = BackgroundTasks()
     flight: IntegerFlight = SingleFlight(tasks.watch, named_failure)
 
-    async def compute(_: Sequence[str], __: Land[str, Outcome]) -> None:
+    async def compute(_: Sequence[str], __: Deliver[str, Outcome]) -> None:
         raise AssertionError
 
     caller = asyncio.create_task(flight.get(["a"], compute))
@@ -188,11 +188,11 @@ async def test_a_computation_that_forgets_a_key_or_fails_is_an_error_for_all() -
     tasks = BackgroundTasks()
     flight: IntegerFlight = SingleFlight(tasks.watch, named_failure)
 
-    async def forgets(_: Sequence[str], land: Land[str, Outcome]) -> None:
-        land("a", 1)
+    async def forgets(_: Sequence[str], deliver: Deliver[str, Outcome]) -> None:
+        deliver("a", 1)
 
-    async def fails(_: Sequence[str], land: Land[str, Outcome]) -> None:
-        land("a", 1)
+    async def fails(_: Sequence[str], deliver: Deliver[str, Outcome]) -> None:
+        deliver("a", 1)
         raise ZeroDivisionError
 
     for compute, cause in ((forgets, type(None)), (fails, ZeroDivisionError)):
@@ -211,11 +211,11 @@ async def test_a_launched_computation_goes_on_without_askers_and_closing_ends_it
     flight: IntegerFlight = SingleFlight(tasks.watch, named_failure)
     go, runs = asyncio.Event(), 0
 
-    async def compute(keys: Sequence[str], land: Land[str, Outcome]) -> None:
+    async def compute(keys: Sequence[str], deliver: Deliver[str, Outcome]) -> None:
         nonlocal runs
         runs += 1
         await go.wait()
-        land(keys[0], runs)
+        deliver(keys[0], runs)
 
     flight.launch(["a"], compute)
     flight.launch(["a"], compute)

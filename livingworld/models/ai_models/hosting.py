@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from livingworld.background.single_flight import Land, SingleFlight
+from livingworld.background.single_flight import Deliver, SingleFlight
 from livingworld.errors import Closed, InvalidInput, LivingWorldError
 from livingworld.models.ai_models.loaded_model import LoadedModel, PinnedModel
 from livingworld.models.ai_models.loading import Loading, load_and_probe
@@ -195,13 +195,13 @@ class ModelHost:
     async def _once(self, key: _Key, work: Callable[[], Awaitable[LoadedModel]]) -> LoadedModel:
         """Do the work once for all who ask meanwhile, to the end also when they are cancelled."""
         self._launch(key, work)
-        outcome = (await self._single_flight.get([key], partial(_land, work)))[key]
+        outcome = (await self._single_flight.get([key], partial(_deliver, work)))[key]
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
     def _launch(self, key: _Key, work: Callable[[], Awaitable[LoadedModel]]) -> None:
-        self._single_flight.launch([key], partial(_land, work))
+        self._single_flight.launch([key], partial(_deliver, work))
 
     def _opened(self, loaded: LoadedModel) -> None:
         self._open = [*(each for each in self._open if not each.ended.is_set()), loaded]
@@ -211,8 +211,10 @@ def _newer(model: AIModel, than: AIModel) -> bool:
     return (model.activation or 0) > (than.activation or 0)
 
 
-async def _land(work: Callable[[], Awaitable[LoadedModel]], keys: Sequence[_Key], land: Land[_Key, _Outcome]) -> None:
-    land(keys[0], await work())
+async def _deliver(
+    work: Callable[[], Awaitable[LoadedModel]], keys: Sequence[_Key], deliver: Deliver[_Key, _Outcome]
+) -> None:
+    deliver(keys[0], await work())
 
 
 def _failed(error: BaseException | None) -> _Outcome:

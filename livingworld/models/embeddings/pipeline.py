@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from livingworld.background.single_flight import Land, SingleFlight
+from livingworld.background.single_flight import Deliver, SingleFlight
 from livingworld.errors import LivingWorldError
 from livingworld.inputs import MAX_CONTENT_CHARACTERS, check_sequence, check_text
 from livingworld.models.embeddings.batching import Batches, Outcome, named_failure
@@ -91,20 +91,20 @@ class EmbeddingPipeline:
         parts = split_text(text, self._shared.settings.embedding_chunk_characters)
         return [_Key(self._name, self._dimensions, part) for part in parts if part.strip()]
 
-    async def _compute(self, keys: Sequence[_Key], land: Land[_Key, Outcome]) -> None:
-        """Land each part: from the cache, or from the embedder when its whole batch is in the cache."""
+    async def _compute(self, keys: Sequence[_Key], deliver: Deliver[_Key, Outcome]) -> None:
+        """Deliver each part: from the cache, or from the embedder when its whole batch is in the cache."""
         by_part = {key.part: key for key in keys}
         found = await self._cache.find(by_part)
         for part, vector in found.items():
-            land(by_part[part], vector)
+            deliver(by_part[part], vector)
         missing = [part for part in by_part if part not in found]
         gate = self._shared.gate(self._name)
-        batches = Batches(self._embedder, gate, self._cache.keep, partial(_report, land, by_part))
+        batches = Batches(self._embedder, gate, self._cache.keep, partial(_report, deliver, by_part))
         await batches.run(missing, self._shared.settings.embedding_batch_size)
 
 
-def _report(land: Land[_Key, Outcome], keys: dict[str, _Key], part: str, outcome: Outcome) -> None:
-    land(keys[part], outcome)
+def _report(deliver: Deliver[_Key, Outcome], keys: dict[str, _Key], part: str, outcome: Outcome) -> None:
+    deliver(keys[part], outcome)
 
 
 def _whole(keys: Sequence[_Key], outcomes: Mapping[_Key, Outcome]) -> Outcome:
