@@ -1,7 +1,7 @@
 -- What a prompt needs, for each turn in the order of the inputs, as one JSON object: the story, the branch as it stands,
 -- the last scenes of the path that ends with the base scene (NULL: before the first), oldest first, and who appears in the
 -- last of them; what is true there, what those in its cast feel toward each other, and what was remembered in those scenes
--- and is not private.
+-- and is not private. Each row is an array of the values of its `columns`: an object for each row would take longer to build.
 CREATE FUNCTION livingworld.turn_contexts_v1(
     in_world_id uuid, in_story_ids uuid[], in_branch_numbers integer[], in_base_scenes integer[], in_recents integer[]
 ) RETURNS SETOF text
@@ -10,9 +10,25 @@ AS $function$
 BEGIN
     RETURN QUERY
         SELECT json_build_object(
+            'columns', '{
+                "story": ["story_id", "title", "premise", "system_prompt", "status", "last_scene_number", "current_branch",
+                          "settings", "version", "created_at", "updated_at", "archived_at"],
+                "branch": ["branch_number", "name", "head_scene_number", "head_position"],
+                "recent": ["scene_number", "parent_scene_number", "position", "content", "chosen_choice", "location",
+                           "story_time", "scene_metadata", "scene_version", "scene_created_at", "scene_updated_at",
+                           "choices", "cast_members"],
+                "choices": ["number", "content"],
+                "cast_members": ["character", "role", "importance"],
+                "cast": ["character_id", "name", "card", "version", "created_at", "updated_at", "names"],
+                "facts": ["subject", "attribute", "value", "version", "scene_number", "created_at"],
+                "relationships": ["source_id", "target_id", "sentiment", "trust", "familiarity", "kind", "changes",
+                                  "version", "scene_number", "created_at"],
+                "memories": ["memory_id", "story_id", "content", "character_id", "kind", "private", "importance", "valence",
+                             "scene_number", "consolidated_into", "forgotten_at", "created_at"]
+            }'::json,
             'story', json_build_array(
-                s.title, s.premise, s.system_prompt, s.status, s.last_scene_number, s.current_branch, s.settings, s.version,
-                s.created_at, s.updated_at
+                s.story_id, s.title, s.premise, s.system_prompt, s.status, s.last_scene_number, s.current_branch,
+                s.settings, s.version, s.created_at, s.updated_at, s.archived_at
             ),
             'branch', json_build_array(b.branch_number, b.name, b.head_scene_number, b.head_position),
             'recent', recent.scenes,
@@ -35,7 +51,7 @@ BEGIN
             ),
             'facts', (
                 SELECT json_agg(
-                    json_build_array(f.subject, f.attribute, f.value::json, f.version, f.scene_number, f.created_at)
+                    json_build_array(f.subject, f.attribute, f.value, f.version, f.scene_number, f.created_at)
                     ORDER BY f.subject, f.attribute
                 )
                 FROM livingworld.visible_facts_v1(
@@ -65,8 +81,8 @@ BEGIN
             ),
             'memories', (
                 SELECT json_agg(
-                    json_build_array(m.memory_id, m.content, m.character_id, m.kind, m.private, m.importance, m.valence,
-                                     m.scene_number, m.consolidated_into, m.created_at)
+                    json_build_array(m.memory_id, m.story_id, m.content, m.character_id, m.kind, m.private, m.importance,
+                                     m.valence, m.scene_number, m.consolidated_into, m.forgotten_at, m.created_at)
                     ORDER BY m.position, m.memory_id
                 )
                 FROM livingworld.visible_memories_v1(
