@@ -1,11 +1,12 @@
-"""Group commit: what waits to be written at the same moment in one process is written by one statement.
+"""Group commit: requests that wait to be written at the same moment in one process are written by one statement.
 
-Nothing is delayed to make a group: what arrives while statements are under way goes with the next one. A story has at
-most one statement under way, so its requests are carried out in the order in which they were asked for.
+No request is delayed to make a group: what arrives while statements are under way goes with the next one. A story has
+at most one statement under way, so its requests are carried out in the order in which they arrived.
 
-Whoever cannot be written with the others harms nobody else. A story that another transaction holds is taken out of the
-group and waited for alone. A group that fails is divided: by stories when it met a lock or took too long, which costs
-the others one try, and into halves when an input was refused. No part of it ever waits for another one's story.
+A request that cannot be written with the others delays its own story only. A story that another transaction holds is
+taken out of the group and waited for alone. A group that fails is divided: by stories when it met a lock or took too
+long, which costs the other stories one try, and into halves when an input was refused. No part ever waits for the story
+of another part.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from livingworld.postgres.group_requests import (
     by_story,
     cancel_all,
     divided,
-    is_nobodys_fault,
+    fails_every_request,
 )
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
@@ -67,9 +68,9 @@ class GroupCommit(Generic[Q, R]):
         self._ready: OrderedDict[UUID, None] = OrderedDict()
         self._busy: set[UUID] = set()
         self._statements = 0
-        #: The statements under way that nobody need overtake yet.
+        #: The statements under way that are not overtaken yet.
         self._prompt: set[object] = set()
-        #: For the parts of divided groups: more at once would open cold connections and crowd out everybody else.
+        #: For the parts of divided groups: more at once would open cold connections and crowd out other calls.
         self._parts = asyncio.Semaphore(_STATEMENTS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
@@ -107,7 +108,7 @@ class GroupCommit(Generic[Q, R]):
             self._tasks.difference_update(left)  # as in BackgroundTasks.close
 
     def _forget(self, waiter: Waiter[Q, R], timer: asyncio.TimerHandle, result: asyncio.Future[R]) -> None:
-        """Leave the queue: the request has its answer, or nobody wants it any more."""
+        """Leave the queue: the request has its answer, or its caller is gone."""
         timer.cancel()
         if self._limits.backlog is not None:
             self._limits.backlog.leave(waiter.request.characters)
@@ -187,7 +188,7 @@ class GroupCommit(Generic[Q, R]):
         self._start_statements()
 
     async def _write_stories(self, group: list[Waiter[Q, R]]) -> None:
-        """Write a group by one statement that waits for nobody, and start statements for the parts that it left."""
+        """Write a group by one statement that waits for no lock, and start statements for the parts that it left."""
         parts: list[list[Waiter[Q, R]]] = []
         try:
             parts = await self._write(group)
@@ -216,7 +217,7 @@ class GroupCommit(Generic[Q, R]):
         except asyncio.CancelledError:
             cancel_all(group)
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+        except Exception as error:  # noqa: BLE001 - each waiter gets the error
             parts = divided(group, error)
             answer_all(set(group).difference(*parts), error)
             return parts
@@ -249,10 +250,10 @@ class GroupCommit(Generic[Q, R]):
             over = [waiter for waiter, end in zip(part, ends, strict=True) if end <= max(now(), min(ends))]
             answer_all(over, error)
             left = [waiter for waiter in part if waiter not in over]
-            self._take(over[0].request.story_id, left)  # whoever came meanwhile has waited for the same row
+            self._take(over[0].request.story_id, left)  # later requests have waited for the same row
             return [left] if left else []
         except Exception as error:  # noqa: BLE001 - as in _write
-            if len(part) > 1 and not is_nobodys_fault(error):
+            if len(part) > 1 and not fails_every_request(error):
                 return [part[: len(part) // 2], part[len(part) // 2 :]]
             answer_all(part, error)
             return []
@@ -260,7 +261,7 @@ class GroupCommit(Generic[Q, R]):
         return [left] if left else []
 
     def _lock_wait_end(self, waiter: Waiter[Q, R], held_since: float) -> float:
-        """Return when a request has waited for its story long enough: before the call is over, so that it is told."""
+        """Return when a request has waited long enough for its story: a little before its call is over."""
         limit = self._limits.lock_timeout.total_seconds()
         return min(max(waiter.asked, held_since) + limit, waiter.end - MARGIN_SECONDS)
 

@@ -27,11 +27,11 @@ from livingworld.postgres.transactions.backlog import Backlog
 from livingworld.postgres.transactions.transaction import Transaction, Work
 
 #: So long before the end of a call its wait for a lock ends, and so long after it a certain answer may still come:
-#: later nobody knows what became of a write that was sent.
+#: later the outcome of a write that was sent is unknown.
 MARGIN_SECONDS: Final = 0.05
 _GRACE_SECONDS: Final = 1.0
 #: Errors that every request of a group would meet.
-_NOBODYS_FAULT: Final = (Unavailable, PoolTimeout, CallTimeout, Closed, Overloaded, SchemaNotReady)
+_COMMON_FAILURES: Final = (Unavailable, PoolTimeout, CallTimeout, Closed, Overloaded, SchemaNotReady)
 
 
 class Request(Protocol):
@@ -55,14 +55,14 @@ class Request(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NotTried:
-    """The outcome of a request that its group left out: it is sent again, without requests of other stories."""
+    """The outcome of a request that its statement left out: it is sent again, without requests of other stories."""
 
-    #: Whether another transaction holds the story; otherwise an earlier request of the group is for the same story.
+    #: Whether another transaction holds the story; otherwise the request is deferred to a statement of its own.
     is_locked: bool
 
 
 #: By the status in which the functions report it.
-NOT_TRIED: Final = {"locked": NotTried(is_locked=True), "together": NotTried(is_locked=False)}
+NOT_TRIED: Final = {"locked": NotTried(is_locked=True), "deferred": NotTried(is_locked=False)}
 
 
 Q = TypeVar("Q", bound=Request)
@@ -117,7 +117,7 @@ class Waiter(Generic[Q, R]):
     sent: bool = False
 
     def answer(self, outcome: R | Exception) -> None:
-        """Tell the outcome, unless the caller was cancelled or the call's time is over."""
+        """Give the outcome to the caller, unless it was cancelled or the call's time is over."""
         if self.result.done():
             return
         if isinstance(outcome, Exception):
@@ -126,26 +126,26 @@ class Waiter(Generic[Q, R]):
             self.result.set_result(outcome)
 
     def time_is_over(self) -> None:
-        """Tell that the call's time is over; what was sent gets a moment more, since its answer would be certain."""
+        """End the call at its deadline; a request that was sent gets a moment more: its answer would be certain."""
         if self.sent and not self.request.repeatable:
             asyncio.get_running_loop().call_later(_GRACE_SECONDS, self.answer, CommitUnknown())
         else:
             self.answer(CallTimeout())
 
 
-def is_nobodys_fault(error: Exception) -> bool:
+def fails_every_request(error: Exception) -> bool:
     """Return whether every other request would fail in the same way, so that dividing them is of no use."""
-    return isinstance(error, _NOBODYS_FAULT) or not isinstance(error, LivingWorldError)
+    return isinstance(error, _COMMON_FAILURES) or not isinstance(error, LivingWorldError)
 
 
 def divided(group: list[Waiter[Q, R]], error: Exception) -> list[list[Waiter[Q, R]]]:
     """Return the parts of a failed group that are tried again: its stories, two halves of them, or nothing.
 
-    After a lost answer only a request that may be repeated can tell what happened; the others stay unknown.
+    After a lost answer only a request that may be repeated learns what happened; the others stay unknown.
     """
     if isinstance(error, CommitUnknown):
         group = [waiter for waiter in group if waiter.request.repeatable]
-    elif is_nobodys_fault(error) or (len(group) == 1 and not isinstance(error, LockTimeout)):
+    elif fails_every_request(error) or (len(group) == 1 and not isinstance(error, LockTimeout)):
         return []
     stories = list(by_story(group).values())
     if isinstance(error, CommitUnknown | LockTimeout | StatementTimeout) or len(stories) == 1:
@@ -155,7 +155,7 @@ def divided(group: list[Waiter[Q, R]], error: Exception) -> list[list[Waiter[Q, 
 
 
 def answer_each(group: list[Waiter[Q, R]], results: list[R | NotTried]) -> list[Waiter[Q, R]]:
-    """Tell the waiters what became of their requests, and return those of whom nothing was tried."""
+    """Give the waiters their outcomes, and return the waiters whose requests were not tried."""
     left = []
     for waiter, result in zip(group, results, strict=True):
         if isinstance(result, NotTried):
@@ -166,13 +166,13 @@ def answer_each(group: list[Waiter[Q, R]], results: list[R | NotTried]) -> list[
 
 
 def answer_all(group: Iterable[Waiter[Q, R]], error: Exception) -> None:
-    """Tell everybody the same error."""
+    """Give every waiter the same error."""
     for waiter in group:
         waiter.answer(own_copy(error))
 
 
 def cancel_all(group: Iterable[Waiter[Q, R]]) -> None:
-    """Cancel everybody."""
+    """Cancel every waiter."""
     for waiter in group:
         waiter.result.cancel()
 

@@ -142,6 +142,34 @@ async def test_deeper_in_the_path_a_choice_forks(database_url: str, world: World
     assert await broken_turns(database_url, story.id) == []
 
 
+async def test_a_choice_in_a_transaction_is_undone_with_it(world: World, story: Story) -> None:
+    await tell(world, story, "one")
+    await anew(world, story, "one, again")
+    first = await alternative(world, story, 1, "one")
+
+    with pytest.raises(LookupError):
+        async with world.transaction() as tx:
+            assert (await tx.generations.choose(first.id)).content == "one"
+            raise LookupError
+    undone = await world.stories.scene(story.id, 1)
+    async with world.transaction() as tx:
+        chosen = await tx.generations.choose(first.id)
+
+    assert undone.content == "one, again"
+    assert await world.stories.scene(story.id, 1) == chosen
+    assert chosen.content == "one"
+
+
+async def test_a_stored_turn_repeats_with_its_own_choice_and_records_no_answer(world: World, story: Story) -> None:
+    await tell(world, story, "one")
+    stored = await tell(world, story, "two", choice=2)
+
+    async with world.turns.take(story.id, request_key="two", choice=2, instruction="tell two") as turn:
+        assert await turn.commit(NewScene("again", chosen_choice=2)) == stored
+        with pytest.raises(InvalidInput, match="stored already"):
+            await turn.record("an answer")
+
+
 async def test_a_scene_that_no_turn_made_has_alternatives_too(world: World, story: Story) -> None:
     bare = await world.stories.append_scene(story.id, NewScene("appended", ["go"], ["Eve"]))
     assert await world.generations.alternatives(story.id, bare.number) == ()

@@ -15,8 +15,8 @@ from livingworld.story.memories.records import Memory
 from livingworld.story.relationships.records import Relationship
 from livingworld.story.stories.records import Branch, Choice, Scene, Story
 
-#: What to do when another turn runs on the branch or waits for it: raise Busy; wait in order of arrival; stop it and
-#: run instead; become one turn with the one that waits.
+#: What to do when another turn runs on the branch or waits for it: raise Busy; wait in order of arrival; end the
+#: running turn and run instead; become one turn with the waiting one.
 BusyPolicy = Literal["reject", "queue", "replace", "merge"]
 
 
@@ -34,7 +34,7 @@ class TurnInput:
         inputs.check_optional_text("instruction", self.instruction, limit=inputs.MAX_DESCRIPTION_CHARACTERS)
 
 
-#: Makes one input of the one that waits and the one that comes; a pure function.
+#: Makes one input of the waiting one and the new one; a pure function.
 Combine = Callable[[TurnInput, TurnInput], TurnInput]
 
 
@@ -44,10 +44,10 @@ class Generation:
 
     id: UUID
     story_id: UUID
-    #: The turn it was made for, and the how manieth attempt at it, from 1.
+    #: The turn it was made for, and the number of the attempt at it, from 1.
     request_key: str
     attempt: int
-    #: answered: the model has spoken. complete: a scene was made of it, shown or not. failed: neither.
+    #: answered: the model has answered. complete: a scene was made of it, shown or not. failed: neither.
     state: Literal["answered", "complete", "failed"]
     #: Number of the scene that shows it, or None.
     scene_number: int | None

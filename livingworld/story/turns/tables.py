@@ -42,14 +42,14 @@ turn_leases = Table(
     Column("branch_number", Integer, primary_key=True, autoincrement=False),
     #: Rises with every holding; a write that proves itself by an older one is refused.
     Column("token", BigInteger, nullable=False, server_default=text("0")),
-    #: Who holds it: one holding of one turn. NULL: nobody.
+    #: Who holds it: one holding of one turn. NULL: it is free.
     Column("owner", Uuid()),
     Column("request_key", Text),
     #: Version of the branch when it was taken: when the head moves, the holding is over.
     Column("branch_version", Integer),
     Column("taken_at", DateTime(timezone=True)),
     Column("expires_at", DateTime(timezone=True)),
-    #: The counter of those who wait.
+    #: The counter of the tickets.
     Column("last_ticket", Integer, nullable=False, server_default=text("0")),
     _to("branches", _BRANCH),
     CheckConstraint("token >= 0", name="token_natural"),
@@ -75,7 +75,7 @@ turn_waiters = Table(
     Column("merges", Integer, nullable=False, server_default=text("0")),
     Column("choice", Integer),
     Column("instruction", Text),
-    #: Who does not ask again until then is gone.
+    #: A caller that does not ask again until then is gone.
     Column("expires_at", DateTime(timezone=True), nullable=False),
     _to("branches", _BRANCH),
     CheckConstraint("ticket >= 0", name="ticket_natural"),
@@ -99,7 +99,7 @@ turns = Table(
     Column("instruction", Text),
     #: The first turn at this place: what was generated under it are the alternatives of one scene.
     Column("origin_key", Text, nullable=False),
-    #: The scene that is to be told anew.
+    #: The scene that is regenerated.
     Column("regenerates", Integer),
     #: The turn of another input that took this one in. The inputs of a turn are its own and those merged into it.
     Column("merged_into", Text),

@@ -75,23 +75,23 @@ class Turns:
         time_limit: timedelta = TIME_LIMIT,
         recent: int = RECENT,
     ) -> AsyncIterator[Turn]:
-        """Have the next scene of a branch (default: the current one) to write; one round trip when nobody else has it.
+        """Have the next scene of a branch (default: the current one) to write; one round trip when it is free.
 
         In the block nothing is locked and no connection is held: a lease is, renewed in the background. Left without
         `commit`, the attempt is kept as a failed generation and the lease is free at once.
 
         `request_key` makes it idempotent: carried out before, `turn.scene` is the stored scene and the model need not
-        be asked. While a turn runs or waits under the same key, by whomever, this one waits for it and gets its scene,
-        whatever `busy` says, for `time_limit` at most, then TurnTimeout; when that one is given up, fails or dies, one
-        of those who wait takes the turn over in its place. Other arguments under the same key are RequestKeyReused.
+        be asked. While a turn runs or waits under the same key, in any process, this one waits for it and gets its
+        scene, whatever `busy` says, for `time_limit` at most, then TurnTimeout; when that one is given up, fails or
+        dies, one of the waiting callers takes the turn over. Other arguments under the same key are RequestKeyReused.
         `expected_head` is the scene number that the player decided on, 0 before the first: when the branch has moved
         on, StaleHead.
 
         `busy` says what happens when a turn of another key runs or waits: `reject` raises Busy; `queue` waits in order
-        of arrival across processes, for `time_limit` at most; `replace` ends the running turn, which is told and cannot
-        commit: it and all who wait with its key get Fenced; `merge` waits too, and lets `combine` make one input of the
-        waiting one and this one, so that both callers get one scene. Also raises StoryNotFound, BranchNotFound,
-        ChoiceNotFound, Archived.
+        of arrival across processes, for `time_limit` at most; `replace` ends the running turn: its `lost` is set, and
+        every caller with its key gets Fenced; `merge` waits too, and lets `combine` make one input of the waiting one
+        and this one, so that both callers get one scene. Also raises StoryNotFound, BranchNotFound, ChoiceNotFound,
+        Archived.
         """
         request = self._request(
             story_id, request_key, TurnInput(choice, instruction), branch, expected_head, busy=busy, recent=recent
@@ -124,7 +124,7 @@ class Turns:
         """
         scene = AT_HEAD if scene_number is None else inputs.check_integer("scene_number", scene_number, minimum=1)
         if busy == "merge":
-            raise InvalidInput("busy", "must be reject, queue or replace: telling a scene anew takes no other input in")
+            raise InvalidInput("busy", "must be reject, queue or replace: a regenerated scene merges no other input")
         request = self._request(
             story_id,
             request_key,
@@ -143,7 +143,7 @@ class Turns:
     ) -> Scene:
         """Take a turn, have `write` make its scene, commit it and return it; options and errors as `take`.
 
-        `write` may return what becomes true with the scene too, as a second item. It is not called when the request was
+        `write` may return what becomes true with the scene, as a second item. It is not called when the request was
         carried out before, and is cancelled when the turn is lost.
         """
         inputs.check_function("write", write)

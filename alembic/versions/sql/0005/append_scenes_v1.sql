@@ -3,7 +3,7 @@
 --
 -- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
 -- story (a caller that brings several stories must not wait with one in its hands: it could deadlock, and a slow writer
--- of one story would hold up the others), and 'together' when the input, or one of its story before it, depends on
+-- of one story would hold up the others), and 'deferred' when the input, or one of its story before it, depends on
 -- another one of the same call.
 CREATE FUNCTION livingworld.append_scenes_v1(
     in_world_id uuid,
@@ -133,7 +133,7 @@ BEGIN
             WHEN input.archived THEN 'archived'
             WHEN input.branch IS NULL THEN 'branch_not_found'
             WHEN deferred OR input.branch <> at_branch OR input.request_key = ANY (new_keys)
-                OR (input.chosen_choice IS NOT NULL AND at_number > input.last_scene_number) THEN 'together'
+                OR (input.chosen_choice IS NOT NULL AND at_number > input.last_scene_number) THEN 'deferred'
             WHEN input.expected_head <> coalesce(at_head, 0) THEN 'stale_head'
             WHEN input.chosen_choice IS NOT NULL AND NOT EXISTS (
                 SELECT FROM livingworld.choices c
@@ -149,7 +149,7 @@ BEGIN
             ) THEN 'character_not_found'
             ELSE 'appended'
         END;
-        deferred := deferred OR answers[input.ordinal] = 'together'; -- what was asked for later must not overtake it
+        deferred := deferred OR answers[input.ordinal] = 'deferred'; -- what was asked for later must not overtake it
         CONTINUE WHEN answers[input.ordinal] <> 'appended';
 
         IF at_position <> at_tip THEN

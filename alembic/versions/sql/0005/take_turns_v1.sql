@@ -10,7 +10,7 @@
 -- key it is 'waiting', and whichever try of the key asks first when that turn has come is granted.
 --
 -- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
--- story, and 'together' when another input of the same story stands before it.
+-- story, and 'deferred' when another input of the same story stands before it.
 CREATE FUNCTION livingworld.take_turns_v1(
     in_world_id uuid,
     in_wait boolean,
@@ -110,7 +110,7 @@ BEGIN
         status := CASE
             WHEN NOT input.found THEN 'story_not_found'
             WHEN locked IS NULL OR input.story_id <> ALL (locked) THEN 'locked'
-            WHEN input.story_id = ANY (seen) THEN 'together'
+            WHEN input.story_id = ANY (seen) THEN 'deferred'
             WHEN NOT input.same_request THEN 'request_key_reused'
             WHEN input.stored IS NOT NULL THEN 'replayed'
             WHEN input.archived THEN 'archived'
@@ -127,7 +127,7 @@ BEGIN
                     in_world_id, input.story_id, input.branch, 0, input.owner, input.request_key, input.request_hash, false,
                     input.former_choice, input.former_instruction, right_now, in_patience
                 );
-            ELSIF input.waiting AND status NOT IN ('locked', 'together') THEN
+            ELSIF input.waiting AND status NOT IN ('locked', 'deferred') THEN
                 -- A try that has an answer waits no longer.
                 DELETE FROM livingworld.turn_waiters w
                 WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch

@@ -7,7 +7,7 @@
 -- choose_generation_v1. A turn that this token committed already answers with the scene that is stored.
 --
 -- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
--- story, and 'together' when another input of the same story stands before it or a character has to be made for it.
+-- story, and 'deferred' when another input of the same story stands before it or a character has to be made for it.
 CREATE FUNCTION livingworld.commit_turns_v1(
     in_world_id uuid,
     in_wait boolean,
@@ -99,7 +99,7 @@ BEGIN
         answers[input.ordinal] := CASE
             WHEN NOT input.found THEN 'story_not_found'
             WHEN locked IS NULL OR input.story_id <> ALL (locked) THEN 'locked'
-            WHEN input.story_id = ANY (seen) THEN 'together'
+            WHEN input.story_id = ANY (seen) THEN 'deferred'
             WHEN input.state IS NULL OR input.turn_token <> input.token THEN 'fenced'
             WHEN input.state = 'committed' THEN 'replayed'
             WHEN input.state <> 'running' OR input.lease_token IS DISTINCT FROM input.token
@@ -108,7 +108,7 @@ BEGIN
             WHEN input.held_version <> input.branch_version
                 AND (input.regenerates IS NOT NULL OR input.head_scene_number IS NOT DISTINCT FROM input.base_scene_number)
                 THEN 'fenced'
-            WHEN (input.newcomers IS NOT NULL OR input.regenerates IS NOT NULL) AND NOT in_wait THEN 'together'
+            WHEN (input.newcomers IS NOT NULL OR input.regenerates IS NOT NULL) AND NOT in_wait THEN 'deferred'
             WHEN input.regenerates IS NOT NULL THEN CASE WHEN input.archived THEN 'archived' ELSE 'regenerated' END
         END;
         seen := seen || input.story_id;
