@@ -23,7 +23,7 @@ CREATE FUNCTION livingworld.append_scenes_v1(
     in_request_keys text[],         -- an array that would hold nothing but NULLs may be NULL itself
     in_request_hashes bytea[]
 ) RETURNS TABLE (
-    status text,                    -- appended, replayed, locked, together, or why it was refused
+    status text,                    -- appended, replayed, locked, deferred, or why it was refused
     scene_number integer,
     parent_scene_number integer,    -- when refused as stale: where the branch stands
     "position" integer,

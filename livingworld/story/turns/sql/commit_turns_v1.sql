@@ -27,7 +27,7 @@ CREATE FUNCTION livingworld.commit_turns_v1(
     in_generations text[],          -- {model, script_version, parameters, prompt_digest, ...} each; NULL: nothing is known
     in_states text[]                -- as write_turn_state_v1 takes it; NULL: nothing became true
 ) RETURNS TABLE (
-    status text,                    -- committed, regenerated, replayed, locked, together, or why it was refused
+    status text,                    -- committed, regenerated, replayed, locked, deferred, or why it was refused
     scene_number integer,
     parent_scene_number integer,    -- when refused as stale: where the branch stands
     "position" integer,

@@ -28,7 +28,7 @@ CREATE FUNCTION livingworld.take_turns_v1(
     in_busy text[],                 -- reject, queue, replace, merge
     in_recents integer[]            -- how many scenes the context has
 ) RETURNS TABLE (
-    status text,                    -- granted, replayed, waiting, following, mergeable, locked, together, or why not
+    status text,                    -- granted, replayed, waiting, following, mergeable, locked, deferred, or why not
     branch_number integer,
     base_scene_number integer,      -- when granted: the head it was taken at; when stale: where the branch stands
     token bigint,
