@@ -22,8 +22,8 @@ from livingworld.models.embeddings.pipeline import WorldEmbeddings
 from livingworld.models.scripts.kinds import ScriptKinds
 from livingworld.models.scripts.running import Scripts
 from livingworld.postgres.connections.engine import Revive, create_engine, listening_connection
-from livingworld.postgres.group_commit import GroupCommit
-from livingworld.postgres.group_requests import GroupLimits
+from livingworld.postgres.group_commit.group_commit import GroupCommit
+from livingworld.postgres.group_commit.requests import GroupLimits
 from livingworld.postgres.notifications import Notifications
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.admission import Admission, outside

@@ -18,6 +18,7 @@ from livingworld.models.ai_models.repository import AIModelRepository
 from livingworld.models.scripts.repository import ScriptRepository
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
+from livingworld.story.branches.repository import BranchRepository
 from livingworld.story.characters.repository import CharacterRepository
 from livingworld.story.facts.repository import FactRepository
 from livingworld.story.lore.repository import LoreRepository
@@ -25,7 +26,6 @@ from livingworld.story.memories.memory_embedder import share_embedder
 from livingworld.story.memories.repository import MemoryRepository
 from livingworld.story.relationships.repository import RelationshipRepository
 from livingworld.story.search.repository import Search
-from livingworld.story.stories.branch_repository import BranchRepository
 from livingworld.story.stories.repository import StoryRepository
 from livingworld.story.stories.scene_appender import Appends
 from livingworld.story.turns.repository import GenerationRepository

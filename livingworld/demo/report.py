@@ -13,8 +13,8 @@ from sqlalchemy import URL, text
 
 from livingworld.demo.plan import Plan, spellings
 from livingworld.demo.players import Ledger
-from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, name_failure
 from livingworld.postgres.connections.engine import unpooled_engine
+from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 
 #: Counts of demo_report.sql that must be 0, and the meaning of each one.
 COUNTED_PROMISES: Final = {

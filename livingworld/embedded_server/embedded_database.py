@@ -15,7 +15,7 @@ from livingworld.embedded_server import EmbeddedServer
 from livingworld.errors import SchemaTooNew
 from livingworld.observability import events
 from livingworld.postgres.connections.connecting import connect
-from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, name_failure
+from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.settings.database_url import connection_target, parse_url
 from livingworld.settings.settings import Settings
 

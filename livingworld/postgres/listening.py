@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from livingworld.observability import events
-from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS
+from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS
 
 #: Opens a connection of asyncpg's own.
 Connect = Callable[[], Awaitable[Any]]

@@ -21,8 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livingworld.errors import LockTimeout, MigrationTimeout
 from livingworld.observability import events
-from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, name_failure
 from livingworld.postgres.connections.engine import unpooled_engine
+from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.postgres.metadata import SCHEMA, VERSION_TABLE
 from livingworld.postgres.migration_run import Migrated, MigrationRun
 from livingworld.postgres.schema_differences import describe

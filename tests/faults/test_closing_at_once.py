@@ -12,8 +12,8 @@ from uuid import UUID
 from livingworld import LivingWorld
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.identifiers import new_id
-from livingworld.postgres.group_commit import GroupCommit
-from livingworld.postgres.group_requests import NotTried
+from livingworld.postgres.group_commit.group_commit import GroupCommit
+from livingworld.postgres.group_commit.requests import NotTried
 from livingworld.postgres.transactions.transaction import Transaction
 
 

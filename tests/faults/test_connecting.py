@@ -28,7 +28,7 @@ from livingworld.errors import (
 )
 from livingworld.observability import events
 from livingworld.postgres.connections.connecting import connect
-from livingworld.postgres.connections.driver_errors import ConnectFailed
+from livingworld.postgres.driver_errors.failures import ConnectFailed
 from livingworld.settings.database_url import connection_target
 from livingworld.testing.recorded_events import recorded_events
 from livingworld.testing.server import ServerAddress

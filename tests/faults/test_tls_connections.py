@@ -14,7 +14,7 @@ import pytest
 from livingworld import LivingWorld, Settings
 from livingworld.errors import CertificateRejected, LivingWorldError, LoginRefused, TlsRefused
 from livingworld.postgres import migrations
-from livingworld.postgres.connections.driver_errors import ConnectFailed
+from livingworld.postgres.driver_errors.failures import ConnectFailed
 from livingworld.testing.staged_races import connected
 from tests.faults.certificates import Certificates
 from tests.faults.tcp_server import TcpServer, free_port, programs_with_tls, tcp_server

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from livingworld import NewScene, Story, World, deadline
 from livingworld.deadlines import call_end
 from livingworld.errors import CallTimeout, TransactionPoisoned
-from livingworld.postgres import group_commit
+from livingworld.postgres.group_commit import group_commit
 from livingworld.postgres.transactions import database
 from livingworld.testing.staged_races import holding
 

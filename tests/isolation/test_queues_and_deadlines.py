@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from livingworld import LivingWorld, NewScene, Settings, Story, World, deadline
 from livingworld.errors import CallTimeout, CommitUnknown, InvalidInput, LockTimeout, Overloaded, StaleHead, Unavailable
-from livingworld.postgres.group_commit import GroupCommit
+from livingworld.postgres.group_commit.group_commit import GroupCommit
 from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import holding
 from tests.isolation.function_calls import calls_of

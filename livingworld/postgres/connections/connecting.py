@@ -8,8 +8,12 @@ from typing import Any, Final
 
 from livingworld.errors import Unavailable
 from livingworld.postgres.connections import driver_connection
-from livingworld.postgres.connections.connect_failures import CONNECT_EXCEPTIONS, name_connect_failure, none_of_several
-from livingworld.postgres.connections.driver_errors import ConnectFailed, Failure
+from livingworld.postgres.driver_errors.connect_failures import (
+    CONNECT_EXCEPTIONS,
+    name_connect_failure,
+    none_of_several,
+)
+from livingworld.postgres.driver_errors.failures import ConnectFailed, Failure
 from livingworld.settings.database_url import Address, ConnectionTarget
 
 #: asyncpg.connect, or a function that wraps it.

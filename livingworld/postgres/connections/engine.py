@@ -16,8 +16,8 @@ from livingworld.inputs import canonical_json
 from livingworld.observability import events
 from livingworld.postgres.connections.connecting import Open, connect
 from livingworld.postgres.connections.driver_connection import open_connection
-from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, name_failure
 from livingworld.postgres.connections.time_limits import in_milliseconds, transaction_limits
+from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.settings.database_url import ConnectionTarget, connection_target
 from livingworld.settings.settings import Settings
 

@@ -18,9 +18,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from livingworld.deadlines import call_end
 from livingworld.errors import CallTimeout, Closed, CommitUnknown, LivingWorldError, StatementTimeout
 from livingworld.observability import events
-from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, Failure, RetryKind
 from livingworld.postgres.connections.engine import pooled_connection
 from livingworld.postgres.connections.time_limits import transaction_limits
+from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, Failure, RetryKind
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.backlog import Backlog
 from livingworld.postgres.transactions.connection_places import ConnectionPlaces

@@ -17,7 +17,7 @@ from livingworld.errors import (
     SerializationFailure,
 )
 from livingworld.observability import events
-from livingworld.postgres.connections.driver_errors import Failure, RetryKind, name_failure
+from livingworld.postgres.driver_errors.failures import Failure, RetryKind, name_failure
 from livingworld.postgres.transactions.retry import RolledBack
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.unit import Phase, Unit

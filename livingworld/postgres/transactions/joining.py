@@ -12,7 +12,7 @@ from sqlalchemy import RootTransaction
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from livingworld.errors import InvalidType
-from livingworld.postgres.connections.driver_errors import DRIVER_EXCEPTIONS, name_failure
+from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.lock_order import LockOrder
 from livingworld.postgres.transactions.transaction import Transaction

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, TypeVar
 
-from livingworld.postgres.connections.driver_errors import RetryKind
+from livingworld.postgres.driver_errors.failures import RetryKind
 from livingworld.postgres.transactions.retry import RolledBack
 from livingworld.postgres.transactions.transaction import LockedRow
 

@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, RetryCallState
 
 from livingworld.errors import LivingWorldError
 from livingworld.observability import events
-from livingworld.postgres.connections.driver_errors import DriverError, RetryKind
+from livingworld.postgres.driver_errors.failures import DriverError, RetryKind
 from livingworld.settings.settings import Settings
 
 T = TypeVar("T")

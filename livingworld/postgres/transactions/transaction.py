@@ -22,14 +22,8 @@ from livingworld.errors import (
     UnsafeIsolation,
 )
 from livingworld.observability.events import DEADLOCK_BROKEN, Event, emit
-from livingworld.postgres.connections.driver_errors import (
-    DRIVER_EXCEPTIONS,
-    DriverError,
-    Failure,
-    RetryKind,
-    name_failure,
-)
 from livingworld.postgres.connections.time_limits import in_milliseconds
+from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind, name_failure
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.lock_order import LockOrder
 from livingworld.settings.database_url import database_address

@@ -21,7 +21,7 @@ from livingworld.errors import (
 )
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import note_published, publish_at_commit
-from livingworld.postgres.group_requests import NOT_TRIED, NotTried
+from livingworld.postgres.group_commit.requests import NOT_TRIED, NotTried
 from livingworld.postgres.locks import row_order_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction

@@ -9,17 +9,12 @@ from uuid import UUID
 from livingworld.deadlines import one_call
 from livingworld.errors import LivingWorldError, SceneNumberConflict, StaleHead
 from livingworld.observability import events
-from livingworld.postgres.group_commit import GroupCommit
+from livingworld.postgres.group_commit.group_commit import GroupCommit
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.characters.cast_names import check_cast_names, find_cast, find_or_make_cast
 from livingworld.story.stories.append_request import AppendRequest
-from livingworld.story.stories.appending import (
-    Appended,
-    AppendOutcome,
-    Refusal,
-    append_joined,
-)
+from livingworld.story.stories.appending import Appended, AppendOutcome, Refusal, append_joined
 from livingworld.story.stories.locking import lock_story
 from livingworld.story.stories.reading import read_scene
 from livingworld.story.stories.records import Choice, Scene

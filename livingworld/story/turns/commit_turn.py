@@ -9,7 +9,7 @@ from livingworld.deadlines import one_call
 from livingworld.identifiers import new_id
 from livingworld.inputs import check_uuid
 from livingworld.observability import events
-from livingworld.postgres.group_commit import GroupCommit
+from livingworld.postgres.group_commit.group_commit import GroupCommit
 from livingworld.postgres.services import Services
 from livingworld.story.characters.cast_names import cast_rows
 from livingworld.story.stories.appending import Refusal

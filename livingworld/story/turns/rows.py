@@ -25,7 +25,7 @@ from livingworld.errors import (
     StaleHead,
     StoryNotFound,
 )
-from livingworld.postgres.group_requests import NOT_TRIED, NotTried
+from livingworld.postgres.group_commit.requests import NOT_TRIED, NotTried
 from livingworld.story.stories.appending import Refusal, Replayed
 from livingworld.story.stories.records import CastMember, Choice, Scene
 from livingworld.story.turns.outcomes import (

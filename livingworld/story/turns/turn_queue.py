@@ -10,7 +10,7 @@ from uuid import UUID
 
 from livingworld.errors import Conflict, InvalidInput, InvalidType, LivingWorldError, NotFound, Refused, TurnTimeout
 from livingworld.observability import events
-from livingworld.postgres.group_commit import GroupCommit
+from livingworld.postgres.group_commit.group_commit import GroupCommit
 from livingworld.postgres.services import Services
 from livingworld.story.stories.appending import Refusal, Replayed
 from livingworld.story.turns.holdings import withdraw

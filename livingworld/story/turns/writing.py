@@ -10,7 +10,7 @@ from typing import Final
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import note_published, publish_at_commit
 from livingworld.observability import events
-from livingworld.postgres.group_requests import NotTried
+from livingworld.postgres.group_commit.requests import NotTried
 from livingworld.postgres.locks import in_order, row_order_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction

@@ -13,7 +13,7 @@ import asyncpg
 
 from livingworld import errors
 from livingworld.errors import LivingWorldError, Unavailable
-from livingworld.postgres.connections.driver_errors import DriverError, Failure, RetryKind
+from livingworld.postgres.driver_errors.failures import DriverError, Failure, RetryKind
 from livingworld.settings.database_url import Address, ConnectionTarget
 
 #: Everything that asyncpg.connect raises, a host name that cannot be written in DNS included.

@@ -1,4 +1,4 @@
-"""Branches: the public calls; their work is in branching.py and reading.py."""
+"""Branches: the public calls; their work is in moving.py and reading.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from uuid import UUID
 from livingworld import inputs
 from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
 from livingworld.postgres.transactions.world_unit import WorldUnit
-from livingworld.story.stories import branching
+from livingworld.story.branches import moving
 from livingworld.story.stories.coordinates import check_branch, check_head
 from livingworld.story.stories.reading import read_branches, read_tree
 from livingworld.story.stories.records import Branch, TreeScene
@@ -53,7 +53,7 @@ class BranchRepository:
         inputs.check_label("name", name)
         place = inputs.check_optional_integer("at", at)
         number, head = check_branch(branch), check_head(expected_head)
-        return await self._unit.write(branching.fork, _story(story_id), name, place, number, head)
+        return await self._unit.write(moving.fork, _story(story_id), name, place, number, head)
 
     async def rewind(
         self, story_id: UUID, to: int, *, branch: int | None = None, expected_head: int | None = None
@@ -65,7 +65,7 @@ class BranchRepository:
         """
         inputs.check_integer("to", to)
         number, head = check_branch(branch), check_head(expected_head)
-        return await self._unit.write(branching.rewind, _story(story_id), to, number, head)
+        return await self._unit.write(moving.rewind, _story(story_id), to, number, head)
 
     async def undo(
         self, story_id: UUID, turns: int = 1, *, branch: int | None = None, expected_head: int | None = None
@@ -73,7 +73,7 @@ class BranchRepository:
         """Move the head back by a number of scenes and return the branch; raises NothingToUndo, StaleHead."""
         inputs.check_integer("turns", turns, minimum=1)
         number, head = check_branch(branch), check_head(expected_head)
-        return await self._unit.write(branching.undo, _story(story_id), turns, number, head)
+        return await self._unit.write(moving.undo, _story(story_id), turns, number, head)
 
     async def redo(
         self, story_id: UUID, turns: int = 1, *, branch: int | None = None, expected_head: int | None = None
@@ -84,7 +84,7 @@ class BranchRepository:
         """
         inputs.check_integer("turns", turns, minimum=1)
         number, head = check_branch(branch), check_head(expected_head)
-        return await self._unit.write(branching.redo, _story(story_id), turns, number, head)
+        return await self._unit.write(moving.redo, _story(story_id), turns, number, head)
 
     async def switch(self, story_id: UUID, branch: int, *, expected_branch: int | None = None) -> Branch:
         """Make a branch the story's current one and return it.
@@ -93,13 +93,13 @@ class BranchRepository:
         """
         number = inputs.check_integer("branch", branch, minimum=1)
         expected = inputs.check_optional_integer("expected_branch", expected_branch, minimum=1)
-        return await self._unit.write(branching.switch, _story(story_id), number, expected)
+        return await self._unit.write(moving.switch, _story(story_id), number, expected)
 
     async def rename(self, story_id: UUID, branch: int, name: str) -> Branch:
         """Give a branch another name and return it; raises BranchNameTaken."""
         inputs.check_label("name", name)
         number = inputs.check_integer("branch", branch, minimum=1)
-        return await self._unit.write(branching.rename, _story(story_id), number, name)
+        return await self._unit.write(moving.rename, _story(story_id), number, name)
 
     async def delete(self, story_id: UUID, branch: int, *, expected_head: int | None = None) -> None:
         """Remove a branch: its name and its pointer. Its scenes stay, and its number is never used again.
@@ -107,7 +107,7 @@ class BranchRepository:
         Raises BranchInUse for the current one, StaleHead.
         """
         number, head = inputs.check_integer("branch", branch, minimum=1), check_head(expected_head)
-        await self._unit.write(branching.delete_branch, _story(story_id), number, head)
+        await self._unit.write(moving.delete_branch, _story(story_id), number, head)
 
 
 def _story(story_id: UUID) -> UUID:

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from livingworld.deadlines import call_end, without_deadline
 from livingworld.errors import Closed, LockTimeout
-from livingworld.postgres.group_requests import (
+from livingworld.postgres.group_commit.requests import (
     MARGIN_SECONDS,
     GroupLimits,
     NotTried,

@@ -11,21 +11,14 @@ from uuid import UUID
 
 from sqlalchemy import Row, delete, func, insert, select, update
 
-from livingworld.errors import (
-    BranchChanged,
-    BranchInUse,
-    BranchNameTaken,
-    NothingToRedo,
-    NothingToUndo,
-    SceneNotOnPath,
-)
+from livingworld.errors import BranchChanged, BranchInUse, BranchNameTaken, NothingToRedo, NothingToUndo, SceneNotOnPath
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit
 from livingworld.observability import events
 from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.branches.paths import is_on_path, place_of_scene, place_on_path
 from livingworld.story.stories.coordinates import Place, head_of
 from livingworld.story.stories.locking import WRITTEN_NOW, branch_of, lock_open_story, touched
-from livingworld.story.stories.paths import is_on_path, place_of_scene, place_on_path
 from livingworld.story.stories.records import Branch
 from livingworld.story.stories.rows import make_branch
 from livingworld.story.stories.tables import branches, in_story, stories
