@@ -36,7 +36,8 @@ DEFAULT_LOCK_TIMEOUT: Final = timedelta(seconds=60)
 #: No statement of a migration may run longer.
 _STATEMENT_TIMEOUT: Final = timedelta(minutes=15)
 _LOCK: Final = "SELECT pg_advisory_xact_lock(:key)"
-_LOCK_KEY: Final = int.from_bytes(b"lwmigrat", signed=True)
+#: The advisory lock of whoever migrates.
+LOCK_KEY: Final = int.from_bytes(b"lwmigrat", signed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def take_turn(connection: Connection, lock_timeout: timedelta) -> None:
     for name, limit in limits.items():
         value = f"{limit // timedelta(milliseconds=1)}ms"
         connection.execute(text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
-    connection.execute(text(_LOCK), {"key": _LOCK_KEY})
+    connection.execute(text(_LOCK), {"key": LOCK_KEY})
     exists = connection.scalar(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": SCHEMA})
     if not exists:  # not IF NOT EXISTS: that needs the right to create schemas even where an administrator made it
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
@@ -136,7 +137,7 @@ def turn_as_sql() -> list[str]:
         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
         f"SET LOCAL lock_timeout = '{DEFAULT_LOCK_TIMEOUT.total_seconds():.0f}s'",
         f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT.total_seconds():.0f}s'",
-        _LOCK.replace(":key", str(_LOCK_KEY)),
+        _LOCK.replace(":key", str(LOCK_KEY)),
         f"DO $$BEGIN IF to_regnamespace('{SCHEMA}') IS NULL THEN CREATE SCHEMA {SCHEMA}; END IF; END$$",
     ]
 

@@ -57,7 +57,7 @@ def test_an_upgrade_says_where_it_was_from_where_to_where_and_what_ran(empty_dat
 
 @pytest.mark.parametrize("command", [("upgrade",), ("downgrade", "base", "--yes")])
 async def test_the_wait_for_another_migration_has_the_given_limit(database_url: str, command: tuple[str, ...]) -> None:
-    async with holding(database_url, "SELECT pg_advisory_xact_lock($1)", [migrations._LOCK_KEY]):
+    async with holding(database_url, "SELECT pg_advisory_xact_lock($1)", [migrations.LOCK_KEY]):
         waited = await asyncio.to_thread(
             run_command, "db", *command, "--lock-timeout", "0.2", database_url=database_url
         )

@@ -86,7 +86,7 @@ def test_an_embedded_server_that_starts_or_stops_is_left_in_order(
 
 async def test_a_command_that_waits_for_a_migration_ends_at_once(database_url: str) -> None:
     lock = "SELECT pg_advisory_xact_lock($1)"
-    async with holding(database_url, lock, [migrations._LOCK_KEY]) as holder:
+    async with holding(database_url, lock, [migrations.LOCK_KEY]) as holder:
         with start_command("db", "upgrade", database_url=database_url) as running:
             await holder.until_blocked(patience=PATIENCE)
             running.send_signal(signal.SIGINT)

@@ -174,9 +174,9 @@ async def test_a_standby_is_a_named_error_and_can_be_written_once_it_is_promoted
     async with LivingWorld.open(database_url=own_server.url()) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
     own_server.stop()
-    signal_file = own_server._layout.data / "standby.signal"
+    signal_file = own_server.data_directory / "standby.signal"
     signal_file.touch()
-    shutil.chown(signal_file, own_server._layout.data.stat().st_uid)
+    shutil.chown(signal_file, own_server.data_directory.stat().st_uid)
     own_server.start()
 
     async with LivingWorld.open(database_url=own_server.url()) as livingworld:
@@ -191,7 +191,7 @@ async def test_a_standby_is_a_named_error_and_can_be_written_once_it_is_promoted
 
 async def test_a_server_that_stops_takes_no_new_connections_and_says_so(own_server: EmbeddedServer) -> None:
     await migrations.upgrade(own_server.url())
-    postmaster = int((own_server._layout.data / "postmaster.pid").read_text().split()[0])
+    postmaster = int((own_server.data_directory / "postmaster.pid").read_text().split()[0])
     async with connected(own_server.url()) as last:
         os.kill(postmaster, signal.SIGTERM)  # waits for the last session
         settings = Settings.load(database_url=own_server.url(), outage_retries=0)

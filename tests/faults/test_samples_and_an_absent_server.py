@@ -157,7 +157,7 @@ async def test_no_sample_is_lost_or_doubled_when_the_server_is_killed(own_server
                 return samples.stored >= 100
 
             assert await eventually(some_are_stored)
-            process = server_process(own_server._layout.data)
+            process = server_process(own_server.data_directory)
             assert process is not None
             await asyncio.to_thread(kill, process)
             assert samples.taken < 2000

@@ -92,7 +92,7 @@ async def test_of_several_that_open_it_one_migrates_and_the_others_wait(own_serv
             return (await livingworld.worlds.create("Saltmarsh")).record.name
 
     url = own_server.url()
-    async with holding(url, "SELECT pg_advisory_xact_lock($1)", [migrations._LOCK_KEY]) as holder:
+    async with holding(url, "SELECT pg_advisory_xact_lock($1)", [migrations.LOCK_KEY]) as holder:
         program = await asyncio.to_thread(start, "-c", PROGRAM)
         here = asyncio.create_task(use())
         await holder.until_blocked(count=2, patience=timedelta(minutes=2))

@@ -32,7 +32,7 @@ def kill_server(server: EmbeddedServer) -> None:
 
 
 def data_of(server: EmbeddedServer) -> Path:
-    return server._layout.data
+    return server.data_directory
 
 
 async def write(world: World, story: Story, writer: int, acknowledged: list[tuple[int, str]]) -> None:

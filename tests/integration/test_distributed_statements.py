@@ -25,6 +25,7 @@ from tests.integration.distributed_ai_models import use_ai_models
 from tests.integration.distributed_coordination import use_cycles, use_locks_and_leases, use_sessions
 from tests.integration.distributed_live import use_live
 from tests.integration.distributed_scripts import use_scripts
+from tests.support.aftermath import engine_of
 from tests.support.distribution_rules import broken_rules
 from tests.support.row_comparisons import unbounded_comparisons
 from tests.support.turn_checks import at_once
@@ -208,7 +209,7 @@ async def use_characters_and_transactions(livingworld: LivingWorld, world: World
 async def statements_of_every_call(livingworld: LivingWorld, world: World) -> set[str]:
     """Return the statements on our tables that all calls send."""
     sent: list[str] = []
-    engine = livingworld.worlds._database._engine.sync_engine
+    engine = engine_of(livingworld).sync_engine
     event.listen(engine, "before_cursor_execute", lambda *call: sent.append(call[2]))
     background = livingworld.worlds._process.background._engine.sync_engine
     event.listen(background, "before_cursor_execute", lambda *call: sent.append(call[2]))

@@ -23,6 +23,7 @@ from livingworld.errors import (
 from livingworld.models.embeddings.cache import EmbeddingCache, content_digest
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from livingworld.testing.staged_races import connected
+from tests.support.aftermath import engine_of
 from tests.support.embedders import StagedEmbedder, vectors
 
 COUNT = "SELECT count(*) FROM livingworld.embedding_cache WHERE world_id = $1"
@@ -66,7 +67,7 @@ async def test_worlds_models_and_sizes_do_not_share_vectors(livingworld: LivingW
 
 async def test_lookup_and_keeping_are_one_statement_each(livingworld: LivingWorld, world: World) -> None:
     sent: list[str] = []
-    engine = livingworld.worlds._database._engine.sync_engine
+    engine = engine_of(livingworld).sync_engine
     event.listen(engine, "before_cursor_execute", lambda *call: sent.append(call[2]))
     texts = [f"text {number}" for number in range(50)]
     await world.embeddings(StagedEmbedder()).embed(texts)
@@ -79,7 +80,7 @@ async def test_lookup_and_keeping_are_one_statement_each(livingworld: LivingWorl
 async def test_nothing_is_open_while_the_embedder_works(database_url: str) -> None:
     async with LivingWorld.open(Settings.load(database_url=database_url, pool_size=1)) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
-        pool: Any = livingworld.worlds._database._engine.pool
+        pool: Any = engine_of(livingworld).pool
         seen: list[tuple[int, int]] = []
 
         async def answer(texts: Sequence[str]) -> list[list[float]]:

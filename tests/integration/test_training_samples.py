@@ -10,6 +10,7 @@ from sqlalchemy import event
 from livingworld import LivingWorld, NewSample, World
 from livingworld.errors import InvalidCursor, InvalidInput, ModelNotFound
 from livingworld.identifiers import new_id
+from tests.support.aftermath import engine_of
 from tests.support.model_staging import promoted, registered
 
 
@@ -60,7 +61,7 @@ async def test_the_same_batch_again_stores_nothing_twice(world: World) -> None:
 
 async def test_a_thousand_samples_are_one_statement(livingworld: LivingWorld, world: World) -> None:
     sent: list[str] = []
-    engine = livingworld.worlds._database._engine.sync_engine
+    engine = engine_of(livingworld).sync_engine
     event.listen(engine, "before_cursor_execute", lambda *call: sent.append(call[2]))
     results = await world.ai_models.samples.add_many([NewSample(role="x", input=n, output=n) for n in range(1000)])
 

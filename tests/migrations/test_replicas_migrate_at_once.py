@@ -29,7 +29,7 @@ def replica(url: str) -> subprocess.Popen[str]:
 
 
 async def test_five_replicas_upgrade_at_once_and_one_works(empty_database_url: str) -> None:
-    async with holding(empty_database_url, HOLD, [migrations._LOCK_KEY]) as holder:
+    async with holding(empty_database_url, HOLD, [migrations.LOCK_KEY]) as holder:
         replicas = [replica(empty_database_url) for _ in range(5)]
         await holder.until_blocked(count=5, patience=timedelta(seconds=60))
     outputs = [await asyncio.to_thread(process.communicate) for process in replicas]
@@ -64,7 +64,7 @@ async def test_without_the_lock_a_second_replica_fails(empty_database_url: str, 
 
 
 async def test_the_wait_for_another_one_is_bounded(empty_database_url: str) -> None:
-    async with holding(empty_database_url, HOLD, [migrations._LOCK_KEY]):
+    async with holding(empty_database_url, HOLD, [migrations.LOCK_KEY]):
         with pytest.raises(MigrationTimeout):
             await migrations.upgrade(empty_database_url, lock_timeout=timedelta(milliseconds=100))
 

@@ -12,6 +12,7 @@ from sqlalchemy import event, make_url
 
 from livingworld import LivingWorld, Settings, World
 from livingworld.testing.staged_races import connected
+from tests.support.aftermath import engine_of
 
 _LOGGING = {
     "session_preload_libraries": "auto_explain",
@@ -73,6 +74,6 @@ async def planned_worlds(url: str, *world_ids: UUID) -> AsyncIterator[tuple[list
             await connection.execute(f"ALTER DATABASE {make_url(url).database} SET {name} = '{value}'")
     logged = LoggedPlans()
     async with LivingWorld.open(Settings.load(database_url=url, pool_size=1)) as livingworld:
-        engine = livingworld.worlds._database._engine.sync_engine
+        engine = engine_of(livingworld).sync_engine
         event.listen(engine, "connect", lambda raw, _: raw.driver_connection.add_log_listener(logged.hear))
         yield [await livingworld.worlds.get(world_id) for world_id in world_ids], logged
