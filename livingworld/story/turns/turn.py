@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Mapping
 from functools import cached_property, partial
 from typing import Any, Final, TypeVar
 
+from livingworld.background.interruptible import run_unless
 from livingworld.errors import Fenced, InvalidInput, InvalidType, LivingWorldError
 from livingworld.observability import events
 from livingworld.postgres.leases import Lease
@@ -92,17 +93,7 @@ class Turn:
     async def while_held(self, work: Awaitable[T]) -> T:
         """Return the result of `work`, or cancel it when the turn is lost and raise Fenced."""
         self._services.unit.refuse_other_loops()
-        task = asyncio.ensure_future(work)
-        lost = asyncio.ensure_future(self.lost.wait())
-        try:
-            await asyncio.wait((task, lost), return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-        finally:
-            lost.cancel()
-            task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        raise Fenced(story_id=self._request.story_id)
+        return await run_unless(work, {self.lost: partial(Fenced, story_id=self._request.story_id)})
 
     async def commit(self, scene: NewScene, state: NewState | None = None) -> Scene:
         """Store the scene at the head that the turn was taken at, end the turn, and return the scene; one round trip.
