@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, ScalarSelect, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
+from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import Branch, CastMember, Choice, Scene, Story, TreeScene
 from livingworld.story.stories.scene_tables import choices, scene_cast, scenes
 from livingworld.story.stories.tables import branches
@@ -104,6 +107,36 @@ def make_scene(row: Row[Any], story_id: UUID) -> Scene:
         version=row.scene_version,
         created_at=row.scene_created_at,
         updated_at=row.scene_updated_at,
+    )
+
+
+def make_stored_scene(
+    given: NewScene,
+    story_id: UUID,
+    cast: Iterable[CastMember],
+    *,
+    number: int,
+    parent_number: int | None,
+    position: int,
+    chosen_choice: int | None,
+    created_at: datetime,
+) -> Scene:
+    """Return the record of a scene that was just stored: what was given, and where it stands."""
+    return Scene(
+        story_id=story_id,
+        number=number,
+        parent_number=parent_number,
+        position=position,
+        content=given.content,
+        choices=tuple(Choice(choice, content) for choice, content in enumerate(given.choices, start=1)),
+        cast=tuple(cast),
+        chosen_choice=chosen_choice,
+        location=given.location,
+        story_time=given.story_time,
+        metadata=given.metadata,
+        version=1,
+        created_at=created_at,
+        updated_at=created_at,
     )
 
 

@@ -17,7 +17,8 @@ from livingworld.story.stories.append_request import AppendRequest
 from livingworld.story.stories.appending import Appended, AppendOutcome, Refusal, append_joined
 from livingworld.story.stories.locking import lock_story
 from livingworld.story.stories.reading import read_scene
-from livingworld.story.stories.records import Choice, Scene
+from livingworld.story.stories.records import Scene
+from livingworld.story.stories.rows import make_stored_scene
 
 Appends: TypeAlias = GroupCommit[AppendRequest, AppendOutcome]
 
@@ -87,20 +88,13 @@ def _refuse(world_id: UUID, request: AppendRequest, error: LivingWorldError) -> 
 
 
 def _scene(request: AppendRequest, stored: Appended) -> Scene:
-    given = request.scene
-    return Scene(
-        story_id=request.story_id,
+    return make_stored_scene(
+        request.scene,
+        request.story_id,
+        request.cast,
         number=stored.scene_number,
         parent_number=stored.parent_number,
         position=stored.position,
-        content=given.content,
-        choices=tuple(Choice(number, choice) for number, choice in enumerate(given.choices, start=1)),
-        cast=request.cast,
-        chosen_choice=given.chosen_choice,
-        location=given.location,
-        story_time=given.story_time,
-        metadata=given.metadata,
-        version=1,
+        chosen_choice=request.scene.chosen_choice,
         created_at=stored.created_at,
-        updated_at=stored.created_at,
     )

@@ -27,7 +27,8 @@ from livingworld.errors import (
 )
 from livingworld.postgres.group_commit.requests import NOT_TRIED, NotTried
 from livingworld.story.stories.appending import Refusal, Replayed
-from livingworld.story.stories.records import CastMember, Choice, Scene
+from livingworld.story.stories.records import CastMember, Scene
+from livingworld.story.stories.rows import make_stored_scene
 from livingworld.story.turns.outcomes import (
     AlreadyStored,
     Chosen,
@@ -111,26 +112,19 @@ def make_commit_outcome(row: Row[Any], request: CommitRequest) -> CommitOutcome 
 
 
 def _committed_scene(row: Row[Any], request: CommitRequest) -> Scene:
-    scene = request.scene
     cast = (
         CastMember(UUID(member["character_id"]), member["role"], member["importance"])
         for member in json.loads(row.cast_members or "[]")
     )
-    return Scene(
-        story_id=request.story_id,
+    return make_stored_scene(
+        request.scene,
+        request.story_id,
+        sorted(cast, key=lambda member: str(member.character)),
         number=row.scene_number,
         parent_number=row.parent_scene_number,
         position=row.position,
-        content=scene.content,
-        choices=tuple(Choice(number, choice) for number, choice in enumerate(scene.choices, start=1)),
-        cast=tuple(sorted(cast, key=lambda member: str(member.character))),
         chosen_choice=row.chosen_choice,
-        location=scene.location,
-        story_time=scene.story_time,
-        metadata=scene.metadata,
-        version=1,
         created_at=row.created_at,
-        updated_at=row.created_at,
     )
 
 
