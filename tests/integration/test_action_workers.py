@@ -73,7 +73,11 @@ async def test_a_failing_handler_is_tried_again_and_fails_for_good_with_all_its_
     assert isinstance(given, Action)
     worker = world.actions.worker({"walk": fall}, retry_in=lambda _: timedelta(0))
 
-    assert [await worker.run_once() for _ in range(3)] == [1, 1, 0]
+    runs = 0
+    while (await world.actions.get(given.id)).state == "waiting":
+        runs += await worker.run_once()  # 0 while an extension of the claim, which came late, has the lane
+
+    assert (runs, await worker.run_once()) == (2, 0)
     failed = await world.actions.get(given.id)
     assert (failed.state, failed.errors) == ("failed", ("ValueError: the plank is gone",) * 2)
 
