@@ -5,8 +5,8 @@ SQLALCHEMY ?=
 VENV ?= .venv$(SQLALCHEMY:%=-sqlalchemy-%)
 # More arguments for the command that a target runs: make test ARGS='-k races'
 ARGS ?=
-# How many tests run at once; 0: one after the other, in this process.
-WORKERS ?= 2
+# How many tests run at once; more than two cores, since many of them wait. 0: one after the other, in this process.
+WORKERS ?= 4
 
 export SQLALCHEMY
 # Material for MkDocs would print that it has a successor.
