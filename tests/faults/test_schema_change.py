@@ -50,6 +50,7 @@ async def test_a_plan_whose_result_changed_its_type_is_made_anew(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     await asyncio.gather(*(everything(livingworld, world, story, number) for number in range(8)))
+    await asyncio.gather(*(livingworld.worlds.get(world.id) for _ in range(50)))  # each connection has the plan
     table, name = column.split(".")
 
     await observer.execute(f"ALTER TABLE livingworld.{table} ALTER COLUMN {name} TYPE varchar(700)")
