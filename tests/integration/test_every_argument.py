@@ -21,7 +21,6 @@ from livingworld.errors import Conflict, InvalidInput, NotFound, Refused
 from livingworld.identifiers import new_id
 from tests.support.every_call import CALLS, OBJECTS, carry_out, recorded
 from tests.support.every_write import Furnished, furnish
-from tests.support.rotation import rotated
 
 pytestmark = pytest.mark.any_server
 
@@ -79,8 +78,6 @@ BAD: Final[tuple[Any, ...]] = (
     *(timedelta(-1), timedelta.max, datetime.max, new_id(), object(), None),  # noqa: DTZ901 - a time without its zone
 )
 PARTS: Final = 4
-#: A commit tries one of so many parts of the calls.
-ROTATION: Final = 4
 #: Or with those of SQLAlchemy, or with several of a kind.
 WITHOUT_ARGUMENTS: Final = {"transaction", "join", "memory_embeddings"}
 
@@ -113,13 +110,12 @@ async def failure(call: Callable[[Furnished], Awaitable[object]], name: str, awa
     return ""
 
 
-@pytest.mark.rotates
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_a_bad_argument_is_refused_by_its_name(
     livingworld: LivingWorld, unreachable: tuple[LivingWorld, World], part: int
 ) -> None:
     failures = {}
-    for path in rotated(sorted(CALLS), ROTATION)[part::PARTS]:
+    for path in sorted(CALLS)[part::PARTS]:
         here = await furnish(livingworld)
         away = replace(here, livingworld=unreachable[0], world=unreachable[1])
         for name, bad in temptations(CALLS[path], here):

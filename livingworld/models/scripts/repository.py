@@ -41,9 +41,7 @@ class ScriptRepository:
         given = check_iterable("scripts", scripts, limit=MAX_SCRIPTS)
         new = [_check_script(script, f"scripts[{index}]") for index, script in enumerate(given)]
         check_boolean("activate", activate)
-        expected = [None] * len(new) if expected_versions is None else [_optional(each) for each in expected_versions]
-        if len(expected) != len(new):
-            raise InvalidType("expected_versions", "must have one for each script")
+        expected = _expected(expected_versions, len(new))
         versions = await self._unit.write(activating.publish_all, new, expected, activate=activate)
         await self._written()
         return versions
@@ -104,6 +102,16 @@ def _check_script(script: object, field: str) -> CheckedScript:
     if not isinstance(script, CheckedScript):
         raise InvalidType(field, "must have been checked: world.scripts.check(name, body)")
     return script
+
+
+def _expected(versions: object, count: int) -> list[int | None]:
+    """Return the version that is expected of each script."""
+    if versions is None:
+        return [None] * count
+    given = check_iterable("expected_versions", versions, limit=MAX_SCRIPTS)
+    if len(given) != count:
+        raise InvalidType("expected_versions", "must have one for each script")
+    return [_optional(version, f"expected_versions[{index}]") for index, version in enumerate(given)]
 
 
 def _optional(number: object, field: str = "expected_version") -> int | None:

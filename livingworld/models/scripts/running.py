@@ -58,6 +58,8 @@ class Scripts(ScriptRepository):
         number of the newest version, 0 for no script yet. Raises ScriptInvalid before any SQL, VersionConflict.
         """
         checked = self.check(name, body, kind=kind)
+        if expected_version is not None:
+            check_integer("expected_version", expected_version)
         (version,) = await self.publish_all([checked], expected_versions=[expected_version], activate=activate)
         return version
 
