@@ -11,7 +11,7 @@ from livingworld.embedded_server import EmbeddedServer
 from livingworld.embedded_server.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
-from tests.support.embedded_servers import ask_server, kill, needs_linux, server_process, supervisor_process
+from tests.support.embedded_servers import ask_server, kill, needs_linux, server_process, supervisor_process, wait_for
 
 pytestmark = [needs_linux, pytest.mark.any_server]
 Launch = Callable[..., ClientProgram]
@@ -84,7 +84,7 @@ def test_a_forked_child_keeps_the_server_of_its_parent(client: Launch, home: Pat
     os.close(os.open(home / "release-child", os.O_WRONLY))
     with EmbeddedServer(home):
         pass  # counts again from zero
-    assert server_process(layout.data) is None
+    wait_for(lambda: server_process(layout.data) is None)  # the supervisor ends it when the child ends last
 
 
 def test_servers_of_one_process_count_separately(home: Path, layout: Layout) -> None:
