@@ -27,8 +27,8 @@ from tests.support.patience import patiently
 from tests.support.rotation import rotated
 from tests.support.turn_checks import broken_turns, rows, until_found
 
-#: Renewals of the lease count too, and on a busy machine there are many.
-_STATEMENTS_AT_MOST = 60
+#: A turn with state and its repetition have 17 to 19 on a quiet machine; on a busy one others come between them.
+_STATEMENTS_AT_MOST = 40
 #: A commit tries the first of the statements, and one of so many parts of the others.
 _ROTATION = 2
 

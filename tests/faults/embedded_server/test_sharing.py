@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from livingworld.embedded_server import EmbeddedServer
+from livingworld.embedded_server import EmbeddedServer, file_lock
 from livingworld.embedded_server.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
@@ -82,9 +82,10 @@ def test_a_forked_child_keeps_the_server_of_its_parent(client: Launch, home: Pat
 
     assert server_process(layout.data) is not None
     os.close(os.open(home / "release-child", os.O_WRONLY))
+    wait_for(lambda: file_lock.is_free(layout.clients_lock))  # the child has ended
     with EmbeddedServer(home):
         pass  # counts again from zero
-    wait_for(lambda: server_process(layout.data) is None)  # the supervisor ends it when the child ends last
+    assert server_process(layout.data) is None
 
 
 def test_servers_of_one_process_count_separately(home: Path, layout: Layout) -> None:
