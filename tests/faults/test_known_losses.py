@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livingworld import LivingWorld, NewScene, Story, World
 from livingworld.app.transaction_scope import TransactionScope
@@ -20,6 +21,7 @@ KILL_ALL = """
 def is_closed(tx: TransactionScope) -> bool:
     transaction = tx.stories._unit
     assert isinstance(transaction, Transaction)
+    assert isinstance(transaction._connection, AsyncConnection)
     connection = transaction._connection.sync_connection
     assert connection is not None
     return bool(connection.connection.driver_connection.is_closed())  # type: ignore[union-attr]

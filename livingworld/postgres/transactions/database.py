@@ -27,8 +27,9 @@ from livingworld.postgres.transactions.connection_places import ConnectionPlaces
 from livingworld.postgres.transactions.failed_attempts import driver_failure, log_rollback, raise_failure
 from livingworld.postgres.transactions.joining import joined
 from livingworld.postgres.transactions.lock_waits import LockWaits
-from livingworld.postgres.transactions.overdue import CancelSession, cancelled_when_overdue
+from livingworld.postgres.transactions.overdue import CancelSession
 from livingworld.postgres.transactions.retry import RolledBack, run_within_budgets
+from livingworld.postgres.transactions.single_statement import SingleStatement
 from livingworld.postgres.transactions.transaction import LockedRow, Notify, T, Transaction, Work
 from livingworld.postgres.transactions.unit import Phase, Unit
 from livingworld.settings.settings import Settings
@@ -211,12 +212,10 @@ class Database:
         tx: Transaction | None = None
         failure: Failure | None = None
         try:
-            async with pooled_connection(self._single) as connection:
-                tx = self._opened(connection, unit, row, is_single=True)
-                unit.phase = Phase.COMMITTING
-                async with cancelled_when_overdue(connection, unit.overdue, self.cancel_session):
-                    result = await unit.work(tx)
-                unit.phase = Phase.COMMITTED
+            connection = SingleStatement(self._single, unit.sending, unit.overdue, self.cancel_session)
+            tx = self._opened(connection, unit, row, is_single=True)
+            result = await unit.work(tx)
+            unit.phase = Phase.COMMITTED
         except (LivingWorldError, *DRIVER_EXCEPTIONS) as exception:
             failure = driver_failure(exception, tx, unit.phase)
             if failure is None and unit.phase is not Phase.COMMITTED:
@@ -230,7 +229,7 @@ class Database:
 
     def _opened(
         self,
-        connection: AsyncConnection,
+        connection: AsyncConnection | SingleStatement,
         unit: Unit[Any],
         row: LockedRow | None,
         limits: Mapping[str, timedelta] = _NO_LIMITS,

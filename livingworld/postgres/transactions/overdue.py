@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-
-from sqlalchemy.ext.asyncio import AsyncConnection
+from typing import Any
 
 from livingworld.deadlines import without_deadline
 
@@ -17,13 +16,15 @@ CancelSession = Callable[[int], Awaitable[None]]
 
 @asynccontextmanager
 async def cancelled_when_overdue(
-    connection: AsyncConnection, overdue: timedelta | None, cancel_session: CancelSession | None
+    driver_connection: Any,  # noqa: ANN401 - asyncpg's
+    overdue: timedelta | None,
+    cancel_session: CancelSession | None,
 ) -> AsyncIterator[None]:
     """Have the statement in the block cancelled after `overdue`; where that is not possible, it goes on."""
     if overdue is None or cancel_session is None:
         yield
         return
-    pid = (await connection.get_raw_connection()).driver_connection.get_server_pid()  # type: ignore[union-attr]
+    pid = driver_connection.get_server_pid()
     cancelling: list[asyncio.Task[None]] = []
 
     async def cancel() -> None:

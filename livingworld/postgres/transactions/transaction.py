@@ -26,11 +26,14 @@ from livingworld.postgres.connections.time_limits import in_milliseconds
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind, name_failure
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.lock_order import LockOrder
+from livingworld.postgres.transactions.single_statement import SingleStatement
+from livingworld.postgres.transactions.text_result import TextResult
 from livingworld.settings.database_url import database_address
 
 T = TypeVar("T")
 P = ParamSpec("P")
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 Work = Callable[["Transaction"], Awaitable[T]]
 #: A function of a transaction and of further arguments.
 Operation = Callable[Concatenate["Transaction", P], Awaitable[T]]
@@ -57,7 +60,7 @@ class Transaction:
 
     def __init__(
         self,
-        connection: AsyncConnection,
+        connection: AsyncConnection | SingleStatement,
         admission: Admission,
         world_id: UUID | None = None,
         *,
@@ -112,12 +115,12 @@ class Transaction:
         self.refuse_other_loops()
         return await self._named(self._connection.execute(statement, parameters))
 
-    async def execute_text(self, sql: str, parameters: tuple[Any, ...]) -> CursorResult[Any]:
-        """Run a statement that is text with $1, $2, ...: for the hottest ones, which need nothing compiled."""
+    async def execute_text(self, sql: str, parameters: tuple[Any, ...]) -> CursorResult[Any] | TextResult:
+        """Run a statement that is text with $1, $2, ...: for what is called often; nothing is compiled."""
         self.refuse_other_loops()
         return await self._named(self._connection.exec_driver_sql(sql, parameters))
 
-    async def _named(self, execution: Awaitable[CursorResult[Any]]) -> CursorResult[Any]:
+    async def _named(self, execution: Awaitable[Result]) -> Result:
         self.statements += 1
         try:
             return await (before_deadline(execution) if self.is_block else execution)
@@ -269,7 +272,7 @@ class Transaction:
 
     def refuse_if_lost(self) -> None:
         """Raise ConnectionError when the session has ended: COMMIT is then never sent, so its effect is known."""
-        connection = self._connection.sync_connection
+        connection = None if isinstance(self._connection, SingleStatement) else self._connection.sync_connection
         driver_connection = None if connection is None else connection.connection.driver_connection
         if driver_connection is None or driver_connection.is_closed():
             raise ConnectionResetError

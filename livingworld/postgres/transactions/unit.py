@@ -33,3 +33,7 @@ class Unit(Generic[T]):
     overdue: timedelta | None = None
     attempts: int = 0
     phase: Phase = Phase.OPENING
+
+    def sending(self) -> None:
+        """Note that its one statement, which commits itself, is sent: from now on its effect may be unknown."""
+        self.phase = Phase.COMMITTING

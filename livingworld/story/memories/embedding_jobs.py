@@ -66,6 +66,7 @@ _FINISH: Final = f"""
         SELECT number::real FROM json_array_elements_text($5::json -> done.memory_id::text) AS number
     ) FROM done
     ON CONFLICT ON CONSTRAINT pk_memory_vectors DO NOTHING
+    RETURNING memory_id
 """  # noqa: S608 - our own words
 _FAIL: Final = f"""
     {_KEPT}
@@ -115,7 +116,7 @@ async def claim(tx: Transaction, embedder: str, limit: int, patience: timedelta)
 async def finish(tx: Transaction, embedder: str, jobs: Sequence[EmbeddingJob], vectors: str) -> int:
     """Store the vectors of jobs that are still claimed by us and return how many were; `vectors` is JSON by id."""
     done = await tx.execute_text(_FINISH, (tx.world_id, embedder, *_claims(jobs), vectors))
-    return done.rowcount
+    return len(done.all())
 
 
 async def fail(tx: Transaction, embedder: str, jobs: Sequence[EmbeddingJob], error: str, pause: timedelta) -> None:

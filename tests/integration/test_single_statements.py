@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.testing.staged_races import holding
+from tests.integration.databases import opened
+
+ROWS = """SELECT number AS counted, number::text AS "two words" FROM generate_series(1, $1) AS number"""
+HOLD = "SELECT pg_advisory_xact_lock(4711)"
+
+
+async def rows(tx: Transaction, sql: str, *parameters: object) -> Any:  # noqa: ANN401 - rows of any shape
+    return (await tx.execute_text(sql, parameters)).all()
+
+
+async def pid(tx: Transaction) -> int:
+    return int((await tx.execute_text("SELECT pg_backend_pid()", ())).scalar_one())
+
+
+@pytest.mark.parametrize("number", [0, 2])
+async def test_the_rows_of_a_text_are_the_same_alone_and_in_a_transaction(database_url: str, number: int) -> None:
+    async with opened(database_url) as database:
+        alone = await database.run(lambda tx: rows(tx, ROWS, number), single_statement=True)
+        together = await database.run(lambda tx: rows(tx, ROWS, number))
+
+    assert alone == together == [(n, str(n)) for n in range(1, number + 1)]
+    assert [row.counted for row in alone] == [row.counted for row in together]
+
+
+async def test_a_connection_whose_statement_was_cancelled_is_not_used_again(database_url: str) -> None:
+    async with opened(database_url, pool_size=1) as database:
+        before = await database.run(pid, single_statement=True)
+        async with holding(database_url, HOLD) as holder:
+            cancelled = asyncio.create_task(database.run(partial(rows, sql=HOLD), single_statement=True))
+            await holder.until_blocked()
+            cancelled.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await cancelled
+            after = await database.run(pid, single_statement=True)
+
+    assert after != before
+
+
+async def test_a_statement_and_a_text_may_follow_each_other_on_one_connection(database_url: str) -> None:
+    async with opened(database_url, pool_size=1) as database:
+
+        async def both(tx: Transaction) -> list[int]:
+            return [await pid(tx), await tx.scalar(text("SELECT pg_backend_pid()")), await pid(tx)]
+
+        pids = await database.run(both, repeatable=True, single_statement=True)
+
+    assert len(set(pids)) == 1
