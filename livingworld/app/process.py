@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
-from typing import Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -37,10 +36,8 @@ from livingworld.story.stories.scene_appender import Appends
 from livingworld.story.turns.commit_turn import Commits
 from livingworld.story.turns.take_turn import Turns
 from livingworld.story.turns.turn_queue import Takes
+from livingworld.story.turns.waiting import patience
 from livingworld.story.turns.writing import commit_turns, take_turns
-
-#: A caller that waits for a turn polls in every interval; after this many missed polls it counts as gone.
-_MISSED_POLLS: Final = 12
 
 
 class Process:
@@ -116,7 +113,7 @@ class SharedParts:
         self.services = services = process.services(world_id)
         settings = process.settings
         limits = GroupLimits(settings.call_timeout, settings.lock_timeout, process.database.backlog)
-        take = partial(take_turns, lease=settings.turn_lease, patience=settings.poll_interval * _MISSED_POLLS)
+        take = partial(take_turns, lease=settings.turn_lease, patience=patience(settings.poll_interval))
         self.appends: Appends = GroupCommit(process.database, world_id, append_together, limits)
         takes: Takes = GroupCommit(process.database, world_id, take, limits)
         commits: Commits = GroupCommit(process.database, world_id, commit_turns, limits)

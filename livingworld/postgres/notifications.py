@@ -26,7 +26,7 @@ _NOTIFY: Final = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS paylo
 
 
 class TopicSubscription:
-    """One waiter for the notifications of one topic."""
+    """One waiter for the notifications of a topic, or of several."""
 
     def __init__(self) -> None:
         self._notified = asyncio.Event()
@@ -58,6 +58,13 @@ class Notifications:
         self._sender: asyncio.Task[None] | None = None
         self._closed = False
 
+    def notify_nearest(self, topic: str) -> None:
+        """Wake the subscribers of a topic here, or in all processes when there is none here; otherwise as `notify`."""
+        if topic in self._subscriptions:
+            self._wake(topic)
+        else:
+            self.notify(topic)
+
     def notify(self, topic: str) -> None:
         """Wake the subscribers of a topic, in all processes; called after the commit. Never blocks or raises."""
         self._wake(topic)
@@ -66,12 +73,12 @@ class Notifications:
             self._sender = asyncio.create_task(self._send_all(), context=outside())
 
     @contextmanager
-    def subscribe(self, topic: str) -> Iterator[TopicSubscription]:
-        """Subscribe to a topic while the block runs."""
+    def subscribe(self, topic: str, subscription: TopicSubscription | None = None) -> Iterator[TopicSubscription]:
+        """Subscribe to a topic while the block runs; a subscription that is given has this topic too."""
         self._send.refuse_other_loops()
         if self._listening is not None and self._listener is None and not self._closed:
             self._listener = asyncio.create_task(self._listening.run(), context=outside())
-        subscription = TopicSubscription()
+        subscription = subscription or TopicSubscription()
         self._subscriptions.setdefault(topic, set()).add(subscription)
         try:
             yield subscription

@@ -46,6 +46,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     "concurrency/test_model_loading.py": {"timedelta(milliseconds=50)": LIMIT},
     "concurrency/test_model_swap.py": {"timedelta(milliseconds=50)": LIMIT},
     "concurrency/test_one_key_one_turn.py": {"timedelta(seconds=0.05)": PAUSE, "timedelta(seconds=0.2)": LIMIT},
+    "concurrency/test_next_in_line.py": {"timedelta(seconds=0.05)": PAUSE},
     "concurrency/test_sample_collector.py": {"timedelta(milliseconds=20)": PAUSE},
     "concurrency/test_script_races.py": {"timeout=0.3": "the late one comes as far as it gets"},
     "concurrency/test_script_walks.py": {

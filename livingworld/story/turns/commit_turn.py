@@ -18,8 +18,8 @@ from livingworld.story.stories.reading import read_scene
 from livingworld.story.stories.records import Scene
 from livingworld.story.turns.attempt import Attempt
 from livingworld.story.turns.new_state import NewState
-from livingworld.story.turns.outcomes import CommitOutcome, Committed
-from livingworld.story.turns.requests import CommitRequest, Holding
+from livingworld.story.turns.outcomes import CommitOutcome, Committed, Wakes
+from livingworld.story.turns.requests import CommitRequest, Holding, end_topic, turn_topic
 from livingworld.story.turns.writing import commit_turn
 
 Commits: TypeAlias = GroupCommit[CommitRequest, CommitOutcome]
@@ -27,8 +27,8 @@ Commits: TypeAlias = GroupCommit[CommitRequest, CommitOutcome]
 
 async def commit(
     services: Services, commits: Commits, holding: Holding, scene: NewScene, attempt: Attempt, state: NewState | None
-) -> tuple[Scene, bool]:
-    """Store the scene of a turn and its state; return the scene, and whether a request waits for the branch."""
+) -> Scene:
+    """Store the scene of a turn and its state, wake those who wait for that, and return the scene."""
     request = CommitRequest(
         holding=holding,
         scene=scene,
@@ -46,10 +46,17 @@ async def commit(
             raise outcome.error
         number = outcome.scene.number if isinstance(outcome, Committed) else outcome.scene_number
         events.emit(events.TURN_COMMITTED, **place, scene_number=number, branch_number=outcome.branch_number)
+        _wake(services, holding, outcome.wakes)
         if isinstance(outcome, Committed):
-            return outcome.scene, outcome.awaited
-        stored = await services.unit.read(read_scene, holding.story_id, number)
-        return stored, outcome.awaited
+            return outcome.scene
+        return await services.unit.read(read_scene, holding.story_id, number)
+
+
+def _wake(services: Services, holding: Holding, wakes: Wakes) -> None:
+    if wakes.followed:
+        services.notifications.notify(end_topic(holding.story_id, holding.request_key))
+    if wakes.next_key is not None:
+        services.notifications.notify_nearest(turn_topic(holding.story_id, wakes.next_key))
 
 
 async def _store(services: Services, commits: Commits, request: CommitRequest) -> CommitOutcome:

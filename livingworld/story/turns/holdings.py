@@ -13,7 +13,7 @@ from livingworld.postgres.locks import lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.stories.tables import stories
-from livingworld.story.turns.requests import Holding, TakeRequest, branch_topic
+from livingworld.story.turns.requests import Holding, TakeRequest, end_topic, turn_topic
 from livingworld.story.turns.tables import generations, turn_leases, turn_waiters, turns
 
 _RENEW: Final = """
@@ -23,6 +23,7 @@ _RENEW: Final = """
         AND b.world_id = $1 AND b.story_id = $2 AND b.branch_number = l.branch_number AND b.version = l.branch_version
     RETURNING true
 """
+_NEXT: Final = "SELECT livingworld.next_in_line_v1($1, $2, $3, clock_timestamp())"
 _FREE: Final = {"owner": None, "request_key": None, "branch_version": None, "taken_at": None, "expires_at": None}
 
 
@@ -50,7 +51,8 @@ async def give_up(tx: Transaction, holding: Holding, known: dict[str, Any], *, s
         await _free_lease(tx, holding.story_id, holding.owner)
         await _fail_turn(tx, holding.story_id, holding.request_key, holding.token)
         await tx.execute(_generation(tx.world_id, holding, {**known, "state": state}))
-    tx.notify_after_commit(branch_topic(holding.story_id, holding.branch_number))
+    tx.notify_after_commit(end_topic(holding.story_id, holding.request_key))
+    await _notify_next(tx, holding.story_id, holding.branch_number)
 
 
 async def withdraw(tx: Transaction, request: TakeRequest) -> None:
@@ -64,7 +66,15 @@ async def withdraw(tx: Transaction, request: TakeRequest) -> None:
         token, branch = freed
         await _fail_turn(tx, request.story_id, request.request_key, token)
     if branch is not None:
-        tx.notify_after_commit(branch_topic(request.story_id, branch))
+        tx.notify_after_commit(end_topic(request.story_id, request.request_key))
+        await _notify_next(tx, request.story_id, branch)
+
+
+async def _notify_next(tx: Transaction, story_id: UUID, branch_number: int) -> None:
+    """Wake the request whose turn has come at a branch, after the commit."""
+    next_key = (await tx.execute_text(_NEXT, (tx.world_id, story_id, branch_number))).scalar_one()
+    if next_key is not None:
+        tx.notify_after_commit(turn_topic(story_id, next_key))
 
 
 def _generation(world_id: UUID, holding: Holding, known: dict[str, Any]) -> Insert:

@@ -30,8 +30,10 @@ class Waiting:
     """The request has a place in the queue of the branch, or follows a turn."""
 
     branch_number: int
-    #: Whether it waits for the result of a turn, which has its key or its input.
-    follows: bool
+    #: The turn whose result it waits for, which has its key or its input; None: it waits for its own turn.
+    follows: str | None
+    #: Its place in the queue; None: the turn that it follows took its input in.
+    ticket: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Mergeable:
     """Another request waits whose input may be combined with this one's."""
 
     branch_number: int
+    #: The request that waits, and its place in the queue.
+    request_key: str
     ticket: int
     #: How often the waiting input was combined, and what it is now.
     merges: int
@@ -49,13 +53,22 @@ TakeOutcome: TypeAlias = Granted | Replayed | Waiting | Mergeable | Refusal
 
 
 @dataclass(frozen=True, slots=True)
+class Wakes:
+    """Who has to know that a turn is over."""
+
+    #: The request whose turn has come at the branch, or None.
+    next_key: str | None
+    #: Whether other tries wait for the result, with the key of the turn or merged into it.
+    followed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Committed:
     """The new scene is stored."""
 
     scene: Scene
     branch_number: int
-    #: Whether a request waits for the branch.
-    awaited: bool
+    wakes: Wakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +77,7 @@ class AlreadyStored:
 
     scene_number: int
     branch_number: int
-    #: Whether a request waits for the branch.
-    awaited: bool
+    wakes: Wakes
 
 
 CommitOutcome: TypeAlias = Committed | AlreadyStored | Refusal
@@ -79,3 +91,6 @@ class Chosen:
     branch_number: int
     #: Whether it showed the generation before.
     was_shown: bool
+    #: The turn that was held at the branch, and the request whose turn has come; None: there is none.
+    holder_key: str | None
+    next_key: str | None

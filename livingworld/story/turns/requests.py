@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
 
@@ -140,6 +141,16 @@ class ChooseRequest:
     spare_id: UUID
 
 
-def branch_topic(story_id: UUID, branch_number: int) -> str:
-    """Return the topic of everything that changes who may write next at a branch."""
-    return f"turn:{story_id}:{branch_number}"
+def turn_topic(story_id: UUID, request_key: str) -> str:
+    """Return the topic that says that the turn of a request has come."""
+    return f"turn:{story_id}:{_digest(request_key)}"
+
+
+def end_topic(story_id: UUID, request_key: str) -> str:
+    """Return the topic that says that the turn of a request is over, or was lost."""
+    return f"turn-end:{story_id}:{_digest(request_key)}"
+
+
+def _digest(request_key: str) -> str:
+    """Return a request key as a topic may contain it."""
+    return blake2b(request_key.encode(), digest_size=8).hexdigest()

@@ -38,6 +38,7 @@ from livingworld.story.turns.outcomes import (
     Mergeable,
     TakeOutcome,
     Waiting,
+    Wakes,
 )
 from livingworld.story.turns.records import Generation, TurnInput
 from livingworld.story.turns.requests import ChooseRequest, CommitRequest, Holding, TakeRequest
@@ -62,9 +63,11 @@ def make_take_outcome(row: Row[Any], request: TakeRequest, contexts: Iterator[st
         case "replayed":
             return Replayed(row.scene_number)
         case "waiting" | "following":
-            return Waiting(row.branch_number, follows=row.status == "following")
+            return Waiting(row.branch_number, row.request_key if row.status == "following" else None, row.ticket)
         case "mergeable":
-            return Mergeable(row.branch_number, row.ticket, row.merges, TurnInput(row.choice, row.instruction))
+            return Mergeable(
+                row.branch_number, row.request_key, row.ticket, row.merges, TurnInput(row.choice, row.instruction)
+            )
     return NOT_TRIED.get(row.status) or Refusal(_take_refusal(row, request))
 
 
@@ -100,9 +103,9 @@ def make_commit_outcome(row: Row[Any], request: CommitRequest) -> CommitOutcome 
     """Return what a row of commit_turns_v1 means."""
     match row.status:
         case "committed":
-            return Committed(_committed_scene(row, request), row.branch_number, row.awaited)
+            return Committed(_committed_scene(row, request), row.branch_number, Wakes(row.next_key, row.followed))
         case "regenerated" | "replayed":
-            return AlreadyStored(row.scene_number, row.branch_number, row.awaited)
+            return AlreadyStored(row.scene_number, row.branch_number, Wakes(row.next_key, row.followed))
         case "stale_head":
             expected, actual = request.holding.base_scene_number or 0, row.parent_scene_number or 0
             return Refusal(StaleHead(expected=expected, actual=actual))
@@ -132,7 +135,8 @@ def make_choose_outcome(row: Row[Any], request: ChooseRequest) -> Chosen | Refus
     """Return what the row of choose_generation_v1 means."""
     match row.status:
         case "chosen" | "replayed":
-            return Chosen(row.scene_number, row.branch_number, was_shown=row.status == "replayed")
+            was_shown = row.status == "replayed"
+            return Chosen(row.scene_number, row.branch_number, was_shown, row.holder_key, row.next_key)
         case "stale_head":
             return Refusal(StaleHead(expected=request.expected_head, actual=row.scene_number or 0))
         case "generation_not_found":

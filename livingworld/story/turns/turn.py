@@ -21,7 +21,7 @@ from livingworld.story.turns.holdings import give_up, record_answer, renew_lease
 from livingworld.story.turns.new_state import NewState
 from livingworld.story.turns.outcomes import Granted
 from livingworld.story.turns.records import Generation, TurnContext
-from livingworld.story.turns.requests import TakeRequest, branch_topic
+from livingworld.story.turns.requests import TakeRequest, end_topic
 
 T = TypeVar("T")
 
@@ -111,11 +111,8 @@ class Turn:
             raise InvalidInput("scene.chosen_choice", "must be left to the turn, which was taken with the choice")
         if self.scene is None:
             holding = self._taken().holding
-            stored, awaited = await commit(self._services, self._commits, holding, scene, self._attempt, state)
-            self.scene = stored
+            self.scene = await commit(self._services, self._commits, holding, scene, self._attempt, state)
             self.end_lease()
-            if awaited:
-                self._services.notifications.notify(branch_topic(holding.story_id, holding.branch_number))
         return self.scene
 
     async def give_up(self, reason: BaseException | None) -> None:
@@ -153,9 +150,7 @@ class Turn:
             first_look=services.poll_interval,
             look_every=services.poll_interval * _INTERVALS,
             asked_at=asked_at,
-            subscription=partial(
-                services.notifications.subscribe, branch_topic(holding.story_id, holding.branch_number)
-            ),
+            subscription=partial(services.notifications.subscribe, end_topic(holding.story_id, holding.request_key)),
             start=services.tasks.watch,
         )
         self.lost = lease.lost

@@ -17,7 +17,7 @@ from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.stories.appending import Refusal
 from livingworld.story.turns.outcomes import Chosen, CommitOutcome, Granted, Mergeable, TakeOutcome
 from livingworld.story.turns.records import TurnInput
-from livingworld.story.turns.requests import ChooseRequest, CommitRequest, TakeRequest, branch_topic
+from livingworld.story.turns.requests import ChooseRequest, CommitRequest, TakeRequest, end_topic, turn_topic
 from livingworld.story.turns.rows import make_choose_outcome, make_commit_outcome, make_take_outcome
 
 
@@ -47,9 +47,9 @@ async def take_turns(
         raise AssertionError(message)
     context = iter(contexts)
     outcomes = [make_take_outcome(row, request, context) for row, request in zip(rows, requests, strict=False)]
-    for request, outcome in zip(requests, outcomes, strict=True):
-        if request.busy == "replace" and isinstance(outcome, Granted):
-            tx.notify_after_commit(branch_topic(request.story_id, outcome.holding.branch_number))
+    for row, request, outcome in zip(rows, requests, outcomes, strict=False):
+        if request.busy == "replace" and isinstance(outcome, Granted) and row.request_key is not None:
+            tx.notify_after_commit(end_topic(request.story_id, row.request_key))
     return outcomes
 
 
@@ -62,7 +62,7 @@ async def commit_turns(
     if len(rows) != len(requests):
         message = f"commit_turns_v1 answered {len(rows)} of {len(requests)} requests"
         raise AssertionError(message)
-    for stream_id in chain.from_iterable(row.followed or () for row in rows):
+    for stream_id in chain.from_iterable(row.streams or () for row in rows):
         note_published(tx, stream_id)
     return [make_commit_outcome(row, request) for row, request in zip(rows, requests, strict=True)]
 
@@ -91,7 +91,10 @@ async def choose_generation(tx: Transaction, request: ChooseRequest) -> Chosen:
     tx.log_after_commit(events.GENERATION_CHOSEN, world_id=tx.world_id, story_id=story_id, **ids)
     if not outcome.was_shown:
         publish_at_commit(tx, story_id, LiveKind.GENERATION_CHOSEN, **ids, generation_id=request.generation_id)
-    tx.notify_after_commit(branch_topic(story_id, outcome.branch_number))
+    if outcome.holder_key is not None:
+        tx.notify_after_commit(end_topic(story_id, outcome.holder_key))
+    if outcome.next_key is not None:
+        tx.notify_after_commit(turn_topic(story_id, outcome.next_key))
     return outcome
 
 

@@ -15,7 +15,8 @@ CREATE FUNCTION livingworld.choose_generation_v1(
     status text,                    -- chosen, replayed, or why it was refused
     scene_number integer,           -- when refused as stale: where the branch stands
     branch_number integer,
-    awaited boolean                 -- a turn waits for the branch
+    holder_key text,                -- the turn that was held at the branch and is lost; NULL: none was
+    next_key text                   -- the request whose turn has come; NULL: none waits
 )
 LANGUAGE plpgsql
 AS $function$
@@ -31,7 +32,7 @@ DECLARE
     taken integer;
 BEGIN
     IF livingworld.lock_stories_v1(in_world_id, true, ARRAY[in_story_id]) IS NULL THEN
-        RETURN QUERY SELECT 'story_not_found', NULL::integer, NULL::integer, false;
+        RETURN QUERY SELECT 'story_not_found', NULL::integer, NULL::integer, NULL::text, NULL::text;
         RETURN;
     END IF;
     SELECT s.archived_at, s.current_branch INTO story FROM livingworld.stories s
@@ -125,9 +126,9 @@ BEGIN
     WHERE g.world_id = in_world_id AND g.generation_id = in_generation_id;
     PERFORM livingworld.restore_state_v1(in_world_id, in_story_id, in_generation_id, taken);
     RETURN QUERY
-        SELECT 'chosen', taken, coalesce(branch_number, branch.branch_number), EXISTS (
-            SELECT FROM livingworld.turn_waiters w
-            WHERE w.world_id = in_world_id AND w.story_id = in_story_id AND w.branch_number = branch.branch_number
-        );
+        SELECT 'chosen', taken, coalesce(branch_number, branch.branch_number), (
+            SELECT l.request_key FROM livingworld.turn_leases l
+            WHERE l.world_id = in_world_id AND l.story_id = in_story_id AND l.branch_number = branch.branch_number
+        ), livingworld.next_in_line_v1(in_world_id, in_story_id, branch.branch_number, clock_timestamp());
 END
 $function$

@@ -34,9 +34,10 @@ CREATE FUNCTION livingworld.commit_turns_v1(
     branch_number integer,
     chosen_choice integer,
     created_at timestamptz,
-    awaited boolean,                -- a turn waits for the branch
+    next_key text,                  -- the request whose turn has come; NULL: none waits
+    followed boolean,               -- other tries wait for this turn, with its key or merged into it
     cast_members text,              -- {character_id, role, importance}, names resolved
-    followed uuid[]                 -- the streams that it was published to
+    streams uuid[]                  -- those that it was published to
 )
 LANGUAGE plpgsql
 AS $function$
@@ -58,7 +59,6 @@ DECLARE
     expected integer[] := numbers;
     members text[] := answers;
     newcomers text[] := answers;
-    waited boolean[] := array_fill(false, ARRAY[inputs]);
     -- Those that append a scene, and those that regenerate one, by their place among the inputs.
     places integer[] := '{}';
     regenerated integer[] := '{}';
@@ -71,7 +71,7 @@ BEGIN
                t.scene_number AS stored_number, t.regenerates, s.story_id IS NOT NULL AS found,
                s.archived_at IS NOT NULL AS archived,
                l.token AS lease_token, l.owner AS holder, l.branch_version AS held_version, b.version AS branch_version,
-               b.head_scene_number, w.ticket IS NOT NULL AS awaited, m.cast_members, m.newcomers
+               b.head_scene_number, m.cast_members, m.newcomers
         FROM unnest(in_story_ids, in_request_keys, in_owners, in_tokens, in_cast)
             WITH ORDINALITY AS given (story_id, request_key, owner, token, cast_given, ordinal)
         LEFT JOIN LATERAL (
@@ -89,10 +89,6 @@ BEGIN
             SELECT * FROM livingworld.branches b
             WHERE b.world_id = in_world_id AND b.story_id = given.story_id AND b.branch_number = t.branch_number OFFSET 0
         ) b ON true
-        LEFT JOIN LATERAL (
-            SELECT * FROM livingworld.turn_waiters w
-            WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = t.branch_number LIMIT 1
-        ) w ON true
         CROSS JOIN LATERAL livingworld.resolved_cast_v1(in_world_id, given.cast_given) m
         ORDER BY given.ordinal
     LOOP
@@ -119,7 +115,6 @@ BEGIN
         attempts[input.ordinal] := input.attempts;
         members[input.ordinal] := input.cast_members;
         newcomers[input.ordinal] := input.newcomers;
-        waited[input.ordinal] := input.awaited;
         IF answers[input.ordinal] IS NULL THEN
             places := places || input.ordinal::integer;
         ELSIF answers[input.ordinal] = 'regenerated' THEN
@@ -197,15 +192,28 @@ BEGIN
         branch_number := branches[place];
         chosen_choice := chosen[place];
         created_at := now();
-        awaited := waited[place];
         cast_members := members[place];
+        next_key := NULL;
         followed := NULL;
+        streams := NULL;
         IF status IN ('committed', 'regenerated') THEN
             IF in_states[place] IS NOT NULL THEN
                 PERFORM livingworld.write_turn_state_v1(in_world_id, in_story_ids[place], scene_number, in_states[place]);
             END IF;
-            followed := livingworld.publish_turn_v1(
+            streams := livingworld.publish_turn_v1(
                 in_world_id, in_story_ids[place], status, scene_number, branch_number, in_owners[place], in_cast[place]
+            );
+        END IF;
+        IF status IN ('committed', 'regenerated', 'replayed') THEN
+            next_key := livingworld.next_in_line_v1(in_world_id, in_story_ids[place], branch_number, clock_timestamp());
+            followed := EXISTS (
+                SELECT FROM livingworld.turn_waiters w
+                WHERE w.world_id = in_world_id AND w.request_key = in_request_keys[place]
+                    AND w.story_id = in_story_ids[place]
+            ) OR EXISTS (
+                SELECT FROM livingworld.turns m
+                WHERE m.world_id = in_world_id AND m.merged_into = in_request_keys[place]
+                    AND m.story_id = in_story_ids[place]
             );
         END IF;
         RETURN NEXT;
