@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from livingworld import NewScene, Scene, Story, Turn, World
+from livingworld.story.turns.records import BusyPolicy
 from livingworld.story.turns.turn_queue import TurnQueue
 from tests.support.patience import patiently
 from tests.support.staging import same_world, stop
@@ -42,7 +43,7 @@ async def until_in_line(url: str, *keys: str) -> None:
 
 @pytest.mark.parametrize("busy", ["queue", "merge"])
 async def test_fifty_who_wait_ask_at_most_three_times_for_each_of_them(
-    database_url: str, world: World, story: Story, monkeypatch: pytest.MonkeyPatch, busy: str
+    database_url: str, world: World, story: Story, monkeypatch: pytest.MonkeyPatch, busy: BusyPolicy
 ) -> None:
     asks = 0
     ask = TurnQueue._ask

@@ -85,5 +85,5 @@ async def call_waiters(tx: Transaction, waiters: Sequence[_Waiter], length: time
         [waiter.place.follows for waiter in waiters],
         [waiter.request.expected_head for waiter in waiters],
     )
-    rows = await tx.execute_text(_CALLED, (tx.world_id, length, *columns))
-    return [waiters[ordinal - 1] for ordinal in rows.scalars()]
+    rows = (await tx.execute_text(_CALLED, (tx.world_id, length, *columns))).all()
+    return [waiters[ordinal - 1] for (ordinal,) in rows]
