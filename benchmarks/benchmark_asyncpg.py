@@ -1,6 +1,6 @@
 """What a careful person writes by hand: one connection for each task, one prepared statement, nothing else.
 
-The statement raises the counter and inserts scene and choices. It decides nothing (no expected head, no request key, no
+The statement raises the counter and inserts the scene. It decides nothing (no expected head, no request key, no
 archive, no fork), and gives no pool its reset query: the fastest that is still right for a story without branches.
 """
 
@@ -29,16 +29,11 @@ STATEMENT = """
     ), timeline AS (
         UPDATE livingworld.timelines t SET tip_position = t.tip_position + 1
         FROM story WHERE t.world_id = $1 AND t.story_id = $2 AND t.timeline_number = 1
-    ), scene AS (
-        INSERT INTO livingworld.scenes
-            (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content)
-        SELECT $1, $2, story.last_scene_number, nullif(story.last_scene_number - 1, 0), 1, branch.head_position, $3
-        FROM story, branch
-        RETURNING scene_number
     )
-    INSERT INTO livingworld.choices (world_id, story_id, scene_number, choice_number, content)
-    SELECT $1, $2, scene.scene_number, choice.number, choice.content
-    FROM scene, unnest($4::text[]) WITH ORDINALITY AS choice (content, number)
+    INSERT INTO livingworld.scenes
+        (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, choices)
+    SELECT $1, $2, story.last_scene_number, nullif(story.last_scene_number - 1, 0), 1, branch.head_position, $3, $4
+    FROM story, branch
     RETURNING scene_number
 """
 

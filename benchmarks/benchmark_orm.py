@@ -1,4 +1,4 @@
-"""The pattern most programs use: lock the story with the ORM, add the scene, flush, add its choices, commit."""
+"""The pattern most programs use: lock the story with the ORM, add the scene, commit."""
 
 from __future__ import annotations
 
@@ -30,17 +30,12 @@ class Scene:
     """A row of the table scenes."""
 
 
-class Choice:
-    """A row of the table choices."""
-
-
 _mappings = registry()
 for _class, _table in {
     Story: schema.stories,
     Branch: schema.branches,
     Timeline: schema.timelines,
     Scene: schema.scenes,
-    Choice: schema.choices,
 }.items():
     # The tables have a column `metadata`, a name that the declarative ORM keeps for itself.
     _mappings.map_imperatively(_class, _table, properties={"extra": _table.c.metadata} if _class is Scene else {})
@@ -77,12 +72,10 @@ class OrmPattern:
                     **place,
                     scene_number=number,
                     content=content,
+                    choices=list(choices),
                     parent_scene_number=branch.head_scene_number,
                 )
             )
-            await session.flush()
-            for choice_number, choice in enumerate(choices, start=1):
-                session.add(_make(Choice, **key, scene_number=number, choice_number=choice_number, content=choice))
             story.last_scene_number = number
             branch.head_scene_number, branch.head_position = number, place["position"]
             timeline.tip_position = place["position"]

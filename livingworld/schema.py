@@ -17,7 +17,7 @@ from livingworld.story.lore.tables import lore_entries
 from livingworld.story.memories.tables import memories, memory_embedders, memory_embedding_jobs, memory_vectors
 from livingworld.story.relationships.tables import relationship_changes, relationships
 from livingworld.story.revisions import revisions
-from livingworld.story.stories.scene_tables import choices, scene_cast, scenes
+from livingworld.story.stories.scene_tables import scene_cast, scenes
 from livingworld.story.stories.tables import branches, stories, timeline_lineage, timelines
 from livingworld.story.turns.tables import generations, turn_leases, turn_waiters, turns
 from livingworld.story.worlds.tables import worlds
@@ -29,7 +29,6 @@ __all__ = [
     "branches",
     "character_names",
     "characters",
-    "choices",
     "cycle_runs",
     "cycles",
     "document_versions",

@@ -21,7 +21,6 @@ TABLES = (
     "timelines",
     "timeline_lineage",
     "scenes",
-    "choices",
     "scene_cast",
     "characters",
     "character_names",

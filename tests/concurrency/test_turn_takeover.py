@@ -89,7 +89,7 @@ async def test_a_killed_holder_is_succeeded_under_the_same_key(database_url: str
 
 async def everything(url: str) -> list[object]:
     """Return every row that a commit could change."""
-    tables = ("stories", "branches", "scenes", "turns", "generations", "timelines", "choices")
+    tables = ("stories", "branches", "scenes", "turns", "generations", "timelines")
     return [
         sorted(await rows(url, f"SELECT t::text FROM livingworld.{table} t"))  # noqa: S608 - our own names
         for table in tables

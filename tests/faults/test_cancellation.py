@@ -51,7 +51,7 @@ async def _transaction(world: World, story: Story) -> None:
 CASES: Final = {
     "append_scene": Case(
         lambda world, story: world.stories.append_scene(story.id, NewScene("New.", choices=["Wait"])),
-        ("scenes", "choices"),
+        ("scenes",),
     ),
     "append_scene with new names": Case(
         lambda world, story: world.stories.append_scene(story.id, NewScene("New.", cast=["Mara"])),
@@ -62,9 +62,9 @@ CASES: Final = {
     "edit_scene": Case(
         lambda world, story: world.stories.edit_scene(story.id, 1, expected_version=1, content="New."), ("revisions",)
     ),
-    "run": Case(_run, ("scenes", "choices", "characters", "character_names")),
-    "run with a request key": Case(_run_with_request_key, ("scenes", "choices", "characters", "request_keys")),
-    "transaction": Case(_transaction, ("scenes", "choices", "characters", "character_names")),
+    "run": Case(_run, ("scenes", "characters", "character_names")),
+    "run with a request key": Case(_run_with_request_key, ("scenes", "characters", "request_keys")),
+    "transaction": Case(_transaction, ("scenes", "characters", "character_names")),
 }
 
 

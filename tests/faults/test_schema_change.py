@@ -12,7 +12,7 @@ from livingworld.observability import events
 from livingworld.testing.staged_races import Connection
 from tests.support.aftermath import assert_nothing_left, scene_contents
 
-_TABLES: Final = ("worlds", "stories", "branches", "scenes", "choices", "characters", "character_names")
+_TABLES: Final = ("worlds", "stories", "branches", "scenes", "characters", "character_names")
 
 
 async def everything(livingworld: LivingWorld, world: World, story: Story, number: int) -> Scene:

@@ -12,7 +12,7 @@ from tests.support.every_write import WRITES, Furnished, Write, furnish
 from tests.support.turn_checks import at_once
 
 #: What a story is made of; facts, relationships and memories are what it knows.
-_CONTENT: Final = ("stories", "branches", "scenes", "choices", "scene_cast")
+_CONTENT: Final = ("stories", "branches", "scenes", "scene_cast")
 #: Columns that are not content.
 _TIMES: Final = {"created_at", "updated_at"}
 

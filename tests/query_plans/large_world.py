@@ -61,13 +61,11 @@ _OTHERS = (
 _SCENES = (
     """
     INSERT INTO livingworld.scenes
-        (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, chosen_choice)
-    SELECT $1, $2, n, nullif(n - 1, 0), 1, n, repeat('The tide came in. ', 20), CASE WHEN n > 1 THEN 1 END
+        (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, choices,
+         chosen_choice)
+    SELECT $1, $2, n, nullif(n - 1, 0), 1, n, repeat('The tide came in. ', 20), array_fill('Wade across'::text, '{3}'),
+           CASE WHEN n > 1 THEN 1 END
     FROM generate_series(1, $3::integer) n
-    """,
-    """
-    INSERT INTO livingworld.choices (world_id, story_id, scene_number, choice_number, content)
-    SELECT $1, $2, n, choice, 'Wade across' FROM generate_series(1, $3::integer) n, generate_series(1, 3) choice
     """,
     """
     INSERT INTO livingworld.scene_cast (world_id, story_id, scene_number, character_id)

@@ -38,6 +38,12 @@ _PROMISES: Final = {
                 ORDER BY 1)
             <> ARRAY(SELECT generate_series(1, t.fork_position))
     """,
+    "a chosen choice is offered by the parent": """
+        SELECT c.scene_number, c.chosen_choice FROM livingworld.scenes c
+        JOIN livingworld.scenes p ON (p.world_id, p.story_id, p.scene_number)
+            = (c.world_id, c.story_id, c.parent_scene_number)
+        WHERE c.world_id = $1 AND c.story_id = $2 AND c.chosen_choice > cardinality(p.choices)
+    """,
     "timelines are counted": """
         SELECT s.last_timeline_number, max(t.timeline_number), count(*)
         FROM livingworld.stories s JOIN livingworld.timelines t USING (world_id, story_id)

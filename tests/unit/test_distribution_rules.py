@@ -14,17 +14,17 @@ OURS = re.compile(r"livingworld\.\w+")
 TABLES = list(metadata.tables.values())
 BAD = {
     "SELECT * FROM livingworld.scenes WHERE story_id = $1": "scenes without",
-    "SELECT FROM livingworld.scenes s, livingworld.choices c WHERE s.world_id = $1 AND c.story_id = $2": "choices",
+    "SELECT FROM livingworld.scenes s, livingworld.scene_cast c WHERE s.world_id = $1 AND c.story_id = $2": "cast",
     "SELECT (SELECT count(*) FROM livingworld.scenes) FROM livingworld.stories WHERE world_id = $1": "scenes without",
     "UPDATE livingworld.stories SET title = 'x' WHERE story_id = $1": "stories without",
-    "DELETE FROM livingworld.choices USING livingworld.scenes s WHERE s.world_id = $1": "choices without",
+    "DELETE FROM livingworld.scene_cast USING livingworld.scenes s WHERE s.world_id = $1": "scene_cast without",
     "UPDATE livingworld.stories SET updated_at = clock_timestamp() WHERE world_id = $1": "clock_timestamp",
     "INSERT INTO livingworld.worlds VALUES ($1) ON CONFLICT (world_id) DO UPDATE SET name = random()::text": "random",
-    "INSERT INTO livingworld.choices SELECT * FROM livingworld.choices": "choices without",
+    "INSERT INTO livingworld.scene_cast SELECT * FROM livingworld.scene_cast": "scene_cast without",
     "MERGE INTO livingworld.worlds w USING livingworld.worlds v ON w = v WHEN MATCHED THEN DELETE": "Merge",
 }
 GOOD = [
-    "SELECT * FROM livingworld.scenes s JOIN livingworld.choices c ON c.world_id = s.world_id WHERE s.world_id = $1",
+    "SELECT * FROM livingworld.scenes s JOIN livingworld.scene_cast c ON c.world_id = s.world_id WHERE s.world_id = $1",
     "UPDATE livingworld.stories SET updated_at = now() WHERE stories.world_id = $1",
     "INSERT INTO livingworld.worlds (world_id) VALUES ($1)",
     "SELECT * FROM public.scenes",

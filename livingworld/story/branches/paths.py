@@ -10,7 +10,7 @@ from sqlalchemy import select
 from livingworld.errors import SceneNotFound
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.stories.coordinates import START, Place
-from livingworld.story.stories.scene_tables import scenes
+from livingworld.story.stories.scene_tables import HAS_POSITION, scenes
 from livingworld.story.stories.tables import in_story
 
 _OWNER: Final = """
@@ -43,7 +43,7 @@ async def place_on_path(tx: Transaction, story_id: UUID, end: Place, position: i
     if position in {0, end.position}:
         return end if position else START
     owner = await _owner(tx, story_id, end, position)
-    coordinate = (scenes.c.timeline_number == owner, scenes.c.position == position)
+    coordinate = (scenes.c.timeline_number == owner, scenes.c.position == position, HAS_POSITION)
     statement = select(scenes.c.scene_number).where(*in_story(scenes, tx.world_id, story_id), *coordinate)
     return Place(await tx.scalar(statement), owner, position)
 

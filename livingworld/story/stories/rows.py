@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import Branch, CastMember, Choice, Scene, Story, TreeScene
-from livingworld.story.stories.scene_tables import choices, scene_cast, scenes
+from livingworld.story.stories.scene_tables import scene_cast, scenes
 from livingworld.story.stories.tables import branches
 
 _EMPTY: Final = cast(literal("[]"), JSONB)
@@ -47,9 +47,7 @@ SCENE_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (
     scenes.c.version.label("scene_version"),
     scenes.c.created_at.label("scene_created_at"),
     scenes.c.updated_at.label("scene_updated_at"),
-    _gathered(choices, choices.c.choice_number, number=choices.c.choice_number, content=choices.c.content).label(
-        "choices"
-    ),
+    scenes.c.choices,
     _gathered(
         scene_cast,
         scene_cast.c.character_id,
@@ -90,6 +88,11 @@ def make_branch(row: Row[Any]) -> Branch:
     return Branch(number=row.branch_number, name=row.name, head=row.head_scene_number or 0, length=row.head_position)
 
 
+def make_choices(contents: Iterable[str]) -> tuple[Choice, ...]:
+    """Return what a scene offers, numbered from 1."""
+    return tuple(Choice(number, content) for number, content in enumerate(contents, start=1))
+
+
 def make_scene(row: Row[Any], story_id: UUID) -> Scene:
     """Return the record that SCENE_COLUMNS make."""
     return Scene(
@@ -98,7 +101,7 @@ def make_scene(row: Row[Any], story_id: UUID) -> Scene:
         parent_number=row.parent_scene_number,
         position=row.position,
         content=row.content,
-        choices=tuple(Choice(each["number"], each["content"]) for each in row.choices),
+        choices=make_choices(row.choices),
         cast=tuple(CastMember(UUID(each["character"]), each["role"], each["importance"]) for each in row.cast_members),
         chosen_choice=row.chosen_choice,
         location=row.location,
@@ -128,7 +131,7 @@ def make_stored_scene(
         parent_number=parent_number,
         position=position,
         content=given.content,
-        choices=tuple(Choice(choice, content) for choice, content in enumerate(given.choices, start=1)),
+        choices=make_choices(given.choices),
         cast=tuple(cast),
         chosen_choice=chosen_choice,
         location=given.location,

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from livingworld.story.stories.rows import BRANCH_COLUMNS, SCENE_COLUMNS
-from livingworld.story.stories.scene_tables import scenes
+from livingworld.story.stories.scene_tables import HAS_POSITION, scenes
 from livingworld.story.stories.tables import branches, stories
 
 _PATH_RANGES: Final = files(__package__).joinpath("sql/path_ranges_v1.sql").read_text().split("$function$")[1]
@@ -110,6 +110,7 @@ def _timeline_range(
             scenes.c.world_id == _WORLD_ID,
             tuple_(*coordinate) >= tuple_(timeline, _STORY_ID, start),
             tuple_(*coordinate) <= tuple_(timeline, _STORY_ID, end),
+            HAS_POSITION,
         )
         .order_by(*coordinate)
         .limit(func.greatest(end - start + 1, literal_column("0")))

@@ -1,8 +1,11 @@
-"""Tables of scenes, their choices and their cast."""
+"""Tables of scenes and their cast."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
+    ARRAY,
     CheckConstraint,
     Column,
     Float,
@@ -11,9 +14,9 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
-    UniqueConstraint,
     Uuid,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -40,7 +43,9 @@ scenes = Table(
     Column("timeline_number", Integer, nullable=False),
     Column("position", Integer, nullable=False),
     Column("content", Text, nullable=False),
-    #: The choice of the parent that led here.
+    #: What it offers; a choice is named by its place, from 1. Replaced only while no scene follows.
+    Column("choices", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    #: The choice of the parent that led here; append_scenes_v1 looks for it under the lock of the story.
     Column("chosen_choice", Integer),
     Column("location", Text),
     Column("story_time", Text),
@@ -58,20 +63,27 @@ scenes = Table(
         [*STORY_KEY, "parent_scene_number"],
         [f"{SCHEMA}.scenes.{name}" for name in SCENE_KEY],
     ),
-    ForeignKeyConstraint(
-        [*STORY_KEY, "parent_scene_number", "chosen_choice"],
-        [f"{SCHEMA}.choices.{name}" for name in (*SCENE_KEY, "choice_number")],
-        name="fk_scenes_chosen_choice",
-        use_alter=True,
-    ),
     CheckConstraint("scene_number >= 1 AND position >= 1", name="numbers_positive"),
     CheckConstraint("parent_scene_number < scene_number", name="parent_is_older"),
     CheckConstraint("(parent_scene_number IS NULL) = (position = 1)", name="first_has_no_parent"),
-    CheckConstraint("chosen_choice IS NULL OR parent_scene_number IS NOT NULL", name="choice_has_parent"),
+    CheckConstraint(
+        "chosen_choice IS NULL OR (chosen_choice >= 1 AND parent_scene_number IS NOT NULL)", name="choice_has_parent"
+    ),
     CheckConstraint("version > 0", name="version_positive"),
-    # One scene at each coordinate; the path of a branch is read along it. The story stands third on purpose:
-    # indexes that begin alike cost the same to a planner without statistics, which would read a story for one scene.
-    UniqueConstraint("world_id", "timeline_number", "story_id", "position", name="uq_scenes_coordinate"),
+)
+#: True of every scene. Only a statement that says so can use the index of coordinates, see below.
+HAS_POSITION: Final = scenes.c.position > literal_column("0")
+# One scene at each coordinate; the path of a branch is read along it. The story stands third and the index is partial
+# on purpose: indexes that begin alike cost the same to a planner without statistics, which would read a story, or
+# with a plan made while the table was empty the whole world, for one scene.
+Index(
+    "uq_scenes_coordinate",
+    scenes.c.world_id,
+    scenes.c.timeline_number,
+    scenes.c.story_id,
+    scenes.c.position,
+    unique=True,
+    postgresql_where=HAS_POSITION,
 )
 # The children of a scene: for the tree, and for the foreign keys when a story is purged. Partial for the same reason:
 # it serves only queries by parent.
@@ -80,7 +92,6 @@ Index(
     scenes.c.world_id,
     scenes.c.story_id,
     scenes.c.parent_scene_number,
-    scenes.c.chosen_choice,
     postgresql_where=scenes.c.parent_scene_number.is_not(None),
 )
 
@@ -89,18 +100,6 @@ Index(
     "ix_scenes_words",
     func.to_tsvector(text("'simple'"), func.left(scenes.c.content, text("100000"))),
     postgresql_using="gin",
-)
-
-choices = Table(
-    "choices",
-    metadata,
-    world_id_column(),
-    story_id_column(),
-    number_column("scene_number"),
-    number_column("choice_number"),
-    Column("content", Text, nullable=False),
-    to_scene(),
-    CheckConstraint("choice_number >= 1", name="choice_number_positive"),
 )
 
 scene_cast = Table(

@@ -66,7 +66,6 @@ class _Found:
     def scenes(self) -> list[Any]:
         scenes = self.rows("recent")
         for scene in scenes:
-            scene.choices = self._fields("choices", scene.choices or [])
             scene.cast_members = self._fields("cast_members", scene.cast_members or [])
         return scenes
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from livingworld.inputs import canonical_json
 from livingworld.postgres.idempotency import request_hash
+from livingworld.story.stories.append_request import text_array
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.turns.records import BusyPolicy, TurnInput
 
@@ -119,7 +120,7 @@ class CommitRequest:
             scene.story_time,
             canonical_json(scene.metadata) if scene.metadata else None,
             self.raw_response,
-            canonical_json(scene.choices) if scene.choices else None,
+            text_array(scene.choices) if scene.choices else None,
             canonical_json(self.cast) if self.cast else None,
             self.spare_id,
             canonical_json(self.generation) if self.generation else None,

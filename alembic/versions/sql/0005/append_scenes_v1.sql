@@ -18,7 +18,7 @@ CREATE FUNCTION livingworld.append_scenes_v1(
     in_story_times text[],
     in_metadata text[],             -- a JSON object each; NULL: none
     in_raw_responses text[],
-    in_choices text[],              -- a JSON array of texts each; NULL: none
+    in_choices text[],              -- an array each, as PostgreSQL writes it: {"Go on","Wait"}; NULL: none
     in_cast text[],                 -- a JSON array of {character_id, role, importance} each; NULL: none
     in_request_keys text[],         -- an array that would hold nothing but NULLs may be NULL itself
     in_request_hashes bytea[]
@@ -136,9 +136,9 @@ BEGIN
                 OR (input.chosen_choice IS NOT NULL AND at_number > input.last_scene_number) THEN 'deferred'
             WHEN input.expected_head <> coalesce(at_head, 0) THEN 'stale_head'
             WHEN input.chosen_choice IS NOT NULL AND NOT EXISTS (
-                SELECT FROM livingworld.choices c
+                SELECT FROM livingworld.scenes c
                 WHERE c.world_id = in_world_id AND c.story_id = input.story_id AND c.scene_number = at_head
-                    AND c.choice_number = input.chosen_choice
+                    AND cardinality(c.choices) >= input.chosen_choice
             ) THEN 'choice_not_found'
             WHEN input.cast_members IS NOT NULL AND EXISTS (
                 SELECT FROM jsonb_to_recordset(input.cast_members::jsonb) AS m (character_id uuid)
@@ -186,24 +186,18 @@ BEGIN
         END LOOP;
 
         INSERT INTO livingworld.scenes
-            (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, chosen_choice,
-             location, story_time, metadata, raw_response)
-        SELECT in_world_id, g.story_id, g.number, g.parent, g.timeline, g.position, g.content, g.chosen_choice,
-               g.location, g.story_time, coalesce(g.metadata, '{}')::jsonb, g.raw_response
+            (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, choices,
+             chosen_choice, location, story_time, metadata, raw_response)
+        SELECT in_world_id, g.story_id, g.number, g.parent, g.timeline, g.position, g.content,
+               coalesce(g.choices::text[], '{}'), g.chosen_choice, g.location, g.story_time, coalesce(g.metadata, '{}')::jsonb, g.raw_response
         FROM unnest(
-            answers, in_story_ids, numbers, parents, timelines, positions, in_contents, in_chosen_choices, in_locations,
-            in_story_times, in_metadata, in_raw_responses
+            answers, in_story_ids, numbers, parents, timelines, positions, in_contents, in_choices, in_chosen_choices,
+            in_locations, in_story_times, in_metadata, in_raw_responses
         ) AS g (
-            answer, story_id, number, parent, timeline, position, content, chosen_choice, location,
-            story_time, metadata, raw_response
+            answer, story_id, number, parent, timeline, position, content, choices, chosen_choice,
+            location, story_time, metadata, raw_response
         )
         WHERE g.answer = 'appended';
-
-        INSERT INTO livingworld.choices (world_id, story_id, scene_number, choice_number, content)
-        SELECT in_world_id, g.story_id, g.number, c.choice_number, c.content
-        FROM unnest(answers, in_story_ids, numbers, in_choices) AS g (answer, story_id, number, choices)
-        CROSS JOIN LATERAL jsonb_array_elements_text(g.choices::jsonb) WITH ORDINALITY AS c (content, choice_number)
-        WHERE g.answer = 'appended' AND g.choices IS NOT NULL;
 
         IF in_cast IS NOT NULL THEN
             INSERT INTO livingworld.scene_cast (world_id, story_id, scene_number, character_id, role, importance)

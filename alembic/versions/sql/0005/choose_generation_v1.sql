@@ -120,7 +120,8 @@ BEGIN
             ARRAY[chosen.parsed ->> 'content'],
             ARRAY[CASE WHEN target.scene_number IS NULL THEN turn.choice ELSE target.chosen_choice END],
             ARRAY[chosen.parsed ->> 'location'], ARRAY[chosen.parsed ->> 'story_time'],
-            ARRAY[(chosen.parsed -> 'metadata')::text], ARRAY[chosen.raw_response], ARRAY[(chosen.parsed -> 'choices')::text],
+            ARRAY[(chosen.parsed -> 'metadata')::text], ARRAY[chosen.raw_response],
+            ARRAY[ARRAY(SELECT jsonb_array_elements_text(chosen.parsed -> 'choices'))::text],
             ARRAY[(chosen.parsed -> 'cast')::text], NULL, NULL
         ) a;
         IF appended.status <> 'appended' THEN

@@ -20,7 +20,7 @@ CREATE FUNCTION livingworld.commit_turns_v1(
     in_story_times text[],
     in_metadata text[],             -- a JSON object each; NULL: none
     in_raw_responses text[],
-    in_choices text[],              -- a JSON array of texts each; NULL: none
+    in_choices text[],              -- as append_scenes_v1 takes them
     -- A JSON array of {character_id, role, importance} each, or {name, name_key, lock_key, new_id, role, importance}.
     in_cast text[],
     in_spare_ids uuid[],            -- of the generation that keeps the text of a scene that is regenerated and has none

@@ -37,7 +37,7 @@ BEGIN
            d.model, d.script_version, coalesce(d.parameters, '{}'), decode(d.prompt_digest, 'hex'), in_raw_responses[p],
            CASE WHEN in_answers[p] = 'regenerated' THEN jsonb_build_object(
                'content', in_contents[p], 'location', in_locations[p], 'story_time', in_story_times[p],
-               'metadata', coalesce(in_metadata[p], '{}')::jsonb, 'choices', coalesce(in_choices[p], '[]')::jsonb,
+               'metadata', coalesce(in_metadata[p], '{}')::jsonb, 'choices', to_jsonb(coalesce(in_choices[p], '{}')::text[]),
                'cast', coalesce(in_cast[p], '[]')::jsonb
            ) END,
            d.input_tokens, d.output_tokens, d.duration_ms

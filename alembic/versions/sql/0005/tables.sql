@@ -299,6 +299,7 @@ CREATE TABLE livingworld.scenes (
     timeline_number INTEGER NOT NULL,
     position INTEGER NOT NULL,
     content TEXT NOT NULL,
+    choices TEXT[] DEFAULT '{}' NOT NULL,
     chosen_choice INTEGER,
     location TEXT,
     story_time TEXT,
@@ -313,14 +314,15 @@ CREATE TABLE livingworld.scenes (
     CONSTRAINT ck_scenes_numbers_positive CHECK (scene_number >= 1 AND position >= 1),
     CONSTRAINT ck_scenes_parent_is_older CHECK (parent_scene_number < scene_number),
     CONSTRAINT ck_scenes_first_has_no_parent CHECK ((parent_scene_number IS NULL) = (position = 1)),
-    CONSTRAINT ck_scenes_choice_has_parent CHECK (chosen_choice IS NULL OR parent_scene_number IS NOT NULL),
-    CONSTRAINT ck_scenes_version_positive CHECK (version > 0),
-    CONSTRAINT uq_scenes_coordinate UNIQUE (world_id, timeline_number, story_id, position)
+    CONSTRAINT ck_scenes_choice_has_parent CHECK (chosen_choice IS NULL OR (chosen_choice >= 1 AND parent_scene_number IS NOT NULL)),
+    CONSTRAINT ck_scenes_version_positive CHECK (version > 0)
 );
 
-CREATE INDEX ix_scenes_parent ON livingworld.scenes (world_id, story_id, parent_scene_number, chosen_choice) WHERE parent_scene_number IS NOT NULL;
+CREATE INDEX ix_scenes_parent ON livingworld.scenes (world_id, story_id, parent_scene_number) WHERE parent_scene_number IS NOT NULL;
 
 CREATE INDEX ix_scenes_words ON livingworld.scenes USING gin (to_tsvector('simple', left(content, 100000)));
+
+CREATE UNIQUE INDEX uq_scenes_coordinate ON livingworld.scenes (world_id, timeline_number, story_id, position) WHERE position > 0;
 
 CREATE TABLE livingworld.timeline_lineage (
     world_id UUID NOT NULL,
@@ -360,17 +362,6 @@ CREATE TABLE livingworld.memory_embedding_jobs (
 );
 
 CREATE INDEX ix_memory_embedding_jobs_memory ON livingworld.memory_embedding_jobs (world_id, memory_id);
-
-CREATE TABLE livingworld.choices (
-    world_id UUID NOT NULL,
-    story_id UUID NOT NULL,
-    scene_number INTEGER NOT NULL,
-    choice_number INTEGER NOT NULL,
-    content TEXT NOT NULL,
-    CONSTRAINT pk_choices PRIMARY KEY (world_id, story_id, scene_number, choice_number),
-    CONSTRAINT fk_choices_world_id_story_id_scene_number FOREIGN KEY(world_id, story_id, scene_number) REFERENCES livingworld.scenes (world_id, story_id, scene_number) ON DELETE CASCADE,
-    CONSTRAINT ck_choices_choice_number_positive CHECK (choice_number >= 1)
-);
 
 CREATE TABLE livingworld.scene_cast (
     world_id UUID NOT NULL,
@@ -480,6 +471,4 @@ CREATE TABLE livingworld.turn_waiters (
 );
 
 CREATE INDEX ix_turn_waiters_key ON livingworld.turn_waiters (world_id, request_key, story_id);
-
-ALTER TABLE livingworld.scenes ADD CONSTRAINT fk_scenes_chosen_choice FOREIGN KEY(world_id, story_id, parent_scene_number, chosen_choice) REFERENCES livingworld.choices (world_id, story_id, scene_number, choice_number);
 

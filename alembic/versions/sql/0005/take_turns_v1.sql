@@ -157,9 +157,9 @@ BEGIN
             given_instruction := input.own_instruction;
         END IF;
         IF given_choice IS NOT NULL AND NOT EXISTS (
-            SELECT FROM livingworld.choices c
+            SELECT FROM livingworld.scenes c
             WHERE c.world_id = in_world_id AND c.story_id = input.story_id AND c.scene_number = base
-                AND c.choice_number = given_choice
+                AND cardinality(c.choices) >= given_choice
         ) THEN
             status := 'choice_not_found';
             RETURN NEXT;

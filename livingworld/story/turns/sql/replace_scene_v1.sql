@@ -29,10 +29,7 @@ BEGIN
     UPDATE livingworld.generations g
     SET scene_number = NULL, parsed = jsonb_build_object(
         'content', old.content, 'location', old.location, 'story_time', old.story_time, 'metadata', old.metadata,
-        'choices', coalesce((
-            SELECT jsonb_agg(c.content ORDER BY c.choice_number) FROM livingworld.choices c
-            WHERE c.world_id = in_world_id AND c.story_id = in_story_id AND c.scene_number = in_scene_number
-        ), '[]'),
+        'choices', to_jsonb(old.choices),
         'cast', coalesce((
             SELECT jsonb_agg(jsonb_build_object('character_id', m.character_id, 'role', m.role,
                                                 'importance', m.importance) ORDER BY m.character_id)
@@ -42,17 +39,13 @@ BEGIN
     )
     WHERE g.world_id = in_world_id AND g.story_id = in_story_id AND g.scene_number = in_scene_number;
     UPDATE livingworld.scenes s
-    SET content = new.parsed ->> 'content', location = new.parsed ->> 'location', story_time = new.parsed ->> 'story_time',
+    SET content = new.parsed ->> 'content', choices = ARRAY(SELECT jsonb_array_elements_text(new.parsed -> 'choices')),
+        location = new.parsed ->> 'location', story_time = new.parsed ->> 'story_time',
         metadata = coalesce(new.parsed -> 'metadata', '{}'), raw_response = new.raw_response, version = s.version + 1,
         updated_at = now()
     WHERE s.world_id = in_world_id AND s.story_id = in_story_id AND s.scene_number = in_scene_number;
-    DELETE FROM livingworld.choices c
-    WHERE c.world_id = in_world_id AND c.story_id = in_story_id AND c.scene_number = in_scene_number;
     DELETE FROM livingworld.scene_cast m
     WHERE m.world_id = in_world_id AND m.story_id = in_story_id AND m.scene_number = in_scene_number;
-    INSERT INTO livingworld.choices (world_id, story_id, scene_number, choice_number, content)
-    SELECT in_world_id, in_story_id, in_scene_number, c.choice_number, c.content
-    FROM jsonb_array_elements_text(new.parsed -> 'choices') WITH ORDINALITY AS c (content, choice_number);
     INSERT INTO livingworld.scene_cast (world_id, story_id, scene_number, character_id, role, importance)
     SELECT in_world_id, in_story_id, in_scene_number, m.character_id, m.role, m.importance
     FROM jsonb_to_recordset(new.parsed -> 'cast') AS m (character_id uuid, role text, importance double precision);

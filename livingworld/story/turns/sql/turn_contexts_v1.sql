@@ -17,7 +17,6 @@ BEGIN
                 "recent": ["scene_number", "parent_scene_number", "position", "content", "chosen_choice", "location",
                            "story_time", "scene_metadata", "scene_version", "scene_created_at", "scene_updated_at",
                            "choices", "cast_members"],
-                "choices": ["number", "content"],
                 "cast_members": ["character", "role", "importance"],
                 "cast": ["character_id", "name", "card", "version", "created_at", "updated_at", "names"],
                 "facts": ["subject", "attribute", "value", "version", "scene_number", "created_at"],
@@ -116,12 +115,7 @@ BEGIN
             SELECT json_agg(
                 json_build_array(
                     s.scene_number, s.parent_scene_number, s.position, s.content, s.chosen_choice, s.location, s.story_time,
-                    s.metadata, s.version, s.created_at, s.updated_at,
-                    (
-                        SELECT json_agg(json_build_array(c.choice_number, c.content) ORDER BY c.choice_number)
-                        FROM livingworld.choices c
-                        WHERE c.world_id = in_world_id AND c.story_id = given.story_id AND c.scene_number = s.scene_number
-                    ),
+                    s.metadata, s.version, s.created_at, s.updated_at, s.choices,
                     (
                         SELECT json_agg(json_build_array(m.character_id, m.role, m.importance) ORDER BY m.character_id)
                         FROM livingworld.scene_cast m
@@ -141,7 +135,7 @@ BEGIN
                 -- Before PostgreSQL 18 such a comparison does not end the scan, the number of scenes does: no position is
                 -- free. It names the one index that has them in this order, see the decision on indexes.
                 SELECT * FROM livingworld.scenes s
-                WHERE s.world_id = in_world_id
+                WHERE s.world_id = in_world_id AND s.position > 0
                     AND (s.timeline_number, s.story_id, s.position)
                         >= (range.timeline_number, given.story_id, range.from_position)
                     AND (s.timeline_number, s.story_id, s.position)
