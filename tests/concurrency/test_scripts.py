@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import event
 
 from livingworld import LivingWorld, Settings, World
 from livingworld.errors import ScriptInvalid, ScriptNotFound
@@ -17,6 +16,7 @@ from livingworld.observability import events
 from livingworld.postgres import leases
 from livingworld.testing.recorded_events import recorded_events
 from tests.support.patience import NEVER, until
+from tests.support.sent_statements import sent_statements
 from tests.support.staging import same_world
 from tests.support.turn_checks import rows, until_found
 
@@ -90,10 +90,10 @@ async def test_versions_tell_what_runs_where_and_since_when(database_url: str, w
     assert await rows(database_url, EXECUTIONS) == []
 
 
-async def test_many_runs_at_once_are_one_row_and_two_writes(livingworld: LivingWorld, world: World) -> None:
-    sent: list[str] = []
-    background = livingworld.worlds._process.background._engine.sync_engine
-    event.listen(background, "before_cursor_execute", lambda *call: sent.append(call[2]))
+async def test_many_runs_at_once_are_one_row_and_two_writes(
+    livingworld: LivingWorld, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = sent_statements(monkeypatch, livingworld.worlds._process.background._engine)
     all_begun = asyncio.Barrier(20)
 
     async def run() -> str:

@@ -5,7 +5,7 @@ import contextlib
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import event
+import pytest
 
 from livingworld import (
     ABSENT,
@@ -28,6 +28,7 @@ from tests.integration.distributed_scripts import use_scripts
 from tests.support.aftermath import engine_of
 from tests.support.distribution_rules import broken_rules
 from tests.support.row_comparisons import unbounded_comparisons
+from tests.support.sent_statements import sent_statements
 from tests.support.turn_checks import at_once
 
 
@@ -206,13 +207,10 @@ async def use_characters_and_transactions(livingworld: LivingWorld, world: World
     await livingworld.worlds.purge(world.id)
 
 
-async def statements_of_every_call(livingworld: LivingWorld, world: World) -> set[str]:
+async def statements_of_every_call(livingworld: LivingWorld, world: World, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Return the statements on our tables that all calls send."""
-    sent: list[str] = []
-    engine = engine_of(livingworld).sync_engine
-    event.listen(engine, "before_cursor_execute", lambda *call: sent.append(call[2]))
-    background = livingworld.worlds._process.background._engine.sync_engine
-    event.listen(background, "before_cursor_execute", lambda *call: sent.append(call[2]))
+    background = livingworld.worlds._process.background._engine
+    sent = sent_statements(monkeypatch, engine_of(livingworld), background)
 
     await use_worlds_and_stories(livingworld, world)
     await use_turns_and_branches(world)
@@ -233,9 +231,9 @@ async def statements_of_every_call(livingworld: LivingWorld, world: World) -> se
 
 
 async def test_every_statement_stays_on_its_shard_and_reads_no_further_than_its_answer(
-    livingworld: LivingWorld, world: World
+    livingworld: LivingWorld, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = await statements_of_every_call(livingworld, world)
+    ours = await statements_of_every_call(livingworld, world, monkeypatch)
     assert len(ours) > 70
     broken = {statement: rules for statement in ours if (rules := broken_rules(statement))}
     listing = [

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from livingworld import EmbedderDispatcher, LivingWorld, Settings, World
 from livingworld.errors import (
@@ -25,6 +24,7 @@ from livingworld.testing.hashing_embedder import HashingEmbedder
 from livingworld.testing.staged_races import connected
 from tests.support.aftermath import engine_of
 from tests.support.embedders import StagedEmbedder, vectors
+from tests.support.sent_statements import sent_statements
 
 COUNT = "SELECT count(*) FROM livingworld.embedding_cache WHERE world_id = $1"
 
@@ -65,10 +65,10 @@ async def test_worlds_models_and_sizes_do_not_share_vectors(livingworld: LivingW
         assert len(embedder.batches) == 2
 
 
-async def test_lookup_and_keeping_are_one_statement_each(livingworld: LivingWorld, world: World) -> None:
-    sent: list[str] = []
-    engine = engine_of(livingworld).sync_engine
-    event.listen(engine, "before_cursor_execute", lambda *call: sent.append(call[2]))
+async def test_lookup_and_keeping_are_one_statement_each(
+    livingworld: LivingWorld, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = sent_statements(monkeypatch, engine_of(livingworld))
     texts = [f"text {number}" for number in range(50)]
     await world.embeddings(StagedEmbedder()).embed(texts)
     await world.embeddings(StagedEmbedder()).embed(texts)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from livingworld import LivingWorld, NewSample, World
 from livingworld.errors import InvalidCursor, InvalidInput, ModelNotFound
 from livingworld.identifiers import new_id
 from tests.support.aftermath import engine_of
 from tests.support.model_staging import promoted, registered
+from tests.support.sent_statements import sent_statements
 
 
 async def test_samples_come_back_as_they_were_with_the_version_that_answered(world: World) -> None:
@@ -59,10 +59,10 @@ async def test_the_same_batch_again_stores_nothing_twice(world: World) -> None:
     assert len((await world.ai_models.samples.list("narrator")).items) == 3
 
 
-async def test_a_thousand_samples_are_one_statement(livingworld: LivingWorld, world: World) -> None:
-    sent: list[str] = []
-    engine = engine_of(livingworld).sync_engine
-    event.listen(engine, "before_cursor_execute", lambda *call: sent.append(call[2]))
+async def test_a_thousand_samples_are_one_statement(
+    livingworld: LivingWorld, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = sent_statements(monkeypatch, engine_of(livingworld))
     results = await world.ai_models.samples.add_many([NewSample(role="x", input=n, output=n) for n in range(1000)])
 
     assert len(sent) == 1

@@ -4,22 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
-
-from sqlalchemy import and_
 
 from livingworld.errors import CharacterNotFound
 from livingworld.postgres.keyset import Page, newest_first, page_of
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.characters.records import Character
 from livingworld.story.characters.rows import make_character, select_characters
-from livingworld.story.characters.tables import character_names, characters
+from livingworld.story.characters.tables import characters
+
+_CHARACTER: Final = """
+    c.character_id, c.name, c.card, c.version, c.created_at, c.updated_at, (
+        SELECT array_agg(o.name ORDER BY o.created_at, o.name_key) FROM livingworld.character_names AS o
+        WHERE o.world_id = $1 AND o.character_id = c.character_id
+    ) AS names
+"""
+_BY_ID: Final = f"""
+    SELECT {_CHARACTER} FROM livingworld.characters AS c WHERE c.world_id = $1 AND c.character_id = $2
+"""  # noqa: S608 - our own words
+#: OFFSET 0 keeps the order of the look-ups, key by key, also in a plan that was made while the tables were empty.
+_BY_KEYS: Final = f"""
+    SELECT wanted.name_key, {_CHARACTER}
+    FROM unnest($2::text[]) AS wanted (name_key), LATERAL (
+        SELECT n.character_id FROM livingworld.character_names AS n
+        WHERE n.world_id = $1 AND n.name_key = wanted.name_key OFFSET 0
+    ) AS named, LATERAL (
+        SELECT * FROM livingworld.characters AS c
+        WHERE c.world_id = $1 AND c.character_id = named.character_id OFFSET 0
+    ) AS c
+"""  # noqa: S608 - our own words
 
 
 async def read_character(tx: Transaction, character_id: UUID) -> Character:
     """Return a character; raises CharacterNotFound."""
-    statement = select_characters(tx.world_id).where(characters.c.character_id == character_id)
-    row = (await tx.execute(statement)).one_or_none()
+    row = (await tx.execute_text(_BY_ID, (tx.world_id, character_id))).one_or_none()
     if row is None:
         raise CharacterNotFound(character_id=character_id)
     return make_character(row)
@@ -27,21 +46,13 @@ async def read_character(tx: Transaction, character_id: UUID) -> Character:
 
 async def find_by_keys(tx: Transaction, keys: Sequence[str]) -> dict[str, Character]:
     """Return the characters of these canonical keys; a key without one is left out. One statement, no lock."""
-    same_character = and_(
-        character_names.c.world_id == characters.c.world_id,
-        character_names.c.character_id == characters.c.character_id,
-    )
-    statement = (
-        select_characters(tx.world_id)
-        .add_columns(character_names.c.name_key)
-        .join(character_names, same_character)
-        .where(character_names.c.world_id == tx.world_id, character_names.c.name_key.in_(keys))
-    )
-    return {row.name_key: make_character(row) for row in await tx.execute(statement)}
+    rows = await tx.execute_text(_BY_KEYS, (tx.world_id, keys))
+    return {row.name_key: make_character(row) for row in rows}
 
 
 async def list_characters(tx: Transaction, after: tuple[datetime, UUID], limit: int) -> Page[Character]:
     """Return a page of characters, newest first."""
     order = (characters.c.created_at, characters.c.character_id)
     statement = newest_first(select_characters(tx.world_id), *order, after=after, limit=limit)
-    return page_of((await tx.execute(statement)).all(), limit, make_character, "character_id")
+    rows = (await tx.execute(statement)).all()
+    return page_of(rows, limit, make_character, "character_id")

@@ -47,8 +47,9 @@ async def list_stories(
 
 async def read_head(tx: Transaction, story_id: UUID, branch_number: int | None) -> StoryHead:
     """Return where a branch of a story stands; raises StoryNotFound, BranchNotFound."""
-    key = {"world_id": tx.world_id, "story_id": story_id, "branch_number": branch_number}
-    row = (await tx.execute(select_head(of_named_branch=branch_number is not None), key)).one_or_none()
+    statement = select_head(of_named_branch=branch_number is not None)
+    asked = statement.bind(world_id=tx.world_id, story_id=story_id, branch_number=branch_number)
+    row = (await tx.execute_text(*asked)).one_or_none()
     if row is None:
         raise StoryNotFound(story_id=story_id)
     if row.branch_number is None:
@@ -59,8 +60,8 @@ async def read_head(tx: Transaction, story_id: UUID, branch_number: int | None) 
 
 async def read_scene(tx: Transaction, story_id: UUID, scene_number: int) -> Scene:
     """Return one scene; raises SceneNotFound, also when there is no such story."""
-    key = {"world_id": tx.world_id, "story_id": story_id, "scene_number": scene_number}
-    row = (await tx.execute(select_scene(), key)).one_or_none()
+    asked = select_scene().bind(world_id=tx.world_id, story_id=story_id, scene_number=scene_number)
+    row = (await tx.execute_text(*asked)).one_or_none()
     if row is None:
         raise SceneNotFound(story_id=story_id, scene_number=scene_number)
     return make_scene(row, story_id)
@@ -79,8 +80,8 @@ async def read_path(
     statement = select_path(of_named_branch=branch_number is not None, from_head=newest_first)
     key = {"world_id": tx.world_id, "story_id": story_id, "branch_number": branch_number}
     beyond = MAX_INTEGER if newest_first else 0
-    slice_ = {"after": beyond if after is None else after, "length": limit}
-    rows = (await tx.execute(statement, key | slice_)).all()
+    asked = statement.bind(**key, after=beyond if after is None else after, length=limit)
+    rows = (await tx.execute_text(*asked)).all()
     if not rows:
         await read_head(tx, story_id, branch_number)  # an empty slice, or no such story or branch
     return [make_scene(row, story_id) for row in rows]

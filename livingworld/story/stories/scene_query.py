@@ -1,14 +1,11 @@
-"""Statements that read scenes with their choices and cast, in one round trip.
-
-They are made once and take parameters: building one costs more than running it.
-"""
+"""Statements that read scenes with their choices and cast, in one round trip."""
 
 from __future__ import annotations
 
 import re
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -16,7 +13,6 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Integer,
-    Select,
     Uuid,
     and_,
     bindparam,
@@ -29,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import LateralFromClause
 
+from livingworld.postgres.compiled_text import CompiledText
 from livingworld.story.stories.rows import BRANCH_COLUMNS, SCENE_COLUMNS
 from livingworld.story.stories.scene_tables import HAS_POSITION, scenes
 from livingworld.story.stories.tables import branches, stories
@@ -42,24 +39,26 @@ _IN_STORY: Final = (scenes.c.world_id == _WORLD_ID, scenes.c.story_id == _STORY_
 
 
 @cache
-def select_scene() -> Select[Any]:
+def select_scene() -> CompiledText:
     """Select one scene by its number. Parameters: world_id, story_id, scene_number."""
-    return select(*SCENE_COLUMNS).where(*_IN_STORY, scenes.c.scene_number == bindparam("scene_number", type_=Integer))
+    number = bindparam("scene_number", type_=Integer)
+    return CompiledText(select(*SCENE_COLUMNS).where(*_IN_STORY, scenes.c.scene_number == number))
 
 
 @cache
-def select_head(*, of_named_branch: bool) -> Select[Any]:
+def select_head(*, of_named_branch: bool) -> CompiledText:
     """Select a story, one of its branches (NULLs when there is none) and the scene at its head.
 
     Parameters: world_id, story_id, and branch_number when a branch is named.
     """
     at_head = _scenes_where(scenes.c.story_id == _STORY_ID, scenes.c.scene_number == branches.c.head_scene_number)
     branch = stories.outerjoin(branches, _branch_of_story(of_named_branch=of_named_branch))
-    return select(*stories.c, *BRANCH_COLUMNS, *at_head.c).select_from(branch.outerjoin(at_head, true())).where(*_STORY)
+    columns = (*stories.c, *BRANCH_COLUMNS, *at_head.c)
+    return CompiledText(select(*columns).select_from(branch.outerjoin(at_head, true())).where(*_STORY))
 
 
 @cache
-def select_path(*, of_named_branch: bool, from_head: bool) -> Select[Any]:
+def select_path(*, of_named_branch: bool, from_head: bool) -> CompiledText:
     """Select a slice of a branch's path, from its head back or from its start on; no row when the slice is empty.
 
     Positions on a path are 1..length without a gap, so a slice is a range of them and costs the same everywhere.
@@ -78,7 +77,7 @@ def select_path(*, of_named_branch: bool, from_head: bool) -> Select[Any]:
         first, last = after + 1, after + length
     start, end = func.greatest(path.c.from_position, first), func.least(path.c.to_position, last)
     in_range = _timeline_range(path.c.timeline_number, start, end)
-    return (
+    return CompiledText(
         select(*in_range.c)
         .select_from(head.join(path, true()).join(in_range, true()))
         .order_by(in_range.c.position.desc() if from_head else in_range.c.position)
