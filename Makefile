@@ -9,6 +9,8 @@ ARGS ?=
 WORKERS ?= 4
 
 export SQLALCHEMY
+# A test run starts hundreds of processes: modules are compiled once for all, also where the shell forbids it.
+unexport PYTHONDONTWRITEBYTECODE
 # Material for MkDocs would print that it has a successor.
 export NO_MKDOCS_2_WARNING := 1
 READY := $(VENV)/.ready

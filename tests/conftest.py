@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from livingworld.postgres import leases
 from livingworld.testing.throw_away_directory import end_programs_with_this_process
 
-pytest_plugins = ["livingworld.testing.fixtures", "tests.support.rotation", "tests.support.time_limits"]
+pytest_plugins = ["livingworld.testing.fixtures", "tests.support.rotation", "tests.support.time_limits", "pytester"]
 
 # A machine that has other things to do is no failure.
 settings.register_profile("livingworld", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -59,6 +59,7 @@ async def assert_done_once_at_last(world: World, story: Story, observer: Connect
     await world.actions.forget("mara", ended_for=action.created_at - action.created_at)
 
 
+@pytest.mark.rotates(parts=2)
 @pytest.mark.parametrize("persistence", Persistence)
 @pytest.mark.parametrize("what", ["round", "end"])
 async def test_a_cancelled_worker_loses_nothing_and_does_nothing_twice(

@@ -16,7 +16,7 @@ from tests.support.rotation import rotated
 
 PARTS: Final = 2
 #: A commit tries one of so many parts of the calls.
-ROTATION: Final = 4
+ROTATION: Final = 12
 #: Waits for what nobody does here.
 ENDLESS: Final = {"tasks.wait_cancelled"}
 

@@ -90,6 +90,7 @@ async def healed(world: World, story: Story) -> bool:
     return True
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("pool", ["warm", "cold"])
 @pytest.mark.parametrize("call", CALLS)
 async def test_a_call_ends_soon_after_its_limit(

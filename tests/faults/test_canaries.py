@@ -123,6 +123,7 @@ def said(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> It
         yield lines
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("way", WAYS)
 async def test_no_log_repeats_what_the_application_raises(
     there: Furnished, said: Callable[[], list[str]], capfd: pytest.CaptureFixture[str], way: str

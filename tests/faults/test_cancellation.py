@@ -75,7 +75,7 @@ async def livingworld(database_url: str, strict_loop: None) -> AsyncIterator[Liv
         yield opened
 
 
-@pytest.mark.rotates
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("persistence", Persistence)
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("pool", ["warm", "cold"])

@@ -31,6 +31,7 @@ async def assert_no_session(observer: Connection) -> None:
     assert await eventually(none)
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233])
 async def test_appends_under_way_are_stored_or_refused(turns: int, database_url: str, observer: Connection) -> None:
     before = asyncio.all_tasks()

@@ -20,7 +20,7 @@ from tests.support.stored_rows import comparable_rows_of
 COMMIT: Final = "COMMIT;"
 PARTS: Final = 2
 #: A commit tries one of so many parts of the calls.
-ROTATION: Final = 4
+ROTATION: Final = 12
 #: Waits for nobody; makes a world that no id leads to; takes a new token when its owner was cut off.
 OTHERS: Final = {"tasks.wait_cancelled", "worlds.create", "cycles.run"}
 

@@ -103,6 +103,7 @@ CASES: Final = {
 }
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("moment", Moment)
 async def test_a_killed_session_leaves_all_or_nothing(

@@ -16,6 +16,7 @@ from tests.faults.quiet_program import WAYS
 PROGRAM = Path(__file__).with_name("quiet_program.py")
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("tls", ["prefer", "disable"])
 async def test_nothing_is_printed(proxy: ProtocolProxy, way: str, tls: str) -> None:

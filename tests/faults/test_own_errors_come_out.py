@@ -40,6 +40,7 @@ async def cut_off(url: str) -> None:
         await administrator.fetchval(ended, name)
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("error", [Mine("no"), NothingToUndo(), OSError("mine"), asyncio.CancelledError()])
 @pytest.mark.parametrize("way", ["run", "transaction", "locks"])
 async def test_the_callers_own_error_leaves_a_unit_whose_session_was_ended(
@@ -131,6 +132,7 @@ async def there(database_url: str) -> AsyncIterator[Furnished]:
         yield await furnish(livingworld)
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("block", BLOCKS)
 async def test_the_callers_own_error_leaves_a_block_when_the_server_is_away(
     database_url: str, there: Furnished, block: str
@@ -144,6 +146,7 @@ async def test_the_callers_own_error_leaves_a_block_when_the_server_is_away(
     assert raised.value is mine
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("block", BLOCKS)
 async def test_nothing_of_the_driver_leaves_a_block_when_the_server_is_away(
     database_url: str, there: Furnished, block: str

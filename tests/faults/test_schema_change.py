@@ -27,6 +27,7 @@ async def everything(livingworld: LivingWorld, world: World, story: Story, numbe
     return scene
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("table", _TABLES)
 async def test_a_new_column_disturbs_no_pooled_connection(
     table: str, livingworld: LivingWorld, world: World, story: Story, observer: Connection
@@ -40,6 +41,7 @@ async def test_a_new_column_disturbs_no_pooled_connection(
     await assert_nothing_left(livingworld, observer)
 
 
+@pytest.mark.rotates(parts=2)
 @pytest.mark.parametrize("column", ["worlds.name", "stories.title", "characters.name", "scenes.location"])
 async def test_a_plan_whose_result_changed_its_type_is_made_anew(
     column: str,

@@ -51,6 +51,7 @@ async def livingworld(database_url: str, strict_loop: None) -> AsyncIterator[Liv
         yield opened
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("persistence", Persistence)
 @pytest.mark.parametrize("name", CASES)
 async def test_a_cancelled_call_leaves_all_or_nothing_and_no_execution(

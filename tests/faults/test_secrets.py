@@ -76,6 +76,7 @@ def assert_says_nothing(error: BaseException) -> None:
             seen += [other for other in (link.__cause__, link.__context__) if other not in seen]
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("go_wrong", EXPECTED, ids=lambda case: case.__name__)
 async def test_an_error_repeats_nothing(go_wrong: Callable[[Stage], Awaitable[None]], stage: Stage) -> None:
     with pytest.raises(EXPECTED[go_wrong]) as raised:

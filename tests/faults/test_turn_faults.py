@@ -44,7 +44,7 @@ async def kill(url: str, connection: ProxiedConnection) -> None:
         await killer.fetchval("SELECT pg_terminate_backend($1, 5000)", connection.backend_pid)
 
 
-@pytest.mark.rotates
+@pytest.mark.rotates(parts=3)
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("fault", ["killed", "cut"])

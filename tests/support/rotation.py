@@ -1,13 +1,17 @@
 """Large products of cases: each commit tries another part of them, and `make soak` tries the whole.
 
 `LIVINGWORLD_TEST_PART` is a number, or `all`; without it the number is the digest of the commit.
+`@pytest.mark.rotates(parts=4)` keeps one of four parts of the cases of a test. A test that goes through cases itself is
+marked with `@pytest.mark.rotates` and takes them from `rotated`.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+from collections import defaultdict
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -18,6 +22,9 @@ T = TypeVar("T")
 VARIABLE: Final = "LIVINGWORLD_TEST_PART"
 ALL: Final = "all"
 _PARTS: Final = 10_000
+#: The hundreds of the number choose among the cases of a test, and the rest among what a case goes through by itself:
+#: each meets each.
+_CASES: Final = 100
 
 
 def _part_of_the_commit() -> str:
@@ -36,6 +43,38 @@ WHOLE: Final = PART == ALL
 def rotated(cases: Sequence[T], parts: int, part: str = PART) -> Sequence[T]:
     """Return the cases to try: every so many of them, or all. The parts from 0 to `parts` - 1 have each case once."""
     return cases if part == ALL else cases[int(part) % parts :: parts]
+
+
+def rotated_names(names: Sequence[str], parts: int, part: str = PART) -> frozenset[str]:
+    """Return the names of the cases to try. A digest orders them, so that a part has some of every dimension."""
+    number = part if part == ALL else str(int(part) // _CASES)
+    return frozenset(rotated(sorted(names, key=_digest), parts, number))
+
+
+def _digest(name: str) -> bytes:
+    return blake2b(name.encode(), digest_size=8).digest()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the cases of `rotates(parts=...)` that are not of this part, but none that the command line names."""
+    cases: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for item in items:
+        if parts := _parts(item):
+            cases[item.nodeid.partition("[")[0], parts].append(item.nodeid)
+    left_out = {
+        name
+        for (_, parts), names in cases.items()
+        for name in set(names) - rotated_names(names, parts, PART) - set(config.args)
+    }
+    if left_out:
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
+        items[:] = [item for item in items if item.nodeid not in left_out]
+
+
+def _parts(item: pytest.Item) -> int | None:
+    """Return into how many parts the cases of a test are divided, or None when its mark does not say so."""
+    mark = item.get_closest_marker("rotates")
+    return mark.kwargs.get("parts") if mark else None
 
 
 def pytest_report_header() -> str:

@@ -104,6 +104,7 @@ def needs_binaries() -> None:
         pytest.skip(str(error))
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize(("options", "servers"), [((), 1), (("-n", "2"), 2)], ids=["one process", "controller of two"])
 def test_a_killed_run_leaves_nothing(

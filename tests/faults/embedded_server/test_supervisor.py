@@ -44,6 +44,7 @@ def wait_until_it_looked(supervisor: int | None) -> None:
     wait_for(lambda: times_asleep(supervisor) > before + 1)
 
 
+@pytest.mark.rotates(parts=3)
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_server_ends_with_its_last_client_however_that_ended(
     client: Launch, layout: Layout, ending: signal.Signals
@@ -184,6 +185,7 @@ def test_a_server_that_another_client_started_again_is_ended_too(client: Launch,
     wait_until_nothing_runs(layout)
 
 
+@pytest.mark.rotates(parts=3)
 @pytest.mark.parametrize("comes_or_goes", ["start", "stop", "start again"])
 def test_a_killed_supervisor_is_replaced_by_the_next_client_that_comes_or_goes(
     client: Launch, layout: Layout, comes_or_goes: str
