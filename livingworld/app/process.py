@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
+from typing import Any
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -117,7 +118,7 @@ class SharedParts:
         self.appends: Appends = GroupCommit(process.database, world_id, append_together, limits)
         takes: Takes = GroupCommit(process.database, world_id, take, limits)
         commits: Commits = GroupCommit(process.database, world_id, commit_turns, limits)
-        self._group_commits = (self.appends, takes, commits)
+        self._group_commits: tuple[GroupCommit[Any, Any], ...] = (self.appends, takes, commits)
         self.embeddings = process.embeddings.setdefault(world_id, WorldEmbeddings(services, process.gate))
         self.leases = Leases(services)
         self.cycles = Cycles(services)

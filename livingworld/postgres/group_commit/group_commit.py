@@ -1,27 +1,29 @@
 """Group commit: requests that wait to be written at the same moment in one process are written by one statement.
 
-No request is delayed to make a group: what arrives while statements are under way goes with the next one. A story has
-at most one statement under way, so its requests are carried out in the order in which they arrived.
+What arrives while statements are under way goes with the next one. Where much waits, several statements work at once,
+each with its share. A story has at most one statement under way, so its requests are carried out in the order in which
+they arrived.
 
 A request that cannot be written with the others delays its own story only. A story that another transaction holds is
-taken out of the group and waited for alone. A group that fails is divided: by stories when it met a lock or took too
-long, which costs the other stories one try, and into halves when an input was refused. No part ever waits for the story
-of another part.
+taken out of the group, waited for once with others of its kind for a moment, and then alone. A group that fails is
+divided: by stories when it met a lock or took too long, which costs the other stories one try, and into halves when an
+input was refused. No other part waits for the story of a part.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
-from collections.abc import Coroutine, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
-from itertools import chain
+from math import ceil
 from typing import Any, Final, Generic
 from uuid import UUID
 
 from livingworld.deadlines import call_end, without_deadline
 from livingworld.errors import Closed, LockTimeout
+from livingworld.postgres.group_commit.call_ends import CallEnds
 from livingworld.postgres.group_commit.requests import (
     MARGIN_SECONDS,
     GroupLimits,
@@ -38,20 +40,21 @@ from livingworld.postgres.group_commit.requests import (
     divided,
     fails_every_request,
 )
+from livingworld.postgres.group_commit.story_queues import StoryQueues
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
 #: Most statements under way at once, not counting those of one story alone.
 _STATEMENTS: Final = 4
-#: So long the next statement waits for the one before it.
+#: Fewer requests wait for the statements before them, as long as these are prompt.
+_WORTHWHILE: Final = 8
+#: So long they wait.
 _PROMPT: Final = timedelta(milliseconds=20)
 #: A group is divided when it takes so long, and so many times longer than groups do.
 _OVERDUE: Final = timedelta(milliseconds=50)
 _OVERDUE_TIMES: Final = 5
 #: Most requests of one statement.
 _GROUP: Final = 64
-#: Most characters of text of one statement, beyond its first request.
-_GROUP_CHARACTERS: Final = 4_000_000
 
 
 class GroupCommit(Generic[Q, R]):
@@ -62,14 +65,13 @@ class GroupCommit(Generic[Q, R]):
         self._world_id = world_id
         self._send = send
         self._limits = limits or GroupLimits()
-        #: What was not sent yet, by story and in the order of arrival.
-        self._waiting: dict[UUID, OrderedDict[asyncio.Future[R], Waiter[Q, R]]] = {}
-        #: Its stories that are not under way, in the order in which they get their turn.
-        self._ready: OrderedDict[UUID, None] = OrderedDict()
-        self._busy: set[UUID] = set()
+        self._queues = StoryQueues[Q, R]()
+        self._ends = CallEnds()
         self._statements = 0
-        #: The statements under way that are not overtaken yet.
-        self._prompt: set[object] = set()
+        #: When the statements under way that are not overtaken yet began.
+        self._prompt: dict[object, float] = {}
+        #: Starts statements beside those that turn out not to be prompt; set while something waits for them.
+        self._overtaking: asyncio.TimerHandle | None = None
         #: For the parts of divided groups: more at once would open cold connections and crowd out other calls.
         self._parts = asyncio.Semaphore(_STATEMENTS)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -86,38 +88,32 @@ class GroupCommit(Generic[Q, R]):
             self._limits.backlog.enter(request.characters)
         loop = asyncio.get_running_loop()
         waiter = Waiter[Q, R](request, loop.create_future(), loop.time(), end)
-        timer = loop.call_at(end, waiter.time_is_over)
-        waiter.result.add_done_callback(partial(self._forget, waiter, timer))
-        self._waiting.setdefault(request.story_id, OrderedDict())[waiter.result] = waiter
-        if request.story_id not in self._busy:
-            self._ready[request.story_id] = None
+        waiter.result.add_done_callback(partial(self._forget, waiter))
+        self._ends.add(waiter)
+        self._queues.add(waiter)
         self._schedule()
         return waiter.result
 
     def recall(self, request: Q, result: asyncio.Future[R]) -> None:
         """Cancel a request that was not sent yet; one that is under way is left to its answer."""
-        if result in self._waiting.get(request.story_id, ()):
+        if result in self._queues.waiting.get(request.story_id, ()):
             result.cancel()
 
     async def close(self) -> None:
         """Wait until everything that was asked for has its answer, and refuse whatever is asked for from now on."""
         self._closed = True
-        while self._tasks or self._waiting:
+        while self._tasks or self._queues.waiting:
             self._start_statements()
             await asyncio.gather(*(left := tuple(self._tasks)))
             self._tasks.difference_update(left)  # as in BackgroundTasks.close
 
-    def _forget(self, waiter: Waiter[Q, R], timer: asyncio.TimerHandle, result: asyncio.Future[R]) -> None:
+    def _forget(self, waiter: Waiter[Q, R], _: asyncio.Future[R]) -> None:
         """Leave the queue: the request has its answer, or its caller is gone."""
-        timer.cancel()
+        self._ends.discard(waiter)
         if self._limits.backlog is not None:
             self._limits.backlog.leave(waiter.request.characters)
         if not waiter.sent:
-            story_id = waiter.request.story_id
-            del self._waiting[story_id][result]
-            if not self._waiting[story_id]:
-                del self._waiting[story_id]
-                self._ready.pop(story_id, None)
+            self._queues.remove(waiter)
 
     def _schedule(self) -> None:
         """Start once the tasks that are ready now have brought their requests too."""
@@ -126,94 +122,83 @@ class GroupCommit(Generic[Q, R]):
             asyncio.get_running_loop().call_soon(self._start_statements)
 
     def _start_statements(self) -> None:
-        """Start a statement when no prompt one is under way: one after the other makes the largest groups."""
+        """Start the statements that pay, each with its share of what waits: server and process work at once."""
         self._scheduled = False
-        while not self._prompt and self._statements < _STATEMENTS and (group := self._next_group()):
+        while (size := self._share()) and (group := self._queues.take_group(size)):
             self._statements += 1
             statement = object()
-            self._prompt.add(statement)
+            self._prompt[statement] = asyncio.get_running_loop().time()
             self._start(self._write_group(group, statement))
+        if self._prompt and self._queues.stories_ready and self._statements < _STATEMENTS and not self._overtaking:
+            at = min(self._prompt.values()) + _PROMPT.total_seconds()
+            self._overtaking = asyncio.get_running_loop().call_at(at, self._overtake)
+
+    def _share(self) -> int:
+        """Return how many requests the next statement takes, 0 for none: few wait for the statements under way."""
+        free, waiting = _STATEMENTS - self._statements, self._queues.requests
+        if not free or (self._prompt and waiting < _WORTHWHILE):
+            return 0
+        return min(max(ceil(waiting / free), _WORTHWHILE), _GROUP)
+
+    def _overtake(self) -> None:
+        """Let others go ahead of the statements that take long, whatever holds them up."""
+        self._overtaking = None
+        late = asyncio.get_running_loop().time() - _PROMPT.total_seconds()
+        self._prompt = {statement: began for statement, began in self._prompt.items() if began > late}
+        self._start_statements()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, context=without_deadline())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _next_group(self) -> list[Waiter[Q, R]]:
-        """Take what waits for stories that are not under way, up to the limits of one statement."""
-        group: list[Waiter[Q, R]] = []
-        characters = 0
-        while self._ready and len(group) < _GROUP and characters < _GROUP_CHARACTERS:
-            story_id, _ = self._ready.popitem(last=False)
-            before = len(group)
-            characters = self._take(story_id, group, characters)
-            if len(group) > before:
-                self._busy.add(story_id)
-        return group
-
-    def _take(self, story_id: UUID, group: list[Waiter[Q, R]], characters: int = 0) -> int:
-        """Move what waits for a story into a group that has so many characters, and return how many it has then."""
-        queue = self._waiting.get(story_id, OrderedDict())
-        while queue and len(group) < _GROUP and characters < _GROUP_CHARACTERS:
-            _, waiter = queue.popitem(last=False)
-            waiter.sent = True
-            if not waiter.result.done():  # cancelled in this very turn of the loop
-                characters += waiter.request.characters
-                group.append(waiter)
-        if not queue:
-            self._waiting.pop(story_id, None)
-        return characters
-
-    def _release(self, story_id: UUID) -> None:
-        """Let others of the story be sent."""
-        self._busy.discard(story_id)
-        if story_id in self._waiting:
-            self._ready[story_id] = None
+    def _release(self, *story_ids: UUID) -> None:
+        """Let others of the stories be sent."""
+        for story_id in story_ids:
+            self._queues.release(story_id)
         self._schedule()
 
     async def _write_group(self, group: list[Waiter[Q, R]], statement: object) -> None:
         """Write a group, and hand what could not be written with it to statements of their own."""
-        too_slow = asyncio.get_running_loop().call_later(_PROMPT.total_seconds(), self._no_longer_prompt, statement)
         try:
             await self._write_stories(group)
         finally:
-            too_slow.cancel()
-            self._prompt.discard(statement)
+            self._prompt.pop(statement, None)
             self._statements -= 1
             self._schedule()
 
-    def _no_longer_prompt(self, statement: object) -> None:
-        """Let others go ahead of a statement that takes long, whatever holds it up."""
-        self._prompt.discard(statement)
-        self._start_statements()
+    async def _write_stories(self, group: list[Waiter[Q, R]], *, wait: bool = False) -> None:
+        """Write a group by one statement, and start statements for the parts that it left.
 
-    async def _write_stories(self, group: list[Waiter[Q, R]]) -> None:
-        """Write a group by one statement that waits for no lock, and start statements for the parts that it left."""
+        What it left out because other transactions had the stories is tried once more, together, and waits: those are
+        mostly groups of other processes, which take a moment. A story that is held for longer is waited for alone.
+        """
         parts: list[list[Waiter[Q, R]]] = []
         try:
-            parts = await self._write(group)
+            parts = await self._write(group, wait=wait)
         finally:
-            for story_id in by_story(group).keys() - by_story(chain(*parts)).keys():
-                self._release(story_id)
+            left = {waiter.request.story_id for part in parts for waiter in part} if parts else frozenset()
+            self._release(*({waiter.request.story_id for waiter in group} - left))
         for part in parts:
-            self._start(self._write_story(part) if part == group else self._write_part(part))
+            alone = part == group and len(by_story(part)) == 1
+            self._start(self._write_story(part) if alone else self._write_part(part, wait=not wait))
 
-    async def _write_part(self, part: list[Waiter[Q, R]]) -> None:
-        """Write a part of a divided group; one that takes long is overtaken by the next."""
+    async def _write_part(self, part: list[Waiter[Q, R]], *, wait: bool) -> None:
+        """Write what a group has left; a part that takes long is overtaken by the next."""
         await self._parts.acquire()
         overtaken = asyncio.get_running_loop().call_later(_PROMPT.total_seconds(), self._parts.release)
         try:
-            await self._write_stories(part)
+            await self._write_stories(part, wait=wait)
         finally:
             if overtaken.when() > asyncio.get_running_loop().time():
                 overtaken.cancel()
                 self._parts.release()
 
-    async def _write(self, group: list[Waiter[Q, R]]) -> list[list[Waiter[Q, R]]]:
-        """Write a group, answer its waiters, and return the parts that have to be tried by themselves."""
+    async def _write(self, group: list[Waiter[Q, R]], *, wait: bool) -> list[list[Waiter[Q, R]]]:
+        """Write a group, answer its waiters, and return the parts that have to be tried again."""
         began = asyncio.get_running_loop().time()
         try:
-            results = await self._carry_out(group, timedelta(0))
+            results = await self._carry_out(group, timedelta(0), self._send_waiting if wait else self._send_group)
         except asyncio.CancelledError:
             cancel_all(group)
             raise
@@ -222,9 +207,10 @@ class GroupCommit(Generic[Q, R]):
             answer_all(set(group).difference(*parts), error)
             return parts
         finally:
-            if len(group) > 1:
+            if len(group) > 1 and not wait:
                 self._usual_seconds += (asyncio.get_running_loop().time() - began - self._usual_seconds) / 8
-        return list(by_story(answer_each(group, results)).values())
+        left = answer_each(group, results)
+        return [left] if left else []
 
     async def _write_story(self, waiters: list[Waiter[Q, R]]) -> None:
         """Carry out requests of one story by themselves, in their order; it may be held."""
@@ -242,7 +228,7 @@ class GroupCommit(Generic[Q, R]):
         now = asyncio.get_running_loop().time
         ends = [self._lock_wait_end(waiter, held_since) for waiter in part]
         try:
-            results = await self._carry_out(part, timedelta(seconds=max(min(ends) - now(), 0)), alone=True)
+            results = await self._carry_out(part, timedelta(seconds=max(min(ends) - now(), 0)), self._send_story)
         except asyncio.CancelledError:
             cancel_all(part)
             raise
@@ -250,7 +236,7 @@ class GroupCommit(Generic[Q, R]):
             over = [waiter for waiter, end in zip(part, ends, strict=True) if end <= max(now(), min(ends))]
             answer_all(over, error)
             left = [waiter for waiter in part if waiter not in over]
-            self._take(over[0].request.story_id, left)  # later requests have waited for the same row
+            self._queues.take(over[0].request.story_id, left, _GROUP)  # later requests have waited for the same row
             return [left] if left else []
         except Exception as error:  # noqa: BLE001 - as in _write
             if len(part) > 1 and not fails_every_request(error):
@@ -266,10 +252,12 @@ class GroupCommit(Generic[Q, R]):
         return min(max(waiter.asked, held_since) + limit, waiter.end - MARGIN_SECONDS)
 
     async def _carry_out(
-        self, group: list[Waiter[Q, R]], lock_timeout: timedelta, *, alone: bool = False
+        self,
+        group: list[Waiter[Q, R]],
+        lock_timeout: timedelta,
+        send: Callable[[Transaction, Sequence[Q]], Awaitable[list[R | NotTried]]],
     ) -> list[R | NotTried]:
         requests = [waiter.request for waiter in group]
-        send = self._send_story if alone else self._send_group
         usual = timedelta(seconds=self._usual_seconds)
         return await self._database.run(
             lambda tx: send(tx, requests),
@@ -282,6 +270,12 @@ class GroupCommit(Generic[Q, R]):
 
     async def _send_group(self, tx: Transaction, requests: Sequence[Q]) -> list[R | NotTried]:
         return await self._send(tx, requests, wait=False)
+
+    async def _send_waiting(self, tx: Transaction, requests: Sequence[Q]) -> list[R | NotTried]:
+        """Send a group that waits for stories, in the order of their ids and not for one that is waited for already."""
+        for story_id in {request.story_id for request in requests}:
+            tx.locks(LockKind.STORY, self._world_id, story_id)
+        return await self._send(tx, requests, wait=True)
 
     async def _send_story(self, tx: Transaction, requests: Sequence[Q]) -> list[R | NotTried]:
         tx.locks(LockKind.STORY, self._world_id, requests[0].story_id)
