@@ -13,7 +13,7 @@ from livingworld.postgres.idempotency import request_keys
 from livingworld.postgres.metadata import metadata
 from livingworld.story.characters.tables import character_names, characters
 from livingworld.story.facts.tables import fact_names, facts
-from livingworld.story.lore.tables import lore_entries
+from livingworld.story.lore.tables import lore_changes, lore_entries
 from livingworld.story.memories.tables import memories, memory_embedders, memory_embedding_jobs, memory_vectors
 from livingworld.story.relationships.tables import relationship_changes, relationships
 from livingworld.story.revisions import revisions
@@ -42,6 +42,7 @@ __all__ = [
     "leases",
     "live_events",
     "live_streams",
+    "lore_changes",
     "lore_entries",
     "memories",
     "memory_embedders",

@@ -31,6 +31,7 @@ from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.settings.settings import Settings
+from livingworld.story.lore.lore_keys import LoreKeys
 from livingworld.story.stories.appending import append_together
 from livingworld.story.stories.locking import lock_story
 from livingworld.story.stories.scene_appender import Appends
@@ -120,6 +121,7 @@ class SharedParts:
         commits: Commits = GroupCommit(process.database, world_id, commit_turns, limits)
         self._group_commits: tuple[GroupCommit[Any, Any], ...] = (self.appends, takes, commits)
         self.embeddings = process.embeddings.setdefault(world_id, WorldEmbeddings(services, process.gate))
+        self.lore_keys = LoreKeys()
         self.leases = Leases(services)
         self.cycles = Cycles(services)
         self.scripts = Scripts(services, process.script_kinds)

@@ -21,6 +21,7 @@ from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.branches.repository import BranchRepository
 from livingworld.story.characters.repository import CharacterRepository
 from livingworld.story.facts.repository import FactRepository
+from livingworld.story.lore.lore_keys import LoreKeys
 from livingworld.story.lore.repository import LoreRepository
 from livingworld.story.memories.memory_embedder import share_embedder
 from livingworld.story.memories.repository import MemoryRepository
@@ -34,7 +35,7 @@ from livingworld.story.turns.repository import GenerationRepository
 class WorldRepositories:
     """The repositories of one world; bound to it, so that no call reaches another world's rows."""
 
-    def __init__(self, unit: WorldUnit, appends: Appends | None = None) -> None:
+    def __init__(self, unit: WorldUnit, appends: Appends | None = None, lore_keys: LoreKeys | None = None) -> None:
         self._id = unit.world_id
         self.stories = StoryRepository(unit, share_embedder, appends)
         self.branches = BranchRepository(unit)
@@ -42,7 +43,7 @@ class WorldRepositories:
         self.facts = FactRepository(unit)
         self.relationships = RelationshipRepository(unit)
         self.memories = MemoryRepository(unit)
-        self.lore = LoreRepository(unit)
+        self.lore = LoreRepository(unit, lore_keys)
         #: The answers of models.
         self.generations = GenerationRepository(unit)
         self.documents = DocumentRepository(unit)

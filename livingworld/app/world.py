@@ -33,7 +33,7 @@ class World(WorldRepositories):
 
     def __init__(self, record: WorldRecord, shared: SharedParts) -> None:
         services = shared.services
-        super().__init__(services.unit, shared.appends)
+        super().__init__(services.unit, shared.appends, shared.lore_keys)
         self._shared = shared
         self._unit = services.unit
         #: The world as it was when this object was made.

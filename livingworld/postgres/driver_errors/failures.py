@@ -111,6 +111,7 @@ _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
     "fk_training_samples_world_id_model_id": errors.ModelNotFound,
     "fk_leases_world_id": errors.WorldNotFound,
     "fk_lore_entries_world_id": errors.WorldNotFound,
+    "fk_lore_changes_world_id": errors.WorldNotFound,
     "fk_live_streams_world_id": errors.WorldNotFound,
     "fk_embedding_cache_world_id": errors.WorldNotFound,
     "fk_memory_embedders_world_id": errors.WorldNotFound,

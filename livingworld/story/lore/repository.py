@@ -23,7 +23,7 @@ from livingworld.inputs import (
 from livingworld.postgres.keyset import Page, check_limit, read_cursor
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.lore import reading, writing
-from livingworld.story.lore.match_entries import match_entries
+from livingworld.story.lore.lore_keys import LoreKeys
 from livingworld.story.lore.records import EDITABLE, LoreEntry, LoreMatch, NewLoreEntry, check_fields
 from livingworld.story.revisions import Revision, read_revisions
 
@@ -34,8 +34,9 @@ MAX_ENTRIES: Final = 1000
 class LoreRepository:
     """The lore of one world."""
 
-    def __init__(self, unit: WorldUnit) -> None:
+    def __init__(self, unit: WorldUnit, keys: LoreKeys | None = None) -> None:
         self._unit = unit
+        self._keys = keys or LoreKeys()
 
     async def add(self, entry: NewLoreEntry) -> LoreEntry:
         """Store an entry and return it; raises WorldNotFound."""
@@ -106,8 +107,10 @@ class LoreRepository:
         """Return the enabled entries whose keys occur in a text, the longest key first, then by book and position.
 
         A key matches as whole words, without case unless the entry is case sensitive; composed and decomposed accents
-        are equal. The longest of the matching keys of an entry counts; an entry without keys never matches. The keys of
-        all entries are read in slices and searched in a thread, so the event loop is not blocked.
+        are equal. The longest of the matching keys of an entry counts; an entry without keys never matches.
+
+        A world keeps the keys in its process and reads them again after a change, in slices; a transaction reads them
+        at its first match. Text and keys are compared in a thread, so the event loop is not blocked.
         """
         check_text("text", text, limit=MAX_CONTENT_CHARACTERS)
         check_limit(limit)
@@ -115,7 +118,7 @@ class LoreRepository:
         if books is not None:
             given = check_sequence("books", books, limit=MAX_ENTRIES)
             named = [check_label("books", book, empty=True) for book in given]
-        return await self._unit.write_idempotent(match_entries, text, named, limit)
+        return await self._keys.match(self._unit, text, named, limit)
 
 
 def _check_book(book: object) -> str:

@@ -1,4 +1,4 @@
-"""The table of lore entries."""
+"""The tables of lore: the entries, and marks of their changes."""
 
 from __future__ import annotations
 
@@ -57,3 +57,13 @@ Index(
     postgresql_where=lore_entries.c.removed_at.is_(None),
 )
 Index("ix_lore_entries_words", func.to_tsvector(text("'simple'"), lore_entries.c.content), postgresql_using="gin")
+
+#: Marks of what changed last: whoever changes entries adds a mark and removes the others that are free. Equal marks
+#: mean that nothing has changed, and no writer waits for another one.
+lore_changes = Table(
+    "lore_changes",
+    metadata,
+    world_id_column(),
+    Column("change_id", Uuid(), primary_key=True),
+    ForeignKeyConstraint(["world_id"], [f"{SCHEMA}.worlds.world_id"], ondelete="CASCADE"),
+)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row, func, insert, update
 
 from livingworld.errors import LoreEntryNotFound, VersionConflict
+from livingworld.identifiers import new_id
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit
 from livingworld.postgres.locks import lock_row
@@ -19,12 +20,24 @@ from livingworld.story.lore.rows import make_entry
 from livingworld.story.lore.tables import lore_entries
 from livingworld.story.revisions import keep_revision, read_revisions
 
+# Removed marks are those of earlier changes. One that another writer has locked stays until the next change.
+_MARK: Final = """
+    WITH former AS MATERIALIZED (
+        SELECT c.change_id FROM livingworld.lore_changes AS c WHERE c.world_id = $1 FOR UPDATE SKIP LOCKED
+    ), removed AS (
+        DELETE FROM livingworld.lore_changes AS c USING former
+        WHERE c.world_id = $1 AND c.change_id = former.change_id
+    )
+    INSERT INTO livingworld.lore_changes (world_id, change_id) VALUES ($1, $2)
+"""
+
 
 async def add_entries(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> tuple[LoreEntry, ...]:
     """Store entries and return them in the order given; raises WorldNotFound."""
     stored = await tx.execute(insert(lore_entries).values(list(rows)).returning(lore_entries))
     by_id = {entry.id: entry for entry in map(make_entry, stored)}
     added = tuple(by_id[UUID(int=row["lore_id"].int)] for row in rows)
+    await _mark_change(tx)
     for entry in added:
         _publish(tx, entry.id)
     return added
@@ -64,8 +77,14 @@ async def _change(tx: Transaction, old: Row[Any], changes: Mapping[str, Any]) ->
         .returning(lore_entries)
     )
     entry = make_entry((await tx.execute(statement)).one())
+    await _mark_change(tx)
     _publish(tx, entry.id)
     return entry
+
+
+async def _mark_change(tx: Transaction) -> None:
+    """Let every process know, once this is committed, that the keys it has read may have changed."""
+    await tx.execute_text(_MARK, (tx.world_id, new_id()))
 
 
 def _publish(tx: Transaction, lore_id: UUID) -> None:

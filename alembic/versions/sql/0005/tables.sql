@@ -41,6 +41,13 @@ CREATE INDEX ix_lore_entries_book ON livingworld.lore_entries (world_id, book, p
 
 CREATE INDEX ix_lore_entries_words ON livingworld.lore_entries USING gin (to_tsvector('simple', content));
 
+CREATE TABLE livingworld.lore_changes (
+    world_id UUID NOT NULL,
+    change_id UUID NOT NULL,
+    CONSTRAINT pk_lore_changes PRIMARY KEY (world_id, change_id),
+    CONSTRAINT fk_lore_changes_world_id FOREIGN KEY(world_id) REFERENCES livingworld.worlds (world_id) ON DELETE CASCADE
+);
+
 CREATE TABLE livingworld.memory_embedders (
     world_id UUID NOT NULL,
     embedder TEXT,
