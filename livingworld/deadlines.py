@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
-from contextvars import Context, ContextVar, copy_context
+from contextvars import Context, ContextVar, Token, copy_context
 from datetime import timedelta
 from typing import Final, TypeVar
 
@@ -45,14 +45,24 @@ def call_end(limit: timedelta) -> float:
     return end
 
 
-@contextmanager
-def one_call(limit: timedelta | None) -> Iterator[None]:
+class one_call:  # noqa: N801 - used as a function is; a generator would cost as much as a small call
     """Count what the block does as one call of at most `limit`, unless it is a part of a call that has a deadline."""
-    if limit is None or _end.get() is not None:
-        yield
-        return
-    with deadline(limit):
-        yield
+
+    __slots__ = ("_limit", "_token")
+
+    def __init__(self, limit: timedelta | None) -> None:
+        self._limit = limit
+        self._token: Token[float | None] | None = None
+
+    def __enter__(self) -> None:
+        """Set the end of the call."""
+        if self._limit is not None and _end.get() is None:
+            self._token = _end.set(asyncio.get_running_loop().time() + self._limit.total_seconds())
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the caller's context as it was."""
+        if self._token is not None:
+            _end.reset(self._token)
 
 
 async def before_deadline(work: Awaitable[T]) -> T:

@@ -60,6 +60,8 @@ def check_text(field: str, value: object, *, limit: int = MAX_LABEL_CHARACTERS, 
         raise InvalidText(field, f"holds U+0000 at character {text.index(chr(0))}, which PostgreSQL cannot store")
     if not empty and not text.strip():
         raise InvalidText(field, "must not be empty")
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -182,6 +184,8 @@ def check_json_object(field: str, value: object) -> dict[str, Any]:
     """Return a plain copy of `value` if it is an object that jsonb stores and gives back."""
     if not isinstance(value, Mapping):
         raise InvalidType(field, f"must be a JSON object, not {type(value).__name__}")
+    if not value:
+        return {}
     plain: dict[str, Any] = check_json(field, value)
     return plain
 

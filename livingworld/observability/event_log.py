@@ -38,8 +38,8 @@ def declare(level: int, name: str, fields: str, meaning: str) -> Event:
 
 def emit(event: Event, **fields: object) -> None:
     """Log one event; a field that the event does not declare is a KeyError, so no other value reaches the logs."""
-    if undeclared := fields.keys() - event.fields:
-        raise KeyError(*undeclared)
+    if not fields.keys() <= event.fields:
+        raise KeyError(*fields.keys() - event.fields)
     if structlog.is_configured():
         structlog.get_logger("livingworld").log(event.level, event.name, **_readable(fields))
     elif _standard_logger.isEnabledFor(event.level):

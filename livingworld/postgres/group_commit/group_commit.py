@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from math import ceil
@@ -84,19 +84,21 @@ class GroupCommit(Generic[Q, R]):
         if self._closed:
             raise Closed
         end = call_end(self._limits.call_timeout)
+        characters = request.characters
         if self._limits.backlog is not None:
-            self._limits.backlog.enter(request.characters)
+            self._limits.backlog.enter(characters)
         loop = asyncio.get_running_loop()
-        waiter = Waiter[Q, R](request, loop.create_future(), loop.time(), end)
-        waiter.result.add_done_callback(partial(self._forget, waiter))
+        result: asyncio.Future[R] = loop.create_future()
+        waiter = Waiter(request, result, loop.time(), end, request.story_id.int, characters)
+        result.add_done_callback(partial(self._forget, waiter))
         self._ends.add(waiter)
         self._queues.add(waiter)
         self._schedule()
-        return waiter.result
+        return result
 
     def recall(self, request: Q, result: asyncio.Future[R]) -> None:
         """Cancel a request that was not sent yet; one that is under way is left to its answer."""
-        if result in self._queues.waiting.get(request.story_id, ()):
+        if result in self._queues.waiting.get(request.story_id.int, ()):
             result.cancel()
 
     async def close(self) -> None:
@@ -111,7 +113,7 @@ class GroupCommit(Generic[Q, R]):
         """Leave the queue: the request has its answer, or its caller is gone."""
         self._ends.discard(waiter)
         if self._limits.backlog is not None:
-            self._limits.backlog.leave(waiter.request.characters)
+            self._limits.backlog.leave(waiter.characters)
         if not waiter.sent:
             self._queues.remove(waiter)
 
@@ -152,10 +154,10 @@ class GroupCommit(Generic[Q, R]):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _release(self, *story_ids: UUID) -> None:
+    def _release(self, stories: Iterable[int]) -> None:
         """Let others of the stories be sent."""
-        for story_id in story_ids:
-            self._queues.release(story_id)
+        for story in stories:
+            self._queues.release(story)
         self._schedule()
 
     async def _write_group(self, group: list[Waiter[Q, R]], statement: object) -> None:
@@ -177,8 +179,8 @@ class GroupCommit(Generic[Q, R]):
         try:
             parts = await self._write(group, wait=wait)
         finally:
-            left = {waiter.request.story_id for part in parts for waiter in part} if parts else frozenset()
-            self._release(*({waiter.request.story_id for waiter in group} - left))
+            left = {waiter.story for part in parts for waiter in part}
+            self._release({waiter.story for waiter in group} - left)
         for part in parts:
             alone = part == group and len(by_story(part)) == 1
             self._start(self._write_story(part) if alone else self._write_part(part, wait=not wait))
@@ -221,7 +223,7 @@ class GroupCommit(Generic[Q, R]):
                 part = [waiter for waiter in parts.popleft() if not waiter.result.done()]
                 parts.extendleft(reversed(await self._write_in_order(part, held_since) if part else []))
         finally:
-            self._release(waiters[0].request.story_id)
+            self._release([waiters[0].story])
 
     async def _write_in_order(self, part: list[Waiter[Q, R]], held_since: float) -> list[list[Waiter[Q, R]]]:
         """Write requests of one story, wait where it is held, and return what is still to be written, in parts."""
@@ -236,7 +238,7 @@ class GroupCommit(Generic[Q, R]):
             over = [waiter for waiter, end in zip(part, ends, strict=True) if end <= max(now(), min(ends))]
             answer_all(over, error)
             left = [waiter for waiter in part if waiter not in over]
-            self._queues.take(over[0].request.story_id, left, _GROUP)  # later requests have waited for the same row
+            self._queues.take(over[0].story, left, _GROUP)  # later requests have waited for the same row
             return [left] if left else []
         except Exception as error:  # noqa: BLE001 - as in _write
             if len(part) > 1 and not fails_every_request(error):

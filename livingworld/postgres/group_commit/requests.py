@@ -114,6 +114,9 @@ class Waiter(Generic[Q, R]):
     #: When it was asked for and when the call is over, in seconds of the loop's clock.
     asked: float
     end: float
+    #: The number of the story's id, and about how many characters of text it brings.
+    story: int
+    characters: int
     sent: bool = False
 
     def answer(self, outcome: R | Exception) -> None:
@@ -177,9 +180,9 @@ def cancel_all(group: Iterable[Waiter[Q, R]]) -> None:
         waiter.result.cancel()
 
 
-def by_story(group: Iterable[Waiter[Q, R]]) -> dict[UUID, list[Waiter[Q, R]]]:
+def by_story(group: Iterable[Waiter[Q, R]]) -> dict[int, list[Waiter[Q, R]]]:
     """Return the waiters by story, both in their order."""
-    stories: dict[UUID, list[Waiter[Q, R]]] = {}
+    stories: dict[int, list[Waiter[Q, R]]] = {}
     for waiter in group:
-        stories.setdefault(waiter.request.story_id, []).append(waiter)
+        stories.setdefault(waiter.story, []).append(waiter)
     return stories

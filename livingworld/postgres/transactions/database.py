@@ -92,15 +92,17 @@ class Database:
         unit = Unit(work, world_id, repeatable=repeatable, single_statement=single_statement, overdue=overdue)
         patience = self._settings.lock_timeout if lock_timeout is None else lock_timeout
         lost: RolledBack | None = None
+        self.backlog.enter()
         try:
-            with self.backlog.place():
-                return await self._until_deadline(unit, patience)
+            return await self._until_deadline(unit, patience)
         except RolledBack as signal:
             lost = signal
         except Exception as error:
             if overdue is None or not isinstance(error, StatementTimeout):  # the caller tries it again in parts
                 log_rollback(error)
             raise
+        finally:
+            self.backlog.leave()
         if patience or lost.kind is not RetryKind.LOCK:  # without patience the caller tries it again in parts
             log_rollback(lost.traced_error())
         raise lost.error from lost.cause

@@ -17,13 +17,10 @@ CancelSession = Callable[[int], Awaitable[None]]
 @asynccontextmanager
 async def cancelled_when_overdue(
     driver_connection: Any,  # noqa: ANN401 - asyncpg's
-    overdue: timedelta | None,
-    cancel_session: CancelSession | None,
+    overdue: timedelta,
+    cancel_session: CancelSession,
 ) -> AsyncIterator[None]:
-    """Have the statement in the block cancelled after `overdue`; where that is not possible, it goes on."""
-    if overdue is None or cancel_session is None:
-        yield
-        return
+    """Have the statement in the block cancelled after `overdue`."""
     pid = driver_connection.get_server_pid()
     cancelling: list[asyncio.Task[None]] = []
 

@@ -47,7 +47,6 @@ async def run_within_budgets(unit: Callable[[], Awaitable[T]], settings: Setting
 
     The loop is entered with the first failure in hand: most units never need it, and it costs half a statement.
     """
-    budgets = Budgets(settings, end)
     failed: RolledBack | None = None
     try:
         return await unit()
@@ -61,7 +60,7 @@ async def run_within_budgets(unit: Callable[[], Awaitable[T]], settings: Setting
             raise first
         return await unit()
 
-    return await budgets.retrying()(again)
+    return await Budgets(settings, end).retrying()(again)
 
 
 @dataclass

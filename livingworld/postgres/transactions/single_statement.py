@@ -6,11 +6,11 @@ options, a cursor, a result) costs three times what the driver needs.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from asyncpg import Record
 from sqlalchemy import CursorResult, Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import greenlet_spawn
@@ -38,28 +38,26 @@ class SingleStatement:
 
     async def exec_driver_sql(self, sql: str, parameters: tuple[Any, ...]) -> TextResult:
         """Run a statement with $1, $2, ...; the driver prepares a text once on each connection."""
-        async with _driver_connection(self.engine) as driver:
-            self._sending()
-            async with cancelled_when_overdue(driver, self._overdue, self._cancel_session):
-                return TextResult(await driver.fetch(sql, *parameters))
+        pooled = await self.engine.raw_connection()
+        try:
+            return TextResult(await self._fetch(pooled.driver_connection, sql, parameters))
+        except Exception:  # a connection that was lost is replaced when it is taken again
+            raise
+        except BaseException:  # the server may still run it
+            await greenlet_spawn(pooled.invalidate)
+            raise
+        finally:
+            await greenlet_spawn(pooled.close)
+
+    async def _fetch(self, driver: Any, sql: str, parameters: tuple[Any, ...]) -> list[Record]:  # noqa: ANN401
+        self._sending()
+        if self._overdue is None or self._cancel_session is None:
+            return await driver.fetch(sql, *parameters)  # type: ignore[no-any-return]
+        async with cancelled_when_overdue(driver, self._overdue, self._cancel_session):
+            return await driver.fetch(sql, *parameters)  # type: ignore[no-any-return]
 
     async def execute(self, statement: Executable, parameters: Any) -> CursorResult[Any]:  # noqa: ANN401
         """Run a statement that SQLAlchemy compiles; its rows are read before the connection is given back."""
         async with pooled_connection(self.engine) as connection:
             self._sending()
             return await connection.execute(statement, parameters)
-
-
-@asynccontextmanager
-async def _driver_connection(engine: AsyncEngine) -> AsyncIterator[Any]:
-    """Take asyncpg's connection from the pool and give it back; one whose call was cancelled is closed instead."""
-    pooled = await engine.raw_connection()
-    try:
-        yield pooled.driver_connection
-    except Exception:  # a connection that was lost is replaced when it is taken again
-        raise
-    except BaseException:
-        await greenlet_spawn(pooled.invalidate)
-        raise
-    finally:
-        await greenlet_spawn(pooled.close)

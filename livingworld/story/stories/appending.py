@@ -89,7 +89,7 @@ async def _append(
     tx: Transaction, requests: Sequence[AppendRequest], *, wait: bool, publish: bool
 ) -> Sequence[Row[Any]]:
     columns = zip(*(request.values() for request in requests), strict=True)
-    arrays = (column if any(value is not None for value in column) else None for column in columns)
+    arrays = (None if column[0] is None and column.count(None) == len(column) else column for column in columns)
     rows = (await tx.execute_text(_APPEND, (tx.world_id, wait, publish, *arrays))).all()
     if len(rows) != len(requests):
         message = f"append_scenes answered {len(rows)} of {len(requests)} requests"

@@ -43,7 +43,8 @@ class SceneAppender:
 
     async def _store(self, request: AppendRequest) -> tuple[AppendRequest, AppendOutcome]:
         names = request.scene.names()
-        check_cast_names(names)
+        if names:
+            check_cast_names(names)
         known = await self._unit.read(find_cast, names) if names else {}
         if len(known) < len(set(names)):
             if request.repeatable:
