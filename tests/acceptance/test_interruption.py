@@ -62,6 +62,7 @@ def run_interrupted(
     )
 
 
+@pytest.mark.rotates(parts=3)
 @pytest.mark.parametrize(("event", "text"), MOMENTS)
 def test_the_first_second_is_quiet(database_url: str, event: str, text: str) -> None:
     result = run_interrupted(event, text, "db", "status", environment=command_environment(database_url))
@@ -70,6 +71,7 @@ def test_the_first_second_is_quiet(database_url: str, event: str, text: str) -> 
     assert is_quiet(result.stderr), result.stderr
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("moment", SERVER_MOMENTS)
 def test_an_embedded_server_that_starts_or_stops_is_left_in_order(
     newcomer: dict[str, str], fresh_home: Path, moment: str
@@ -116,6 +118,7 @@ def names(folder: Path) -> list[str]:
     return [command for command in found if str(folder) in command]
 
 
+@pytest.mark.rotates(parts=2)
 @pytest.mark.parametrize("program", ["initdb", "postgres"])
 def test_make_demo_is_as_quiet(newcomer: dict[str, str], fresh_home: Path, program: str) -> None:
     venv = os.path.relpath(sys.prefix, ROOT)

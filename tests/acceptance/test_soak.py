@@ -18,7 +18,7 @@ from tests.support.pooler import PGBOUNCER, pooled
 from tests.support.staging import deadlocks
 from tests.support.turn_checks import broken_turns, rows
 
-SECONDS: Final = float(os.environ.get("LIVINGWORLD_SOAK_SECONDS", "15"))
+SECONDS: Final = float(os.environ.get("LIVINGWORLD_SOAK_SECONDS", "6"))
 PLAYERS: Final = 12
 GAPS: Final = """
     SELECT story_id FROM livingworld.scenes GROUP BY story_id

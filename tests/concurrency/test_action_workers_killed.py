@@ -21,8 +21,8 @@ from tests.support.rotation import WHOLE
 
 PROGRAM: Final = Path(__file__).with_name("action_program.py")
 LANES: Final = 25
-ACTIONS: Final = 10_000 if WHOLE else 2_000
-KILLS: Final = 20 if WHOLE else 6
+ACTIONS: Final = 10_000 if WHOLE else 1_000
+KILLS: Final = 20 if WHOLE else 3
 WORKERS_EACH: Final = 4
 PATIENCE: Final = timedelta(minutes=10)
 

@@ -173,6 +173,7 @@ async def test_a_chunk_that_is_recorded_before_it_is_stored_is_lost(database_url
     assert len(await found(database_url, as_lore)) == 90
 
 
+@pytest.mark.rotates(parts=2)
 @every_way
 async def test_three_who_bring_all_at_once_store_each_item_once_and_hear_the_same(
     database_url: str, world: World, store: Store
@@ -201,6 +202,7 @@ async def import_through(
     return place, imported
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("moment", Moment)
 @every_way
 async def test_a_commit_whose_answer_is_lost_is_asked_for_and_told(

@@ -30,6 +30,7 @@ async def count_naively(url: str, world: World) -> None:
         )
 
 
+@pytest.mark.rotates(parts=2)
 @pytest.mark.parametrize("field", [None, "gold"])
 @pytest.mark.parametrize("exists", [True, False])
 async def test_fifty_increments_are_fifty(database_url: str, world: World, *, exists: bool, field: str | None) -> None:

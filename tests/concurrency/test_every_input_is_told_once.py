@@ -111,7 +111,8 @@ async def tell(turn: Turn) -> NewScene:
     return NewScene(answered or turn.context.instruction or "")
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.rotates(parts=8)
+@pytest.mark.parametrize("seed", range(8))
 async def test_every_input_that_was_answered_is_told_once_in_the_scene_it_was_answered_with(
     database_url: str, world: World, story: Story, seed: int
 ) -> None:

@@ -18,8 +18,8 @@ from tests.support.staging import backend_of, deadlocks, done_or_behind, elsewhe
 from tests.support.stored_rows import comparable_rows_of
 
 #: A commit tries one of so many parts of the pairs.
-ROTATION: Final = 97
-PARTS: Final = 4
+ROTATION: Final = 293
+PARTS: Final = 2
 PAIRS: Final = [(one, other) for one in WRITES if one not in ALONE for other in WRITES if other != "worlds.purge"]
 #: These wait for nobody, and pass by what somebody else has in hand.
 PASSING_BY: Final = {"actions.claim", "tasks.take_over"}

@@ -24,7 +24,7 @@ PAGE: Final = Path(__file__).parents[2] / "docs/decisions/2026-11-21-late-locks.
 ROW: Final = re.compile(r"^\| `(.+?)` \| (.+?) \|$", re.MULTILINE)
 PARTS: Final = 4
 #: A commit tries one of so many parts of the pairs.
-ROTATION: Final = 23
+ROTATION: Final = 97
 PAIRS: Final = [(first, second) for first in JOINED for second in JOINED]
 #: Nobody waits for these: what they write is new, or they pass by what somebody else has in hand.
 WAIT_FOR_NOBODY: Final = {

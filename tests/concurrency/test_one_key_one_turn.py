@@ -41,6 +41,7 @@ async def refused(_: Turn) -> NewScene:
     raise ZeroDivisionError
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("pools", [1, 4])
 @pytest.mark.parametrize("busy", POLICIES)
 async def test_fifty_equal_request_keys_are_one_scene_and_fifty_equal_answers(
@@ -71,6 +72,7 @@ async def test_fifty_equal_request_keys_are_one_scene_and_fifty_equal_answers(
     assert await broken_turns(database_url, story.id) == []
 
 
+@pytest.mark.rotates(parts=3)
 @pytest.mark.parametrize("order", ["AB", "BA", "BAB", "ABC", "BAC", "BCB", "BCBC", "ABBA", "BCDBCDA"])
 async def test_an_input_that_is_delivered_twice_is_told_once_and_costs_no_other_one_its_place(
     database_url: str, world: World, story: Story, order: str
@@ -100,6 +102,7 @@ async def test_an_input_that_is_delivered_twice_is_told_once_and_costs_no_other_
     assert await broken_turns(database_url, story.id) == []
 
 
+@pytest.mark.rotates(parts=2)
 @pytest.mark.parametrize("busy", POLICIES)
 async def test_when_the_holder_dies_one_of_those_who_wait_with_its_key_takes_over_in_its_place(
     database_url: str, world: World, story: Story, busy: str

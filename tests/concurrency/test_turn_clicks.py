@@ -28,6 +28,7 @@ async def play_naively(world: World, story: Story, number: int) -> Scene:
     return await world.stories.append_scene(story.id, NewScene(f"scene of {number}"))
 
 
+@pytest.mark.rotates(parts=3)
 @pytest.mark.parametrize("pools", [1, 3, 12])
 async def test_of_twelve_clicks_from_one_head_one_is_told(
     database_url: str, world: World, story: Story, pools: int

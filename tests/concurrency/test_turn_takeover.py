@@ -48,6 +48,7 @@ async def test_a_living_holder_keeps_its_turn_far_beyond_the_lease(
     assert await broken_turns(database_url, story.id) == []
 
 
+@pytest.mark.rotates(parts=2)
 @pytest.mark.parametrize(("one", "other"), [(HOUR, -HOUR), (-HOUR, HOUR)])
 async def test_clocks_that_are_an_hour_wrong_change_nothing(
     database_url: str, world: World, story: Story, one: float, other: float

@@ -29,7 +29,7 @@ GATE: Final = """
     CREATE TRIGGER gate {moment} FOR EACH STATEMENT EXECUTE FUNCTION public.wait_at_the_gate();
 """
 #: A commit tries one of so many parts of the writes.
-ROTATION: Final = 4
+ROTATION: Final = 12
 THE_GATE: Final = "SELECT pg_advisory_xact_lock(4711)"
 MOMENTS: Final = {
     "before anything is removed": "BEFORE DELETE ON livingworld.branches",

@@ -76,6 +76,7 @@ class Walker:
         await self.chance.choice((self.give, self.give, self.give, self.claim, self.end, self.cancel))()
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("seed", range(8))
 async def test_lanes_say_what_is_true_after_every_walk_and_the_record_is_replayed(
     database_url: str, world: World, seed: int

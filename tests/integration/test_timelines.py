@@ -103,6 +103,7 @@ async def test_thirty_forks_of_forks_read_like_the_walk_from_parent_to_parent(
     await check_paths(database_url, world, story, *range(1, 32))
 
 
+@pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("seed", range(4))
 async def test_any_walk_through_the_tree_reads_right(database_url: str, world: World, story: Story, seed: int) -> None:
     choose = random.Random(seed)

@@ -38,6 +38,8 @@ def _part_of_the_commit() -> str:
 #: What is tried in this session.
 PART: Final = os.environ.get(VARIABLE) or _part_of_the_commit()
 WHOLE: Final = PART == ALL
+#: What random walks begin with.
+SEED: Final = 0 if WHOLE else int(PART)
 
 
 def rotated(cases: Sequence[T], parts: int, part: str = PART) -> Sequence[T]:
