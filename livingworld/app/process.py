@@ -14,10 +14,11 @@ from sqlalchemy import URL, func, select
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.coordination.cycles.running import Cycles
 from livingworld.coordination.locks.leases import Leases
-from livingworld.coordination.sessions.locking import lock_session
+from livingworld.coordination.sessions.locking import lock_free_sessions, lock_session
 from livingworld.errors import LivingWorldError
 from livingworld.identifiers import new_id
-from livingworld.live.live import Live
+from livingworld.live.live import Live, WriterLocks
+from livingworld.live.polling import LivePolling
 from livingworld.models.embeddings.pipeline import WorldEmbeddings
 from livingworld.models.scripts.kinds import ScriptKinds
 from livingworld.models.scripts.running import Scripts
@@ -33,7 +34,7 @@ from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.settings.settings import Settings
 from livingworld.story.lore.lore_keys import LoreKeys
 from livingworld.story.stories.appending import append_together
-from livingworld.story.stories.locking import lock_story
+from livingworld.story.stories.locking import lock_free_stories, lock_story
 from livingworld.story.stories.scene_appender import Appends
 from livingworld.story.turns.commit_turn import Commits
 from livingworld.story.turns.take_turn import Turns
@@ -59,6 +60,7 @@ class Process:
         if not settings.behind_pooler:  # there the process id is the pooler's
             self.database.cancel_session = self._cancel_session
         self.tasks = BackgroundTasks(outside)
+        self.live_polling = LivePolling(self.background, self.notifications, self.tasks, settings.poll_interval)
         #: Identifies this LivingWorld to other processes.
         self.id = UUID(int=new_id().int)
         self.script_kinds = ScriptKinds()
@@ -125,7 +127,12 @@ class SharedParts:
         self.leases = Leases(services)
         self.cycles = Cycles(services)
         self.scripts = Scripts(services, process.script_kinds)
-        self.live = Live(services, lock_story=lock_story, lock_session=lock_session)
+        self.live = Live(
+            services,
+            process.live_polling,
+            stories=WriterLocks(lock_story, lock_free_stories),
+            sessions=WriterLocks(lock_session, lock_free_sessions),
+        )
         self.turns = Turns(services, takes, commits)
 
     async def close(self) -> None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from importlib.resources import files
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, and_, any_, case, delete, func, literal, select, update
+from sqlalchemy import ARRAY, Uuid, and_, case, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from livingworld.live.records import StoredEvents
-from livingworld.live.rows import make_page
 from livingworld.live.tables import live_events, live_streams
 from livingworld.postgres.transactions.transaction import Transaction
 
@@ -29,14 +28,22 @@ KEPT: Final = 10_000
 #: New writers of the world wait behind this one; so it waits briefly, and is tried again.
 _WORLD_WAIT: Final = timedelta(milliseconds=200)
 _SWEPT_AT_ONCE: Final = 20
+_RENEW: Final = files(__package__).joinpath("sql/renew_follows.sql").read_text()
 
 _UNBROKEN: Final = live_streams.c.followed_until > func.now() + _MARGIN
 _LEFT: Final = and_(live_streams.c.followed_until < func.now(), live_streams.c.kept_after < live_streams.c.last_number)
 _UNTIL: Final = func.greatest(live_streams.c.followed_until, func.now() + LENGTH)
 
 
+class Renewed(NamedTuple):
+    """Where a stream stood when its follow was lengthened."""
+
+    last_number: int
+    kept_after: int
+
+
 async def renew(tx: Transaction, stream_id: UUID) -> int | None:
-    """Lengthen a follow by one statement and return the last number, or None when it is over."""
+    """Lengthen a follow by one statement and return the last number, or None when it is over; waits for its writer."""
     statement = (
         update(live_streams)
         .where(*_one(tx, live_streams, stream_id), _UNBROKEN)
@@ -47,20 +54,29 @@ async def renew(tx: Transaction, stream_id: UUID) -> int | None:
     return number
 
 
-async def begin(tx: Transaction, stream_id: UUID) -> int:
-    """Begin a follow, or lengthen one, and return the last number; what is followed must be locked against writers."""
+async def renew_free(tx: Transaction, stream_ids: Sequence[UUID], length: timedelta = LENGTH) -> dict[UUID, Renewed]:
+    """Lengthen the follows that are not over and that no writer holds; one statement that waits for nobody."""
+    given = (tx.world_id, list(stream_ids), length, _MARGIN)
+    rows = await tx.execute_text(_RENEW, given)
+    return {UUID(int=row.stream_id.int): Renewed(row.last_number, row.kept_after) for row in rows}
+
+
+async def begin(tx: Transaction, stream_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Begin or lengthen follows, and return the last numbers; what is followed must be locked against writers."""
     columns = live_streams.c
-    new = insert(live_streams).values(
-        world_id=tx.world_id, stream_id=stream_id, followed_until=func.now() + literal(LENGTH)
-    )
+    ids = func.unnest(literal(sorted(stream_ids), ARRAY(Uuid())))
+    given = ids.table_valued("stream_id").render_derived(name="given")
+    until = func.now() + literal(LENGTH)
+    rows = select(literal(tx.world_id, Uuid()), given.c.stream_id, until).order_by(given.c.stream_id)
+    new = insert(live_streams).from_select(["world_id", "stream_id", "followed_until"], rows)
     again = {
         "last_number": case((_UNBROKEN, columns.last_number), else_=columns.last_number + 1),
         "kept_after": case((_UNBROKEN, columns.kept_after), else_=columns.last_number + 1),
         "followed_until": _UNTIL,
     }
     statement = new.on_conflict_do_update(index_elements=["world_id", "stream_id"], set_=again)
-    number: int = await tx.scalar(statement.returning(columns.last_number))
-    return number
+    returned = await tx.execute(statement.returning(columns.stream_id, columns.last_number))
+    return {UUID(int=row.stream_id.int): row.last_number for row in returned}
 
 
 async def lock_world_writers(tx: Transaction, stream_id: UUID) -> None:
@@ -68,39 +84,6 @@ async def lock_world_writers(tx: Transaction, stream_id: UUID) -> None:
     key = func.hashtextextended(f"livingworld live {stream_id}", 0)
     async with tx.lock_timeout(_WORLD_WAIT):
         await tx.execute(select(func.pg_advisory_xact_lock(key)))
-
-
-async def read_events(tx: Transaction, stream_id: UUID, after: int, limit: int) -> StoredEvents | None:
-    """Return the events after a number, at most `limit`, oldest first; None when the stream is gone. One statement."""
-    events, columns = live_events.c, live_streams.c
-    page = (
-        select(events.event_number, events.kind, events.details, events.created_at)
-        .where(
-            *_one(tx, live_events, stream_id),
-            events.event_number > func.greatest(after, columns.kept_after),
-        )
-        .order_by(events.event_number)
-        .limit(limit)
-        .correlate(live_streams)
-        .lateral("page")
-    )
-    statement = (
-        select(columns.last_number, columns.kept_after, page)
-        .select_from(live_streams.outerjoin(page, literal(True)))  # noqa: FBT003
-        .where(*_one(tx, live_streams, stream_id))
-        .order_by(page.c.event_number)
-    )
-    rows = (await tx.execute(statement)).all()
-    return make_page(stream_id, rows) if rows else None
-
-
-async def last_numbers(tx: Transaction, stream_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Return the last number of each stream that is there, in one statement."""
-    columns = live_streams.c
-    statement = select(columns.stream_id, columns.last_number).where(
-        columns.world_id == tx.world_id, columns.stream_id == any_(literal(list(stream_ids), ARRAY(Uuid())))
-    )
-    return {UUID(int=row.stream_id.int): row.last_number for row in await tx.execute(statement)}
 
 
 async def forget_old(tx: Transaction, stream_id: UUID, keep: int) -> None:

@@ -1,4 +1,4 @@
-"""The live hub of one world in one process: a tail for each stream that is followed, and what keeps them going."""
+"""The live hub of one world in one process: a tail for each stream that is followed, and what is new read for all."""
 
 from __future__ import annotations
 
@@ -8,27 +8,37 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 from uuid import UUID
 
-from livingworld.errors import LivingWorldError
+from livingworld.errors import Closed, LivingWorldError
 from livingworld.live import following
+from livingworld.live.newcomers import Newcomers
+from livingworld.live.polling import LivePolling
+from livingworld.live.reading import page_size, read_events
+from livingworld.live.records import StoredEvents
 from livingworld.live.subscription import Subscription
 from livingworld.live.tail import Stream, Tail
 from livingworld.postgres.services import Services
 
-#: A follow is renewed so often in its length, and may fail to be all but once.
-_RENEWALS: Final = 3
-#: A renewal that failed is tried again after so many seconds.
-_AGAIN_SECONDS: Final = 5.0
+#: Most streams that are read by one statement.
+_READ_TOGETHER: Final = 200
+#: Events that come in quick succession are read together: after each reading the hub rests for so long for each
+#: subscriber that it has woken, so that many subscribers leave the event loop to others.
+_REST_SECONDS: Final = 0.00002
+_LONGEST_REST_SECONDS: Final = 0.02
 _REMOVED_AT_ONCE: Final = 1_000
 
 
 class LiveHub:
-    """The streams that are followed."""
+    """The streams of one world that are followed."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, polling: LivePolling) -> None:
         self._services = services
+        self._polling = polling
+        self._newcomers = Newcomers(services)
         self._tails: dict[UUID, Tail] = {}
-        self._poller: asyncio.Task[None] | None = None
-        self._renewer: asyncio.Task[None] | None = None
+        #: Those with something to read, in the order in which it was noticed.
+        self._moved: dict[Tail, None] = {}
+        self._reader: asyncio.Task[None] | None = None
+        self.world_id = services.world_id
         #: So many events of each stream are kept at least.
         self.kept = following.KEPT
 
@@ -50,58 +60,121 @@ class LiveHub:
                 tail.stop()
 
     def _start(self, stream: Stream) -> Tail:
-        tail = self._tails[stream.id] = Tail(self._services, stream, self._forget)
-        self._services.tasks.watch(tail.run())
-        if self._poller is None:
-            self._poller = self._services.tasks.watch(self._keep_polling())
-        if self._renewer is None:
-            self._renewer = self._services.tasks.watch(self._keep_renewing())
+        """Make a tail that hears of what is committed from the moment it is followed, so it needs no first look."""
+        tail = self._tails[stream.id] = Tail(stream, self)
+        self._services.notifications.add(tail.topic, tail)
+        self._newcomers.add(tail)
+        self._polling.add(self)
         return tail
 
-    def _forget(self, tail: Tail) -> None:
+    def forget(self, tail: Tail) -> None:
         """Let a tail go; a newer one of the same stream stays."""
-        if self._tails.get(tail.stream_id) is tail:
-            del self._tails[tail.stream_id]
+        if tail.is_over:
+            return
+        tail.is_over = True
+        self._services.notifications.remove(tail.topic, tail)
+        del self._tails[tail.stream_id]
+        if not self._tails:
+            self._polling.remove(self)
 
-    async def _keep_polling(self) -> None:
+    def refuse_other_loops(self) -> None:
+        """Raise WrongEventLoop anywhere but where the LivingWorld was opened: a waiter would not be woken there."""
+        self._services.unit.refuse_other_loops()
+
+    def end(self, error: Exception) -> None:
+        """End every subscription with an error."""
+        for tail in tuple(self._tails.values()):
+            tail.end(error)
+
+    def seen(self) -> dict[UUID, int]:
+        """Return the last number of each stream that was handed on."""
+        return {tail.stream_id: tail.seen for tail in self._tails.values() if tail.is_followed}
+
+    def look(self, stream_id: UUID) -> None:
+        """Read what is new in a stream, if it is followed still."""
+        if (tail := self._tails.get(stream_id)) is not None:
+            tail.wake()
+
+    def move(self, tail: Tail) -> None:
+        """Read what is new for a tail, together with all others that have moved at that moment."""
+        if tail.is_over:
+            return
+        self._moved[tail] = None
+        if self._reader is None:
+            self._reader = self._services.tasks.watch(self._read_moved())
+
+    async def read(self, tail: Tail, after: int) -> StoredEvents:
+        """Return a page of stored events; raises that the stream is gone."""
+        pages = await self._services.background.read(read_events, {tail.stream_id: after})
+        if tail.stream_id not in pages:
+            raise tail.stream.gone()
+        return pages[tail.stream_id]
+
+    async def _read_moved(self) -> None:
         try:
-            while self._tails:
-                await asyncio.sleep(self._services.poll_interval.total_seconds())
-                with suppress(LivingWorldError):  # the server is away; the next round finds out
-                    await self.poll()
+            while self._moved:
+                tails = list(self._moved)[:_READ_TOGETHER]
+                for tail in tails:
+                    del self._moved[tail]
+                woken = await self._hand_on([tail for tail in tails if tail.is_followed])
+                await asyncio.sleep(min(woken * _REST_SECONDS, _LONGEST_REST_SECONDS))
         finally:
-            self._poller = None
+            self._reader = None
 
-    async def _keep_renewing(self) -> None:
-        """Renew beside the polling: a renewal may have to wait for a writer."""
-        every = pause = following.LENGTH.total_seconds() / _RENEWALS
+    async def _hand_on(self, tails: list[Tail]) -> int:
+        """Hand on what is new by one statement, and return how many subscribers that woke."""
+        if not tails:
+            return 0
         try:
-            while self._tails:
-                await asyncio.sleep(pause)
-                pause = every if await self.renew() else _AGAIN_SECONDS
-        finally:
-            self._renewer = None
+            pages = await self._services.background.read(read_events, {tail.stream_id: tail.seen for tail in tails})
+        except LivingWorldError as error:
+            if isinstance(error, Closed):
+                self.end(error)
+            self._polling.look_soon()  # it finds all that was not read here
+            return 0
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must get it
+            for tail in tails:
+                tail.end(error)
+            return 0
+        return sum(self._hand_page(tail, pages.get(tail.stream_id), page_size(len(tails))) for tail in tails)
 
-    async def poll(self) -> None:
-        """Look at every stream by one statement, and wake the tails of those that have moved."""
-        tails = list(self._tails.values())
-        numbers = await self._services.background.read(following.last_numbers, [tail.stream_id for tail in tails])
-        for tail in tails:
-            if tail.is_behind(numbers.get(tail.stream_id)):
-                tail.wake()
+    def _hand_page(self, tail: Tail, page: StoredEvents | None, size: int) -> int:
+        if page is None:
+            tail.end(tail.stream.gone())
+            return 0
+        if not tail.hand_on(page):  # what was notified may not be committed yet
+            self._polling.look_soon()
+            return 0
+        if len(page.events) == size:
+            self.move(tail)
+        return tail.subscribers
 
     async def renew(self) -> bool:
         """Lengthen every follow, and remove what is kept no more; False when something failed."""
+        tails = [tail for tail in self._tails.values() if tail.is_followed]
+        background = self._services.background
+        try:
+            found = await background.write_single_idempotent(following.renew_free, [tail.stream_id for tail in tails])
+        except LivingWorldError:
+            return False
         well = True
-        for tail in list(self._tails.values()):
+        for tail in tails:
             try:
-                await tail.follow()
-                await self._trim(tail.stream_id)
+                await self._renew_or_trim(tail, found.get(tail.stream_id))
             except LivingWorldError:
                 well = False
         with suppress(LivingWorldError):
             await self._sweep()
         return well
+
+    async def _renew_or_trim(self, tail: Tail, renewed: following.Renewed | None) -> None:
+        if renewed is None:  # a writer holds it, or it was over and begins again
+            await self._newcomers.follow(tail.stream)
+            tail.is_untrimmed = True
+            tail.wake()
+        if tail.is_untrimmed or (renewed and renewed.last_number - renewed.kept_after > self.kept):
+            await self._trim(tail.stream_id)
+            tail.is_untrimmed = False
 
     async def _trim(self, stream_id: UUID) -> None:
         """Keep the last events of a stream; the others are removed in small steps that hold up no writer."""

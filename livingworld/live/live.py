@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from uuid import UUID
 
-from livingworld.errors import InvalidInput, SessionNotFound, StoryNotFound, WorldNotFound
+from livingworld.errors import InvalidInput, NotFound, SessionNotFound, StoryNotFound, WorldNotFound
 from livingworld.inputs import check_integer, check_uuid
 from livingworld.live.following import lock_world_writers
 from livingworld.live.hub import LiveHub
+from livingworld.live.polling import LivePolling
 from livingworld.live.subscription import Subscription
-from livingworld.live.tail import Stream
+from livingworld.live.tail import LockFree, LockOne, Stream
 from livingworld.postgres.services import Services
-from livingworld.postgres.transactions.transaction import Transaction
 
 _MAX_NUMBER: Final = 2**63 - 1
 #: Events that wait for a slow subscriber.
 _BUFFER: Final = 1_000
 
-#: Locks a story or a session against its writers; raises that it does not exist.
-LockStream = Callable[[Transaction, UUID], Awaitable[object]]
+
+@dataclass(frozen=True, slots=True)
+class WriterLocks:
+    """How stories, or sessions, are locked against their writers."""
+
+    one: LockOne
+    free: LockFree
 
 
 class Live:
     """What happens in one world, for its followers; writes publish by themselves, in their transactions."""
 
-    def __init__(self, services: Services, *, lock_story: LockStream, lock_session: LockStream) -> None:
+    def __init__(
+        self, services: Services, polling: LivePolling, *, stories: WriterLocks, sessions: WriterLocks
+    ) -> None:
         self._world_id = services.world_id
-        self._lock_story = lock_story
-        self._lock_session = lock_session
-        self._hub = LiveHub(services)
+        self._stories = stories
+        self._sessions = sessions
+        self._hub = LiveHub(services, polling)
 
     def subscribe(
         self,
@@ -64,9 +72,13 @@ class Live:
     def _stream(self, story: UUID | None, session: UUID | None) -> Stream:
         if story is not None:
             key = check_uuid("story", story)
-            return Stream(id=key, lock=self._lock_story, gone=partial(StoryNotFound, story_id=key))
+            return _stream(key, self._stories, partial(StoryNotFound, story_id=key))
         if session is not None:
             of = check_uuid("session", session)
-            return Stream(id=of, lock=self._lock_session, gone=partial(SessionNotFound, session_id=of))
+            return _stream(of, self._sessions, partial(SessionNotFound, session_id=of))
         world_id = self._world_id
         return Stream(id=world_id, lock=lock_world_writers, gone=partial(WorldNotFound, world_id=world_id))
+
+
+def _stream(key: UUID, locks: WriterLocks, gone: Callable[[], NotFound]) -> Stream:
+    return Stream(id=key, lock=locks.one, lock_free=locks.free, gone=gone)

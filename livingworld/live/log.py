@@ -60,7 +60,8 @@ def live_topic(stream_id: UUID) -> str:
 
 
 async def remove_streams(tx: Transaction, stream_ids: Iterable[UUID]) -> None:
-    """Remove the streams of stories or sessions that are removed, with their events."""
+    """Remove the streams of stories or sessions that are removed, with their events; their followers are notified."""
     columns = live_streams.c
     ours = (columns.world_id == tx.world_id, columns.stream_id.in_(list(stream_ids)))
-    await tx.execute(delete(live_streams).where(*ours))
+    for row in await tx.execute(delete(live_streams).where(*ours).returning(columns.stream_id)):
+        note_published(tx, row.stream_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -26,6 +27,6 @@ def _make_event(stream_id: UUID, row: Row[Any]) -> LiveEvent:
         stream_id=stream_id,
         number=row.event_number,
         kind=_KINDS.get(row.kind, row.kind),
-        details=MappingProxyType(row.details),
+        details=MappingProxyType(json.loads(row.details)),
         at=row.created_at,
     )

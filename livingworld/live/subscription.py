@@ -43,7 +43,9 @@ class Subscription:
         self._leave = leave
         self._size = size
         self._buffer: deque[LiveEvent | Missed] = deque()
-        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        #: The tasks that wait for an item.
+        self._waiters: list[asyncio.Future[None]] = []
         self._reading = asyncio.Lock()
         self._error: Exception | None = None
         self._closed = False
@@ -62,7 +64,7 @@ class Subscription:
 
     async def __anext__(self) -> LiveEvent | Missed:
         """Wait for the next item; cancelled, nothing is lost."""
-        self._source.refuse_other_loops()
+        # What is there already is given without a further step, since all subscribers do this for each event.
         while not self._closed:
             if self._buffer:
                 item = self._buffer.popleft()
@@ -77,21 +79,25 @@ class Subscription:
         """End the iteration, wherever it waits; again does nothing."""
         self._closed = True
         self._buffer.clear()
-        self._news.set()
+        self._wake()
         self._leave(self)
 
     def deliver(self, events: Sequence[LiveEvent | Missed]) -> None:
         """Take new events into the buffer; called by the tail, never waits."""
         if self._closed or self._behind:
             return
-        for event in events:
-            self._take(event)
-        self._news.set()
+        if events[0].number > self._taken and len(self._buffer) + len(events) <= self._size:
+            self._buffer.extend(events)
+            self._taken = events[-1].number
+        else:
+            for event in events:
+                self._take(event)
+        self._wake()
 
     def end(self, error: Exception) -> None:
         """Raise an error after what is in the buffer."""
         self._error = error
-        self._news.set()
+        self._wake()
 
     def _take(self, item: LiveEvent | Missed) -> None:
         if item.number <= self._taken:  # it was read from the store already
@@ -112,11 +118,26 @@ class Subscription:
         self._buffer.append(Missed(stream_id=self._source.stream_id, count=count, number=last))
 
     async def _wait(self) -> None:
+        if asyncio.get_running_loop() is not self._loop:
+            self._source.refuse_other_loops()
         if self._behind:
             await self._catch_up()
-        else:
-            self._news.clear()
-            await self._news.wait()
+            return
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            raise
+
+    def _wake(self) -> None:
+        """Wake the tasks that wait, each once; nothing is created for a subscriber that nobody waits for."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
 
     async def _catch_up(self) -> None:
         """Read a page of what is stored; at the tail, go on with the tail in the same step."""

@@ -1,28 +1,24 @@
-"""The tail of one stream in this process: it reads what is new once, and hands it to every subscriber."""
+"""The tail of one stream in this process: what is new is read once, and handed to every subscriber."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
+from typing import Protocol
 from uuid import UUID
 
-from livingworld.errors import Closed, LivingWorldError, NotFound
+from livingworld.errors import NotFound
 from livingworld.errors.base import own_copy
-from livingworld.live.following import begin, read_events, renew
 from livingworld.live.log import live_topic
 from livingworld.live.records import LiveEvent, Missed, StoredEvents
 from livingworld.live.subscription import Subscription
-from livingworld.postgres.notifications import TopicSubscription
-from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.transaction import Transaction
 
-#: Events that are read by one statement.
-PAGE: Final = 500
-#: A tail that is woken by everything that is new need not look by itself.
-_LONG: Final = timedelta(hours=1)
+#: Locks what has this id against its writers, until the transaction ends; raises that it does not exist.
+LockOne = Callable[[Transaction, UUID], Awaitable[object]]
+#: Locks those of these ids that nobody holds, until the transaction ends, and returns them; waits for nobody.
+LockFree = Callable[[Transaction, Sequence[UUID]], Awaitable[Sequence[UUID]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,33 +26,59 @@ class Stream:
     """What can be followed."""
 
     id: UUID
-    #: Locks what has this id against its writers, until the transaction ends; raises what `gone` returns.
-    lock: Callable[[Transaction, UUID], Awaitable[object]]
+    lock: LockOne
+    #: None: its follows begin one by one.
+    lock_free: LockFree | None = None
     #: Returns the error that says that it does not exist.
     gone: Callable[[], NotFound]
 
 
-class Tail:
-    """One stream, and its subscribers in this process."""
+class Hub(Protocol):
+    """What a tail needs of the hub of its world."""
 
-    def __init__(self, services: Services, stream: Stream, ended: Callable[[Tail], None]) -> None:
-        self._services = services
-        self._stream = stream
-        self._ended = ended
+    def move(self, tail: Tail) -> None:
+        """Read what is new for a tail."""
+
+    def forget(self, tail: Tail) -> None:
+        """Let a tail go that is over."""
+
+    def refuse_other_loops(self) -> None:
+        """Raise WrongEventLoop anywhere but where the LivingWorld was opened: a waiter would not be woken there."""
+
+    async def read(self, tail: Tail, after: int) -> StoredEvents:
+        """Return a page of stored events; raises that the stream is gone."""
+        ...
+
+
+class Tail:
+    """One stream, and its subscribers in this process; it has no task of its own."""
+
+    def __init__(self, stream: Stream, hub: Hub) -> None:
+        self._hub = hub
         self._subscriptions: set[Subscription] = set()
-        self._notifications: TopicSubscription | None = None
-        self._ready = asyncio.Event()
+        self._begun = asyncio.Event()
         self._error: Exception | None = None
-        self._stopping = False
+        self._woken = False
+        self.stream = stream
         self.stream_id = stream.id
+        self.topic = live_topic(stream.id)
+        #: Whether no more is handed on.
+        self.is_over = False
+        #: Whether events may be stored that are kept no more.
+        self.is_untrimmed = True
         #: How many blocks follow it, or are about to.
         self.users = 0
         #: Number of the last event that was handed to the subscriptions, or passed over.
         self.seen = 0
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether its writers log what happens, as far as this process knows."""
+        return self._begun.is_set() and not self.is_over
+
     async def join(self, after: int | None, size: int) -> Subscription:
         """Return a new subscription once the stream is followed; raises what prevented it."""
-        await self._ready.wait()
+        await self._begun.wait()
         if self._error is not None:
             raise own_copy(self._error)
         # No await from here: what is handed out next is handed to this one too.
@@ -64,68 +86,42 @@ class Tail:
         self._subscriptions.add(subscription)
         return subscription
 
-    def stop(self) -> None:
-        """End when the look under way is over: the last user has left."""
-        self._stopping = True
-        self._ended(self)
-        self.wake()
+    def begin(self, last_number: int) -> None:
+        """Hand on what comes after a number; the stream is followed."""
+        self.seen = last_number
+        self._begun.set()
+        if self._woken:  # by what was committed while the answer was on its way
+            self._hub.move(self)
 
     def wake(self) -> None:
-        """Look again."""
-        if self._notifications is not None:
-            self._notifications.wake()
+        """Look again: the stream has moved, or may have."""
+        if self._begun.is_set():
+            self._hub.move(self)
+        else:
+            self._woken = True
 
-    def is_behind(self, last_number: int | None) -> bool:
-        """Return whether there is something to look at: another last number, or none because the stream is gone."""
-        return self._ready.is_set() and last_number != self.seen
+    def stop(self) -> None:
+        """Hand on nothing more: the last user has left."""
+        self._hub.forget(self)
 
-    async def run(self) -> None:
-        """Follow and hand on until stopped, or until what is followed is gone, which ends every subscription."""
-        try:
-            self.seen = await self.follow()
-            self._ready.set()
-            with self._services.notifications.subscribe(live_topic(self.stream_id)) as self._notifications:
-                while not self._stopping:
-                    done = await self._look()
-                    await self._notifications.wait(_LONG if done else self._services.poll_interval)
-        except asyncio.CancelledError:
-            self._end(Closed())
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must get it
-            self._end(error)
-
-    async def follow(self) -> int:
-        """Lengthen the follow, or begin it under the lock of what is followed, and return the last number."""
-        number = await self._services.background.write_single_idempotent(renew, self.stream_id)
-        return await self._services.unit.write_idempotent(_begin, self._stream) if number is None else number
+    def end(self, error: Exception) -> None:
+        """Raise an error in every subscription, and in those who are about to join."""
+        self._error = error
+        self._begun.set()
+        self._hub.forget(self)
+        for subscription in tuple(self._subscriptions):
+            subscription.end(own_copy(error))
 
     def refuse_other_loops(self) -> None:
-        """Raise WrongEventLoop anywhere but where the LivingWorld was opened: a waiter would not be woken there."""
-        self._services.unit.refuse_other_loops()
+        """Raise WrongEventLoop; see Hub."""
+        self._hub.refuse_other_loops()
 
     async def read(self, after: int) -> StoredEvents:
         """Return a page of stored events; raises that the stream is gone."""
-        page = await self._services.background.read(read_events, self.stream_id, after, PAGE)
-        if page is None:
-            raise self._stream.gone()
-        return page
+        return await self._hub.read(self, after)
 
-    async def _look(self) -> bool:
-        """Hand on what is new; False when the server is away."""
-        try:
-            more = True
-            while more and not self._stopping:
-                page = await self.read(self.seen)
-                self._hand_on(page)
-                more = len(page.events) == PAGE
-        except (Closed, NotFound):
-            raise
-        except LivingWorldError:
-            return False
-        return True
-
-    def _hand_on(self, page: StoredEvents) -> None:
-        """Give a page to every subscription; nothing here waits."""
+    def hand_on(self, page: StoredEvents) -> int:
+        """Give a page to every subscription, and return how many items that is; nothing here waits."""
         items: list[LiveEvent | Missed] = []
         if page.kept_after > self.seen:  # the follow was over, or more was written than is kept
             items.append(Missed(stream_id=self.stream_id, count=None, number=page.kept_after))
@@ -134,15 +130,9 @@ class Tail:
             self.seen = items[-1].number
             for subscription in tuple(self._subscriptions):
                 subscription.deliver(items)
+        return len(items)
 
-    def _end(self, error: Exception) -> None:
-        self._error = error
-        self._ready.set()
-        self._ended(self)
-        for subscription in tuple(self._subscriptions):
-            subscription.end(own_copy(error))
-
-
-async def _begin(tx: Transaction, stream: Stream) -> int:
-    await stream.lock(tx, stream.id)
-    return await begin(tx, stream.id)
+    @property
+    def subscribers(self) -> int:
+        """How many subscriptions it hands on to."""
+        return len(self._subscriptions)

@@ -139,7 +139,9 @@ EMBEDDER_WINDOW_ENDED: Final = _debug(
     "The work of a backend since its window before; all windows of a backend add up to all its work.",
 )
 NOTIFICATIONS_LOST: Final = _warning(
-    "notifications lost", "", "The listening connection is lost; until it is restored, changes are found by polling."
+    "notifications lost",
+    "error",
+    "The listening connection is lost; until it is restored, changes are found by polling.",
 )
 NOTIFICATIONS_RESTORED: Final = _info("notifications restored", "", "The listening connection is restored.")
 MIGRATION_WAITING: Final = _info(

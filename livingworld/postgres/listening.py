@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any, Final
 
 from livingworld.observability import events
@@ -27,35 +26,51 @@ class Listening:
     def __init__(
         self, connect: Connect, channel: str, receive: Callable[[str], None], wake_all: Callable[[], None]
     ) -> None:
-        """`receive` gets each payload; `wake_all` is called when notifications may have been missed."""
+        """`receive` gets each payload; `wake_all` is called when notifications begin to arrive, and when they stop."""
         self._connect = connect
         self._channel = channel
         self._receive = receive
         self._wake_all = wake_all
+        #: Whether notifications arrive, as far as this process knows.
+        self.is_connected = False
 
     async def run(self) -> None:
-        """Listen until cancelled; while the server is away, connect again after growing pauses."""
+        """Listen until cancelled; while the server is away, connect again after growing pauses.
+
+        It never gives up, since polling replaces it meanwhile; the loss is logged once, and the return.
+        """
         wait = _FIRST_WAIT_SECONDS
         lost = False
         while True:
-            with suppress(*DRIVER_EXCEPTIONS):
-                connection = await self._connect()
-                try:
-                    await self._listen(connection)
-                    if lost:
-                        events.emit(events.NOTIFICATIONS_RESTORED)
-                    lost, wait = False, _FIRST_WAIT_SECONDS
-                    await self._until_lost(connection)
-                finally:
-                    await _close(connection)
+            error = await self._listen_once(restored=lost)
+            if self.is_connected:
+                lost, wait = False, _FIRST_WAIT_SECONDS
+                self.is_connected = False
+                self._wake_all()
             if not lost:
-                events.emit(events.NOTIFICATIONS_LOST)
+                events.emit(events.NOTIFICATIONS_LOST, error=error)
             lost = True
             await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - no secret
             wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
 
+    async def _listen_once(self, *, restored: bool) -> str:
+        """Connect and listen until the connection is lost; return the name of the error that ended it."""
+        try:
+            connection = await self._connect()
+            try:
+                await self._listen(connection)
+                if restored:
+                    events.emit(events.NOTIFICATIONS_RESTORED)
+                await self._until_lost(connection)
+            finally:
+                await _close(connection)
+        except Exception as error:  # noqa: BLE001 - whatever it is, a process without notifications polls
+            return type(error).__name__
+        return "ConnectionLost"
+
     async def _listen(self, connection: Any) -> None:  # noqa: ANN401 - asyncpg's connection
         await connection.add_listener(self._channel, lambda *notification: self._receive(notification[-1]))
+        self.is_connected = True
         self._wake_all()
 
     async def _until_lost(self, connection: Any) -> None:  # noqa: ANN401 - asyncpg's connection

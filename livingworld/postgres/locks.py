@@ -7,14 +7,14 @@ call: docs/decisions/2026-11-21-late-locks.md.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Column, Row, Table, Text, func, select
+from sqlalchemy import ARRAY, Column, Row, Table, Text, Uuid, any_, func, literal, select
 
 from livingworld.errors import LockTimeout
 from livingworld.postgres.transactions.lock_order import LockKind
@@ -68,6 +68,19 @@ async def lock_row(
     if row is not None:
         tx.lock_order.hold(kind, order_key)
     return row
+
+
+async def lock_free_rows(tx: Transaction, kind: LockKind, key: Column[Any], ids: Sequence[UUID]) -> list[UUID]:
+    """Lock those rows of the world that nobody holds, until the transaction ends, and return their ids.
+
+    `key` is the column of the ids. One statement, which waits for nobody, so it is never out of order.
+    """
+    own = (key.table.c.world_id == tx.world_id, key == any_(literal(list(ids), ARRAY(Uuid()))))
+    rows = await tx.execute(select(key).where(*own).order_by(key).with_for_update(key_share=True, skip_locked=True))
+    free = [UUID(int=row[0].int) for row in rows]
+    for each in free:
+        tx.lock_order.hold(kind, row_order_key({"world_id": tx.world_id, key.name: each}))
+    return free
 
 
 @asynccontextmanager

@@ -77,8 +77,8 @@ class Settings(BaseSettings):
     turn_lease: Duration = timedelta(seconds=30)
     #: The script executions of a process that has died expire after this; a living process renews them. Default: 30 s.
     script_lease: Duration = timedelta(seconds=30)
-    #: How often a waiting call polls, also where no notification can arrive; at most a quarter of
-    #: `turn_lease`. Default: 0.25 s.
+    #: How often a waiting call polls where no notification can arrive; at most a quarter of `turn_lease`. Followers of
+    #: live events, documents, tasks and scripts poll less often while notifications arrive. Default: 0.25 s.
     poll_interval: Duration = timedelta(seconds=0.25)
     #: Connections beside the pool, for renewing leases and for notifications. Default: 2.
     background_connections: int = Field(default=2, ge=1, le=100)

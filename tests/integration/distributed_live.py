@@ -33,7 +33,7 @@ async def use_live(world: World) -> None:
         await numbers(of_world, 2)
         world.live._hub.kept = 1
         assert await world.live._hub.renew()
-        await world.live._hub.poll()
+        await world.live._hub._polling.poll()
         async with world.live.subscribe(story=story.id, after=1) as late:
             await take(late, 2)
     async with world.live.subscribe(session=session.id):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -11,6 +12,7 @@ import pytest
 
 from livingworld import LivingWorld, Settings
 from livingworld.app.process import Process
+from livingworld.errors import InvalidSettings
 from livingworld.postgres.connections.engine import listening_connection
 from livingworld.postgres.notifications import Notifications, TopicSubscription
 from livingworld.testing.staged_races import connected
@@ -89,6 +91,44 @@ async def test_a_listener_that_was_killed_comes_back_and_every_subscriber_wakes(
             assert await until_notified(here, subscription, "t")
 
 
+async def test_subscribers_are_woken_when_notifications_stop_and_poll_from_then_on(database_url: str) -> None:
+    settings = Settings.load(database_url=database_url)
+    address = settings.url()
+    assert address is not None
+    connections = [listening_connection(settings, address)]
+
+    async def connect() -> object:
+        if not connections:
+            raise ConnectionRefusedError
+        return await connections.pop()()
+
+    async with opened(database_url) as database:
+        notifications = Notifications(connect, database)
+        with notifications.subscribe("t") as subscription:
+            assert await subscription.wait(LONG)  # it listens
+            assert notifications.arrive()
+            ((pid, *_),) = await rows(database_url, LISTENING)
+            await rows(database_url, "SELECT pg_terminate_backend($1, 5000)", pid)
+            assert await subscription.wait(LONG)
+            assert not notifications.arrive()
+        await notifications.close()
+
+
+async def test_what_a_process_has_sent_itself_does_not_wake_it_again(database_url: str) -> None:
+    async with one_process(database_url) as here, one_process(database_url) as there:
+        with here.subscribe("t") as subscription, here.subscribe("barrier") as barrier, there.subscribe("t") as other:
+            assert await until_notified(there, barrier, "barrier")  # here is listening
+            assert await until_notified(here, other, "t")  # there is listening
+            await subscription.wait(SOON)
+            here.notify("t")
+            assert await subscription.wait(LONG)
+            assert await other.wait(LONG)
+            barrier._notified.clear()
+            there.notify("barrier")  # arrives after what was sent before
+            assert await barrier.wait(LONG)
+            assert not await subscription.wait(timedelta(0))
+
+
 async def test_a_thousand_topics_are_few_statements_and_no_payload_is_too_long(database_url: str) -> None:
     heard: list[str] = []
     async with connected(database_url) as connection, one_process(database_url) as here:
@@ -125,7 +165,10 @@ async def test_nothing_is_left_of_a_closed_one(database_url: str) -> None:
             pass
 
 
-async def test_a_server_that_is_away_is_asked_again(database_url: str) -> None:
+async def test_a_server_that_is_away_is_asked_again_and_the_loss_is_logged_once_by_its_error(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "livingworld")
     tries = 0
     settings = Settings.load(database_url=database_url)
     address = settings.url()
@@ -135,17 +178,21 @@ async def test_a_server_that_is_away_is_asked_again(database_url: str) -> None:
     async def connect() -> object:
         nonlocal tries
         tries += 1
-        if tries < 3:
-            raise ConnectionRefusedError
+        if tries < 4:
+            raise [ConnectionRefusedError, InvalidSettings, OSError][tries - 1]
         return await real()
 
     async with opened(database_url) as database:
         notifications = Notifications(connect, database)
-        with notifications.subscribe("t"):
+        with notifications.subscribe("t") as subscription:
             await until_found(database_url, LISTENING)
+            assert await subscription.wait(LONG)
         await notifications.close()
 
-    assert tries == 3
+    assert tries == 4
+    lost, restored = (record for record in caplog.records if record.message.startswith("notifications"))
+    assert lost.message == "notifications lost error=ConnectionRefusedError"
+    assert restored.message.strip() == "notifications restored"
 
 
 async def test_behind_a_pooler_nothing_listens_unless_there_is_a_direct_way(database_url: str) -> None:

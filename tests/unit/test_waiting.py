@@ -43,6 +43,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     "concurrency/test_every_input_is_told_once.py": {
         "asyncio.sleep(self._random.uniform(0, 0.06))": "arrivals at random moments",
     },
+    "concurrency/test_live_polling.py": {"timedelta(milliseconds=10)": PAUSE},
     "concurrency/test_model_loading.py": {"timedelta(milliseconds=50)": LIMIT},
     "concurrency/test_model_swap.py": {"timedelta(milliseconds=50)": LIMIT},
     "concurrency/test_one_key_one_turn.py": {"timedelta(seconds=0.05)": PAUSE, "timedelta(seconds=0.2)": LIMIT},
@@ -158,6 +159,11 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
         "asyncio.get_running_loop().time()": "virtual time",
         "asyncio.sleep(1)": "virtual time",
         "asyncio.sleep(LENGTH.total_seconds())": "virtual time",
+    },
+    "unit/test_polling_pauses.py": {
+        "timedelta(seconds=1)": "virtual time",
+        "loop.time()": "virtual time",
+        "asyncio.sleep(0.25)": "virtual time",
     },
     "unit/test_settings.py": {"timedelta(seconds=2)": VALUE},
 }

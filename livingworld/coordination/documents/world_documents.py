@@ -35,7 +35,7 @@ class Documents(DocumentRepository):
             while True:
                 document = await services.unit.read(writing.find, newer.where(version > seen))
                 if document is None:
-                    await subscription.wait(services.poll_interval)
+                    await subscription.wait_or_poll(services.poll_interval)
                 else:
                     seen = document.version
                     yield document

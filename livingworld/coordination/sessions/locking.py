@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from livingworld.coordination.sessions.rows import make_session
 from livingworld.coordination.sessions.tables import sessions
 from livingworld.errors import SessionCleared, SessionClosed, SessionNotFound
 from livingworld.inputs import check_integer
-from livingworld.postgres.locks import lock_row
+from livingworld.postgres.locks import lock_free_rows, lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
@@ -29,6 +29,11 @@ async def lock_session(tx: Transaction, session_id: UUID) -> Row[Any]:
     if row is None:
         raise SessionNotFound(session_id=session_id)
     return row
+
+
+async def lock_free_sessions(tx: Transaction, session_ids: Sequence[UUID]) -> list[UUID]:
+    """Lock those of these sessions that exist and that nobody holds, and return their ids; waits for nobody."""
+    return await lock_free_rows(tx, LockKind.SESSION, sessions.c.session_id, session_ids)
 
 
 async def lock_open_session(tx: Transaction, session_id: UUID, epoch: int | None = None) -> Row[Any]:

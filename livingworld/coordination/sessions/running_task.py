@@ -131,4 +131,4 @@ async def wait_cancelled(services: Services, task: Task) -> Task:
             now = await services.background.read(find_task, task.id)
             if now.state != "running" or now.token != task.token or now.cancel_requested_at is not None:
                 return now
-            await subscription.wait(services.poll_interval)
+            await subscription.wait_or_poll(services.poll_interval)

@@ -76,7 +76,7 @@ class Catalogue:
         with self._services.notifications.subscribe(scripts_topic(self._services.world_id)) as subscription:
             while True:
                 await self._look_again()
-                await subscription.wait(self._services.poll_interval)
+                await subscription.wait_or_poll(self._services.poll_interval)
 
     async def _look_again(self) -> None:
         try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import CTE, Row, func, select, update
 
 from livingworld.errors import Archived, BranchNotFound, StaleHead, StoryNotFound
-from livingworld.postgres.locks import lock_row
+from livingworld.postgres.locks import lock_free_rows, lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.stories.tables import branches, in_story, stories
@@ -23,6 +24,11 @@ async def lock_story(tx: Transaction, story_id: UUID) -> Row[Any]:
     if row is None:
         raise StoryNotFound(story_id=story_id)
     return row
+
+
+async def lock_free_stories(tx: Transaction, story_ids: Sequence[UUID]) -> list[UUID]:
+    """Lock those of these stories that exist and that nobody holds, and return their ids; waits for nobody."""
+    return await lock_free_rows(tx, LockKind.STORY, stories.c.story_id, story_ids)
 
 
 async def lock_open_story(tx: Transaction, story_id: UUID) -> Row[Any]:

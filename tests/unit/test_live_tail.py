@@ -1,0 +1,60 @@
+"""What a tail does with what is committed while its follow begins, and after it is over."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from livingworld.errors import StoryNotFound
+from livingworld.live.records import StoredEvents
+from livingworld.live.tail import Stream, Tail
+
+
+class Hub:
+    """Notes what a tail asks for."""
+
+    def __init__(self) -> None:
+        self.moved: list[Tail] = []
+
+    def move(self, tail: Tail) -> None:
+        self.moved.append(tail)
+
+    def forget(self, tail: Tail) -> None:
+        tail.is_over = True
+
+    def refuse_other_loops(self) -> None:
+        """Everything is in one loop here."""
+
+    async def read(self, tail: Tail, after: int) -> StoredEvents:
+        raise NotImplementedError
+
+
+async def lock(*_: object) -> None:
+    """Lock nothing."""
+
+
+def make_tail(hub: Hub) -> Tail:
+    return Tail(Stream(id=uuid4(), lock=lock, gone=StoryNotFound), hub)
+
+
+async def test_what_was_notified_while_the_follow_began_is_read_once_it_has_begun() -> None:
+    hub = Hub()
+    tail = make_tail(hub)
+    tail.wake()
+    assert hub.moved == []
+    tail.begin(3)
+    assert (hub.moved, tail.seen) == ([tail], 3)
+
+
+async def test_a_tail_that_nothing_has_woken_reads_nothing() -> None:
+    hub = Hub()
+    make_tail(hub).begin(0)
+    assert hub.moved == []
+
+
+async def test_one_who_joins_after_the_end_gets_its_error() -> None:
+    tail = make_tail(Hub())
+    tail.end(StoryNotFound())
+    with pytest.raises(StoryNotFound):
+        await tail.join(None, 10)
