@@ -23,6 +23,8 @@ class AppendRequest:
     #: The head that the caller decided on: a scene number, 0 before the first scene; None: any head.
     expected_head: int | None
     request_key: str | None
+    #: Whether the answer waits for the disk.
+    durable: bool = True
     #: Who appears, by id in the order of ids; see `with_cast`.
     cast: tuple[CastMember, ...] = ()
 

@@ -28,7 +28,15 @@ from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.stories.append_request import AppendRequest
 
 #: As asyncpg takes it; the driver knows the types from the function.
-_APPEND: Final = f"SELECT * FROM livingworld.append_scenes_v1({', '.join(f'${number}' for number in range(1, 17))})"  # noqa: S608
+_CALL: Final = f"livingworld.append_scenes_v1({', '.join(f'${number}' for number in range(1, 17))})"
+_APPEND: Final = f"SELECT * FROM {_CALL}"  # noqa: S608 - our own words
+#: The setting holds for this transaction. A followed story's events keep their numbers, so they are never lost.
+_APPEND_WITHOUT_THE_DISK: Final = f"""
+    WITH stored AS MATERIALIZED (SELECT * FROM {_CALL} WITH ORDINALITY), chosen AS MATERIALIZED (
+        SELECT set_config('synchronous_commit', 'off', true) WHERE NOT EXISTS (SELECT FROM stored WHERE followed)
+    )
+    SELECT stored.* FROM stored LEFT JOIN chosen ON true ORDER BY stored.ordinality
+"""  # noqa: S608 - our own words
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,8 @@ async def append_together(
     tx: Transaction, requests: Sequence[AppendRequest], *, wait: bool
 ) -> list[AppendOutcome | NotTried]:
     """Append scenes by one statement, publish them, and return one outcome for each; see append_scenes_v1.sql."""
-    rows = await _append(tx, requests, wait=wait, publish=True)
+    disk = any(request.durable for request in requests)
+    rows = await _append(tx, requests, _APPEND if disk else _APPEND_WITHOUT_THE_DISK, wait=wait, publish=True)
     for story_id in {request.story_id for request, row in zip(requests, rows, strict=True) if row.followed}:
         note_published(tx, story_id)
     return [_outcome(request, row) for request, row in zip(requests, rows, strict=True)]
@@ -74,7 +83,7 @@ async def append_joined(tx: Transaction, request: AppendRequest) -> AppendOutcom
     key = row_order_key({"world_id": tx.world_id, "story_id": request.story_id})
     wait = not tx.lock_order.is_late(LockKind.STORY, key)
     tx.locks(LockKind.STORY, tx.world_id, request.story_id)
-    (row,) = await _append(tx, [request], wait=wait, publish=False)
+    (row,) = await _append(tx, [request], _APPEND, wait=wait, publish=False)
     outcome = _outcome(request, row)
     if isinstance(outcome, NotTried):
         raise tx.lock_order.refusal(LockKind.STORY)
@@ -86,11 +95,11 @@ async def append_joined(tx: Transaction, request: AppendRequest) -> AppendOutcom
 
 
 async def _append(
-    tx: Transaction, requests: Sequence[AppendRequest], *, wait: bool, publish: bool
+    tx: Transaction, requests: Sequence[AppendRequest], sql: str, *, wait: bool, publish: bool
 ) -> Sequence[Row[Any]]:
     columns = zip(*(request.values() for request in requests), strict=True)
     arrays = (None if column[0] is None and column.count(None) == len(column) else column for column in columns)
-    rows = (await tx.execute_text(_APPEND, (tx.world_id, wait, publish, *arrays))).all()
+    rows = (await tx.execute_text(sql, (tx.world_id, wait, publish, *arrays))).all()
     if len(rows) != len(requests):
         message = f"append_scenes answered {len(rows)} of {len(requests)} requests"
         raise AssertionError(message)

@@ -116,22 +116,26 @@ class StoryRepository:
         branch: int | None = None,
         expected_head: int | None = None,
         request_key: str | None = None,
+        durable: bool = True,
     ) -> Scene:
         """Store a scene at the head of the current branch (or the one named) and return it; one round trip.
 
         `expected_head` is the scene number the caller decided on, 0 before the first scene: when the branch has moved
         on, StaleHead. With a `request_key` a repetition returns the stored scene, and other arguments under the same
-        key are RequestKeyReused; without one a lost answer is CommitUnknown. Also raises StoryNotFound, BranchNotFound,
-        ChoiceNotFound, CharacterNotFound, Archived; then nothing was written. Names in the cast that are new become
-        characters with the scene, or not at all.
+        key are RequestKeyReused; without one a lost answer is CommitUnknown. `durable=False`, without a key, allows an
+        answer before the scene is on the disk: a crash of the server may lose the last moments. Also raises
+        StoryNotFound, BranchNotFound, ChoiceNotFound, CharacterNotFound, Archived; then nothing was written. Names in
+        the cast that are new become characters with the scene, or not at all.
         """
         if not isinstance(scene, NewScene):
             raise InvalidType("scene", f"must be a NewScene, not {type(scene).__name__}")
         place = (check_branch(branch), check_head(expected_head))
         if request_key is not None:
             inputs.check_label("request_key", request_key)
+        if not inputs.check_boolean("durable", durable) and request_key is not None:
+            raise InvalidInput("durable", "must be true with a request_key, whose scene a repetition has to find")
         key = inputs.check_uuid("story_id", story_id)
-        return await self._appender.append(AppendRequest(key, scene, *place, request_key))
+        return await self._appender.append(AppendRequest(key, scene, *place, request_key, durable))
 
     async def scene(self, story_id: UUID, scene_number: int) -> Scene:
         """Return a scene by its number, on any branch; raises SceneNotFound."""
