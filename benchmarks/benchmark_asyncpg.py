@@ -26,9 +26,6 @@ STATEMENT = """
             updated_at = now()
         FROM story WHERE b.world_id = $1 AND b.story_id = $2 AND b.branch_number = 1
         RETURNING b.head_position
-    ), timeline AS (
-        UPDATE livingworld.timelines t SET tip_position = t.tip_position + 1
-        FROM story WHERE t.world_id = $1 AND t.story_id = $2 AND t.timeline_number = 1
     )
     INSERT INTO livingworld.scenes
         (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, choices)

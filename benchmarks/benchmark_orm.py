@@ -22,10 +22,6 @@ class Branch:
     """A row of the table branches."""
 
 
-class Timeline:
-    """A row of the table timelines."""
-
-
 class Scene:
     """A row of the table scenes."""
 
@@ -34,7 +30,6 @@ _mappings = registry()
 for _class, _table in {
     Story: schema.stories,
     Branch: schema.branches,
-    Timeline: schema.timelines,
     Scene: schema.scenes,
 }.items():
     # The tables have a column `metadata`, a name that the declarative ORM keeps for itself.
@@ -62,9 +57,8 @@ class OrmPattern:
         async with self._sessions() as session, session.begin():
             story: Any = (await session.scalars(select(Story).filter_by(**key).with_for_update())).one()
             branch: Any = await session.get_one(Branch, {**key, "branch_number": story.current_branch})
-            timeline: Any = await session.get_one(Timeline, {**key, "timeline_number": branch.head_timeline})
             number = story.last_scene_number + 1
-            place = {"timeline_number": timeline.timeline_number, "position": branch.head_position + 1}
+            place = {"timeline_number": branch.head_timeline, "position": branch.head_position + 1}
             session.add(
                 _make(
                     Scene,
@@ -78,7 +72,6 @@ class OrmPattern:
             )
             story.last_scene_number = number
             branch.head_scene_number, branch.head_position = number, place["position"]
-            timeline.tip_position = place["position"]
         return int(number)
 
 

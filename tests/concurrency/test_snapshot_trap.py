@@ -12,14 +12,14 @@ from livingworld.testing.staged_races import connected
 from tests.support.staging import THE_STORY, race, same_world
 from tests.support.story_checks import broken_promises, read_path
 
-#: Number, tip and scene in one statement: right when nobody else writes.
+#: Number, head and scene in one statement: right when nobody else writes.
 ONE_STATEMENT = """
     WITH numbered AS (
         UPDATE livingworld.stories SET last_scene_number = last_scene_number + 1
         WHERE world_id = $1 AND story_id = $2 RETURNING last_scene_number AS number
     ), grown AS (
-        UPDATE livingworld.timelines t SET tip_position = n.number FROM numbered n
-        WHERE t.world_id = $1 AND t.story_id = $2 AND t.timeline_number = 1 AND t.tip_position = n.number - 1
+        UPDATE livingworld.branches b SET head_scene_number = n.number, head_position = n.number FROM numbered n
+        WHERE b.world_id = $1 AND b.story_id = $2 AND b.branch_number = 1 AND b.head_position = n.number - 1
         RETURNING n.number
     )
     INSERT INTO livingworld.scenes
@@ -61,7 +61,7 @@ async def test_the_function_refuses_an_isolation_level_that_would_bring_the_trap
     database_url: str, world: World, story: Story, level: str
 ) -> None:
     call = "SELECT livingworld.append_scenes_v1($1, true, true, ARRAY[$2::uuid]" + ", '{NULL}'" * 2 + ", '{x}'"
-    call += ", '{NULL}'" * 3 + ", ARRAY['{}'], '{NULL}', ARRAY['[]'], ARRAY['[]']" + ", '{NULL}'" * 2 + ")"
+    call += ", '{NULL}'" * 3 + ", ARRAY['{}'], '{NULL}', ARRAY['{}'], ARRAY['[]']" + ", '{NULL}'" * 2 + ")"
     async with connected(database_url) as connection:
         await connection.execute(f"SET default_transaction_isolation = '{level}'")
         with pytest.raises(asyncpg.InvalidTransactionStateError, match="needs READ COMMITTED"):

@@ -125,10 +125,6 @@ _SCENES = (
     FROM generate_series(1, $3::integer) n
     """,
     """
-    UPDATE livingworld.timelines SET tip_position = $3
-    WHERE world_id = $1 AND story_id = $2 AND timeline_number = 1
-    """,
-    """
     UPDATE livingworld.branches SET head_scene_number = $3, head_position = $3
     WHERE world_id = $1 AND story_id = $2 AND branch_number = 1
     """,

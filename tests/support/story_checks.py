@@ -28,7 +28,22 @@ _PROMISES: Final = {
         WHERE t.world_id = $1 AND t.story_id = $2 AND
             ARRAY(SELECT c.position FROM livingworld.scenes c WHERE (c.world_id, c.story_id, c.timeline_number)
                 = (t.world_id, t.story_id, t.timeline_number) ORDER BY 1)
-            <> ARRAY(SELECT generate_series(t.fork_position + 1, t.tip_position))
+            <> ARRAY(SELECT generate_series(t.fork_position + 1, greatest(
+                t.fork_position + (t.timeline_number > 1)::integer,
+                (SELECT max(c.position) FROM livingworld.scenes c WHERE (c.world_id, c.story_id, c.timeline_number)
+                    = (t.world_id, t.story_id, t.timeline_number))
+            )))
+    """,
+    "a scene stands on a timeline of its story": """
+        SELECT c.scene_number, c.timeline_number FROM livingworld.scenes c
+        LEFT JOIN livingworld.timelines t USING (world_id, story_id, timeline_number)
+        WHERE c.world_id = $1 AND c.story_id = $2 AND t.timeline_number IS NULL
+    """,
+    "a parent is the scene one position before": """
+        SELECT c.scene_number, c.parent_scene_number FROM livingworld.scenes c
+        LEFT JOIN livingworld.scenes p ON (p.world_id, p.story_id, p.scene_number)
+            = (c.world_id, c.story_id, c.parent_scene_number)
+        WHERE c.world_id = $1 AND c.story_id = $2 AND c.position <> coalesce(p.position, 0) + 1
     """,
     "lineage tiles 1..fork": """
         SELECT t.timeline_number FROM livingworld.timelines t

@@ -53,16 +53,8 @@ scenes = Table(
     Column("raw_response", Text),
     version_column(),
     *time_columns(),
-    # The timeline belongs to the story, so this is the foreign key to the story too.
-    ForeignKeyConstraint(
-        [*STORY_KEY, "timeline_number"],
-        [f"{SCHEMA}.timelines.{name}" for name in (*STORY_KEY, "timeline_number")],
-        ondelete="CASCADE",
-    ),
-    ForeignKeyConstraint(
-        [*STORY_KEY, "parent_scene_number"],
-        [f"{SCHEMA}.scenes.{name}" for name in SCENE_KEY],
-    ),
+    # No foreign key to its timeline or parent: append_scenes_v1 reads both under the lock of the story, which a purge
+    # of the story waits for, and no scene or timeline is removed alone.
     CheckConstraint("scene_number >= 1 AND position >= 1", name="numbers_positive"),
     CheckConstraint("parent_scene_number < scene_number", name="parent_is_older"),
     CheckConstraint("(parent_scene_number IS NULL) = (position = 1)", name="first_has_no_parent"),
@@ -85,8 +77,7 @@ Index(
     unique=True,
     postgresql_where=HAS_POSITION,
 )
-# The children of a scene: for the tree, and for the foreign keys when a story is purged. Partial for the same reason:
-# it serves only queries by parent.
+# The children of a scene. Partial for the same reason: it serves only queries by parent.
 Index(
     "ix_scenes_parent",
     scenes.c.world_id,

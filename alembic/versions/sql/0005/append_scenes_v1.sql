@@ -53,7 +53,7 @@ DECLARE
     at_head integer;
     at_position integer;
     at_timeline integer;
-    at_tip integer;
+    at_tip boolean; -- the next position of the timeline is free
     last_timeline integer;
     new_keys text[];
     deferred boolean;
@@ -79,7 +79,7 @@ BEGIN
     FOR input IN
         SELECT given.*, s.story_id IS NOT NULL AS found, s.archived_at IS NOT NULL AS archived, s.last_scene_number,
                s.last_timeline_number, b.branch_number AS branch, b.head_scene_number, b.head_timeline, b.head_position,
-               t.tip_position, k.request_hash = given.request_hash AS same_request,
+               t.taken, k.request_hash = given.request_hash AS same_request,
                (k.result ->> 'scene_number')::integer AS earlier_number
         FROM unnest(
             in_story_ids, in_branch_numbers, in_expected_heads, in_chosen_choices, in_cast, in_request_keys,
@@ -97,9 +97,11 @@ BEGIN
                 AND b.branch_number = coalesce(given.branch_number, s.current_branch) OFFSET 0
         ) b ON true
         LEFT JOIN LATERAL (
-            SELECT * FROM livingworld.timelines t
-            WHERE t.world_id = in_world_id AND t.story_id = given.story_id AND t.timeline_number = b.head_timeline
-            OFFSET 0
+            -- The order names the one index that has it, also for a plan that was made while the table was empty.
+            SELECT true AS taken FROM livingworld.scenes t
+            WHERE t.world_id = in_world_id AND t.timeline_number = b.head_timeline AND t.story_id = given.story_id
+                AND t.position > b.head_position AND t.position > 0
+            ORDER BY t.timeline_number, t.story_id, t.position LIMIT 1
         ) t ON true
         LEFT JOIN LATERAL (
             SELECT * FROM livingworld.request_keys k
@@ -115,7 +117,7 @@ BEGIN
             at_head := input.head_scene_number;
             at_position := input.head_position;
             at_timeline := input.head_timeline;
-            at_tip := input.tip_position;
+            at_tip := input.taken IS NULL;
             last_timeline := input.last_timeline_number;
             new_keys := '{}';
             deferred := false;
@@ -152,7 +154,7 @@ BEGIN
         deferred := deferred OR answers[input.ordinal] = 'deferred'; -- what was asked for later must not overtake it
         CONTINUE WHEN answers[input.ordinal] <> 'appended';
 
-        IF at_position <> at_tip THEN
+        IF NOT at_tip THEN
             -- The next position of this timeline is taken: the scene begins a new one.
             last_timeline := last_timeline + 1;
             PERFORM livingworld.open_timeline_v1(in_world_id, input.story_id, last_timeline, at_timeline, at_position);
@@ -161,7 +163,7 @@ BEGIN
         at_number := at_number + 1;
         at_head := at_number;
         at_position := at_position + 1;
-        at_tip := at_position;
+        at_tip := true;
         new_keys := new_keys || input.request_key;
 
         numbers[input.ordinal] := at_number;
@@ -179,12 +181,6 @@ BEGIN
     END LOOP;
 
     IF moved > 0 THEN
-        -- One by one, by the full key: of a join, or of two arrays, the planner may make a walk through the whole world.
-        FOR at IN 1..moved LOOP
-            UPDATE livingworld.timelines t SET tip_position = to_positions[at]
-            WHERE t.world_id = in_world_id AND t.story_id = to_stories[at] AND t.timeline_number = to_timelines[at];
-        END LOOP;
-
         INSERT INTO livingworld.scenes
             (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, choices,
              chosen_choice, location, story_time, metadata, raw_response)

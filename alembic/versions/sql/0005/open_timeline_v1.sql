@@ -17,8 +17,8 @@ SET enable_mergejoin = off
 SET enable_material = off
 AS $function$
 BEGIN
-    INSERT INTO livingworld.timelines (world_id, story_id, timeline_number, parent_timeline, fork_position, tip_position)
-    VALUES (in_world_id, in_story_id, in_timeline, in_parent, in_position, in_position);
+    INSERT INTO livingworld.timelines (world_id, story_id, timeline_number, parent_timeline, fork_position)
+    VALUES (in_world_id, in_story_id, in_timeline, in_parent, in_position);
     INSERT INTO livingworld.timeline_lineage
         (world_id, story_id, timeline_number, owner_timeline, from_position, to_position)
     SELECT in_world_id, in_story_id, in_timeline, p.timeline_number, p.from_position, p.to_position

@@ -77,6 +77,37 @@ CREATE TABLE livingworld.revisions (
     CONSTRAINT ck_revisions_version_positive CHECK (version > 0)
 );
 
+CREATE TABLE livingworld.scenes (
+    world_id UUID NOT NULL,
+    story_id UUID NOT NULL,
+    scene_number INTEGER NOT NULL,
+    parent_scene_number INTEGER,
+    timeline_number INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    content TEXT NOT NULL,
+    choices TEXT[] DEFAULT '{}' NOT NULL,
+    chosen_choice INTEGER,
+    location TEXT,
+    story_time TEXT,
+    metadata JSONB DEFAULT '{}' NOT NULL,
+    raw_response TEXT,
+    version INTEGER DEFAULT 1 NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT pk_scenes PRIMARY KEY (world_id, story_id, scene_number),
+    CONSTRAINT ck_scenes_numbers_positive CHECK (scene_number >= 1 AND position >= 1),
+    CONSTRAINT ck_scenes_parent_is_older CHECK (parent_scene_number < scene_number),
+    CONSTRAINT ck_scenes_first_has_no_parent CHECK ((parent_scene_number IS NULL) = (position = 1)),
+    CONSTRAINT ck_scenes_choice_has_parent CHECK (chosen_choice IS NULL OR (chosen_choice >= 1 AND parent_scene_number IS NOT NULL)),
+    CONSTRAINT ck_scenes_version_positive CHECK (version > 0)
+);
+
+CREATE INDEX ix_scenes_parent ON livingworld.scenes (world_id, story_id, parent_scene_number) WHERE parent_scene_number IS NOT NULL;
+
+CREATE INDEX ix_scenes_words ON livingworld.scenes USING gin (to_tsvector('simple', left(content, 100000)));
+
+CREATE UNIQUE INDEX uq_scenes_coordinate ON livingworld.scenes (world_id, timeline_number, story_id, position) WHERE position > 0;
+
 CREATE TABLE livingworld.stories (
     world_id UUID NOT NULL,
     story_id UUID NOT NULL,
@@ -101,7 +132,8 @@ CREATE TABLE livingworld.stories (
     CONSTRAINT ck_stories_last_timeline_number_positive CHECK (last_timeline_number >= 1),
     CONSTRAINT ck_stories_current_branch_known CHECK (current_branch BETWEEN 1 AND last_branch_number),
     CONSTRAINT ck_stories_version_positive CHECK (version > 0)
-);
+)
+ WITH (fillfactor = 70);
 
 CREATE INDEX ix_stories_world_id_created_at ON livingworld.stories (world_id, created_at, story_id);
 
@@ -150,17 +182,56 @@ CREATE INDEX ix_relationships_source ON livingworld.relationships (world_id, sou
 
 CREATE INDEX ix_relationships_target ON livingworld.relationships (world_id, target_id);
 
+CREATE TABLE livingworld.scene_cast (
+    world_id UUID NOT NULL,
+    story_id UUID NOT NULL,
+    scene_number INTEGER NOT NULL,
+    character_id UUID NOT NULL,
+    role TEXT,
+    importance FLOAT(53),
+    CONSTRAINT pk_scene_cast PRIMARY KEY (world_id, story_id, scene_number, character_id),
+    CONSTRAINT fk_scene_cast_world_id_story_id_scene_number FOREIGN KEY(world_id, story_id, scene_number) REFERENCES livingworld.scenes (world_id, story_id, scene_number) ON DELETE CASCADE,
+    CONSTRAINT fk_scene_cast_world_id_character_id FOREIGN KEY(world_id, character_id) REFERENCES livingworld.characters (world_id, character_id) ON DELETE CASCADE,
+    CONSTRAINT ck_scene_cast_importance_is_share CHECK (importance BETWEEN 0 AND 1)
+);
+
+CREATE INDEX ix_scene_cast_character ON livingworld.scene_cast (world_id, character_id);
+
+CREATE TABLE livingworld.branches (
+    world_id UUID NOT NULL,
+    story_id UUID NOT NULL,
+    branch_number INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    head_scene_number INTEGER,
+    head_timeline INTEGER DEFAULT 1 NOT NULL,
+    head_position INTEGER DEFAULT 0 NOT NULL,
+    redo_scene_number INTEGER,
+    redo_timeline INTEGER,
+    redo_position INTEGER,
+    redo_version INTEGER,
+    version INTEGER DEFAULT 1 NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT pk_branches PRIMARY KEY (world_id, story_id, branch_number),
+    CONSTRAINT fk_branches_world_id_story_id FOREIGN KEY(world_id, story_id) REFERENCES livingworld.stories (world_id, story_id) ON DELETE CASCADE,
+    CONSTRAINT ck_branches_name_length CHECK (char_length(name) BETWEEN 1 AND 500),
+    CONSTRAINT ck_branches_head_is_one_place CHECK ((head_scene_number IS NULL) = (head_position = 0)),
+    CONSTRAINT ck_branches_redo_is_one_place CHECK (num_nulls(redo_scene_number, redo_timeline, redo_position, redo_version) IN (0, 4)),
+    CONSTRAINT ck_branches_version_positive CHECK (version > 0),
+    CONSTRAINT uq_branches_name UNIQUE (world_id, name, story_id)
+)
+ WITH (fillfactor = 50);
+
 CREATE TABLE livingworld.timelines (
     world_id UUID NOT NULL,
     story_id UUID NOT NULL,
     timeline_number INTEGER NOT NULL,
     parent_timeline INTEGER,
     fork_position INTEGER DEFAULT 0 NOT NULL,
-    tip_position INTEGER DEFAULT 0 NOT NULL,
     CONSTRAINT pk_timelines PRIMARY KEY (world_id, story_id, timeline_number),
     CONSTRAINT fk_timelines_world_id_story_id FOREIGN KEY(world_id, story_id) REFERENCES livingworld.stories (world_id, story_id) ON DELETE CASCADE,
     CONSTRAINT fk_timelines_world_id_story_id_parent_timeline FOREIGN KEY(world_id, story_id, parent_timeline) REFERENCES livingworld.timelines (world_id, story_id, timeline_number),
-    CONSTRAINT ck_timelines_fork_before_tip CHECK (fork_position BETWEEN 0 AND tip_position),
+    CONSTRAINT ck_timelines_fork_position_natural CHECK (fork_position >= 0),
     CONSTRAINT ck_timelines_parent_is_older CHECK (parent_timeline < timeline_number)
 );
 
@@ -298,39 +369,6 @@ CREATE INDEX ix_relationship_changes_archived_in ON livingworld.relationship_cha
 
 CREATE INDEX ix_relationship_changes_scene ON livingworld.relationship_changes (world_id, scene_number, story_id);
 
-CREATE TABLE livingworld.scenes (
-    world_id UUID NOT NULL,
-    story_id UUID NOT NULL,
-    scene_number INTEGER NOT NULL,
-    parent_scene_number INTEGER,
-    timeline_number INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    content TEXT NOT NULL,
-    choices TEXT[] DEFAULT '{}' NOT NULL,
-    chosen_choice INTEGER,
-    location TEXT,
-    story_time TEXT,
-    metadata JSONB DEFAULT '{}' NOT NULL,
-    raw_response TEXT,
-    version INTEGER DEFAULT 1 NOT NULL,
-    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    CONSTRAINT pk_scenes PRIMARY KEY (world_id, story_id, scene_number),
-    CONSTRAINT fk_scenes_world_id_story_id_timeline_number FOREIGN KEY(world_id, story_id, timeline_number) REFERENCES livingworld.timelines (world_id, story_id, timeline_number) ON DELETE CASCADE,
-    CONSTRAINT fk_scenes_world_id_story_id_parent_scene_number FOREIGN KEY(world_id, story_id, parent_scene_number) REFERENCES livingworld.scenes (world_id, story_id, scene_number),
-    CONSTRAINT ck_scenes_numbers_positive CHECK (scene_number >= 1 AND position >= 1),
-    CONSTRAINT ck_scenes_parent_is_older CHECK (parent_scene_number < scene_number),
-    CONSTRAINT ck_scenes_first_has_no_parent CHECK ((parent_scene_number IS NULL) = (position = 1)),
-    CONSTRAINT ck_scenes_choice_has_parent CHECK (chosen_choice IS NULL OR (chosen_choice >= 1 AND parent_scene_number IS NOT NULL)),
-    CONSTRAINT ck_scenes_version_positive CHECK (version > 0)
-);
-
-CREATE INDEX ix_scenes_parent ON livingworld.scenes (world_id, story_id, parent_scene_number) WHERE parent_scene_number IS NOT NULL;
-
-CREATE INDEX ix_scenes_words ON livingworld.scenes USING gin (to_tsvector('simple', left(content, 100000)));
-
-CREATE UNIQUE INDEX uq_scenes_coordinate ON livingworld.scenes (world_id, timeline_number, story_id, position) WHERE position > 0;
-
 CREATE TABLE livingworld.timeline_lineage (
     world_id UUID NOT NULL,
     story_id UUID NOT NULL,
@@ -344,102 +382,6 @@ CREATE TABLE livingworld.timeline_lineage (
     CONSTRAINT ck_timeline_lineage_range_not_empty CHECK (1 <= from_position AND from_position <= to_position),
     CONSTRAINT ck_timeline_lineage_owner_is_older CHECK (owner_timeline < timeline_number)
 );
-
-CREATE TABLE livingworld.memory_vectors (
-    world_id UUID NOT NULL,
-    memory_id UUID NOT NULL,
-    embedder TEXT NOT NULL,
-    vector REAL[] NOT NULL,
-    CONSTRAINT pk_memory_vectors PRIMARY KEY (world_id, memory_id, embedder),
-    CONSTRAINT fk_memory_vectors_world_id_memory_id FOREIGN KEY(world_id, memory_id) REFERENCES livingworld.memories (world_id, memory_id) ON DELETE CASCADE,
-    CONSTRAINT ck_memory_vectors_dimensions_bounded CHECK (cardinality(vector) BETWEEN 1 AND 16000)
-);
-
-ALTER TABLE livingworld.memory_vectors SET (toast_tuple_target = 8160);
-
-CREATE TABLE livingworld.memory_embedding_jobs (
-    world_id UUID NOT NULL,
-    embedder TEXT NOT NULL,
-    memory_id UUID NOT NULL,
-    attempts INTEGER DEFAULT 0 NOT NULL,
-    claimed_until TIMESTAMP WITH TIME ZONE,
-    error TEXT,
-    CONSTRAINT pk_memory_embedding_jobs PRIMARY KEY (world_id, embedder, memory_id),
-    CONSTRAINT fk_memory_embedding_jobs_world_id_memory_id FOREIGN KEY(world_id, memory_id) REFERENCES livingworld.memories (world_id, memory_id) ON DELETE CASCADE
-);
-
-CREATE INDEX ix_memory_embedding_jobs_memory ON livingworld.memory_embedding_jobs (world_id, memory_id);
-
-CREATE TABLE livingworld.scene_cast (
-    world_id UUID NOT NULL,
-    story_id UUID NOT NULL,
-    scene_number INTEGER NOT NULL,
-    character_id UUID NOT NULL,
-    role TEXT,
-    importance FLOAT(53),
-    CONSTRAINT pk_scene_cast PRIMARY KEY (world_id, story_id, scene_number, character_id),
-    CONSTRAINT fk_scene_cast_world_id_story_id_scene_number FOREIGN KEY(world_id, story_id, scene_number) REFERENCES livingworld.scenes (world_id, story_id, scene_number) ON DELETE CASCADE,
-    CONSTRAINT fk_scene_cast_world_id_character_id FOREIGN KEY(world_id, character_id) REFERENCES livingworld.characters (world_id, character_id) ON DELETE CASCADE,
-    CONSTRAINT ck_scene_cast_importance_is_share CHECK (importance BETWEEN 0 AND 1)
-);
-
-CREATE INDEX ix_scene_cast_character ON livingworld.scene_cast (world_id, character_id);
-
-CREATE TABLE livingworld.branches (
-    world_id UUID NOT NULL,
-    story_id UUID NOT NULL,
-    branch_number INTEGER NOT NULL,
-    name TEXT NOT NULL,
-    head_scene_number INTEGER,
-    head_timeline INTEGER DEFAULT 1 NOT NULL,
-    head_position INTEGER DEFAULT 0 NOT NULL,
-    redo_scene_number INTEGER,
-    redo_timeline INTEGER,
-    redo_position INTEGER,
-    redo_version INTEGER,
-    version INTEGER DEFAULT 1 NOT NULL,
-    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    CONSTRAINT pk_branches PRIMARY KEY (world_id, story_id, branch_number),
-    CONSTRAINT fk_branches_world_id_story_id FOREIGN KEY(world_id, story_id) REFERENCES livingworld.stories (world_id, story_id) ON DELETE CASCADE,
-    CONSTRAINT fk_branches_world_id_story_id_head_timeline FOREIGN KEY(world_id, story_id, head_timeline) REFERENCES livingworld.timelines (world_id, story_id, timeline_number),
-    CONSTRAINT fk_branches_world_id_story_id_head_scene_number FOREIGN KEY(world_id, story_id, head_scene_number) REFERENCES livingworld.scenes (world_id, story_id, scene_number),
-    CONSTRAINT ck_branches_name_length CHECK (char_length(name) BETWEEN 1 AND 500),
-    CONSTRAINT ck_branches_head_is_one_place CHECK ((head_scene_number IS NULL) = (head_position = 0)),
-    CONSTRAINT ck_branches_redo_is_one_place CHECK (num_nulls(redo_scene_number, redo_timeline, redo_position, redo_version) IN (0, 4)),
-    CONSTRAINT ck_branches_version_positive CHECK (version > 0),
-    CONSTRAINT uq_branches_name UNIQUE (world_id, name, story_id)
-);
-
-CREATE TABLE livingworld.generations (
-    world_id UUID NOT NULL,
-    generation_id UUID NOT NULL,
-    story_id UUID NOT NULL,
-    request_key TEXT NOT NULL,
-    attempt INTEGER NOT NULL,
-    state TEXT NOT NULL,
-    scene_number INTEGER,
-    model TEXT,
-    script_version TEXT,
-    parameters JSONB DEFAULT '{}' NOT NULL,
-    prompt_digest BYTEA,
-    raw_response TEXT,
-    parsed JSONB,
-    input_tokens INTEGER,
-    output_tokens INTEGER,
-    duration_ms INTEGER,
-    error TEXT,
-    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    CONSTRAINT pk_generations PRIMARY KEY (world_id, generation_id),
-    CONSTRAINT fk_generations_world_id_story_id_request_key FOREIGN KEY(world_id, story_id, request_key) REFERENCES livingworld.turns (world_id, story_id, request_key) ON DELETE CASCADE,
-    CONSTRAINT fk_generations_world_id_story_id_scene_number FOREIGN KEY(world_id, story_id, scene_number) REFERENCES livingworld.scenes (world_id, story_id, scene_number) ON DELETE CASCADE,
-    CONSTRAINT uq_generations_attempt UNIQUE (world_id, request_key, story_id, attempt),
-    CONSTRAINT ck_generations_state_fits CHECK (CASE state WHEN 'complete' THEN (parsed IS NULL) = (scene_number IS NOT NULL) WHEN 'answered' THEN scene_number IS NULL AND raw_response IS NOT NULL WHEN 'failed' THEN scene_number IS NULL ELSE false END),
-    CONSTRAINT ck_generations_prompt_digest_length CHECK (prompt_digest IS NULL OR octet_length(prompt_digest) = 32),
-    CONSTRAINT ck_generations_counts_natural CHECK (least(input_tokens, output_tokens, duration_ms) >= 0)
-);
-
-CREATE UNIQUE INDEX uq_generations_shown ON livingworld.generations (world_id, scene_number, story_id) WHERE scene_number IS NOT NULL;
 
 CREATE TABLE livingworld.turn_leases (
     world_id UUID NOT NULL,
@@ -478,4 +420,59 @@ CREATE TABLE livingworld.turn_waiters (
 );
 
 CREATE INDEX ix_turn_waiters_key ON livingworld.turn_waiters (world_id, request_key, story_id);
+
+CREATE TABLE livingworld.generations (
+    world_id UUID NOT NULL,
+    generation_id UUID NOT NULL,
+    story_id UUID NOT NULL,
+    request_key TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    scene_number INTEGER,
+    model TEXT,
+    script_version TEXT,
+    parameters JSONB DEFAULT '{}' NOT NULL,
+    prompt_digest BYTEA,
+    raw_response TEXT,
+    parsed JSONB,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    duration_ms INTEGER,
+    error TEXT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT pk_generations PRIMARY KEY (world_id, generation_id),
+    CONSTRAINT fk_generations_world_id_story_id_request_key FOREIGN KEY(world_id, story_id, request_key) REFERENCES livingworld.turns (world_id, story_id, request_key) ON DELETE CASCADE,
+    CONSTRAINT fk_generations_world_id_story_id_scene_number FOREIGN KEY(world_id, story_id, scene_number) REFERENCES livingworld.scenes (world_id, story_id, scene_number) ON DELETE CASCADE,
+    CONSTRAINT uq_generations_attempt UNIQUE (world_id, request_key, story_id, attempt),
+    CONSTRAINT ck_generations_state_fits CHECK (CASE state WHEN 'complete' THEN (parsed IS NULL) = (scene_number IS NOT NULL) WHEN 'answered' THEN scene_number IS NULL AND raw_response IS NOT NULL WHEN 'failed' THEN scene_number IS NULL ELSE false END),
+    CONSTRAINT ck_generations_prompt_digest_length CHECK (prompt_digest IS NULL OR octet_length(prompt_digest) = 32),
+    CONSTRAINT ck_generations_counts_natural CHECK (least(input_tokens, output_tokens, duration_ms) >= 0)
+);
+
+CREATE UNIQUE INDEX uq_generations_shown ON livingworld.generations (world_id, scene_number, story_id) WHERE scene_number IS NOT NULL;
+
+CREATE TABLE livingworld.memory_vectors (
+    world_id UUID NOT NULL,
+    memory_id UUID NOT NULL,
+    embedder TEXT NOT NULL,
+    vector REAL[] NOT NULL,
+    CONSTRAINT pk_memory_vectors PRIMARY KEY (world_id, memory_id, embedder),
+    CONSTRAINT fk_memory_vectors_world_id_memory_id FOREIGN KEY(world_id, memory_id) REFERENCES livingworld.memories (world_id, memory_id) ON DELETE CASCADE,
+    CONSTRAINT ck_memory_vectors_dimensions_bounded CHECK (cardinality(vector) BETWEEN 1 AND 16000)
+);
+
+ALTER TABLE livingworld.memory_vectors SET (toast_tuple_target = 8160);
+
+CREATE TABLE livingworld.memory_embedding_jobs (
+    world_id UUID NOT NULL,
+    embedder TEXT NOT NULL,
+    memory_id UUID NOT NULL,
+    attempts INTEGER DEFAULT 0 NOT NULL,
+    claimed_until TIMESTAMP WITH TIME ZONE,
+    error TEXT,
+    CONSTRAINT pk_memory_embedding_jobs PRIMARY KEY (world_id, embedder, memory_id),
+    CONSTRAINT fk_memory_embedding_jobs_world_id_memory_id FOREIGN KEY(world_id, memory_id) REFERENCES livingworld.memories (world_id, memory_id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_memory_embedding_jobs_memory ON livingworld.memory_embedding_jobs (world_id, memory_id);
 
