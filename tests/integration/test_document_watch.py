@@ -8,7 +8,6 @@ from contextlib import aclosing
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import Select
 
 from livingworld import Document, MergeResult, World
 from livingworld.coordination.documents import writing
@@ -32,8 +31,8 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     event = asyncio.Event()
     find = writing.find
 
-    async def look(tx: Transaction, statement: Select[Any]) -> Document | None:
-        found = await find(tx, statement)
+    async def look(tx: Transaction, key: str, *asked: Any) -> Document | None:  # noqa: ANN401 - a statement and more
+        found = await find(tx, key, *asked)
         event.set()
         return found
 

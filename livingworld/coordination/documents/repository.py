@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
-
-from sqlalchemy import Select
 
 from livingworld.coordination.documents import reading, statements, writing
 from livingworld.coordination.documents.merge import Strategies, check_changes, check_strategies
 from livingworld.coordination.documents.records import ABSENT, Absent, Document, MergeResult
 from livingworld.errors import DocumentNotFound, NotCountable, VersionConflict
-from livingworld.inputs import check_function, check_integer, check_json, check_label, check_number, check_text
+from livingworld.inputs import (
+    canonical_json,
+    check_function,
+    check_integer,
+    check_json,
+    check_label,
+    check_number,
+    check_text,
+)
 from livingworld.postgres.keyset import Page, check_limit, number_cursor
 from livingworld.postgres.transactions.world_unit import WorldUnit
 
@@ -33,7 +40,7 @@ class DocumentRepository:
 
     async def find(self, key: str) -> Document | None:
         """Return a document, or None when there is none; one round trip, no lock."""
-        return await self._unit.read(writing.find, statements.read_document(self._unit.world_id, check_key(key)))
+        return await self._unit.read(writing.find, check_key(key))
 
     async def list(self, *, prefix: str = "", after: str | None = None, limit: int = 50) -> Page[Document]:
         """Return a page of the documents whose keys begin with `prefix`, by key; empty when there is none."""
@@ -58,13 +65,11 @@ class DocumentRepository:
         there is none; versions only rise, so a value that came back is another version.
         """
         check_integer("expected_version", expected_version)
-        name, plain = check_key(key), check_json("value", value)
+        name, json = check_key(key), _json("value", value)
         if expected_version == 0:
-            statement = statements.create(self._unit.world_id, name, plain)
+            document = await self._write(name, statements.create, value=json)
         else:
-            condition = statements.at_version(expected_version)
-            statement = statements.replace(self._unit.world_id, name, plain, condition)
-        document = await self._write(name, statement)
+            document = await self._write(name, statements.replace_version, value=json, expected=expected_version)
         if document is None:
             stored = await self.find(name)
             raise VersionConflict(expected=expected_version, actual=0 if stored is None else stored.version)
@@ -108,12 +113,13 @@ class DocumentRepository:
         something else than a number, or the sum does not fit into 64 bits; then nothing was written.
         """
         name, amount = check_key(key), _check_amount(by)
+        term = Decimal(repr(amount))
         if field is None:
-            statement = statements.increment(self._unit.world_id, name, amount)
+            document = await self._write(name, statements.increment, value=canonical_json(amount), by=term)
         else:
             column = check_text("field", field)
-            statement = statements.increment_field(self._unit.world_id, name, column, amount)
-        document = await self._write(name, statement)
+            made = canonical_json({column: amount})
+            document = await self._write(name, statements.increment_field, value=made, by=term, field=column)
         if document is None:
             raise NotCountable
         return document
@@ -126,31 +132,29 @@ class DocumentRepository:
         back counts as the expected one: where that matters, `compare_and_set`.
         """
         name = check_key(key)
-        old = expected if expected is ABSENT else check_json("expected", expected)
-        if field is None:
-            statement = self._set(name, check_json("value", value), old)
-        else:
+        old = None if expected is ABSENT else _json("expected", expected)
+        if field is not None:
             column = check_text("field", field)
-            statement = self._set_field(name, column, check_json("value", {column: value})[column], old)
-        return await self._write(name, statement)
+            new = _json("value", {column: value})
+            if old is None:
+                return await self._write(name, statements.add_field, field=column, value=new)
+            return await self._write(name, statements.put_field, field=column, value=new, expected=old)
+        new = _json("value", value)
+        if old is None:
+            return await self._write(name, statements.create, value=new)
+        return await self._write(name, statements.replace_value, value=new, expected=old)
 
-    def _set(self, key: str, value: object, expected: object) -> Select[Any]:
-        if expected is ABSENT:
-            return statements.create(self._unit.world_id, key, value)
-        return statements.replace(self._unit.world_id, key, value, statements.holds(expected))
-
-    def _set_field(self, key: str, field: str, value: object, expected: object) -> Select[Any]:
-        if expected is ABSENT:
-            return statements.add_field(self._unit.world_id, key, field, value)
-        return statements.put_field(self._unit.world_id, key, field, value, expected)
-
-    async def _write(self, key: str, statement: Select[Any]) -> Document | None:
-        return await self._unit.write_single(writing.write, key, statement)
+    async def _write(self, key: str, statement: statements.Write, **values: object) -> Document | None:
+        return await self._unit.write_single(writing.write, key, statement, values)
 
 
 def check_key(key: object) -> str:
     """Return a key unchanged if it can be one."""
     return check_label("key", key)
+
+
+def _json(field: str, value: object) -> str:
+    return canonical_json(check_json(field, value))
 
 
 def _check_amount(by: float) -> float:

@@ -1,25 +1,33 @@
-"""The statements of documents: each write is one, which changes the document and keeps the new version."""
+"""The statements of documents: each write is one, which changes the document and keeps the new version.
+
+They are compiled once, each as a statement that publishes what it wrote and as one that does not. Their parameters are
+world_id, key and what their docstrings name; a value is its JSON text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import cache, wraps
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
+    Integer,
     Numeric,
     Select,
     Text,
     Update,
+    Uuid,
     and_,
+    bindparam,
     case,
     cast,
     false,
     func,
     insert,
-    literal,
     select,
     update,
 )
@@ -28,27 +36,103 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from livingworld.coordination.documents.tables import document_versions, documents
 from livingworld.live.kinds import LiveKind
+from livingworld.postgres.compiled_text import CompiledText
+
+#: Returns the text of a statement that publishes what it wrote, or of one that does not.
+Write = Callable[[bool], CompiledText]
 
 _STORED: Final = ("world_id", "key", "version", "value")
 _LOWEST, _HIGHEST = Decimal(-(2**63)), Decimal(2**63 - 1)
+_WORLD_ID: Final[BindParameter[UUID]] = bindparam("world_id", type_=Uuid())
+_KEY: Final = bindparam("key", type_=Text())
+_MINE: Final = (documents.c.world_id == _WORLD_ID, documents.c.key == _KEY)
+
+FIND: Final = """
+    SELECT key, value::text AS json, version, created_at, updated_at
+    FROM livingworld.documents WHERE world_id = $1 AND key = $2
+"""
+FIND_NEWER: Final = f"{FIND} AND version > $3"
+AT_VERSION: Final = """
+    SELECT v.key, v.value::text AS json, v.version, d.created_at, v.created_at AS updated_at
+    FROM livingworld.document_versions AS v
+    JOIN livingworld.documents AS d ON d.world_id = $1 AND d.key = v.key
+    WHERE v.world_id = $1 AND v.key = $2 AND v.version = $3
+"""
 
 
-def read_document(world_id: UUID, key: str) -> Select[Any]:
-    """Select a document as it is now."""
-    return list_documents(world_id).where(documents.c.key == key)
+def _write(make: Callable[[], Insert | Update]) -> Write:
+    """Return the compiled statement of a write."""
+
+    @cache
+    @wraps(make)
+    def compiled(publishing: bool) -> CompiledText:  # noqa: FBT001 - a key of the cache
+        statement = _keeping(make())
+        return CompiledText(_publishing(statement) if publishing else statement)
+
+    return compiled
+
+
+@_write
+def create() -> Insert:
+    """Make a document of `value`, or nothing when there is one; returns the new one."""
+    return _new(_json("value")).on_conflict_do_nothing(index_elements=["world_id", "key"])
+
+
+@_write
+def replace_version() -> Update:
+    """Give a document a new `value` where it has the `expected` version; returns the new version."""
+    return _changed(_json("value"), documents.c.version == bindparam("expected", type_=Integer()))
+
+
+@_write
+def replace_value() -> Update:
+    """Give a document a new `value` where it has the `expected` one; returns the new version."""
+    return _changed(_json("value"), documents.c.value == _json("expected"))
+
+
+@_write
+def put_field() -> Update:
+    """Give a `field` a new value, that of the object `value`, where it has the `expected` one; returns the version."""
+    new = documents.c.value.op("||")(_json("value"))
+    return _changed(new, _is_object(), _field() == _json("expected"))
+
+
+@_write
+def add_field() -> Insert:
+    """Give a document, made of the object `value` if it is missing, a `field` that it lacks; returns the version."""
+    new = documents.c.value.op("||")(_json("value"))
+    return _or_change(_new(_json("value")), new, and_(_is_object(), _field().is_(None)))
+
+
+@_write
+def increment() -> Insert:
+    """Add `by` to the number that a document is, 0 when it is missing; returns nothing when it is no number."""
+    total = cast(documents.c.value, Numeric) + _by()
+    is_number = func.jsonb_typeof(documents.c.value) == "number"
+    # CASE, because PostgreSQL may judge the sides of an AND in any order, and a text cannot be cast.
+    countable = case((is_number, total.between(_LOWEST, _HIGHEST)), else_=false())
+    return _or_change(_new(_json("value")), func.to_jsonb(total), countable)
+
+
+@_write
+def increment_field() -> Insert:
+    """Add `by` to a `field`, 0 when it or the document is missing; returns nothing when it is no number."""
+    total = func.coalesce(cast(_field(), Numeric), Decimal(0)) + _by()
+    kind = func.coalesce(func.jsonb_typeof(_field()), "number")
+    countable = case((and_(_is_object(), kind == "number"), total.between(_LOWEST, _HIGHEST)), else_=false())
+    new = documents.c.value.op("||")(func.jsonb_build_object(bindparam("field", type_=Text()), total))
+    return _or_change(_new(_json("value")), new, countable)
 
 
 def list_documents(world_id: UUID) -> Select[Any]:
     """Select the documents of a world as they are now."""
-    columns = documents.c
-    shown = (columns.key, _json(columns.value), columns.version, columns.created_at, columns.updated_at)
-    return select(*shown).where(columns.world_id == world_id)
+    return select(*_shown(documents.c)).where(documents.c.world_id == world_id)
 
 
 def read_versions(world_id: UUID, key: str) -> Select[Any]:
     """Select every version of a document."""
     columns = document_versions.c
-    shown = (columns.key, _json(columns.value), columns.version, documents.c.created_at)
+    shown = (columns.key, _as_text(columns.value), columns.version, documents.c.created_at)
     return (
         select(*shown, columns.created_at.label("updated_at"))
         .join(documents, and_(documents.c.world_id == columns.world_id, documents.c.key == columns.key))
@@ -56,58 +140,7 @@ def read_versions(world_id: UUID, key: str) -> Select[Any]:
     )
 
 
-def create(world_id: UUID, key: str, value: object) -> Select[Any]:
-    """Make a document, or nothing when there is one; returns the new one."""
-    return _keeping(_new(world_id, key, value).on_conflict_do_nothing(index_elements=["world_id", "key"]))
-
-
-def replace(world_id: UUID, key: str, value: object, *only_if: ColumnElement[bool]) -> Select[Any]:
-    """Give a document a new value where the conditions hold; returns the new version."""
-    return _keeping(_changed(world_id, key, _value(value), *only_if))
-
-
-def at_version(version: int) -> ColumnElement[bool]:
-    """Return the condition that the document has this version."""
-    return documents.c.version == version
-
-
-def holds(value: object) -> ColumnElement[bool]:
-    """Return the condition that the document has this value."""
-    return documents.c.value == _value(value)
-
-
-def put_field(world_id: UUID, key: str, field: str, value: object, expected: object) -> Select[Any]:
-    """Give a field a new value where it has the expected one; returns the new version."""
-    new = documents.c.value.op("||")(_value({field: value}))
-    return _keeping(_changed(world_id, key, new, _is_object(), _field(field) == _value(expected)))
-
-
-def add_field(world_id: UUID, key: str, field: str, value: object) -> Select[Any]:
-    """Give a document, made if it is missing, a field that it lacks; returns the new version."""
-    new = documents.c.value.op("||")(_value({field: value}))
-    statement = _new(world_id, key, {field: value})
-    return _keeping(_or_change(statement, new, and_(_is_object(), _field(field).is_(None))))
-
-
-def increment(world_id: UUID, key: str, by: float) -> Select[Any]:
-    """Add to the number that a document is, 0 when it is missing; returns the new version, nothing when it is none."""
-    total = cast(documents.c.value, Numeric) + _numeric(by)
-    is_number = func.jsonb_typeof(documents.c.value) == "number"
-    # CASE, because PostgreSQL may judge the sides of an AND in any order, and a text cannot be cast.
-    countable = case((is_number, total.between(_LOWEST, _HIGHEST)), else_=false())
-    return _keeping(_or_change(_new(world_id, key, by), func.to_jsonb(total), countable))
-
-
-def increment_field(world_id: UUID, key: str, field: str, by: float) -> Select[Any]:
-    """Add to a field, 0 when it or the document is missing; returns the new version, nothing when it is no number."""
-    total = func.coalesce(cast(_field(field), Numeric), Decimal(0)) + _numeric(by)
-    kind = func.coalesce(func.jsonb_typeof(_field(field)), "number")
-    countable = case((and_(_is_object(), kind == "number"), total.between(_LOWEST, _HIGHEST)), else_=false())
-    new = documents.c.value.op("||")(func.jsonb_build_object(cast(field, Text), total))
-    return _keeping(_or_change(_new(world_id, key, {field: by}), new, countable))
-
-
-def publishing(statement: Select[Any], world_id: UUID) -> Select[Any]:
+def _publishing(statement: Select[Any]) -> Select[Any]:
     """Return the writing statement as one that also publishes what it wrote; `followed` says that it has followers.
 
     The function looks with a snapshot of its own, after the document is locked.
@@ -115,14 +148,14 @@ def publishing(statement: Select[Any], world_id: UUID) -> Select[Any]:
     columns = statement.selected_columns
     details = cast(func.jsonb_build_object("key", columns.key, "version", columns.version), Text)
     published = func.livingworld.publish_events_v1(
-        world_id, array([world_id]), array([LiveKind.DOCUMENT_CHANGED.value]), array([details])
+        _WORLD_ID, array([_WORLD_ID]), array([LiveKind.DOCUMENT_CHANGED.value]), array([details])
     )
     followed = select(func.count()).select_from(published.table_valued("stream_id")).scalar_subquery() > 0
     return statement.add_columns(followed.label("followed"))
 
 
-def _new(world_id: UUID, key: str, value: object) -> Insert:
-    return upsert(documents).values(world_id=world_id, key=key, value=_value(value))
+def _new(value: ColumnElement[Any]) -> Insert:
+    return upsert(documents).values(world_id=_WORLD_ID, key=_KEY, value=value)
 
 
 def _or_change(statement: Insert, value: ColumnElement[Any], only_if: ColumnElement[bool]) -> Insert:
@@ -130,9 +163,8 @@ def _or_change(statement: Insert, value: ColumnElement[Any], only_if: ColumnElem
     return statement.on_conflict_do_update(index_elements=["world_id", "key"], set_=dict(_next(value)), where=only_if)
 
 
-def _changed(world_id: UUID, key: str, value: ColumnElement[Any], *only_if: ColumnElement[bool]) -> Update:
-    mine = (documents.c.world_id == world_id, documents.c.key == key)
-    return update(documents).where(*mine, *only_if).values(**_next(value))
+def _changed(value: ColumnElement[Any], *only_if: ColumnElement[bool]) -> Update:
+    return update(documents).where(*_MINE, *only_if).values(**_next(value))
 
 
 def _next(value: ColumnElement[Any]) -> Mapping[str, Any]:
@@ -143,27 +175,29 @@ def _keeping(write: Insert | Update) -> Select[Any]:
     """Return the statement that writes a document, keeps what it wrote as a version, and returns it."""
     changed = write.returning(documents).cte("changed")
     version = insert(document_versions).from_select(_STORED, select(*(changed.c[name] for name in _STORED)))
-    columns = changed.c
-    shown = (columns.key, _json(columns.value), columns.version, columns.created_at, columns.updated_at)
-    return select(*shown).add_cte(version.cte("kept"))
+    return select(*_shown(changed.c)).add_cte(version.cte("kept"))
 
 
-def _json(value: ColumnElement[Any]) -> ColumnElement[str]:
+def _shown(columns: Any) -> tuple[ColumnElement[Any], ...]:  # noqa: ANN401 - columns of documents, by name
+    return (columns.key, _as_text(columns.value), columns.version, columns.created_at, columns.updated_at)
+
+
+def _as_text(value: ColumnElement[Any]) -> ColumnElement[str]:
     return cast(value, Text).label("json")
 
 
-def _value(value: object) -> ColumnElement[Any]:
-    """Return a JSON value as a parameter; None is JSON's null."""
-    return literal(value, JSONB(none_as_null=False))
+def _json(name: str) -> BindParameter[Any]:
+    """Return a JSON value as a parameter, whose text is bound; JSON's null is the text `null`."""
+    return bindparam(name, type_=JSONB(none_as_null=False))
 
 
-def _numeric(number: float) -> ColumnElement[Decimal]:
-    return literal(Decimal(repr(number)), Numeric)
+def _by() -> BindParameter[Any]:
+    return bindparam("by", type_=Numeric())
 
 
-def _field(field: str) -> ColumnElement[Any]:
-    """Return a field of the document, SQL's NULL when it is missing or the document is no object."""
-    return documents.c.value.op("->", return_type=JSONB())(cast(field, Text))
+def _field() -> ColumnElement[Any]:
+    """Return the field of the document, SQL's NULL when it is missing or the document is no object."""
+    return documents.c.value.op("->", return_type=JSONB())(bindparam("field", type_=Text()))
 
 
 def _is_object() -> ColumnElement[bool]:

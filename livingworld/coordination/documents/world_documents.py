@@ -29,11 +29,9 @@ class Documents(DocumentRepository):
 
     async def _watch(self, key: str, seen: int) -> AsyncIterator[Document]:
         services = self._services
-        newer = statements.read_document(services.world_id, key)
-        version = newer.selected_columns.version
         with services.notifications.subscribe(writing.document_topic(services.world_id, key)) as subscription:
             while True:
-                document = await services.unit.read(writing.find, newer.where(version > seen))
+                document = await services.unit.read(writing.find, key, statements.FIND_NEWER, seen)
                 if document is None:
                     await subscription.wait_or_poll(services.poll_interval)
                 else:

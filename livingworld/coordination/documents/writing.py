@@ -7,15 +7,13 @@ from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select
-
 from livingworld.coordination.documents import statements
 from livingworld.coordination.documents.merge import Sides, Strategies, merge, same
 from livingworld.coordination.documents.records import ABSENT, Document, MergeResult
 from livingworld.coordination.documents.rows import make_document
 from livingworld.coordination.documents.tables import documents
 from livingworld.errors import DocumentNotFound, NotMergeable, SerializationFailure
-from livingworld.inputs import check_json
+from livingworld.inputs import canonical_json, check_json
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import note_published, publish_at_commit
 from livingworld.postgres.locks import in_order, lock_names, lock_row, row_order_key
@@ -31,15 +29,17 @@ def document_topic(world_id: UUID, key: str) -> str:
     return f"document:{blake2b(key.encode(), digest_size=16, key=world_id.bytes).hexdigest()}"
 
 
-async def write(tx: Transaction, key: str, statement: Select[Any]) -> Document | None:
+async def write(
+    tx: Transaction, key: str, statement: statements.Write, values: Mapping[str, object]
+) -> Document | None:
     """Run one writing statement, which locks the document, and return what it wrote, or None.
 
     Raises LockOrderViolation instead of waiting out of order, as `lock_row` does.
     """
     order_key = row_order_key({"world_id": tx.world_id, "key": key})
     async with in_order(tx, LockKind.DOCUMENT, order_key):
-        changing = statements.publishing(statement, tx.world_id) if tx.is_single else statement
-        row = (await tx.execute(changing)).one_or_none()
+        text = statement(tx.is_single).bind(world_id=tx.world_id, key=key, **values)
+        row = (await tx.execute_text(*text)).one_or_none()
     if row is None:
         return None
     tx.lock_order.hold(LockKind.DOCUMENT, order_key)
@@ -51,9 +51,9 @@ async def write(tx: Transaction, key: str, statement: Select[Any]) -> Document |
     return make_document(row)
 
 
-async def find(tx: Transaction, statement: Select[Any]) -> Document | None:
-    """Return the one document that a statement selects, or None; no lock."""
-    row = (await tx.execute(statement)).one_or_none()
+async def find(tx: Transaction, key: str, statement: str = statements.FIND, *more: object) -> Document | None:
+    """Return the document of this key that a statement finds, or None; no lock."""
+    row = (await tx.execute_text(statement, (tx.world_id, key, *more))).one_or_none()
     return None if row is None else make_document(row)
 
 
@@ -69,11 +69,12 @@ async def update(tx: Transaction, key: str, function: Callable[[Any], object], d
             raise DocumentNotFound
         value = check_json("default", default) if current is None else current.value
         new = check_json("the result of the function", function(value))
+        json = canonical_json(new)
         if current is None:
-            statement = statements.create(tx.world_id, key, new)
+            document = await write(tx, key, statements.create, {"value": json})
         else:
-            statement = statements.replace(tx.world_id, key, new, statements.at_version(current.version))
-        if (document := await write(tx, key, statement)) is not None:
+            document = await write(tx, key, statements.replace_version, {"value": json, "expected": current.version})
+        if document is not None:
             return document
     raise SerializationFailure
 
@@ -96,9 +97,8 @@ async def merge_changes(
     merged, conflicts = merge(sides, strategies)
     document: Document | None = theirs
     if not same(merged, sides.theirs):
-        value = check_json("changes", merged)
-        statement = statements.replace(tx.world_id, key, value, statements.at_version(theirs.version))
-        document = await write(tx, key, statement)
+        value = canonical_json(check_json("changes", merged))
+        document = await write(tx, key, statements.replace_version, {"value": value, "expected": theirs.version})
     if document is None:
         raise SerializationFailure
     return MergeResult(document=document, conflicts=conflicts)
@@ -106,9 +106,7 @@ async def merge_changes(
 
 async def read_version(tx: Transaction, key: str, version: int) -> Document:
     """Return a document as it was at one version; raises DocumentNotFound."""
-    statement = statements.read_versions(tx.world_id, key)
-    columns = statement.selected_columns
-    document = await find(tx, statement.where(columns.version == version))
+    document = await find(tx, key, statements.AT_VERSION, version)
     if document is None:
         raise DocumentNotFound(version=version)
     return document
@@ -116,12 +114,11 @@ async def read_version(tx: Transaction, key: str, version: int) -> Document:
 
 async def _lock(tx: Transaction, key: str, *, make: bool) -> Document | None:
     """Lock a document and return it as it is now, or None; the name of one that is to be made is locked instead."""
-    stored = statements.read_document(tx.world_id, key)
-    if make and await find(tx, stored) is None:
+    if make and await find(tx, key) is None:
         await lock_names(tx, LockKind.DOCUMENT, tx.world_id, [key])
     if await lock_row(tx, LockKind.DOCUMENT, documents, {"world_id": tx.world_id, "key": key}) is None:
         return None
-    return await find(tx, stored)
+    return await find(tx, key)
 
 
 def _object(document: Document) -> Mapping[str, Any]:

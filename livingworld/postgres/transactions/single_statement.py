@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from asyncpg import Record
 from sqlalchemy import CursorResult, Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.util import greenlet_spawn
 
+from livingworld.postgres.connections.connection_pool import ConnectionPool
 from livingworld.postgres.connections.engine import pooled_connection
 from livingworld.postgres.transactions.overdue import CancelSession, cancelled_when_overdue
 from livingworld.postgres.transactions.text_result import TextResult
@@ -38,16 +38,18 @@ class SingleStatement:
 
     async def exec_driver_sql(self, sql: str, parameters: tuple[Any, ...]) -> TextResult:
         """Run a statement with $1, $2, ...; the driver prepares a text once on each connection."""
-        pooled = await self.engine.raw_connection()
+        pool = cast("ConnectionPool", self.engine.pool)
+        entry = await pool.take()
+        cancelled = False
         try:
-            return TextResult(await self._fetch(pooled.driver_connection, sql, parameters))
-        except Exception:  # a connection that was lost is replaced when it is taken again
+            return TextResult(await self._fetch(entry.driver_connection, sql, parameters))
+        except Exception:  # a connection that was lost is replaced when it is next taken
             raise
         except BaseException:  # the server may still run it
-            await greenlet_spawn(pooled.invalidate)
+            cancelled = True
             raise
         finally:
-            await greenlet_spawn(pooled.close)
+            await pool.give_back(entry, broken=cancelled)
 
     async def _fetch(self, driver: Any, sql: str, parameters: tuple[Any, ...]) -> list[Record]:  # noqa: ANN401
         self._sending()

@@ -23,16 +23,21 @@ _CHARACTER: Final = """
 _BY_ID: Final = f"""
     SELECT {_CHARACTER} FROM livingworld.characters AS c WHERE c.world_id = $1 AND c.character_id = $2
 """  # noqa: S608 - our own words
-#: OFFSET 0 keeps the order of the look-ups, key by key, also in a plan that was made while the tables were empty.
-_BY_KEYS: Final = f"""
-    SELECT wanted.name_key, {_CHARACTER}
-    FROM unnest($2::text[]) AS wanted (name_key), LATERAL (
-        SELECT n.character_id FROM livingworld.character_names AS n
+#: OFFSET 0 keeps the order of the look-ups, also in a plan that was made while the tables were empty.
+_CHARACTER_OF_NAME: Final = f"""
+    LATERAL (
+        SELECT n.name_key, n.character_id FROM livingworld.character_names AS n
         WHERE n.world_id = $1 AND n.name_key = wanted.name_key OFFSET 0
     ) AS named, LATERAL (
-        SELECT * FROM livingworld.characters AS c
+        SELECT {_CHARACTER} FROM livingworld.characters AS c
         WHERE c.world_id = $1 AND c.character_id = named.character_id OFFSET 0
-    ) AS c
+    ) AS found
+"""  # noqa: S608 - our own words
+_BY_KEY: Final = f"""
+    SELECT named.name_key, found.* FROM (VALUES ($2)) AS wanted (name_key), {_CHARACTER_OF_NAME}
+"""  # noqa: S608 - our own words
+_BY_KEYS: Final = f"""
+    SELECT named.name_key, found.* FROM unnest($2::text[]) AS wanted (name_key), {_CHARACTER_OF_NAME}
 """  # noqa: S608 - our own words
 
 
@@ -46,7 +51,8 @@ async def read_character(tx: Transaction, character_id: UUID) -> Character:
 
 async def find_by_keys(tx: Transaction, keys: Sequence[str]) -> dict[str, Character]:
     """Return the characters of these canonical keys; a key without one is left out. One statement, no lock."""
-    rows = await tx.execute_text(_BY_KEYS, (tx.world_id, keys))
+    statement, asked = (_BY_KEY, keys[0]) if len(keys) == 1 else (_BY_KEYS, keys)
+    rows = await tx.execute_text(statement, (tx.world_id, asked))
     return {row.name_key: make_character(row) for row in rows}
 
 

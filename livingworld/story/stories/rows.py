@@ -90,7 +90,7 @@ def make_branch(row: Row[Any]) -> Branch:
 
 def make_choices(contents: Iterable[str]) -> tuple[Choice, ...]:
     """Return what a scene offers, numbered from 1."""
-    return tuple(Choice(number, content) for number, content in enumerate(contents, start=1))
+    return tuple([Choice(number, content) for number, content in enumerate(contents, start=1)])
 
 
 def make_scene(row: Row[Any], story_id: UUID) -> Scene:
