@@ -86,6 +86,7 @@ bench: $(READY) ## Measure appends beside hand-written asyncpg and the ORM patte
 	$(VENV)/bin/python benchmarks/world_state.py $(ARGS)
 	$(VENV)/bin/python benchmarks/actions.py $(ARGS)
 	$(VENV)/bin/python benchmarks/isolation.py $(ARGS)
+	$(VENV)/bin/python benchmarks/reads.py $(ARGS)
 
 # -c reaches what is installed; the variables reach the build backend (the first in pip before 25.3, the second since).
 # Their value is a relative path because pip splits it at spaces.

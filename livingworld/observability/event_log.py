@@ -7,14 +7,13 @@ logging under the name `livingworld`, which prints only warnings and errors by d
 from __future__ import annotations
 
 import logging
+import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
-
-import structlog
 
 _PACKAGE: Final = Path(__file__).parent.parent
 _standard_logger = logging.getLogger("livingworld")
@@ -40,7 +39,8 @@ def emit(event: Event, **fields: object) -> None:
     """Log one event; a field that the event does not declare is a KeyError, so no other value reaches the logs."""
     if not fields.keys() <= event.fields:
         raise KeyError(*fields.keys() - event.fields)
-    if structlog.is_configured():
+    structlog = sys.modules.get("structlog")  # who has configured it has imported it; it takes long to import
+    if structlog is not None and structlog.is_configured():
         structlog.get_logger("livingworld").log(event.level, event.name, **_readable(fields))
     elif _standard_logger.isEnabledFor(event.level):
         text = " ".join(f"{name}={value}" for name, value in fields.items())
