@@ -33,7 +33,7 @@ demo: $(READY) ## Watch many players write one world at once, into an embedded P
 	$(VENV)/bin/livingworld demo $(ARGS)
 
 test: $(READY) ## Run the tests, on an embedded PostgreSQL or the one that LIVINGWORLD_PG_BIN names
-	$(RUN) pytest -n $(WORKERS) $(ARGS)
+	$(RUN) pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: check-code check-migrations ## Check format, lint, types, imports, docker files and migrations
 
@@ -78,7 +78,7 @@ story-generator: $(READY) ## Tell stories in the browser; ARGS='--help' shows wh
 
 soak: $(READY) ## Do everything at once for a minute, then try all of what a test run tries a part of
 	LIVINGWORLD_SOAK_SECONDS=60 $(RUN) pytest $(LONG) tests/acceptance/test_soak.py $(ARGS)
-	LIVINGWORLD_TEST_PART=all $(RUN) pytest -n $(WORKERS) $(LONG) -m rotates $(ARGS)
+	LIVINGWORLD_TEST_PART=all $(RUN) pytest -n $(WORKERS) --dist loadgroup $(LONG) -m 'rotates or hypothesis' $(ARGS)
 
 bench: $(READY) ## Measure appends beside hand-written asyncpg and the ORM pattern, whole turns, world state, and actions beside procrastinate
 	$(VENV)/bin/python benchmarks/append.py $(ARGS)

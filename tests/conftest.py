@@ -1,3 +1,4 @@
+import os
 import signal
 from importlib.metadata import version
 
@@ -9,8 +10,11 @@ from livingworld.testing.throw_away_directory import end_programs_with_this_proc
 
 pytest_plugins = ["livingworld.testing.fixtures", "tests.support.rotation", "tests.support.time_limits", "pytester"]
 
-# A machine that has other things to do is no failure.
-settings.register_profile("livingworld", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A machine that has other things to do is no failure. Each run has examples of its own, and a soak more of them.
+EXAMPLES = 100 if os.environ.get("LIVINGWORLD_TEST_PART") == "all" else 30
+settings.register_profile(
+    "livingworld", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=EXAMPLES
+)
 settings.load_profile("livingworld")
 
 end_programs_with_this_process()

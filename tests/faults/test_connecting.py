@@ -37,6 +37,7 @@ from tests.faults.tcp_server import TcpServer, free_port, tcp_server
 from tests.support.command import run_command
 from tests.support.patience import patiently
 
+pytestmark = pytest.mark.xdist_group("a server with passwords")
 PASSWORD: Final = "correct-horse"
 
 

@@ -23,7 +23,10 @@ PASSWORD = "correct-horse"
 IS_ENCRYPTED = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
 
 PROGRAMS = programs_with_tls()
-pytestmark = pytest.mark.skipif(PROGRAMS is None, reason="no PostgreSQL with OpenSSL here, or no openssl command")
+pytestmark = [
+    pytest.mark.skipif(PROGRAMS is None, reason="no PostgreSQL with OpenSSL here, or no openssl command"),
+    pytest.mark.xdist_group("a server with TLS"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from livingworld.demo.players import Ledger, perform
 from livingworld.demo.report import PROMISES, Report, read_report
 from livingworld.testing.databases import DatabaseMaker
 
-pytestmark = pytest.mark.any_server
+pytestmark = [pytest.mark.any_server, pytest.mark.xdist_group("a demonstration")]
 
 DROP_CONSTRAINTS = """
 DO $$

@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import IntEnum, IntFlag, StrEnum
 from fractions import Fraction
 from functools import partial
+from itertools import product
 from typing import Any, Final
 
 import pytest
@@ -21,6 +22,7 @@ from livingworld.errors import Conflict, InvalidInput, NotFound, Refused
 from livingworld.identifiers import new_id
 from tests.support.every_call import CALLS, OBJECTS, carry_out, recorded
 from tests.support.every_write import Furnished, furnish
+from tests.support.rotation import rotated
 
 pytestmark = pytest.mark.any_server
 
@@ -78,16 +80,18 @@ BAD: Final[tuple[Any, ...]] = (
     *(timedelta(-1), timedelta.max, datetime.max, new_id(), object(), None),  # noqa: DTZ901 - a time without its zone
 )
 PARTS: Final = 4
+#: A commit tries each argument of each call, with one of so many parts of what is bad.
+ROTATION: Final = 5
 #: Or with those of SQLAlchemy, or with several of a kind.
 WITHOUT_ARGUMENTS: Final = {"transaction", "join", "memory_embeddings"}
 
 
 def temptations(call: Callable[[Furnished], Any], there: Furnished) -> Iterator[tuple[str, object]]:
-    """Give every argument that a call takes, each with everything that is bad."""
+    """Give every argument that a call takes, each with some of what is bad, and another argument with other things."""
     method, _ = recorded(call, there)
-    for name, parameter in inspect.signature(method).parameters.items():
-        if parameter.kind is not parameter.VAR_KEYWORD:
-            yield from ((name, bad) for bad in BAD)
+    parameters = inspect.signature(method).parameters.values()
+    names = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
+    yield from rotated(list(product(names, BAD)), ROTATION)
 
 
 async def failure(call: Callable[[Furnished], Awaitable[object]], name: str, away: Furnished, here: Furnished) -> str:
@@ -110,6 +114,7 @@ async def failure(call: Callable[[Furnished], Awaitable[object]], name: str, awa
     return ""
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_a_bad_argument_is_refused_by_its_name(
     livingworld: LivingWorld, unreachable: tuple[LivingWorld, World], part: int
@@ -126,6 +131,7 @@ async def test_a_bad_argument_is_refused_by_its_name(
     assert failures == {}
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("kind", OBJECTS)
 async def test_a_bad_field_is_refused_by_its_name(
     livingworld: LivingWorld, unreachable: tuple[LivingWorld, World], kind: str
@@ -139,8 +145,7 @@ async def test_a_bad_field_is_refused_by_its_name(
 
     failures = {
         f"{field.name}={bad!r:.40}": wrong
-        for field in fields(make(here))
-        for bad in BAD
+        for field, bad in rotated(list(product(fields(make(here)), BAD)), ROTATION)
         if (wrong := await failure(partial(use_changed, {field.name: bad}), field.name, away, here))
     }
 

@@ -34,7 +34,7 @@ def as_jsonb_spells(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=texts, choice=texts, metadata=st.dictionaries(texts, values, max_size=4))
 async def test_a_scene_is_read_back_as_it_was_or_refused_by_name(
     world: World, story: Story, content: str, choice: str, metadata: dict[str, Any]

@@ -57,6 +57,7 @@ def _digest(name: str) -> bytes:
     return blake2b(name.encode(), digest_size=8).digest()
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist adds the name of a group to that of a case
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the cases of `rotates(parts=...)` that are not of this part, but none that the command line names."""
     cases: dict[tuple[str, int], list[str]] = defaultdict(list)

@@ -64,7 +64,7 @@ def start_session(folder: Path, *options: str, **environment: str) -> subprocess
 
 
 def outcome(session: subprocess.Popen[str]) -> str:
-    printed, _ = session.communicate(timeout=120)
+    printed, _ = session.communicate(timeout=600)
     return printed
 
 

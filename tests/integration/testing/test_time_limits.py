@@ -12,6 +12,7 @@ import pytest
 
 from livingworld.testing.server import ServerAddress
 
+pytestmark = [pytest.mark.any_server, pytest.mark.xdist_group("a session that hangs")]
 HANGING = Path(__file__).with_name("hanging_tests.py")
 CHECKOUT = Path(__file__).parents[3]
 OPTIONS = ["-n", "1", "-p", "tests.support.time_limits", "-p", "livingworld.testing.fixtures", "-p", "no:randomly"]
@@ -31,7 +32,7 @@ def printed(postgresql_server: ServerAddress, tmp_path_factory: pytest.TempPathF
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert session.returncode == 1, session.stdout + session.stderr
     return session.stdout
