@@ -74,7 +74,7 @@ stories = Table(
     CheckConstraint("current_branch BETWEEN 1 AND last_branch_number", name="current_branch_known"),
     CheckConstraint("version > 0", name="version_positive"),
     # An append updates the row, as it does that of the branch.
-    postgresql_with={"fillfactor": 70},
+    postgresql_with={"fillfactor": 50},
 )
 Index("ix_stories_world_id_created_at", stories.c.world_id, stories.c.created_at, stories.c.story_id)
 

@@ -133,7 +133,7 @@ CREATE TABLE livingworld.stories (
     CONSTRAINT ck_stories_current_branch_known CHECK (current_branch BETWEEN 1 AND last_branch_number),
     CONSTRAINT ck_stories_version_positive CHECK (version > 0)
 )
- WITH (fillfactor = 70);
+ WITH (fillfactor = 50);
 
 CREATE INDEX ix_stories_world_id_created_at ON livingworld.stories (world_id, created_at, story_id);
 
