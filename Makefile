@@ -80,13 +80,14 @@ soak: $(READY) ## Do everything at once for a minute, then try all of what a tes
 	LIVINGWORLD_SOAK_SECONDS=60 $(RUN) pytest $(LONG) tests/acceptance/test_soak.py $(ARGS)
 	LIVINGWORLD_TEST_PART=all $(RUN) pytest -n $(WORKERS) --dist loadgroup $(LONG) -m 'rotates or hypothesis' $(ARGS)
 
-bench: $(READY) ## Measure appends beside hand-written asyncpg and the ORM pattern, whole turns, world state, and actions beside procrastinate
+bench: $(READY) ## Measure appends beside hand-written asyncpg and the ORM pattern, whole turns, world state, actions beside procrastinate, and followers
 	$(VENV)/bin/python benchmarks/append.py $(ARGS)
 	$(VENV)/bin/python benchmarks/turns.py $(ARGS)
 	$(VENV)/bin/python benchmarks/world_state.py $(ARGS)
 	$(VENV)/bin/python benchmarks/actions.py $(ARGS)
 	$(VENV)/bin/python benchmarks/isolation.py $(ARGS)
 	$(VENV)/bin/python benchmarks/reads.py $(ARGS)
+	$(VENV)/bin/python benchmarks/live.py $(filter-out --durable,$(ARGS))
 
 # -c reaches what is installed; the variables reach the build backend (the first in pip before 25.3, the second since).
 # Their value is a relative path because pip splits it at spaces.

@@ -20,9 +20,10 @@ from livingworld.postgres.services import Services
 
 #: Most streams that are read by one statement.
 _READ_TOGETHER: Final = 200
-#: Events that come in quick succession are read together: after each reading the hub rests for so long for each
+#: Events that come in quick succession are read together: after each reading the hub rests, for so long for each
 #: subscriber that it has woken, so that many subscribers leave the event loop to others.
 _REST_SECONDS: Final = 0.00002
+_SHORTEST_REST_SECONDS: Final = 0.005
 _LONGEST_REST_SECONDS: Final = 0.02
 _REMOVED_AT_ONCE: Final = 1_000
 
@@ -117,7 +118,7 @@ class LiveHub:
                 for tail in tails:
                     del self._moved[tail]
                 woken = await self._hand_on([tail for tail in tails if tail.is_followed])
-                await asyncio.sleep(min(woken * _REST_SECONDS, _LONGEST_REST_SECONDS))
+                await asyncio.sleep(min(max(woken * _REST_SECONDS, _SHORTEST_REST_SECONDS), _LONGEST_REST_SECONDS))
         finally:
             self._reader = None
 
@@ -136,13 +137,14 @@ class LiveHub:
             for tail in tails:
                 tail.end(error)
             return 0
-        return sum(self._hand_page(tail, pages.get(tail.stream_id), page_size(len(tails))) for tail in tails)
+        size = page_size(len(tails))
+        return sum([await self._hand_page(tail, pages.get(tail.stream_id), size) for tail in tails])
 
-    def _hand_page(self, tail: Tail, page: StoredEvents | None, size: int) -> int:
+    async def _hand_page(self, tail: Tail, page: StoredEvents | None, size: int) -> int:
         if page is None:
             tail.end(tail.stream.gone())
             return 0
-        if not tail.hand_on(page):  # what was notified may not be committed yet
+        if not await tail.hand_on(page):  # what was notified may not be committed yet
             self._polling.look_soon()
             return 0
         if len(page.events) == size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from livingworld.errors import NotFound
@@ -14,6 +14,9 @@ from livingworld.live.log import live_topic
 from livingworld.live.records import LiveEvent, Missed, StoredEvents
 from livingworld.live.subscription import Subscription
 from livingworld.postgres.transactions.transaction import Transaction
+
+#: So many subscriptions are given a page in one step of the event loop.
+_AT_ONCE: Final = 100
 
 #: Locks what has this id against its writers, until the transaction ends; raises that it does not exist.
 LockOne = Callable[[Transaction, UUID], Awaitable[object]]
@@ -120,16 +123,22 @@ class Tail:
         """Return a page of stored events; raises that the stream is gone."""
         return await self._hub.read(self, after)
 
-    def hand_on(self, page: StoredEvents) -> int:
-        """Give a page to every subscription, and return how many items that is; nothing here waits."""
+    async def hand_on(self, page: StoredEvents) -> int:
+        """Give a page to every subscription, and return how many items that is; waits for nobody.
+
+        Between some subscriptions and the next the event loop runs those and whatever else is ready. One that joins
+        meanwhile begins after the page.
+        """
         items: list[LiveEvent | Missed] = []
         if page.kept_after > self.seen:  # the follow was over, or more was written than is kept
             items.append(Missed(stream_id=self.stream_id, count=None, number=page.kept_after))
         items += page.events
         if items:
             self.seen = items[-1].number
-            for subscription in tuple(self._subscriptions):
+            for number, subscription in enumerate(tuple(self._subscriptions), start=1):
                 subscription.deliver(items)
+                if not number % _AT_ONCE:
+                    await asyncio.sleep(0)
         return len(items)
 
     @property

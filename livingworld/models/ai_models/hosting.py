@@ -131,7 +131,11 @@ class ModelHost:
                     await self._look()
                 except LivingWorldError as error:
                     events.emit(events.SERVICE_FAILED, service="ai models", error=type(error).__name__)
-                await subscription.wait(self._services.poll_interval)
+                interval = self._services.poll_interval
+                if any(slot.failed for slot in self._slots.values()):  # tried again after a pause of its own
+                    await subscription.wait(interval)
+                else:
+                    await subscription.wait_or_poll(interval)
 
     async def _look(self) -> None:
         """Begin to serve what became active for the roles that are in use here."""
