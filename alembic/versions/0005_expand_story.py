@@ -25,5 +25,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute(f"DROP FUNCTION IF EXISTS {SCHEMA}.vector_similarity")  # made by story/memories/vector_similarity.py
+    for function in ("vector_similarity", "nearest_memories"):  # made by story/memories/vector_similarity.py
+        op.execute(f"DROP FUNCTION IF EXISTS {SCHEMA}.{function}")
     remove(Path(__file__))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -13,6 +14,7 @@ from livingworld.cli.migration_report import standing, summary
 from livingworld.postgres import migrations
 from livingworld.postgres.migrations import MigrationStatus
 from livingworld.schema import metadata
+from livingworld.story.memories.nearest_index import index_memories as make_index
 
 commands = typer.Typer(help="Migrate a database to this release's tables.", no_args_is_help=True)
 commands.command()(downgrade)
@@ -67,3 +69,20 @@ def check(url: UrlOption = None) -> None:
     else:
         typer.echo("the database has exactly this release's tables")
     raise typer.Exit(1 if found.pending or differences else 0)
+
+
+@commands.command()
+def index_memories(
+    world_id: Annotated[UUID, typer.Argument(help="The world whose memories have vectors.")],
+    url: UrlOption = None,
+) -> None:
+    """Index the vectors of a world's embedder, so that recall stays fast among many memories; others go on meanwhile.
+
+    Needs pgvector 0.8 or later. Run it again after another embedder has taken over.
+    """
+
+    async def work() -> str:
+        async with chosen_database(url) as database:
+            return await make_index(database.url, world_id)
+
+    typer.echo(f"made the index {interruption.run(work())}")

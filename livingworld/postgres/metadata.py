@@ -9,6 +9,8 @@ from sqlalchemy.sql.schema import SchemaItem
 SCHEMA = "livingworld"
 #: Where alembic keeps the revision, in our schema: none of our own tables.
 VERSION_TABLE = "alembic_version"
+#: What the names of indexes begin with that a command makes and no migration: they may be there or not.
+MADE_BY_COMMAND = "made_"
 
 metadata = MetaData(
     schema=SCHEMA,

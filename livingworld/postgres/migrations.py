@@ -23,7 +23,7 @@ from livingworld.errors import LockTimeout, MigrationTimeout
 from livingworld.observability import events
 from livingworld.postgres.connections.engine import unpooled_engine
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
-from livingworld.postgres.metadata import SCHEMA, VERSION_TABLE
+from livingworld.postgres.metadata import MADE_BY_COMMAND, SCHEMA, VERSION_TABLE
 from livingworld.postgres.migration_run import Migrated, MigrationRun
 from livingworld.postgres.schema_differences import describe
 
@@ -224,4 +224,6 @@ def comparison_options() -> dict[str, Any]:
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
     if kind == "schema":
         return name == SCHEMA
+    if kind == "index":
+        return not str(name).startswith(MADE_BY_COMMAND)
     return not (kind == "table" and name == VERSION_TABLE)

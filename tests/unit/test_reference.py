@@ -74,7 +74,15 @@ def test_every_setting_event_and_table_has_a_row_or_a_section() -> None:
 def test_every_command_has_a_section() -> None:
     sections = set(re.findall(r"^## livingworld (.+)$", filled(TEXTS["commands"]), re.MULTILINE))
 
-    assert sections == {"db upgrade", "db downgrade", "db status", "db check", "scripts sync", "demo"}
+    assert sections == {
+        "db upgrade",
+        "db downgrade",
+        "db status",
+        "db check",
+        "db index-memories",
+        "scripts sync",
+        "demo",
+    }
 
 
 def test_the_tutorial_or_a_guide_names_every_call_of_a_world() -> None:

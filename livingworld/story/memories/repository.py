@@ -75,16 +75,18 @@ class MemoryRepository:
         as_of: int | None = None,
         candidates: int = RECALL_CANDIDATES,
     ) -> Recollection:
-        """Return the k memories that come first, best first; empty when there is none. One round trip, exact.
+        """Return the k memories that come first, best first; empty when there is none. One round trip.
 
         A vector is compared with those of `embedder` (default: the world's); memories that have none, and all of them
         when the query is text, go by their words, those of `text` beside a vector. Only what is on the path at the head
         of a branch, or at a scene, and what `character` may know: private memories of others never come, nor does what
         a summary that comes stands for.
 
-        Where more than `candidates` may come, those are compared that importance and recency put first, and `is_cut`
-        says so. 10,000 vectors of 384 numbers take half a second without pgvector. Raises StoryNotFound,
-        BranchNotFound, SceneNotFound, DimensionMismatch.
+        Exact, unless `is_cut` says that one that was not compared might have come before. With an index of the world's
+        vectors (`livingworld db index-memories`) the newest 300 are compared, and at least as many that are near.
+        Without, and where that finds too few, at most `candidates`, which importance and recency put first: 10,000
+        vectors of 384 numbers take half a second without pgvector. Raises StoryNotFound, BranchNotFound,
+        SceneNotFound, DimensionMismatch.
         """
         vector = None if isinstance(query, str) else list(normalized(check_vector("query", query)))
         words = query if isinstance(query, str) else text

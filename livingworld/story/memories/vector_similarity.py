@@ -15,10 +15,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from livingworld.observability import events
+from livingworld.postgres.metadata import MADE_BY_COMMAND
 
 #: What the builds of pgvector in circulation use without asking, by processor.
 _NEEDED: Final = {"x86_64": {"avx2", "fma", "bmi2"}, "aarch64": {"sve"}}
-_INSTALLED: Final = text(
+INSTALLED: Final = text(
     "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
     " WHERE e.extname = 'vector'"
 )
@@ -26,21 +27,61 @@ _FUNCTION: Final = """
     CREATE OR REPLACE FUNCTION livingworld.vector_similarity(real[], real[]) RETURNS double precision
     LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$ {body} $function$
 """
+#: With the digest of a world and an embedder, the name of the index of its vectors.
+NEAREST_INDEX: Final = f"{MADE_BY_COMMAND}nearest_"
 #: The inner product, which is the cosine for vectors of length 1; of unequal dimensions NaN.
 PLAIN_BODY: Final = """SELECT CASE WHEN cardinality($1) <> cardinality($2) THEN 'NaN' ELSE (
     SELECT sum(n.a::double precision * n.b::double precision) FROM unnest($1, $2) AS n (a, b)
 ) END"""
 PGVECTOR_BODY: Final = """SELECT CASE WHEN cardinality($1) <> cardinality($2) THEN 'NaN'
     ELSE -($1::{schema}.vector OPERATOR({schema}.<#>) $2::{schema}.vector) END"""
+#: Whether pgvector goes on with a search of an index whose first answers a filter has removed.
+CAN_GO_ON: Final = text(
+    "SELECT count(*) > 0 FROM pg_extension WHERE extname = 'vector'"
+    " AND string_to_array(extversion, '.')::integer[] >= '{0,8}'"
+)
+_NEAREST_HEAD: Final = """
+    CREATE OR REPLACE FUNCTION livingworld.nearest_memories(
+        in_world_id uuid, in_embedder text, in_vector real[], in_limit integer
+    ) RETURNS SETOF uuid LANGUAGE plpgsql STABLE
+"""
+NO_NEAREST: Final = f"{_NEAREST_HEAD} AS $function$ BEGIN RETURN; END $function$"
+#: The nearest memories of a world by its index of them; none where it has no index that is complete, or one of vectors
+#: of another length. The world and the embedder stand in the statement itself, since the index has only them. The index
+#: is not left out for being taken for dear.
+NEAREST: Final = f"""{_NEAREST_HEAD}
+    SET enable_seqscan TO off SET enable_sort TO off SET enable_bitmapscan TO off
+    SET hnsw.iterative_scan TO 'relaxed_order' SET hnsw.ef_search TO 100
+AS $function$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indexrelid
+        WHERE i.indexrelid = to_regclass('livingworld.{NEAREST_INDEX}' || md5(in_world_id || in_embedder))
+            AND i.indisvalid AND a.atttypmod = cardinality(in_vector)
+    ) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+        'SELECT v.memory_id FROM livingworld.memory_vectors AS v WHERE v.world_id = %L AND v.embedder = %L'
+        ' ORDER BY (v.vector::{{schema}}.vector(%s)) OPERATOR({{schema}}.<#>) $1::{{schema}}.vector LIMIT $2',
+        in_world_id, in_embedder, cardinality(in_vector)
+    ) USING in_vector, in_limit;
+END
+$function$"""  # noqa: S608 - our own words
 
 
 def provision_vectors(connection: Connection) -> bool:
-    """Make livingworld.vector_similarity the fastest that is safe here; return whether that is pgvector."""
-    schema = connection.scalar(_INSTALLED)
+    """Make livingworld.vector_similarity the fastest that is safe here; return whether that is pgvector.
+
+    And livingworld.nearest_memories, which answers from an index where pgvector can go on with one that was filtered.
+    """
+    schema = connection.scalar(INSTALLED)
     if schema is None and _is_local(connection) and processor_is_safe():
         schema = _install(connection)
     body = PLAIN_BODY if schema is None else PGVECTOR_BODY.format(schema=schema)
-    connection.execute(text(_FUNCTION.format(body=body).replace(":", "\\:")))
+    nearest = NEAREST if connection.scalar(CAN_GO_ON) else NO_NEAREST
+    for function in (_FUNCTION.format(body=body), nearest.replace("{schema}", str(schema))):
+        connection.execute(text(function.replace(":", "\\:")))
     events.emit(events.VECTORS_PROVISIONED, pgvector=schema is not None)
     return schema is not None
 
@@ -55,9 +96,11 @@ BEGIN
     IF to_regclass('livingworld.memory_vectors') IS NULL THEN
         RETURN;
     END IF;
-    {_INSTALLED.text.replace(" FROM", " INTO place FROM", 1)};
+    {INSTALLED.text.replace(" FROM", " INTO place FROM", 1)};
     EXECUTE CASE WHEN place IS NULL THEN $ddl${plain}$ddl$
         ELSE replace($ddl${pgvector}$ddl$, '{{schema}}', place) END;
+    EXECUTE CASE WHEN ({CAN_GO_ON.text}) THEN replace($ddl${NEAREST}$ddl$, '{{schema}}', place)
+        ELSE $ddl${NO_NEAREST}$ddl$ END;
 END $provision$"""
 
 
@@ -86,5 +129,5 @@ def _install(connection: Connection) -> str | None:
             connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public"))
     except DBAPIError:
         return None  # the role may not; comparing works without it
-    schema: str | None = connection.scalar(_INSTALLED)
+    schema: str | None = connection.scalar(INSTALLED)
     return schema

@@ -16,14 +16,9 @@ FROM (
             SELECT e.embedder FROM livingworld.memory_embedders AS e WHERE e.world_id = $1
         )) AS embedder, replace(plainto_tsquery('simple', $9::text)::text, '&', '|')::tsquery AS words OFFSET 0
     ) AS asked
-    CROSS JOIN LATERAL (
-        SELECT v.memory_id, $11::float8 * v.importance
-               + $12::float8 * 0.5 ^ least((place.position - v.position) / $13::float8, 100) AS weight,
-               count(*) OVER () > $15::integer AS is_cut
-        FROM livingworld.visible_memories_v1(
-            $1, $2, place.timeline_number, place.position, $5::uuid, $6::text[], 0, NULL
-        ) AS v
-        ORDER BY weight DESC, v.position DESC, v.memory_id DESC LIMIT $15::integer
+    CROSS JOIN LATERAL livingworld.recall_candidates_v1(
+        $1, $2, place.timeline_number, place.position, $5::uuid, $6::text[], asked.embedder, $7::real[], $11::float8,
+        $12::float8, $13::float8, $14::integer, $15::integer
     ) AS seen
     LEFT JOIN LATERAL (
         SELECT v.vector, cardinality(v.vector) AS dimensions FROM livingworld.memory_vectors AS v
