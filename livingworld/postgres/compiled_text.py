@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final, cast
 
-from sqlalchemy import ClauseElement
+from sqlalchemy import ClauseElement, Table, bindparam, select
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -25,3 +26,9 @@ class CompiledText:
     def bind(self, **values: object) -> tuple[str, tuple[Any, ...]]:
         """Return the text and its parameters in order."""
         return self._sql, tuple([values.get(name, constant) for name, constant in self._parameters])
+
+
+@cache
+def select_row(table: Table) -> CompiledText:
+    """Return the statement that reads a row by its primary key, whose columns are the parameters."""
+    return CompiledText(select(table).where(*(column == bindparam(column.name) for column in table.primary_key)))

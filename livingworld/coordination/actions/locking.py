@@ -13,6 +13,7 @@ from livingworld.coordination.actions.records import Action
 from livingworld.coordination.actions.rows import make_action
 from livingworld.coordination.actions.tables import actions, lanes
 from livingworld.errors import ActionNotFound, WorldNotFound
+from livingworld.postgres.compiled_text import select_row
 from livingworld.postgres.locks import in_order, lock_row, row_order_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
@@ -72,7 +73,7 @@ async def lock_action(tx: Transaction, action_id: UUID) -> Action:
 
 async def read_action(tx: Transaction, action_id: UUID) -> Action:
     """Return an action; raises ActionNotFound."""
-    row = (await tx.execute(select(actions).where(*_own(tx, action_id)))).one_or_none()
+    row = (await tx.execute_text(*select_row(actions).bind(world_id=tx.world_id, action_id=action_id))).one_or_none()
     if row is None:
         raise ActionNotFound(action_id=action_id)
     return make_action(row)

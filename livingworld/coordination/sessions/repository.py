@@ -29,6 +29,7 @@ from livingworld.inputs import (
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit, remove_streams
 from livingworld.observability import events
+from livingworld.postgres.compiled_text import select_row
 from livingworld.postgres.keyset import check_limit
 from livingworld.postgres.locks import lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
@@ -108,8 +109,8 @@ async def _open(tx: Transaction, session_id: UUID, values: Mapping[str, Any]) ->
 
 
 async def _read(tx: Transaction, session_id: UUID) -> Session:
-    statement = select(sessions).where(sessions.c.world_id == tx.world_id, sessions.c.session_id == session_id)
-    row = (await tx.execute(statement)).one_or_none()
+    asked = select_row(sessions).bind(world_id=tx.world_id, session_id=session_id)
+    row = (await tx.execute_text(*asked)).one_or_none()
     if row is None:
         raise SessionNotFound(session_id=session_id)
     return make_session(row)

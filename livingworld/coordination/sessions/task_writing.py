@@ -19,6 +19,7 @@ from livingworld.errors import AlreadyCancelling, SessionNotFound, TaskEnded, Ta
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit
 from livingworld.observability import events
+from livingworld.postgres.compiled_text import select_row
 from livingworld.postgres.transactions.transaction import Transaction
 
 
@@ -29,8 +30,7 @@ def task_topic(task_id: UUID) -> str:
 
 async def find_task(tx: Transaction, task_id: UUID) -> Task:
     """Return a task; raises TaskNotFound."""
-    statement = select(tasks).where(tasks.c.world_id == tx.world_id, tasks.c.task_id == task_id)
-    row = (await tx.execute(statement)).one_or_none()
+    row = (await tx.execute_text(*select_row(tasks).bind(world_id=tx.world_id, task_id=task_id))).one_or_none()
     if row is None:
         raise TaskNotFound(task_id=task_id)
     return make_task(row)
