@@ -44,7 +44,7 @@ from livingworld.story.memories.embed_memories import MemoryEmbeddings
 from livingworld.story.memories.records import Memory, NewMemory, Recalled, RecallWeights, Recollection
 from livingworld.story.relationships.records import LedgerEntry, Relationship, RelationshipChange
 from livingworld.story.revisions import Revision
-from livingworld.story.search.records import SearchHit, SearchPage
+from livingworld.story.search.records import SearchBacklog, SearchHit, SearchPage
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import Branch, CastMember, Choice, Scene, Story, StoryHead, TreeScene
 from livingworld.story.turns.new_state import NewState
@@ -120,6 +120,7 @@ __all__ = [
     "ScriptHead",
     "ScriptUsage",
     "ScriptVersion",
+    "SearchBacklog",
     "SearchHit",
     "SearchPage",
     "SentenceTransformersEmbedder",

@@ -19,6 +19,7 @@ from livingworld.story.relationships.tables import relationship_changes, relatio
 from livingworld.story.revisions import revisions
 from livingworld.story.stories.scene_tables import scene_cast, scenes
 from livingworld.story.stories.tables import branches, stories, timeline_lineage, timelines
+from livingworld.story.stories.word_tables import scene_words, unindexed_scenes
 from livingworld.story.turns.tables import generations, turn_leases, turn_waiters, turns
 from livingworld.story.worlds.tables import worlds
 
@@ -54,6 +55,7 @@ __all__ = [
     "request_keys",
     "revisions",
     "scene_cast",
+    "scene_words",
     "scenes",
     "script_activations",
     "script_executions",
@@ -68,5 +70,6 @@ __all__ = [
     "turn_leases",
     "turn_waiters",
     "turns",
+    "unindexed_scenes",
     "worlds",
 ]

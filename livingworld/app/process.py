@@ -33,6 +33,7 @@ from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.settings.settings import Settings
 from livingworld.story.lore.lore_keys import LoreKeys
+from livingworld.story.search.word_indexer import WordIndexer
 from livingworld.story.stories.appending import append_together
 from livingworld.story.stories.locking import lock_free_stories, lock_story
 from livingworld.story.stories.scene_appender import Appends
@@ -61,6 +62,9 @@ class Process:
             self.database.cancel_session = self._cancel_session
         self.tasks = BackgroundTasks(outside)
         self.live_polling = LivePolling(self.background, self.notifications, self.tasks, settings.poll_interval)
+        self._word_indexer = WordIndexer(self.background, self.tasks)
+        if settings.index_words:
+            self.database.work_left = self._word_indexer.wake
         #: Identifies this LivingWorld to other processes.
         self.id = UUID(int=new_id().int)
         self.script_kinds = ScriptKinds()
@@ -98,6 +102,7 @@ class Process:
         """Finish the work in progress, and leave no task and no connection behind; raises WrongEventLoop."""
         self.admission.refuse_other_loops()
         try:
+            self._word_indexer.close()
             await self.tasks.close()
             await asyncio.gather(*(parts.close() for parts in list(self._shared_parts.values())))
             await self.notifications.close()

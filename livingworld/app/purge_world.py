@@ -24,6 +24,7 @@ from livingworld.story.memories.tables import memory_embedders
 from livingworld.story.revisions import revisions
 from livingworld.story.stories.scene_tables import scene_cast, scenes
 from livingworld.story.stories.tables import branches, stories, timelines
+from livingworld.story.stories.word_tables import scene_words, unindexed_scenes
 from livingworld.story.worlds.tables import worlds
 
 #: What a writer may hold before it touches the world's row, in the order of LockKind; leases come before the world.
@@ -41,8 +42,9 @@ _PARTS: Final[tuple[Column[Any], ...]] = (
     lanes.c.lane,
 )
 #: The tables whose rows are removed, in this order; the rows of other tables are removed with their parents.
+#: The queue comes before the words: see their module.
 _TABLES: Final[tuple[Table, ...]] = (
-    *(branches, scene_cast, scenes, timelines, stories),
+    *(branches, unindexed_scenes, scene_words, scene_cast, scenes, timelines, stories),
     sessions,
     *(character_names, characters),
     *(document_versions, documents),

@@ -23,6 +23,7 @@ from livingworld.models.embeddings.pipeline import EmbeddingPipeline
 from livingworld.postgres.idempotency import request_hash, run_once
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.memories.embed_memories import MemoryEmbeddings
+from livingworld.story.search.world_search import WorldSearch
 from livingworld.story.worlds.records import WorldRecord
 
 T = TypeVar("T")
@@ -34,8 +35,7 @@ class World(WorldRepositories):
     def __init__(self, record: WorldRecord, shared: SharedParts) -> None:
         services = shared.services
         super().__init__(services.unit, shared.appends, shared.lore_keys)
-        self._shared = shared
-        self._unit = services.unit
+        self._shared, self._unit = shared, services.unit
         #: The world as it was when this object was made.
         self.record = record
         #: Sittings of players.
@@ -46,6 +46,8 @@ class World(WorldRepositories):
         self.actions: Actions[TransactionScope] = Actions(services, TransactionScope)
         #: AI models, which are registered, served and swapped while they are in use.
         self.ai_models: AIModels = AIModels(services)
+        #: Full-text search.
+        self.search: WorldSearch = WorldSearch(services.unit)
         #: Versioned state of the whole world, which can be watched.
         self.documents: Documents = Documents(services)
         #: One generation at a time on each branch.

@@ -222,6 +222,11 @@ MEMORIES_NOT_EMBEDDED: Final = _warning(
     "world_id embedder memories",
     "The embedder failed at these memories; they are tried again later.",
 )
+WORDS_INDEXED: Final = _debug(
+    "words indexed",
+    "world_id texts waited_milliseconds",
+    "The words of texts of scenes were indexed; the first of them had waited so long.",
+)
 EMBEDDED_SERVER_STARTED: Final = _info(
     "embedded server started",
     "milliseconds data_directory version",

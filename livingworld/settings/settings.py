@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     poll_interval: Duration = timedelta(seconds=0.25)
     #: Connections beside the pool, for renewing leases and for notifications. Default: 2.
     background_connections: int = Field(default=2, ge=1, le=100)
+    #: Whether this process indexes the words of scenes in the background, by one of those connections. Without any that
+    #: does, searches read the scenes themselves, and become slower. Default: True.
+    index_words: bool = True
     #: Most texts that an embedder is given at once. Default: 64.
     embedding_batch_size: int = Field(default=64, ge=1, le=10_000)
     #: Most batches that one embedder works on at once in this process. Default: 4.

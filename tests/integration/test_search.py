@@ -137,6 +137,7 @@ async def test_of_a_word_that_is_everywhere_some_texts_are_ranked_and_the_page_s
     monkeypatch.setattr(repository, "MAX_LOOKED_AT", 5)
     for number in range(7):
         await world.stories.append_scene(story.id, NewScene(f"The lamp, the tide. {'seven' if number == 6 else ''}"))
+    await world.search.index()
     cut = await world.search.find("lamp", limit=2)
     pages = [cut]
     while pages[-1].next is not None:

@@ -99,6 +99,7 @@ CALLS: Final[dict[str, Callable[[Furnished], Any]]] = {
     "lore.revisions": lambda at: at.world.lore.revisions(at.entry.id),
     "lore.match": lambda at: at.world.lore.match("tide"),
     "search.find": lambda at: at.world.search.find("tide"),
+    "search.backlog": lambda at: at.world.search.backlog(),
     "sessions.get": lambda at: at.world.sessions.get(at.session.id),
     "sessions.sweeping": lambda at: at.world.sessions.sweeping(idle_for=timedelta(hours=1)),
     "interactions.recent": lambda at: at.world.interactions.recent(at.session.id),

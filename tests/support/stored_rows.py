@@ -12,6 +12,8 @@ from livingworld.testing.staged_races import connected
 
 #: What holds times and ids inside, or is made from them.
 _TIMED: Final = {"result", "results", "request_hash", "duration_ms"}
+#: What the background makes of scenes, in its own time.
+_DERIVED: Final = {"unindexed_scenes", "scene_words"}
 
 
 async def rows_of(url: str, world_id: UUID) -> dict[str, list[str]]:
@@ -32,7 +34,7 @@ async def _rows(url: str, world_id: UUID, tells: Callable[[str, Any], bool]) -> 
                 for row in await connection.fetch(f"SELECT * FROM {table.fullname} WHERE world_id = $1", world_id)  # noqa: S608
             )
             for table in metadata.tables.values()
-            if "world_id" in table.c
+            if "world_id" in table.c and table.name not in _DERIVED
         }
 
 

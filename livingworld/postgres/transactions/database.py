@@ -30,7 +30,7 @@ from livingworld.postgres.transactions.lock_waits import LockWaits
 from livingworld.postgres.transactions.overdue import CancelSession
 from livingworld.postgres.transactions.retry import RolledBack, run_within_budgets
 from livingworld.postgres.transactions.single_statement import SingleStatement
-from livingworld.postgres.transactions.transaction import LockedRow, Notify, T, Transaction, Work
+from livingworld.postgres.transactions.transaction import LockedRow, Notify, T, Transaction, Work, WorkLeft
 from livingworld.postgres.transactions.unit import Phase, Unit
 from livingworld.settings.settings import Settings
 
@@ -64,6 +64,8 @@ class Database:
         self.cancel_session: CancelSession | None = None
         #: Wakes the subscribers of a topic; called after each commit.
         self.notify: Notify = lambda _: None
+        #: Takes notice of a world for which a commit left work in the background; called after that commit.
+        self.work_left: WorkLeft = lambda _: None
 
     async def close(self) -> None:
         """Close every connection, a busy one when its unit ends; no other unit begins."""
@@ -174,7 +176,7 @@ class Database:
         """Work inside a transaction that the caller opened; see World.join."""
         async with joined(connection, self._admission, world_id) as tx:
             yield tx
-        tx.report_commit(self.notify)
+        tx.report_commit(self.notify, self.work_left)
 
     @asynccontextmanager
     async def _unit(
@@ -205,7 +207,7 @@ class Database:
             raise_failure(failure, unit, tx)
         if tx is not None:
             events.emit(events.COMMITTED, statements=tx.statements, attempt=unit.attempts)
-            tx.report_commit(self.notify)
+            tx.report_commit(self.notify, self.work_left)
 
     async def _statement(self, unit: Unit[T], row: LockedRow | None) -> T:
         """Run a single statement that is its own transaction: no BEGIN, no COMMIT, one round trip."""
@@ -226,7 +228,7 @@ class Database:
             raise_failure(failure, unit, tx)
         if tx is not None:
             tx.refuse_unstored()
-            tx.report_commit(self.notify)
+            tx.report_commit(self.notify, self.work_left)
         return result
 
     def _opened(

@@ -41,6 +41,8 @@ Operation = Callable[Concatenate["Transaction", P], Awaitable[T]]
 StoreAll = Callable[["Transaction", list[Item]], Awaitable[None]]
 #: Wakes the subscribers of a topic, in this process and others; never blocks or raises.
 Notify = Callable[[str], None]
+#: Takes notice of a world for which a commit left work in the background of this process; never blocks or raises.
+WorkLeft = Callable[[UUID], None]
 #: What is locked: its kind and the parts of its key.
 LockedRow = tuple[object, ...]
 
@@ -57,6 +59,8 @@ class Transaction:
     _met: Failure | None = None
     #: Whether a lock is being asked for with a time limit of its own.
     _has_own_limit = False
+    #: Whether it leaves work of its world to the background.
+    _leaves_work = False
 
     def __init__(
         self,
@@ -202,12 +206,18 @@ class Transaction:
         """Notify the subscribers of a topic after the commit; without a commit, not at all."""
         self._topics.append(topic)
 
-    def report_commit(self, notify: Notify) -> None:
-        """Log and notify what was kept; called after the commit, or when a joined block ends."""
+    def leave_work(self) -> None:
+        """Leave work of this world to the background of this process, after the commit."""
+        self._leaves_work = True
+
+    def report_commit(self, notify: Notify, work_left: WorkLeft) -> None:
+        """Log, notify and leave what was kept; called after the commit, or when a joined block ends."""
         for event, fields in self._unlogged:
             emit(event, **fields)
         for topic in self._topics:
             notify(topic)
+        if self._leaves_work:
+            work_left(self.world_id)
         self._unlogged.clear()
         self._topics.clear()
 

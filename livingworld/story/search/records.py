@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
@@ -35,5 +36,18 @@ class SearchHit:
 class SearchPage(Page[SearchHit]):
     """One slice of the hits."""
 
-    #: Whether MAX_LOOKED_AT texts of a kind were ranked, so that there may be more, and better ones.
+    #: Whether MAX_LOOKED_AT texts of a kind were ranked, or so many read that are not indexed yet, so that there may be
+    #: more, and better ones.
     is_cut: bool
+    #: Scenes that this search read itself, because their words were not indexed yet; they make it slower.
+    unindexed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchBacklog:
+    """What is still to be indexed of a world."""
+
+    #: Texts of scenes; one that was edited again counts again.
+    texts: int
+    #: Since when the first of them waits; None: nothing does.
+    since: datetime | None

@@ -18,7 +18,7 @@ from livingworld.story.search.rows import make_hit
 
 _FIND: Final = files(__package__).joinpath("sql/search.sql").read_text()
 _QUERY_CHARACTERS: Final = 1000
-#: Maximum number of texts of each kind that one search ranks.
+#: Maximum number of texts of each kind that one search ranks, and of scenes not indexed yet that it reads.
 MAX_LOOKED_AT: Final = 1000
 _MARK_CHARACTERS: Final = 20
 
@@ -44,10 +44,11 @@ class Search:
         The query is words; "quotes" make a phrase, OR joins, a minus excludes; there is no syntax error. Words are
         compared as written, without case, in any language. The first 100,000 characters of a scene are searched.
         Private, forgotten and replaced memories and disabled lore are never found. With `story_id` only texts of that
-        story are found. While the texts do not change, pages neither repeat nor skip a hit.
+        story are found. While the texts do not change, pages that are not cut neither repeat nor skip a hit.
 
         A query must contain a word to find: one that only excludes finds nothing. At most MAX_LOOKED_AT texts of each
-        kind that have the words are ranked, the oldest as a rule; `is_cut` says that there may be more.
+        kind that have the words are ranked, the oldest as a rule; `is_cut` says that there may be more. Scenes are
+        indexed in the background, soon after their commit; until then a search reads them itself, so many at most.
         """
         words = check_text("query", query, limit=_QUERY_CHARACTERS, empty=False)
         of = None if story_id is None else check_uuid("story_id", story_id)
@@ -62,7 +63,9 @@ async def _find(tx: Transaction, limit: int, asked: tuple[object, ...]) -> Searc
     rows = (await tx.execute_text(_FIND, (tx.world_id, *asked))).all()
     found = [row for row in rows if row.kind is not None]
     rest = write_cursor(found[limit - 1].rank, found[limit - 1].place) if len(found) > limit else None
-    return SearchPage(tuple(map(make_hit, found[:limit])), rest, is_cut=rows[0].is_cut)
+    if rows[0].unindexed:
+        tx.leave_work()  # of a process that did not come to it
+    return SearchPage(tuple(map(make_hit, found[:limit])), rest, rows[0].is_cut, rows[0].unindexed)
 
 
 def _options(marks: tuple[str, str]) -> str:

@@ -103,6 +103,8 @@ async def _append(
     if len(rows) != len(requests):
         message = f"append_scenes answered {len(rows)} of {len(requests)} requests"
         raise AssertionError(message)
+    if any(row.status == "appended" for row in rows):
+        tx.leave_work()  # the words of the scenes are indexed later
     return rows
 
 

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    func,
     literal_column,
     text,
 )
@@ -84,13 +83,6 @@ Index(
     scenes.c.story_id,
     scenes.c.parent_scene_number,
     postgresql_where=scenes.c.parent_scene_number.is_not(None),
-)
-
-# The words of the first 100,000 characters: a tsvector holds 1 MB at most.
-Index(
-    "ix_scenes_words",
-    func.to_tsvector(text("'simple'"), func.left(scenes.c.content, text("100000"))),
-    postgresql_using="gin",
 )
 
 scene_cast = Table(

@@ -21,6 +21,7 @@ from livingworld.story.stories.records import Scene, Story
 from livingworld.story.stories.rows import make_story
 from livingworld.story.stories.scene_tables import scene_cast, scenes
 from livingworld.story.stories.tables import FIRST_TIMELINE, branches, in_story, stories, timelines
+from livingworld.story.stories.word_tables import scene_words, unindexed_scenes
 
 #: Locks what the removal of a story touches beside its own rows.
 LockDependents = Callable[[Transaction], Awaitable[None]]
@@ -80,6 +81,10 @@ async def edit_scene(
     await keep_revision(tx, "scene", story_id, scene_number=scene_number, version=old.version, content=content)
     new = {**changes, "version": scenes.c.version + 1, "updated_at": func.now()}
     await tx.execute(update(scenes).where(*own).values(**new).add_cte(touched(tx.world_id, story_id)))
+    if "content" in changes:
+        key = {"world_id": tx.world_id, "story_id": story_id, "scene_number": scene_number}
+        await tx.execute(insert(unindexed_scenes).values(**key, version=old.version + 1))
+        tx.leave_work()
     publish_at_commit(tx, story_id, LiveKind.SCENE_CHANGED, scene_number=scene_number, version=old.version + 1)
     return await read_scene(tx, story_id, scene_number)
 
@@ -92,7 +97,7 @@ async def purge_story(tx: Transaction, story_id: UUID, lock_dependents: LockDepe
     await tx.execute(
         delete(request_keys).where(request_keys.c.world_id == tx.world_id, request_keys.c.scope_id == story_id)
     )
-    for table in (branches, scene_cast, scenes, timelines, stories):
+    for table in (branches, unindexed_scenes, scene_words, scene_cast, scenes, timelines, stories):
         await tx.execute(delete(table).where(*in_story(table, tx.world_id, story_id)))
     await remove_streams(tx, [story_id])
     publish_at_commit(tx, tx.world_id, LiveKind.STORY_PURGED, story_id=story_id)

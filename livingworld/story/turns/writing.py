@@ -62,6 +62,7 @@ async def commit_turns(
     if len(rows) != len(requests):
         message = f"commit_turns_v1 answered {len(rows)} of {len(requests)} requests"
         raise AssertionError(message)
+    tx.leave_work()  # as in appending.py
     for stream_id in chain.from_iterable(row.streams or () for row in rows):
         note_published(tx, stream_id)
     return [make_commit_outcome(row, request) for row, request in zip(rows, requests, strict=True)]
@@ -90,6 +91,7 @@ async def choose_generation(tx: Transaction, request: ChooseRequest) -> Chosen:
     ids = {"scene_number": outcome.scene_number, "branch_number": outcome.branch_number}
     tx.log_after_commit(events.GENERATION_CHOSEN, world_id=tx.world_id, story_id=story_id, **ids)
     if not outcome.was_shown:
+        tx.leave_work()
         publish_at_commit(tx, story_id, LiveKind.GENERATION_CHOSEN, **ids, generation_id=request.generation_id)
     if outcome.holder_key is not None:
         tx.notify_after_commit(end_topic(story_id, outcome.holder_key))

@@ -181,19 +181,24 @@ BEGIN
     END LOOP;
 
     IF moved > 0 THEN
-        INSERT INTO livingworld.scenes
-            (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, choices,
-             chosen_choice, location, story_time, metadata, raw_response)
-        SELECT in_world_id, g.story_id, g.number, g.parent, g.timeline, g.position, g.content,
-               coalesce(g.choices::text[], '{}'), g.chosen_choice, g.location, g.story_time, coalesce(g.metadata, '{}')::jsonb, g.raw_response
-        FROM unnest(
-            answers, in_story_ids, numbers, parents, timelines, positions, in_contents, in_choices, in_chosen_choices,
-            in_locations, in_story_times, in_metadata, in_raw_responses
-        ) AS g (
-            answer, story_id, number, parent, timeline, position, content, choices, chosen_choice,
-            location, story_time, metadata, raw_response
+        WITH stored AS (
+            INSERT INTO livingworld.scenes
+                (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, choices,
+                 chosen_choice, location, story_time, metadata, raw_response)
+            SELECT in_world_id, g.story_id, g.number, g.parent, g.timeline, g.position, g.content,
+                   coalesce(g.choices::text[], '{}'), g.chosen_choice, g.location, g.story_time, coalesce(g.metadata, '{}')::jsonb, g.raw_response
+            FROM unnest(
+                answers, in_story_ids, numbers, parents, timelines, positions, in_contents, in_choices, in_chosen_choices,
+                in_locations, in_story_times, in_metadata, in_raw_responses
+            ) AS g (
+                answer, story_id, number, parent, timeline, position, content, choices, chosen_choice,
+                location, story_time, metadata, raw_response
+            )
+            WHERE g.answer = 'appended'
+            RETURNING story_id, scene_number, version
         )
-        WHERE g.answer = 'appended';
+        INSERT INTO livingworld.unindexed_scenes (world_id, story_id, scene_number, version)
+        SELECT in_world_id, stored.story_id, stored.scene_number, stored.version FROM stored;
 
         IF in_cast IS NOT NULL THEN
             INSERT INTO livingworld.scene_cast (world_id, story_id, scene_number, character_id, role, importance)

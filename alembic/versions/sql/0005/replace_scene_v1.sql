@@ -51,6 +51,8 @@ BEGIN
         metadata = coalesce(new.parsed -> 'metadata', '{}'), raw_response = new.raw_response, version = s.version + 1,
         updated_at = now()
     WHERE s.world_id = in_world_id AND s.story_id = in_story_id AND s.scene_number = in_scene_number;
+    INSERT INTO livingworld.unindexed_scenes (world_id, story_id, scene_number, version)
+    VALUES (in_world_id, in_story_id, in_scene_number, old.version + 1);
     DELETE FROM livingworld.scene_cast m
     WHERE m.world_id = in_world_id AND m.story_id = in_story_id AND m.scene_number = in_scene_number;
     INSERT INTO livingworld.scene_cast (world_id, story_id, scene_number, character_id, role, importance)

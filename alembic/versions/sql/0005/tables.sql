@@ -104,8 +104,6 @@ CREATE TABLE livingworld.scenes (
 
 CREATE INDEX ix_scenes_parent ON livingworld.scenes (world_id, story_id, parent_scene_number) WHERE parent_scene_number IS NOT NULL;
 
-CREATE INDEX ix_scenes_words ON livingworld.scenes USING gin (to_tsvector('simple', left(content, 100000)));
-
 CREATE UNIQUE INDEX uq_scenes_coordinate ON livingworld.scenes (world_id, timeline_number, story_id, position) WHERE position > 0;
 
 CREATE TABLE livingworld.stories (
@@ -136,6 +134,28 @@ CREATE TABLE livingworld.stories (
  WITH (fillfactor = 50);
 
 CREATE INDEX ix_stories_world_id_created_at ON livingworld.stories (world_id, created_at, story_id);
+
+CREATE TABLE livingworld.unindexed_scenes (
+    world_id UUID NOT NULL,
+    story_id UUID NOT NULL,
+    scene_number INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    queued_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT pk_unindexed_scenes PRIMARY KEY (world_id, story_id, scene_number, version)
+);
+
+CREATE TABLE livingworld.scene_words (
+    world_id UUID NOT NULL,
+    story_id UUID NOT NULL,
+    scene_number INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    words TSVECTOR NOT NULL,
+    CONSTRAINT pk_scene_words PRIMARY KEY (world_id, story_id, scene_number)
+);
+
+CREATE INDEX ix_scene_words_words ON livingworld.scene_words USING gin (words);
+
+ALTER TABLE livingworld.scene_words SET (toast_tuple_target = 8160);
 
 CREATE TABLE livingworld.character_names (
     world_id UUID NOT NULL,
