@@ -145,8 +145,8 @@ async def subscribing(url: str) -> dict[str, float]:
     async with LivingWorld.open(database_url=url) as livingworld, AsyncExitStack() as stack:
         world = await livingworld.worlds.create("benchmark")
         for name in ("together", "in_turn"):
-            stories = await asyncio.gather(*(world.stories.create("x") for _ in range(FOLLOWERS)))
-            entering = [stack.enter_async_context(world.live.subscribe(story=story.id)) for story in stories]
+            story_ids = await create_stories(world)
+            entering = [stack.enter_async_context(world.live.subscribe(story=story_id)) for story_id in story_ids]
             began = time.perf_counter()
             if name == "together":
                 await asyncio.gather(*entering)
@@ -155,6 +155,15 @@ async def subscribing(url: str) -> dict[str, float]:
                     await each
             result[name] = round(time.perf_counter() - began, 2)
     return result
+
+
+async def create_stories(world: World) -> list[UUID]:
+    """Create a story for each follower, a few at a time."""
+    story_ids: list[UUID] = []
+    while len(story_ids) < FOLLOWERS:
+        created = await asyncio.gather(*(world.stories.create("x") for _ in range(10)))
+        story_ids += [story.id for story in created]
+    return story_ids
 
 
 async def idle(url: str, seconds: float) -> float:
