@@ -34,6 +34,13 @@ BEGIN
     LOOP
         EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I CASCADE', found.owner, found.conname);
     END LOOP;
+    FOR found IN
+        SELECT indexrelid::regclass AS name FROM pg_index
+        WHERE indisunique AND indrelid::regclass::text LIKE 'livingworld.%'
+            AND indexrelid NOT IN (SELECT conindid FROM pg_constraint)
+    LOOP
+        EXECUTE format('DROP INDEX %s', found.name);
+    END LOOP;
 END $$
 """
 
