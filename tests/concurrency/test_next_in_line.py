@@ -54,13 +54,25 @@ async def test_fifty_who_wait_ask_at_most_three_times_for_each_of_them(
         return await ask(self, request)  # type: ignore[arg-type]
 
     monkeypatch.setattr(TurnQueue, "_ask", counted)
+    everyone_is_there = asyncio.Event()
+
+    async def tell(turn: Turn) -> NewScene:
+        await everyone_is_there.wait()
+        return NewScene(turn.request_key)
+
     combine = joined if busy == "merge" else None
     plays = [
-        world.turns.play(
-            story.id, at_once("x"), request_key=f"{number}", instruction=f"{number}", busy=busy, combine=combine
+        asyncio.create_task(
+            world.turns.play(
+                story.id, tell, request_key=f"{number}", instruction=f"{number}", busy=busy, combine=combine
+            )
         )
         for number in range(50)
     ]
+    merged = "SELECT FROM livingworld.turns WHERE state = 'merged' HAVING count(*) = 48"
+    waiting = "SELECT FROM livingworld.turn_waiters HAVING count(*) = 49"
+    await until_found(database_url, merged if busy == "merge" else waiting)
+    everyone_is_there.set()
     await asyncio.gather(*plays)
 
     assert asks <= 3 * 50

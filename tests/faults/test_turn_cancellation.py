@@ -76,7 +76,7 @@ async def test_a_cancelled_turn_is_told_wholly_or_not_at_all(
 async def test_a_cancelled_wait_leaves_the_queue(
     persistence: Persistence, database_url: str, livingworld: LivingWorld, observer: Connection, world: World
 ) -> None:
-    for nth in range(1, 12):
+    for nth in (1, 2):  # it waits for the answer that it has to wait, and then until it is called
         story = await world.stories.create("The Causeway")
         async with world.turns.take(story.id, request_key="ahead") as turn:
             reached, ended = await cancelled_at(play(world, story), nth, persistence)

@@ -17,19 +17,39 @@ from livingworld.story.stories.rows import make_branch, make_scene, make_story
 from livingworld.story.turns.outcomes import Granted
 from livingworld.story.turns.records import TurnContext
 
+#: The values of each row, in the order in which turn_context_v1.sql gives them.
+_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+    part: tuple(columns.split())
+    for part, columns in {
+        "story": "story_id title premise system_prompt status last_scene_number current_branch settings version"
+        " created_at updated_at archived_at",
+        "branch": "branch_number name head_scene_number head_position",
+        "recent": "scene_number parent_scene_number position content chosen_choice location story_time scene_metadata"
+        " scene_version scene_created_at scene_updated_at choices cast_members",
+        "cast_members": "character role importance",
+        "cast": "character_id name card version created_at updated_at names",
+        "facts": "subject attribute value version scene_number created_at",
+        "relationships": "source_id target_id sentiment trust familiarity kind changes version scene_number created_at",
+        "memories": "memory_id story_id content character_id kind private importance valence scene_number"
+        " consolidated_into forgotten_at created_at",
+    }.items()
+}
 _TIMES: Final = ("created_at", "updated_at", "archived_at", "forgotten_at", "scene_created_at", "scene_updated_at")
 _IDS: Final = ("story_id", "character_id", "source_id", "target_id", "memory_id", "consolidated_into")
 _REALS: Final = ("sentiment", "trust", "familiarity", "importance", "valence")
 #: Of the columns that JSON has no type for, what makes their values.
-_CONVERSIONS: Final[dict[str, Callable[[Any], Any]]] = {
+_MAKERS: Final[dict[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(_TIMES, datetime.fromisoformat),
     **dict.fromkeys(_IDS, UUID),
     **dict.fromkeys(_REALS, float),
 }
+_CONVERSIONS: Final = {
+    part: [(name, _MAKERS[name]) for name in columns if name in _MAKERS] for part, columns in _COLUMNS.items()
+}
 
 
 def make_context(granted: Granted) -> TurnContext:
-    """Return the context of a turn; see turn_contexts_v1.sql."""
+    """Return the context of a turn; see turn_context_v1.sql."""
     story_id, given = granted.holding.story_id, granted.input
     found = _Found(json.loads(granted.context))
     recent = tuple(make_scene(row, story_id) for row in found.scenes())
@@ -55,7 +75,6 @@ class _Found:
 
     def __init__(self, found: dict[str, Any]) -> None:
         self._found = found
-        self._columns: dict[str, list[str]] = found["columns"]
 
     def row(self, part: str) -> Any:  # noqa: ANN401 - stands for a row
         return self._rows(part, [self._found[part]])[0]
@@ -66,18 +85,18 @@ class _Found:
     def scenes(self) -> list[Any]:
         scenes = self.rows("recent")
         for scene in scenes:
-            scene.cast_members = self._fields("cast_members", scene.cast_members or [])
+            scene.cast_members = _fields("cast_members", scene.cast_members or [])
         return scenes
 
     def _rows(self, part: str, found: list[list[Any]]) -> list[Any]:
-        conversions = [(name, _CONVERSIONS[name]) for name in self._columns[part] if name in _CONVERSIONS]
-        rows = self._fields(part, found)
+        rows = _fields(part, found)
         for row in rows:
-            for name, convert in conversions:
+            for name, convert in _CONVERSIONS[part]:
                 if row[name] is not None:
                     row[name] = convert(row[name])
         return [SimpleNamespace(**row) for row in rows]
 
-    def _fields(self, part: str, found: list[list[Any]]) -> list[dict[str, Any]]:
-        columns = self._columns[part]
-        return [dict(zip(columns, values, strict=True)) for values in found]
+
+def _fields(part: str, found: list[list[Any]]) -> list[dict[str, Any]]:
+    columns = _COLUMNS[part]
+    return [dict(zip(columns, values, strict=True)) for values in found]

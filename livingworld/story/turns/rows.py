@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -55,11 +54,11 @@ _REFUSALS: Final[dict[str, type[LivingWorldError]]] = {
 }
 
 
-def make_take_outcome(row: Row[Any], request: TakeRequest, contexts: Iterator[str]) -> TakeOutcome | NotTried:
-    """Return what a row of take_turns_v1 means; a granted turn takes the next context."""
+def make_take_outcome(row: Row[Any], request: TakeRequest) -> TakeOutcome | NotTried:
+    """Return what a row of take_turns_v1 means."""
     match row.status:
         case "granted":
-            return Granted(_holding(row, request), TurnInput(row.choice, row.instruction), row.answered, next(contexts))
+            return Granted(_holding(row, request), TurnInput(row.choice, row.instruction), row.answered, row.context)
         case "replayed":
             return Replayed(row.scene_number)
         case "waiting" | "following":

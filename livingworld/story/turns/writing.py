@@ -41,13 +41,8 @@ async def take_turns(
     """
     columns = zip(*(request.values() for request in requests), strict=True)
     rows = (await tx.execute_text(_TAKE, (tx.world_id, wait, lease, patience, *map(list, columns)))).all()
-    contexts = [row.context for row in rows[len(requests) :]]
-    if len(contexts) != sum(row.status == "granted" for row in rows):
-        message = f"take_turns_v1 answered {len(rows)} rows to {len(requests)} requests"
-        raise AssertionError(message)
-    context = iter(contexts)
-    outcomes = [make_take_outcome(row, request, context) for row, request in zip(rows, requests, strict=False)]
-    for row, request, outcome in zip(rows, requests, outcomes, strict=False):
+    outcomes = [make_take_outcome(row, request) for row, request in zip(rows, requests, strict=True)]
+    for row, request, outcome in zip(rows, requests, outcomes, strict=True):
         if request.busy == "replace" and isinstance(outcome, Granted) and row.request_key is not None:
             tx.notify_after_commit(end_topic(request.story_id, row.request_key))
     return outcomes

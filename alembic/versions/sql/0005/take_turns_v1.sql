@@ -1,16 +1,14 @@
 -- Take turns: one row comes back for each input, in the order of the inputs, and each input is granted or refused alone.
--- After them comes a row of the status 'context' for each that was granted, in the same order.
 --
--- The stories are locked first, everything is decided by what is true under the lock and by the clock read after it, and
--- then written. A holding (a row of turn_leases with an owner) is over when it has expired, when it was given back, and
+-- The stories are locked first. Then each input is decided by what is true under the lock, after those before it, by the
+-- clock read after the locks, and is written at once. A holding (a row of turn_leases with an owner) is over when it has expired, when it was given back, and
 -- when the head of its branch has moved, since then its turn can no longer be committed.
 --
 -- A request key is one request: an input whose key runs or waits waits for that turn, whatever in_busy says. It is
 -- 'following' while the turn runs under another try, or while the one it was merged into runs or waits; at the ticket of its
 -- key it is 'waiting', and whichever try of the key asks first when that turn has come is granted.
 --
--- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
--- story, and 'deferred' when another input of the same story stands before it.
+-- The answer 'locked' means "not tried; send it again, alone": in_wait is false and another transaction has the story.
 CREATE FUNCTION livingworld.take_turns_v1(
     in_world_id uuid,
     in_wait boolean,
@@ -28,7 +26,7 @@ CREATE FUNCTION livingworld.take_turns_v1(
     in_busy text[],                 -- reject, queue, replace, merge
     in_recents integer[]            -- how many scenes the context has
 ) RETURNS TABLE (
-    status text,                    -- granted, replayed, waiting, following, mergeable, locked, deferred, or why not
+    status text,                    -- granted, replayed, waiting, following, mergeable, locked, or why not
     branch_number integer,
     base_scene_number integer,      -- when granted: the head it was taken at; when stale: where the branch stands
     token bigint,
@@ -41,7 +39,7 @@ CREATE FUNCTION livingworld.take_turns_v1(
     choice integer,
     instruction text,
     answered uuid,                  -- an answer that an earlier try of the turn, at the same place, has left
-    context text
+    context text                    -- when granted; see turn_context_v1
 )
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -55,29 +53,20 @@ AS $function$
 #variable_conflict use_column
 DECLARE
     input record;
+    story record;
+    standing record;
+    branch record;
+    lease record;
     locked uuid[];
-    seen uuid[] := '{}';
     right_now timestamptz;
+    earlier text;
     base integer;
-    held boolean;
-    live boolean;
-    patient boolean;
-    next_token bigint;
-    next_attempt integer;
     given_choice integer;
     given_instruction text;
     origin text;
-    -- Those that are granted, by their place among the inputs, and what is written of them.
-    granted integer[] := '{}';
-    branches integer[] := '{}';
-    versions integer[] := '{}';
-    tokens bigint[] := '{}';
-    attempts integer[] := '{}';
-    bases integer[] := '{}';
-    choices integer[] := '{}';
-    instructions text[] := '{}';
-    origins text[] := '{}';
-    regenerated integer[] := '{}';
+    held boolean;
+    live boolean;
+    patient boolean;
 BEGIN
     locked := livingworld.lock_stories_v1(in_world_id, in_wait, in_story_ids);
     right_now := clock_timestamp();
@@ -86,17 +75,30 @@ BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
 
     FOR input IN
-        SELECT * FROM livingworld.asked_turns_v1(
-            in_world_id, right_now, in_story_ids, in_branch_numbers, in_expected_heads, in_regenerates, in_request_keys,
-            in_request_hashes, in_owners, in_choices, in_instructions, in_busy
-        ) AS asked
-        ORDER BY asked.ordinal
+        SELECT * FROM unnest(
+            in_story_ids, in_branch_numbers, in_expected_heads, in_regenerates, in_request_keys, in_request_hashes,
+            in_owners, in_choices, in_instructions, in_busy, in_recents
+        ) WITH ORDINALITY AS given (
+            story_id, branch_number, expected_head, regenerates, request_key, request_hash, owner, choice, instruction, busy,
+            recent, ordinal
+        )
+        ORDER BY given.ordinal
     LOOP
-        branch_number := input.branch;
-        base_scene_number := input.head_scene_number;
-        scene_number := input.stored;
-        request_key := input.holder_key;
-        running_seconds := extract(epoch FROM right_now - input.taken_at);
+        SELECT s.story_id, s.archived_at, s.current_branch INTO story FROM livingworld.stories s
+        WHERE s.world_id = in_world_id AND s.story_id = input.story_id;
+        SELECT * INTO standing FROM livingworld.request_standing_v1(
+            in_world_id, input.story_id, input.request_key, input.owner, right_now
+        );
+        SELECT b.branch_number, b.head_scene_number, b.version INTO branch FROM livingworld.branches b
+        WHERE b.world_id = in_world_id AND b.story_id = input.story_id
+            AND b.branch_number = coalesce(input.branch_number, standing.branch_number, story.current_branch);
+        SELECT * INTO lease FROM livingworld.turn_leases l
+        WHERE l.world_id = in_world_id AND l.story_id = input.story_id AND l.branch_number = branch.branch_number;
+        branch_number := branch.branch_number;
+        base_scene_number := branch.head_scene_number;
+        scene_number := standing.stored;
+        request_key := lease.request_key;
+        running_seconds := extract(epoch FROM right_now - lease.taken_at);
         token := NULL;
         attempt := NULL;
         ticket := NULL;
@@ -104,44 +106,56 @@ BEGIN
         choice := NULL;
         instruction := NULL;
         answered := NULL;
-        held := coalesce(input.holder IS NOT NULL AND input.expires_at > right_now
-            AND input.held_version = input.branch_version, false);
-        live := held AND input.holder IS DISTINCT FROM input.owner;
+        context := NULL;
+        held := coalesce(lease.owner IS NOT NULL AND lease.expires_at > right_now
+            AND lease.branch_version = branch.version, false);
+        live := held AND lease.owner IS DISTINCT FROM input.owner;
         status := CASE
-            WHEN NOT input.found THEN 'story_not_found'
+            WHEN story.story_id IS NULL THEN 'story_not_found'
             WHEN locked IS NULL OR input.story_id <> ALL (locked) THEN 'locked'
-            WHEN input.story_id = ANY (seen) THEN 'deferred'
-            WHEN NOT input.same_request THEN 'request_key_reused'
-            WHEN input.stored IS NOT NULL THEN 'replayed'
-            WHEN input.archived THEN 'archived'
-            WHEN input.branch IS NULL THEN 'branch_not_found'
-            WHEN input.follows IS NOT NULL THEN 'following'
-            WHEN input.state = 'replaced' AND input.waiting AND input.own_ticket = 0 THEN 'replaced'
-            WHEN input.expected_head <> coalesce(input.head_scene_number, 0) THEN 'stale_head'
+            WHEN standing.request_hash <> input.request_hash THEN 'request_key_reused'
+            WHEN standing.stored IS NOT NULL THEN 'replayed'
+            WHEN story.archived_at IS NOT NULL THEN 'archived'
+            WHEN branch.branch_number IS NULL THEN 'branch_not_found'
+            WHEN standing.follows IS NOT NULL THEN 'following'
+            WHEN standing.state = 'replaced' AND standing.waiting AND standing.ticket = 0 THEN 'replaced'
+            WHEN input.expected_head <> coalesce(branch.head_scene_number, 0) THEN 'stale_head'
         END;
-        seen := seen || input.story_id;
         IF status IS NOT NULL THEN
-            request_key := coalesce(input.follows, request_key);
-            IF status = 'following' AND input.follows = input.request_key THEN
+            request_key := coalesce(standing.follows, request_key);
+            IF status = 'following' AND standing.follows = input.request_key THEN
                 ticket := livingworld.await_turn_v1(
-                    in_world_id, input.story_id, input.branch, 0, input.owner, input.request_key, input.request_hash, false,
-                    input.former_choice, input.former_instruction, right_now, in_patience
+                    in_world_id, input.story_id, branch_number, 0, input.owner, input.request_key, input.request_hash, false,
+                    standing.choice, standing.instruction, right_now, in_patience
                 );
-            ELSIF input.waiting AND status NOT IN ('locked', 'deferred') THEN
+            ELSIF standing.waiting AND status <> 'locked' THEN
                 -- A try that has an answer waits no longer.
                 DELETE FROM livingworld.turn_waiters w
-                WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
-                    AND w.ticket = input.own_ticket AND w.owner = input.owner;
+                WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = branch.branch_number
+                    AND w.ticket = standing.ticket AND w.owner = input.owner;
             END IF;
             RETURN NEXT;
             CONTINUE;
         END IF;
 
-        base := input.head_scene_number;
+        base := branch.head_scene_number;
+        origin := input.request_key;
+        -- With what was merged into it: where it runs, or where it waits.
+        IF standing.again THEN
+            given_choice := standing.choice;
+            given_instruction := standing.instruction;
+        ELSIF standing.ticket IS NOT NULL THEN
+            given_choice := standing.waiting_choice;
+            given_instruction := standing.waiting_instruction;
+        ELSE
+            given_choice := input.choice;
+            given_instruction := input.instruction;
+        END IF;
         IF input.regenerates IS NOT NULL THEN
             scene_number := coalesce(nullif(input.regenerates, 0), base);
             -- The same place again, with another choice or instruction where the input has one.
-            SELECT p.base_scene_number, p.choice, p.instruction, p.origin_key
+            SELECT p.base_scene_number, coalesce(given_choice, p.choice), coalesce(given_instruction, p.instruction),
+                   p.origin_key
             INTO base, given_choice, given_instruction, origin
             FROM livingworld.regenerated_place_v1(in_world_id, input.story_id, scene_number) p;
             IF NOT FOUND THEN
@@ -149,12 +163,6 @@ BEGIN
                 RETURN NEXT;
                 CONTINUE;
             END IF;
-            given_choice := coalesce(input.own_choice, given_choice);
-            given_instruction := coalesce(input.own_instruction, given_instruction);
-        ELSE
-            origin := input.request_key;
-            given_choice := input.own_choice;
-            given_instruction := input.own_instruction;
         END IF;
         IF given_choice IS NOT NULL AND NOT EXISTS (
             SELECT FROM livingworld.scenes c
@@ -166,17 +174,29 @@ BEGIN
             CONTINUE;
         END IF;
 
-        patient := input.busy <> 'replace' OR input.own_ticket IS NOT NULL;
-        IF NOT held AND patient AND input.earlier_key IS NOT NULL THEN
-            live := true;
-            request_key := input.earlier_key;
-            running_seconds := NULL;
+        patient := input.busy <> 'replace' OR standing.ticket IS NOT NULL;
+        IF NOT held AND patient THEN
+            -- A ticket that came before and still waits goes first, but for tries that follow a turn that is over.
+            SELECT w.request_key INTO earlier FROM livingworld.turn_waiters w
+            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = branch.branch_number
+                AND w.ticket < coalesce(standing.ticket, 2147483647) AND w.expires_at > right_now
+                AND (w.ticket > 0 OR EXISTS (
+                    SELECT FROM livingworld.turns f
+                    WHERE f.world_id = in_world_id AND f.story_id = input.story_id AND f.request_key = w.request_key
+                        AND f.state IN ('running', 'failed')
+                ))
+            ORDER BY w.ticket LIMIT 1;
+            IF FOUND THEN
+                live := true;
+                request_key := earlier;
+                running_seconds := NULL;
+            END IF;
         END IF;
-        IF live AND input.busy = 'merge' AND input.own_ticket IS NULL THEN
+        IF live AND input.busy = 'merge' AND standing.ticket IS NULL THEN
             SELECT w.request_key, w.ticket, w.merges, w.choice, w.instruction
             INTO request_key, ticket, merges, choice, instruction
             FROM livingworld.turn_waiters w
-            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = input.branch
+            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = branch.branch_number
                 AND w.mergeable AND w.expires_at > right_now AND w.request_key <> input.request_key
             ORDER BY w.ticket LIMIT 1;
             IF FOUND THEN
@@ -184,79 +204,65 @@ BEGIN
                 RETURN NEXT;
                 CONTINUE;
             END IF;
-            request_key := input.holder_key;
+            request_key := lease.request_key;
         END IF;
-        IF live AND input.busy = 'reject' AND input.own_ticket IS NULL THEN
+        IF live AND input.busy = 'reject' AND standing.ticket IS NULL THEN
             status := 'busy';
             RETURN NEXT;
             CONTINUE;
         END IF;
-        IF input.own_ticket IS NULL AND NOT input.again AND (input.state IN ('running', 'merged') OR input.took_in) THEN
-            PERFORM livingworld.leave_turn_v1(in_world_id, input.story_id, input.request_key, input.merged_into, right_now);
+        IF standing.ticket IS NULL AND NOT standing.again AND (standing.state IN ('running', 'merged') OR EXISTS (
+            SELECT FROM livingworld.turns m
+            WHERE m.world_id = in_world_id AND m.merged_into = input.request_key AND m.story_id = input.story_id
+        )) THEN
+            PERFORM livingworld.leave_turn_v1(
+                in_world_id, input.story_id, input.request_key, standing.merged_into, right_now
+            );
         END IF;
         IF live AND patient THEN
             status := 'waiting';
             ticket := livingworld.await_turn_v1(
-                in_world_id, input.story_id, input.branch, input.own_ticket, input.owner, input.request_key,
-                input.request_hash, input.own_mergeable, input.own_choice, input.own_instruction, right_now, in_patience
+                in_world_id, input.story_id, branch.branch_number, standing.ticket, input.owner, input.request_key,
+                input.request_hash, coalesce(standing.mergeable, input.busy = 'merge'), given_choice, given_instruction,
+                right_now, in_patience
             );
             RETURN NEXT;
             CONTINUE;
         END IF;
 
         status := 'granted';
-        IF input.again THEN
+        IF standing.again THEN
             -- The same try, whose first answer was lost.
-            next_token := input.lease_token;
-            next_attempt := input.attempts;
+            token := lease.token;
+            attempt := standing.attempts;
         ELSE
-            next_token := coalesce(input.lease_token, 0) + 1;
-            next_attempt := coalesce(input.attempts, 0) + 1;
-            IF input.holder_runs THEN
-                PERFORM livingworld.end_turn_v1(in_world_id, input.story_id, input.holder_key, right_now);
-            END IF;
+            token := coalesce(lease.token, 0) + 1;
+            attempt := coalesce(standing.attempts, 0) + 1;
         END IF;
-        granted := granted || input.ordinal::integer;
-        branches[input.ordinal] := input.branch;
-        versions[input.ordinal] := input.branch_version;
-        tokens[input.ordinal] := next_token;
-        attempts[input.ordinal] := next_attempt;
-        bases[input.ordinal] := base;
-        choices[input.ordinal] := given_choice;
-        instructions[input.ordinal] := given_instruction;
-        origins[input.ordinal] := origin;
-        IF input.regenerates IS NOT NULL THEN
-            regenerated[input.ordinal] := scene_number;
-        END IF;
-        IF input.attempts > 0 THEN
+        IF standing.attempts > 0 THEN
             answered := livingworld.answer_left_v1(
-                in_world_id, input.story_id, input.request_key, base IS NOT DISTINCT FROM input.former_base,
-                given_choice IS NOT DISTINCT FROM input.former_choice
-                    AND given_instruction IS NOT DISTINCT FROM input.former_instruction
+                in_world_id, input.story_id, input.request_key, base IS NOT DISTINCT FROM standing.base_scene_number,
+                given_choice IS NOT DISTINCT FROM standing.choice
+                    AND given_instruction IS NOT DISTINCT FROM standing.instruction
             );
         END IF;
-        IF input.own_ticket IS NOT NULL THEN
+        IF standing.ticket IS NOT NULL THEN
             PERFORM livingworld.leave_line_v1(
-                in_world_id, input.story_id, input.branch, input.own_ticket, input.owner, right_now
+                in_world_id, input.story_id, branch.branch_number, standing.ticket, input.owner, right_now
             );
         END IF;
+        PERFORM livingworld.grant_turn_v1(
+            in_world_id, right_now, right_now + in_lease, input.story_id, branch.branch_number, branch.version,
+            input.request_key, input.request_hash, input.owner, token, attempt, base, given_choice, given_instruction, origin,
+            CASE WHEN input.regenerates IS NOT NULL THEN scene_number END
+        );
         base_scene_number := base;
-        token := next_token;
-        attempt := next_attempt;
         choice := given_choice;
         instruction := given_instruction;
+        context := livingworld.turn_context_v1(
+            in_world_id, input.story_id, branch.branch_number, base, input.recent
+        );
         RETURN NEXT;
     END LOOP;
-
-    IF granted <> '{}' THEN
-        RETURN QUERY
-            SELECT 'context', NULL::integer, NULL::integer, NULL::bigint, NULL::integer, NULL::integer, NULL::text,
-                   NULL::double precision, NULL::integer, NULL::integer, NULL::integer, NULL::text, NULL::uuid, c.context
-            FROM livingworld.grant_turns_v1(
-                in_world_id, right_now, right_now + in_lease, granted, in_story_ids, in_request_keys, in_request_hashes,
-                in_owners, in_recents, branches, versions, tokens, attempts, bases, choices, instructions, origins,
-                regenerated
-            ) AS c (context);
-    END IF;
 END
 $function$
