@@ -45,6 +45,7 @@ AS $function$
 DECLARE
     input record;
     stored record;
+    resolved record;
     made jsonb;
     inputs integer := cardinality(in_story_ids);
     locked uuid[];
@@ -57,8 +58,13 @@ DECLARE
     chosen integer[] := numbers;
     attempts integer[] := numbers;
     expected integer[] := numbers;
-    members text[] := answers;
-    newcomers text[] := answers;
+    nobody text[] := answers;
+    members text[] := nobody;
+    newcomers text[] := nobody;
+    -- The stories of those that append a scene, NULL for the others.
+    accepted uuid[] := array_fill(NULL::uuid, ARRAY[inputs]);
+    awaited uuid[];
+    followed_streams uuid[];
     -- Those that append a scene, and those that regenerate one, by their place among the inputs.
     places integer[] := '{}';
     regenerated integer[] := '{}';
@@ -71,9 +77,9 @@ BEGIN
                t.scene_number AS stored_number, t.regenerates, s.story_id IS NOT NULL AS found,
                s.archived_at IS NOT NULL AS archived,
                l.token AS lease_token, l.owner AS holder, l.branch_version AS held_version, b.version AS branch_version,
-               b.head_scene_number, m.cast_members, m.newcomers
-        FROM unnest(in_story_ids, in_request_keys, in_owners, in_tokens, in_cast)
-            WITH ORDINALITY AS given (story_id, request_key, owner, token, cast_given, ordinal)
+               b.head_scene_number
+        FROM unnest(in_story_ids, in_request_keys, in_owners, in_tokens)
+            WITH ORDINALITY AS given (story_id, request_key, owner, token, ordinal)
         LEFT JOIN LATERAL (
             SELECT * FROM livingworld.stories s WHERE s.world_id = in_world_id AND s.story_id = given.story_id OFFSET 0
         ) s ON true
@@ -89,9 +95,14 @@ BEGIN
             SELECT * FROM livingworld.branches b
             WHERE b.world_id = in_world_id AND b.story_id = given.story_id AND b.branch_number = t.branch_number OFFSET 0
         ) b ON true
-        CROSS JOIN LATERAL livingworld.resolved_cast_v1(in_world_id, given.cast_given) m
         ORDER BY given.ordinal
     LOOP
+        IF in_cast[input.ordinal] IS NOT NULL THEN
+            SELECT c.cast_members, c.newcomers INTO resolved
+            FROM livingworld.resolved_cast_v1(in_world_id, in_cast[input.ordinal]) c;
+            members[input.ordinal] := resolved.cast_members;
+            newcomers[input.ordinal] := resolved.newcomers;
+        END IF;
         answers[input.ordinal] := CASE
             WHEN NOT input.found THEN 'story_not_found'
             WHEN locked IS NULL OR input.story_id <> ALL (locked) THEN 'locked'
@@ -104,7 +115,7 @@ BEGIN
             WHEN input.held_version <> input.branch_version
                 AND (input.regenerates IS NOT NULL OR input.head_scene_number IS NOT DISTINCT FROM input.base_scene_number)
                 THEN 'fenced'
-            WHEN (input.newcomers IS NOT NULL OR input.regenerates IS NOT NULL) AND NOT in_wait THEN 'deferred'
+            WHEN (newcomers[input.ordinal] IS NOT NULL OR input.regenerates IS NOT NULL) AND NOT in_wait THEN 'deferred'
             WHEN input.regenerates IS NOT NULL THEN CASE WHEN input.archived THEN 'archived' ELSE 'regenerated' END
         END;
         seen := seen || input.story_id;
@@ -113,34 +124,28 @@ BEGIN
         expected[input.ordinal] := coalesce(input.base_scene_number, 0);
         chosen[input.ordinal] := input.choice;
         attempts[input.ordinal] := input.attempts;
-        members[input.ordinal] := input.cast_members;
-        newcomers[input.ordinal] := input.newcomers;
         IF answers[input.ordinal] IS NULL THEN
             places := places || input.ordinal::integer;
+            accepted[input.ordinal] := input.story_id;
         ELSIF answers[input.ordinal] = 'regenerated' THEN
             regenerated := regenerated || input.ordinal::integer;
-            IF input.newcomers IS NOT NULL THEN
-                made := livingworld.make_characters_v1(in_world_id, input.newcomers::json);
-                members[input.ordinal] := (coalesce(input.cast_members, '[]')::jsonb || made)::text;
+            IF newcomers[input.ordinal] IS NOT NULL THEN
+                made := livingworld.make_characters_v1(in_world_id, newcomers[input.ordinal]::json);
+                members[input.ordinal] := (coalesce(members[input.ordinal], '[]')::jsonb || made)::text;
             END IF;
         END IF;
     END LOOP;
 
     IF places <> '{}' THEN
         FOR stored IN
-            SELECT p.place, a.status, a.scene_number, a.parent_scene_number, a.position
+            SELECT a.ordinal::integer AS place, a.status, a.scene_number, a.parent_scene_number, a.position
             FROM livingworld.append_scenes_v1(
-                in_world_id, true, false,
-                ARRAY(SELECT in_story_ids[p] FROM unnest(places) p), ARRAY(SELECT branches[p] FROM unnest(places) p),
-                ARRAY(SELECT expected[p] FROM unnest(places) p), ARRAY(SELECT in_contents[p] FROM unnest(places) p),
-                ARRAY(SELECT chosen[p] FROM unnest(places) p), ARRAY(SELECT in_locations[p] FROM unnest(places) p),
-                ARRAY(SELECT in_story_times[p] FROM unnest(places) p), ARRAY(SELECT in_metadata[p] FROM unnest(places) p),
-                ARRAY(SELECT in_raw_responses[p] FROM unnest(places) p), ARRAY(SELECT in_choices[p] FROM unnest(places) p),
-                ARRAY(SELECT members[p] FROM unnest(places) p), NULL, NULL
+                in_world_id, true, false, accepted, branches, expected, in_contents, chosen, in_locations, in_story_times,
+                in_metadata, in_raw_responses, in_choices, nullif(members, nobody), NULL, NULL
             ) WITH ORDINALITY AS a (
                 status, scene_number, parent_scene_number, "position", branch_number, created_at, followed, ordinal
             )
-            CROSS JOIN LATERAL (SELECT places[a.ordinal] AS place) p
+            WHERE a.ordinal = ANY (places)
         LOOP
             answers[stored.place] := CASE stored.status WHEN 'appended' THEN 'committed' ELSE stored.status END;
             parents[stored.place] := stored.parent_scene_number;
@@ -184,6 +189,15 @@ BEGIN
         WHERE l.world_id = in_world_id AND l.story_id = in_story_ids[place] AND l.branch_number = branches[place];
     END LOOP;
 
+    SELECT array_agg(g.story_id) INTO awaited FROM unnest(in_story_ids, in_request_keys) AS g (story_id, request_key)
+    WHERE EXISTS (
+        SELECT FROM livingworld.turn_waiters w WHERE w.world_id = in_world_id AND w.story_id = g.story_id OFFSET 0
+    ) OR EXISTS (
+        SELECT FROM livingworld.turns m
+        WHERE m.world_id = in_world_id AND m.merged_into = g.request_key AND m.story_id = g.story_id OFFSET 0
+    );
+    SELECT array_agg(l.stream_id) INTO followed_streams FROM livingworld.live_streams l
+    WHERE l.world_id = in_world_id AND l.stream_id = ANY (in_story_ids) AND l.followed_until > now();
     FOR place IN 1..inputs LOOP
         status := answers[place];
         scene_number := numbers[place];
@@ -194,17 +208,19 @@ BEGIN
         created_at := now();
         cast_members := members[place];
         next_key := NULL;
-        followed := NULL;
+        followed := false;
         streams := NULL;
         IF status IN ('committed', 'regenerated') THEN
             IF in_states[place] IS NOT NULL THEN
                 PERFORM livingworld.write_turn_state_v1(in_world_id, in_story_ids[place], scene_number, in_states[place]);
             END IF;
-            streams := livingworld.publish_turn_v1(
-                in_world_id, in_story_ids[place], status, scene_number, branch_number, in_owners[place], in_cast[place]
-            );
+            IF in_story_ids[place] = ANY (followed_streams) OR newcomers[place] IS NOT NULL THEN
+                streams := livingworld.publish_turn_v1(
+                    in_world_id, in_story_ids[place], status, scene_number, branch_number, in_owners[place], in_cast[place]
+                );
+            END IF;
         END IF;
-        IF status IN ('committed', 'regenerated', 'replayed') THEN
+        IF in_story_ids[place] = ANY (awaited) AND status IN ('committed', 'regenerated', 'replayed') THEN
             next_key := livingworld.next_in_line_v1(in_world_id, in_story_ids[place], branch_number, clock_timestamp());
             followed := EXISTS (
                 SELECT FROM livingworld.turn_waiters w
