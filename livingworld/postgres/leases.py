@@ -78,7 +78,12 @@ class Lease:
         with self._subscribe() as subscription:
             while not self.lost.is_set():
                 await self._look()
-                await subscription.wait(self._interval)
+                await subscription.wait(timedelta(seconds=self._until_next_look()))
+
+    def _until_next_look(self) -> float:
+        """Return the seconds to the next whole interval: leases of one length are looked at in the same moments."""
+        seconds = self._interval.total_seconds()
+        return seconds - self._loop.time() % seconds
 
     async def _look(self) -> None:
         """Renew once; a renewal that fails does not prolong the trust."""

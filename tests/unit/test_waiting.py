@@ -44,6 +44,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
         "asyncio.sleep(self._random.uniform(0, 0.06))": "arrivals at random moments",
     },
     "concurrency/test_live_polling.py": {"timedelta(milliseconds=10)": PAUSE},
+    "concurrency/test_leases_together.py": {"timedelta(seconds=0.05)": PAUSE},
     "concurrency/test_model_loading.py": {"timedelta(milliseconds=50)": LIMIT},
     "concurrency/test_model_swap.py": {"timedelta(milliseconds=50)": LIMIT},
     "concurrency/test_one_key_one_turn.py": {"timedelta(seconds=0.05)": PAUSE, "timedelta(seconds=0.2)": LIMIT},

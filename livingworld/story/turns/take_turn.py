@@ -20,6 +20,7 @@ from livingworld.story.stories.records import Scene
 from livingworld.story.turns.commit_turn import Commits
 from livingworld.story.turns.new_state import NewState
 from livingworld.story.turns.records import BusyPolicy, Combine, TurnInput
+from livingworld.story.turns.renewals import Renewals
 from livingworld.story.turns.repository import read_generation
 from livingworld.story.turns.requests import AT_HEAD, TakeRequest
 from livingworld.story.turns.turn import Turn
@@ -59,6 +60,7 @@ class Turns:
         self._services = services
         self._commits = commits
         self._queue = TurnQueue(services, takes)
+        self._renewals = Renewals(services)
 
     @asynccontextmanager
     async def take(  # noqa: PLR0913 - options of one call, by name
@@ -206,10 +208,12 @@ class Turns:
         unit, taken, recorded = self._services.unit, grant.outcome, None
         if isinstance(taken, Replayed):
             scene = await unit.read(read_scene, request.story_id, taken.scene_number)
-            return Turn(self._services, self._commits, request, scene, asked_at=grant.asked_at)
+            return Turn(self._services, self._commits, self._renewals, request, scene, asked_at=grant.asked_at)
         if taken.answered is not None:
             recorded = await unit.read(read_generation, taken.answered)
-        return Turn(self._services, self._commits, request, taken, asked_at=grant.asked_at, recorded=recorded)
+        return Turn(
+            self._services, self._commits, self._renewals, request, taken, asked_at=grant.asked_at, recorded=recorded
+        )
 
 
 def _check_request_key(request_key: object) -> str:

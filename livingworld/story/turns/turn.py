@@ -17,10 +17,11 @@ from livingworld.story.stories.records import Scene
 from livingworld.story.turns.attempt import Attempt
 from livingworld.story.turns.commit_turn import Commits, commit
 from livingworld.story.turns.context_rows import make_context
-from livingworld.story.turns.holdings import give_up, record_answer, renew_lease
+from livingworld.story.turns.holdings import give_up, record_answer
 from livingworld.story.turns.new_state import NewState
 from livingworld.story.turns.outcomes import Granted
 from livingworld.story.turns.records import Generation, TurnContext
+from livingworld.story.turns.renewals import Renewals
 from livingworld.story.turns.requests import TakeRequest, end_topic
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class Turn:
         self,
         services: Services,
         commits: Commits,
+        renewals: Renewals,
         request: TakeRequest,
         taken: Granted | Scene,
         *,
@@ -44,6 +46,7 @@ class Turn:
     ) -> None:
         self._services = services
         self._commits = commits
+        self._renewals = renewals
         self._request = request
         #: None when the request was carried out before.
         self._granted = taken if isinstance(taken, Granted) else None
@@ -158,7 +161,7 @@ class Turn:
 
     async def _renew(self) -> bool:
         services, holding = self._services, self._taken().holding
-        held = await services.background.write_single_idempotent(renew_lease, holding, services.settings.turn_lease)
+        held = await self._renewals.renew(holding)
         if not held:
             events.emit(events.TURN_LOST, world_id=services.world_id, story_id=holding.story_id)
         return held
