@@ -14,12 +14,14 @@ from livingworld import (
     NewState,
     RelationshipChange,
     Scene,
+    Settings,
     Story,
     Turn,
     World,
 )
 from livingworld.errors import CharacterNotFound, DimensionMismatch, InvalidInput, InvalidName, SameCharacter
 from livingworld.testing.protocol_proxy import protocol_proxy
+from tests.support.patience import NEVER
 
 CAST = ("Mara", "Tom", "Ann", "Ida", "Joe")
 
@@ -195,7 +197,12 @@ async def test_a_turn_with_much_state_is_two_statements(database_url: str) -> No
         assert turn.context.head == turn.context.branch.head
         return NewScene("x", ["a"], CAST), state
 
-    async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
+    # No lease is renewed meanwhile, however slow the machine is.
+    rarely = {"poll_interval": NEVER, "turn_lease": 4 * NEVER}
+    async with (
+        protocol_proxy(database_url) as proxy,
+        LivingWorld.open(Settings.load(database_url=proxy.url, **rarely)) as livingworld,
+    ):
         world = await livingworld.worlds.create("Saltmarsh")
         story = await world.stories.create("The Causeway")
         for key in ("new connections ask for the types first", "counted"):
