@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from sqlalchemy import (
+    DDL,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    event,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -73,8 +75,6 @@ stories = Table(
     CheckConstraint("last_timeline_number >= 1", name="last_timeline_number_positive"),
     CheckConstraint("current_branch BETWEEN 1 AND last_branch_number", name="current_branch_known"),
     CheckConstraint("version > 0", name="version_positive"),
-    # An append updates the row, as it does that of the branch.
-    postgresql_with={"fillfactor": 50},
 )
 Index("ix_stories_world_id_created_at", stories.c.world_id, stories.c.created_at, stories.c.story_id)
 
@@ -107,9 +107,11 @@ branches = Table(
     CheckConstraint("version > 0", name="version_positive"),
     # The story stands last on purpose: see the decision on indexes that begin alike.
     UniqueConstraint("world_id", "name", "story_id", name="uq_branches_name"),
-    # An append updates the row, and no index has what it changes: with room in the page no index is touched.
-    postgresql_with={"fillfactor": 50},
 )
+# An append updates both rows, and no index has what it changes: with room in the page no index is touched.
+# SQLAlchemy before 2.1 knows no storage parameters of a table.
+for _table in (stories, branches):
+    event.listen(_table, "after_create", DDL("ALTER TABLE %(fullname)s SET (fillfactor = 50)"))
 
 timelines = Table(
     "timelines",

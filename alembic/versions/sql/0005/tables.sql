@@ -130,10 +130,11 @@ CREATE TABLE livingworld.stories (
     CONSTRAINT ck_stories_last_timeline_number_positive CHECK (last_timeline_number >= 1),
     CONSTRAINT ck_stories_current_branch_known CHECK (current_branch BETWEEN 1 AND last_branch_number),
     CONSTRAINT ck_stories_version_positive CHECK (version > 0)
-)
- WITH (fillfactor = 50);
+);
 
 CREATE INDEX ix_stories_world_id_created_at ON livingworld.stories (world_id, created_at, story_id);
+
+ALTER TABLE livingworld.stories SET (fillfactor = 50);
 
 CREATE TABLE livingworld.unindexed_scenes (
     world_id UUID NOT NULL,
@@ -239,8 +240,9 @@ CREATE TABLE livingworld.branches (
     CONSTRAINT ck_branches_redo_is_one_place CHECK (num_nulls(redo_scene_number, redo_timeline, redo_position, redo_version) IN (0, 4)),
     CONSTRAINT ck_branches_version_positive CHECK (version > 0),
     CONSTRAINT uq_branches_name UNIQUE (world_id, name, story_id)
-)
- WITH (fillfactor = 50);
+);
+
+ALTER TABLE livingworld.branches SET (fillfactor = 50);
 
 CREATE TABLE livingworld.timelines (
     world_id UUID NOT NULL,
