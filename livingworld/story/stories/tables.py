@@ -111,7 +111,8 @@ branches = Table(
 # An append updates both rows, and no index has what it changes: with room in the page no index is touched.
 # SQLAlchemy before 2.1 knows no storage parameters of a table.
 for _table in (stories, branches):
-    event.listen(_table, "after_create", DDL("ALTER TABLE %(fullname)s SET (fillfactor = 50)"))
+    _room = DDL("ALTER TABLE %(fullname)s SET (fillfactor = 50)")  # type: ignore[no-untyped-call]
+    event.listen(_table, "after_create", _room)
 
 timelines = Table(
     "timelines",
