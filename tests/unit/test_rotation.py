@@ -55,6 +55,13 @@ def test_a_part_of_a_product_has_some_of_every_dimension(part: str) -> None:
     assert {name[8:11] for name in kept} == {"a-x", "a-y", "b-x", "b-y"}
 
 
+def test_a_dimension_as_long_as_there_are_parts_is_in_every_part() -> None:
+    names = [f"test_it[{number}-{way}]" for number in range(16) for way in ("once", "always")]
+
+    for part in ("0", "100"):
+        assert {name.partition("-")[2] for name in rotated_names(names, 2, part)} == {"once]", "always]"}
+
+
 def test_the_parts_of_a_marked_test_are_together_the_whole(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
