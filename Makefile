@@ -80,14 +80,9 @@ soak: $(READY) ## Do everything at once for a minute, then try all of what a tes
 	LIVINGWORLD_SOAK_SECONDS=60 $(RUN) pytest $(LONG) tests/acceptance/test_soak.py $(ARGS)
 	LIVINGWORLD_TEST_PART=all $(RUN) pytest -n $(WORKERS) --dist loadgroup $(LONG) -m 'rotates or hypothesis' $(ARGS)
 
-bench: $(READY) ## Measure appends beside hand-written asyncpg and the ORM pattern, whole turns, world state, actions beside procrastinate, and followers
-	$(VENV)/bin/python benchmarks/append.py $(ARGS)
-	$(VENV)/bin/python benchmarks/turns.py $(ARGS)
-	$(VENV)/bin/python benchmarks/world_state.py $(ARGS)
-	$(VENV)/bin/python benchmarks/actions.py $(ARGS)
-	$(VENV)/bin/python benchmarks/isolation.py $(ARGS)
-	$(VENV)/bin/python benchmarks/reads.py $(ARGS)
-	$(VENV)/bin/python benchmarks/live.py $(filter-out --durable,$(ARGS))
+bench: $(READY) ## Measure speed, each beside hand-written asyncpg or another library in the same run
+	for measured in append turns reads live world_state actions isolation; do \
+		$(VENV)/bin/python benchmarks/$$measured.py $(ARGS) || exit 1; done
 
 # -c reaches what is installed; the variables reach the build backend (the first in pip before 25.3, the second since).
 # Their value is a relative path because pip splits it at spaces.
@@ -106,7 +101,7 @@ $(READY_DOCS): $(READY)
 constraints: ## Write constraints.txt anew from pyproject.toml
 	scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	$(PYTHON) -m venv "$$scratch" && "$$scratch/bin/pip" install --quiet --disable-pip-version-check uv && \
-	"$$scratch/bin/uv" pip compile --quiet --no-cache --universal --python-version 3.11 --extra dev --extra docs \
+	"$$scratch/bin/uv" pip compile --quiet --no-cache --universal --python-version 3.11 --extra bench --extra dev --extra docs \
 		--no-annotate --no-emit-package livingworld --custom-compile-command 'make constraints' \
 		--output-file constraints.txt $(ARGS) pyproject.toml
 

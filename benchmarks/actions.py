@@ -21,8 +21,8 @@ from datetime import timedelta
 from typing import Any, Final, Protocol
 
 import asyncpg
-from append import parse, server_url
-from benchmark_procrastinate import Procrastinate
+from peers.procrastinate_queue import Procrastinate
+from servers import parser, server_url
 
 from livingworld import Action, LivingWorld, NewAction, Settings, World
 from livingworld.postgres import migrations
@@ -70,7 +70,7 @@ class Actions:
 
 async def main() -> None:
     """Measure and print."""
-    arguments = parse()
+    arguments = parser(__doc__).parse_args()
     with server_url(arguments) as url:
         await migrations.upgrade(url)
         result = await measure(url, arguments)

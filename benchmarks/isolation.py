@@ -17,7 +17,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import asyncpg
-from append import parse, server_url
+from servers import parser, server_url
 from sqlalchemy import make_url
 
 from livingworld import LivingWorld, NewScene, Settings, Story, World
@@ -185,7 +185,7 @@ def table(result: dict[str, dict[str, float]]) -> str:
 
 async def main() -> None:
     """Measure and print."""
-    arguments: argparse.Namespace = parse()
+    arguments: argparse.Namespace = parser(__doc__).parse_args()
     with server_url(arguments) as url:
         await migrations.upgrade(url)
         result = await measure(url, arguments.rounds)

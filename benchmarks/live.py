@@ -6,8 +6,7 @@
     subscribe1000    seconds until 1,000 stories are followed: begun at once, and one after the other
     idle100          transactions a second of a process that follows 100 stories in 100 worlds where nothing happens
 
-Each follower counts what it receives; at the end all have received everything. The server is a private one on disk with
-fsync on; --database-url names another one.
+Each follower counts what it receives; at the end all have received everything.
 """
 
 from __future__ import annotations
@@ -22,13 +21,15 @@ from contextlib import AsyncExitStack
 from typing import Final
 from uuid import UUID
 
-from append import CHOICES, CONTENT, server_url
+from scenes import sample_scenes
+from servers import describe, parser, server_url
 
 from livingworld import LivingWorld, NewScene, Settings, Subscription, World
 from livingworld.postgres import migrations
 from livingworld.testing.staged_races import connected
 
 FOLLOWERS: Final = 1_000
+SCENE: Final = next(sample_scenes())
 WORLDS: Final = 100
 PACED_SECONDS: Final = 0.05
 #: The pauses between polls have grown to their longest by then.
@@ -37,7 +38,10 @@ SETTLED_SECONDS: Final = 10
 
 async def main() -> None:
     """Measure and print."""
-    arguments = parse()
+    made = parser(__doc__)
+    made.add_argument("--appends", type=int, default=800, help="in each round, beside followers and beside none")
+    made.add_argument("--idle-seconds", type=float, default=20)
+    arguments = made.parse_args()
     with server_url(arguments) as url:
         await migrations.upgrade(url)
         result = {
@@ -46,20 +50,8 @@ async def main() -> None:
             "idle100": {"transactions": await idle(url, arguments.idle_seconds)},
             "rounds": arguments.rounds,
             "python": sys.version.split()[0],
-        }
+        } | await describe(url)
     print(json.dumps(result, indent=None if arguments.json else 2))
-
-
-def parse() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one line of JSON")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--appends", type=int, default=800, help="in each round, beside followers and beside none")
-    parser.add_argument("--idle-seconds", type=float, default=20)
-    parser.add_argument("--database-url")
-    parser.set_defaults(durable=True)
-    return parser.parse_args()
 
 
 class Followers:
@@ -121,7 +113,7 @@ async def followers(url: str, arguments: argparse.Namespace) -> dict[str, object
 async def latency(world: World, story_id: UUID, here: Followers, number: int) -> float:
     """Return the milliseconds from an append's answer to the last follower."""
     await asyncio.sleep(PACED_SECONDS)
-    await world.stories.append_scene(story_id, NewScene(CONTENT, CHOICES))
+    await world.stories.append_scene(story_id, NewScene(SCENE.content, SCENE.choices))
     committed = time.perf_counter()
     await here.have_received(number)
     return (time.perf_counter() - committed) * 1000
@@ -132,7 +124,7 @@ async def rate(world: World, story_id: UUID, tasks: int, count: int) -> float:
 
     async def writer() -> None:
         for _ in range(count // tasks):
-            await world.stories.append_scene(story_id, NewScene(CONTENT, CHOICES))
+            await world.stories.append_scene(story_id, NewScene(SCENE.content, SCENE.choices))
 
     began = time.perf_counter()
     await asyncio.gather(*(writer() for _ in range(tasks)))

@@ -7,8 +7,7 @@ story and make dataclasses of them.
     recent20        the last 20 scenes of 1,300 bytes, each with three choices and a cast
     get_or_create   a character that is there, by its name
 
-Each once by one task alone and once by 16 tasks. The server is a private one on disk with fsync on; --pg-bin chooses
-its PostgreSQL, --database-url names another server.
+Each once by one task alone and once by 16 tasks.
 """
 
 from __future__ import annotations
@@ -17,21 +16,18 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import random
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 from uuid import UUID
 
-from benchmark_asyncpg_reads import HandWrittenReads
+from peers.asyncpg_reads import HandWrittenReads
+from servers import describe, parser, server_url
 
 from livingworld import LivingWorld, NewScene, Settings, World
-from livingworld.embedded_server import EmbeddedServer
 from livingworld.postgres import migrations
 
 TASKS: Final = 16
@@ -56,34 +52,13 @@ Read = Callable[[], Awaitable[object]]
 
 async def main() -> None:
     """Measure and print."""
-    arguments = parse()
+    made = parser(__doc__)
+    made.add_argument("--reads", type=int, default=1600, help="in each round, by each of the two")
+    arguments = made.parse_args()
     with server_url(arguments) as url:
         await migrations.upgrade(url)
-        result = await measure(url, arguments)
+        result = await measure(url, arguments) | await describe(url)
     print(json.dumps(result) if arguments.json else table(result))
-
-
-def parse() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--reads", type=int, default=1600, help="in each round, by each of the two")
-    parser.add_argument("--pg-bin", type=Path, help="the folder of the server's initdb; default: the embedded wheel")
-    parser.add_argument("--database-url")
-    return parser.parse_args()
-
-
-@contextlib.contextmanager
-def server_url(arguments: argparse.Namespace) -> Iterator[str]:
-    """Give a database to measure on, and remove the private one."""
-    if arguments.database_url:
-        yield arguments.database_url
-        return
-    with tempfile.TemporaryDirectory(prefix="livingworld-benchmark-") as home:
-        os.chmod(home, 0o755)  # noqa: PTH101, S103 - the user that PostgreSQL runs as has to get in
-        with EmbeddedServer(Path(home), binaries=arguments.pg_bin, conf={"autovacuum": "off"}) as server:
-            yield server.url()
 
 
 async def measure(url: str, arguments: argparse.Namespace) -> dict[str, object]:

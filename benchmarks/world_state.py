@@ -19,7 +19,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from append import parse, server_url
+from servers import parser, server_url
 
 from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, Settings, Story, World
 from livingworld.postgres import migrations
@@ -58,7 +58,7 @@ _LOAD: Final = (
 
 async def main() -> None:
     """Measure and print."""
-    arguments = parse()
+    arguments = parser(__doc__).parse_args()
     with server_url(arguments) as url:
         await migrations.upgrade(url)
         result = await measure(url, arguments)

@@ -20,6 +20,7 @@ _LOGGING = {
     "auto_explain.log_nested_statements": "on",
     "auto_explain.log_analyze": "on",
     "auto_explain.log_buffers": "on",
+    "auto_explain.log_wal": "on",
     "auto_explain.log_timing": "off",
     "auto_explain.log_format": "json",
     "client_min_messages": "log",
@@ -40,6 +41,10 @@ class LoggedPlans:
     def buffers(self) -> int:
         """Return the pages that were read by the statement that read most, with those inside it."""
         return max(int(each["Plan"]["Shared Hit Blocks"] + each["Plan"]["Shared Read Blocks"]) for each in self.plans)
+
+    def wal_bytes(self) -> int:
+        """Return the bytes of WAL of the statement that wrote most, with those inside it and without its commit."""
+        return max(int(each["Plan"]["WAL Bytes"]) for each in self.plans)
 
     def nodes(self) -> Iterator[dict[str, Any]]:
         """Yield each node of each plan that was run."""
