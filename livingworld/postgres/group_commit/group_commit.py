@@ -40,8 +40,8 @@ from livingworld.postgres.group_commit.requests import (
     divided,
     fails_every_request,
 )
+from livingworld.postgres.group_commit.sending import Sending
 from livingworld.postgres.group_commit.story_queues import StoryQueues
-from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
 #: Most statements under way at once, not counting those of one story alone.
@@ -63,7 +63,7 @@ class GroupCommit(Generic[Q, R]):
     def __init__(self, database: Runner, world_id: UUID, send: Send[Q, R], limits: GroupLimits | None = None) -> None:
         self._database = database
         self._world_id = world_id
-        self._send = send
+        self._send = Sending(world_id, send)
         self._limits = limits or GroupLimits()
         self._queues = StoryQueues[Q, R]()
         self._ends = CallEnds()
@@ -118,22 +118,37 @@ class GroupCommit(Generic[Q, R]):
             self._queues.remove(waiter)
 
     def _schedule(self) -> None:
-        """Start once the tasks that are ready now have brought their requests too."""
-        if not self._scheduled:
+        """Start statements once the tasks that are ready now have brought their requests too."""
+        if not self._scheduled and self._queues.stories_ready:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._start_statements)
+            self._start(self._write_what_waits())
+
+    async def _write_what_waits(self) -> None:
+        """Write one group in this task, which saves a lone request a turn of the loop, and the others beside it."""
+        self._scheduled = False
+        groups = self._next_groups()
+        for group in groups[1:]:
+            self._start(self._write_group(*group))
+        if groups:
+            await self._write_group(*groups[0])
 
     def _start_statements(self) -> None:
-        """Start the statements that pay, each with its share of what waits: server and process work at once."""
-        self._scheduled = False
+        """Start the statements that pay."""
+        for group in self._next_groups():
+            self._start(self._write_group(*group))
+
+    def _next_groups(self) -> list[tuple[list[Waiter[Q, R]], object]]:
+        """Take the groups whose statements pay, each its share of what waits: server and process work at once."""
+        groups: list[tuple[list[Waiter[Q, R]], object]] = []
         while (size := self._share()) and (group := self._queues.take_group(size)):
             self._statements += 1
             statement = object()
             self._prompt[statement] = asyncio.get_running_loop().time()
-            self._start(self._write_group(group, statement))
+            groups.append((group, statement))
         if self._prompt and self._queues.stories_ready and self._statements < _STATEMENTS and not self._overtaking:
             at = min(self._prompt.values()) + _PROMPT.total_seconds()
             self._overtaking = asyncio.get_running_loop().call_at(at, self._overtake)
+        return groups
 
     def _share(self) -> int:
         """Return how many requests the next statement takes, 0 for none: few wait for the statements under way."""
@@ -200,7 +215,7 @@ class GroupCommit(Generic[Q, R]):
         """Write a group, answer its waiters, and return the parts that have to be tried again."""
         began = asyncio.get_running_loop().time()
         try:
-            results = await self._carry_out(group, timedelta(0), self._send_waiting if wait else self._send_group)
+            results = await self._carry_out(group, timedelta(0), self._send.waiting if wait else self._send.group)
         except asyncio.CancelledError:
             cancel_all(group)
             raise
@@ -230,7 +245,7 @@ class GroupCommit(Generic[Q, R]):
         now = asyncio.get_running_loop().time
         ends = [self._lock_wait_end(waiter, held_since) for waiter in part]
         try:
-            results = await self._carry_out(part, timedelta(seconds=max(min(ends) - now(), 0)), self._send_story)
+            results = await self._carry_out(part, timedelta(seconds=max(min(ends) - now(), 0)), self._send.one_story)
         except asyncio.CancelledError:
             cancel_all(part)
             raise
@@ -269,22 +284,3 @@ class GroupCommit(Generic[Q, R]):
             lock_timeout=lock_timeout,
             overdue=max(_OVERDUE, usual * _OVERDUE_TIMES) if len(group) > 1 else None,
         )
-
-    async def _send_group(self, tx: Transaction, requests: Sequence[Q]) -> list[R | NotTried]:
-        return await self._send(tx, requests, wait=False)
-
-    async def _send_waiting(self, tx: Transaction, requests: Sequence[Q]) -> list[R | NotTried]:
-        """Send a group that waits for stories, in the order of their ids and not for one that is waited for already."""
-        for story_id in {request.story_id for request in requests}:
-            tx.locks(LockKind.STORY, self._world_id, story_id)
-        return await self._send(tx, requests, wait=True)
-
-    async def _send_story(self, tx: Transaction, requests: Sequence[Q]) -> list[R | NotTried]:
-        tx.locks(LockKind.STORY, self._world_id, requests[0].story_id)
-        results = await self._send(tx, requests, wait=tx.may_wait)
-        first = results[0]
-        if not isinstance(first, NotTried):
-            return results
-        if first.is_locked:
-            tx.refuse_to_wait()
-        return await self._send(tx, requests, wait=True)

@@ -19,7 +19,7 @@ from livingworld.story.stories.records import Branch, Scene, Story, StoryHead, T
 from livingworld.story.stories.rows import make_branch, make_scene, make_story, make_tree_scene
 from livingworld.story.stories.scene_query import select_head, select_path, select_scene
 from livingworld.story.stories.scene_tables import scenes
-from livingworld.story.stories.tables import branches, in_story, stories
+from livingworld.story.stories.tables import EVERY_STORY, branches, in_story, stories
 
 _TREE: Final = """
     SELECT s.scene_number, s.parent_scene_number, s.position, s.chosen_choice, heads.branch_numbers
@@ -38,7 +38,7 @@ async def list_stories(
     tx: Transaction, after: tuple[datetime, UUID], limit: int, *, include_archived: bool
 ) -> Page[Story]:
     """Return a page of stories, newest first."""
-    statement = select(stories).where(stories.c.world_id == tx.world_id)
+    statement = select(stories).where(stories.c.world_id == tx.world_id, EVERY_STORY)
     if not include_archived:
         statement = statement.where(stories.c.archived_at.is_(None))
     statement = newest_first(statement, stories.c.created_at, stories.c.story_id, after=after, limit=limit)

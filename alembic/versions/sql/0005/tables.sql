@@ -132,7 +132,7 @@ CREATE TABLE livingworld.stories (
     CONSTRAINT ck_stories_version_positive CHECK (version > 0)
 );
 
-CREATE INDEX ix_stories_world_id_created_at ON livingworld.stories (world_id, created_at, story_id);
+CREATE INDEX ix_stories_world_id_created_at ON livingworld.stories (world_id, created_at, story_id) WHERE created_at > '-infinity';
 
 ALTER TABLE livingworld.stories SET (fillfactor = 50);
 
@@ -238,9 +238,10 @@ CREATE TABLE livingworld.branches (
     CONSTRAINT ck_branches_name_length CHECK (char_length(name) BETWEEN 1 AND 500),
     CONSTRAINT ck_branches_head_is_one_place CHECK ((head_scene_number IS NULL) = (head_position = 0)),
     CONSTRAINT ck_branches_redo_is_one_place CHECK (num_nulls(redo_scene_number, redo_timeline, redo_position, redo_version) IN (0, 4)),
-    CONSTRAINT ck_branches_version_positive CHECK (version > 0),
-    CONSTRAINT uq_branches_name UNIQUE (world_id, name, story_id)
+    CONSTRAINT ck_branches_version_positive CHECK (version > 0)
 );
+
+CREATE UNIQUE INDEX uq_branches_name ON livingworld.branches (world_id, name, story_id) WHERE branch_number > 0;
 
 ALTER TABLE livingworld.branches SET (fillfactor = 50);
 

@@ -1,5 +1,6 @@
 -- Append scenes: one row comes back for each input, in the order of the inputs, and each input succeeds or is refused
--- alone. Three steps: lock the stories; look and decide; write what was accepted (lock_stories_v1 says why apart).
+-- alone. Three steps: lock the stories; look and decide; write what was accepted (lock_stories_v1 says why apart). One scene
+-- alone, where nothing is special, is written by append_plain_scene_v1.
 --
 -- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
 -- story (a caller that brings several stories must not wait with one in its hands: it could deadlock, and a slow writer
@@ -51,12 +52,12 @@ DECLARE
     new_keys text[];
     deferred boolean;
     -- The answers, by input.
-    answers text[] := array_fill(NULL::text, ARRAY[cardinality(in_story_ids)]);
-    numbers integer[] := array_fill(NULL::integer, ARRAY[cardinality(in_story_ids)]);
-    parents integer[] := numbers;
-    positions integer[] := numbers;
-    timelines integer[] := numbers;
-    branches integer[] := numbers;
+    answers text[];
+    numbers integer[];
+    parents integer[];
+    positions integer[];
+    timelines integer[];
+    branches integer[];
     -- Where each story stands in the end.
     moved integer := 0;
     to_stories uuid[] := '{}';
@@ -66,6 +67,23 @@ DECLARE
     to_timelines integer[] := '{}';
     to_last_timelines integer[] := '{}';
 BEGIN
+    IF cardinality(in_story_ids) = 1 AND in_cast IS NULL THEN
+        RETURN QUERY
+            SELECT * FROM livingworld.append_plain_scene_v1(
+                in_world_id, in_wait, in_publish, in_story_ids[1], in_branch_numbers[1], in_expected_heads[1],
+                in_contents[1], in_chosen_choices[1], in_locations[1], in_story_times[1], in_metadata[1],
+                in_raw_responses[1], in_choices[1], in_request_keys[1], in_request_hashes[1]
+            );
+        IF FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+    answers := array_fill(NULL::text, ARRAY[cardinality(in_story_ids)]);
+    numbers := array_fill(NULL::integer, ARRAY[cardinality(in_story_ids)]);
+    parents := numbers;
+    positions := numbers;
+    timelines := numbers;
+    branches := numbers;
     locked := livingworld.lock_stories_v1(in_world_id, in_wait, in_story_ids);
     written_at := clock_timestamp(); -- read under the lock: no write of a story moves it back
 
