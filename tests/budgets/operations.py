@@ -39,7 +39,7 @@ async def operations(world: World) -> dict[str, Operation]:
         "get_or_create": lambda: world.characters.get_or_create("Mara"),
         "fact": lambda: world.facts.get(story, "Mara", "mood"),
         "recall by words": lambda: world.memories.recall(story, "lamp"),
-        "search": lambda: world.search.find("lamp12"),
+        "search among what is not indexed": lambda: world.search.find("lamp12"),
         "read a document": lambda: world.documents.read("board"),
         "increment a document": lambda: world.documents.increment("board", field="turn"),
         "enqueue an action": lambda: world.actions.enqueue("lane", "walk", {"to": "the quay"}),

@@ -39,16 +39,16 @@ async def append_to_all(world: World, stories: list[Story]) -> list[int]:
     return [scene.number for scene in await asyncio.gather(*appends)]
 
 
-@pytest.mark.parametrize(("requests", "statements"), [(1, 1), (8, 1), (16, 2), (64, 4), (256, 4)])
+@pytest.mark.parametrize(("requests", "statements"), [(1, 1), (16, 1), (64, 2), (96, 3)])
 async def test_what_waits_is_shared_among_the_statements_that_pay(
     database_url: str, world: World, monkeypatch: pytest.MonkeyPatch, requests: int, statements: int
 ) -> None:
     monkeypatch.setattr(group_commit, "_OVERDUE", timedelta(minutes=1))
-    stories = await stories_of(world, min(requests, 64))
+    stories = await stories_of(world, requests)
     async with behind_a_proxy(database_url, world) as (same, proxy):
-        numbers = await append_to_all(same, stories * (requests // len(stories)))
+        numbers = await append_to_all(same, stories)
 
-    assert sorted(numbers) == sorted([*range(1, requests // len(stories) + 1)] * len(stories))
+    assert numbers == [1] * requests
     assert appends_seen(proxy) == statements
 
 

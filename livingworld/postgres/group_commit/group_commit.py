@@ -45,9 +45,9 @@ from livingworld.postgres.group_commit.story_queues import StoryQueues
 from livingworld.postgres.transactions.transaction import Transaction
 
 #: Most statements under way at once, not counting those of one story alone.
-_STATEMENTS: Final = 4
+_STATEMENTS: Final = 3
 #: Fewer requests wait for the statements before them, as long as these are prompt.
-_WORTHWHILE: Final = 8
+_WORTHWHILE: Final = 32
 #: So long they wait.
 _PROMPT: Final = timedelta(milliseconds=20)
 #: A group is divided when it takes so long, and so many times longer than groups do.
