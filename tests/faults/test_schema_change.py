@@ -58,7 +58,8 @@ async def test_a_plan_whose_result_changed_its_type_is_made_anew(
     await observer.execute(f"ALTER TABLE livingworld.{table} ALTER COLUMN {name} TYPE varchar(700)")
     await asyncio.gather(*(everything(livingworld, world, story, number) for number in range(8, 16)))
 
-    assert events.RETRIED.name in caplog.text
+    if column == "worlds.name":  # what is text goes straight to the driver, which makes such a plan anew by itself
+        assert events.RETRIED.name in caplog.text
     assert await scene_contents(observer, story.id) == ["A scene."] * 16
     await assert_nothing_left(livingworld, observer)
 
