@@ -19,6 +19,12 @@ from livingworld.testing.staged_races import Connection, connected
 from tests.support.embedded_servers import make_home, remove_home
 
 
+@pytest.fixture(autouse=True)
+def _without_indexing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send no statement but those of the calls: a fault is placed by counting them."""
+    monkeypatch.setenv("LIVINGWORLD_INDEX_WORDS", "false")
+
+
 @pytest.fixture
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeat at once; how long the pauses are is no part of what is tested."""
