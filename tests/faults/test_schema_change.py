@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import asyncpg
 import pytest
 
 from livingworld import LivingWorld, NewScene, Scene, Story, World
@@ -54,10 +55,13 @@ async def test_a_plan_whose_result_changed_its_type_is_made_anew(
     await asyncio.gather(*(everything(livingworld, world, story, number) for number in range(8)))
     await asyncio.gather(*(livingworld.worlds.get(world.id) for _ in range(50)))  # each connection has the plan
     table, name = column.split(".")
+    planned = await observer.prepare(f"SELECT {name} FROM livingworld.{table}")  # noqa: S608
 
     await observer.execute(f"ALTER TABLE livingworld.{table} ALTER COLUMN {name} TYPE varchar(700)")
     await asyncio.gather(*(everything(livingworld, world, story, number) for number in range(8, 16)))
 
+    with pytest.raises(asyncpg.InvalidCachedStatementError):  # what happens to a plan of that column
+        await planned.fetch()
     if column == "worlds.name":  # what is text goes straight to the driver, which makes such a plan anew by itself
         assert events.RETRIED.name in caplog.text
     assert await scene_contents(observer, story.id) == ["A scene."] * 16
