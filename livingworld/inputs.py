@@ -105,6 +105,11 @@ def check_optional_label(field: str, value: object) -> str | None:
     return None if value is None else check_label(field, value, empty=True)
 
 
+def check_key(field: str, value: object) -> str:
+    """Return `value` as a plain text if it can be an application's own key: a label, compared as it is written."""
+    return check_label(field, value)
+
+
 def check_integer(field: str, value: object, *, minimum: int = 0, maximum: int = MAX_INTEGER) -> int:
     """Return `value` as a plain integer within the range; a bool and a member of an enum are refused."""
     if not isinstance(value, int) or isinstance(value, bool | Enum):

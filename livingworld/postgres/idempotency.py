@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -24,8 +25,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from livingworld.errors import RequestKeyReused
-from livingworld.inputs import MAX_LABEL_CHARACTERS, canonical_json, check_json
+from livingworld.inputs import MAX_LABEL_CHARACTERS, canonical_json, check_json, check_label
+from livingworld.postgres.locks import lock_names
 from livingworld.postgres.metadata import SCHEMA, metadata, world_id_column
+from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
 request_keys = Table(
@@ -43,6 +46,14 @@ request_keys = Table(
     CheckConstraint("octet_length(request_hash) = 32", name="request_hash_length"),
 )
 
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> UUID: ...
+
+
+T = TypeVar("T", bound=_Identified)
+
 _LOCK = select(func.pg_advisory_xact_lock(bindparam("key")))
 
 
@@ -58,6 +69,54 @@ async def run_once(tx: Transaction, key: str, digest: bytes, work: Callable[[], 
     RequestKeyReused when the earlier request had other arguments, InvalidInput when the result is not JSON.
     """
     await tx.execute(_LOCK, {"key": _lock_key(tx.world_id, key)})
+    return await _once(tx, key, digest, work)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """A request to create something, which takes effect once."""
+
+    request_key: str
+    digest: bytes
+    #: What the new row is, in the order of locks.
+    kind: LockKind
+
+    @classmethod
+    def of(cls, request_key: str | None, kind: LockKind, call: str, arguments: object) -> CreateRequest | None:
+        """Return the request with a key, or None without one; `call` and the arguments are what a repetition repeats.
+
+        Raises InvalidInput.
+        """
+        if request_key is None:
+            return None
+        return cls(check_label("request_key", request_key), request_hash([call, arguments]), kind)
+
+
+async def create_once(
+    tx: Transaction,
+    request: CreateRequest | None,
+    create: Callable[[], Awaitable[T]],
+    read: Callable[[UUID], Awaitable[T]],
+) -> T:
+    """Return what `create` makes, or read what an earlier request with the same key made, by its id.
+
+    `create` returns a record with an `id`. Locks the key until the transaction ends; raises RequestKeyReused, and what
+    `read` raises when the row is there no more.
+    """
+    if request is None:
+        return await create()
+    await lock_names(tx, request.kind, tx.world_id, [f"request {request.request_key}"])
+    made: list[T] = []
+
+    async def work() -> str:
+        made.append(await create())
+        return str(made[0].id)
+
+    stored = await _once(tx, request.request_key, request.digest, work)
+    return made[0] if made else await read(UUID(stored))
+
+
+async def _once(tx: Transaction, key: str, digest: bytes, work: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401
     statement = select(request_keys.c.request_hash, request_keys.c.result).where(
         request_keys.c.world_id == tx.world_id,
         request_keys.c.scope_id == tx.world_id,

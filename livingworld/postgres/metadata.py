@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, DateTime, Integer, MetaData, Uuid, func, text
+from sqlalchemy import CheckConstraint, Column, DateTime, Index, Integer, MetaData, Table, Text, Uuid, func, text
 from sqlalchemy.sql.schema import SchemaItem
+
+from livingworld.inputs import MAX_LABEL_CHARACTERS
 
 #: Own PostgreSQL schema: an application's own `worlds` table stays untouched, and no search_path decides what we mean.
 SCHEMA = "livingworld"
@@ -40,3 +42,15 @@ def time_columns() -> tuple[SchemaItem, SchemaItem]:
         Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     )
+
+
+def key_columns() -> tuple[SchemaItem, SchemaItem]:
+    """Return the application's own key of a row, which NULL leaves without one; see `unique_key`."""
+    length = CheckConstraint(f"char_length(key) BETWEEN 1 AND {MAX_LABEL_CHARACTERS}", name="key_length")
+    return Column("key", Text), length
+
+
+def unique_key(table: Table) -> Index:
+    """Let no two rows of a world have one key; rows without a key cost nothing."""
+    own = (table.c.world_id, table.c.key)
+    return Index(f"uq_{table.name}_key", *own, unique=True, postgresql_where=table.c.key.is_not(None))

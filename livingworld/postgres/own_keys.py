@@ -1,0 +1,47 @@
+"""Rows that an application finds by a key of its own: looked for without a lock, made under one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Row, Table
+from sqlalchemy.dialects.postgresql import insert
+
+from livingworld.deadlines import one_call
+from livingworld.errors import SerializationFailure
+from livingworld.postgres.locks import lock_names
+from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.postgres.transactions.transaction import Operation, Transaction
+from livingworld.postgres.transactions.world_unit import WorldUnit
+
+T = TypeVar("T")
+
+#: A key can be taken and given up between two looks, but not as often as this.
+_LOOKS: Final = 5
+
+
+async def get_or_create(
+    unit: WorldUnit, find: Operation[[str], T | None], make: Operation[[str], tuple[T, bool] | None], key: str
+) -> tuple[T, bool]:
+    """Return the row of a key and whether this call made it; one round trip without a lock where it exists.
+
+    `make` is idempotent, inserts by `insert_with_key` and returns None when the key was taken and given up again.
+    """
+    with one_call(unit.call_timeout):
+        for _ in range(_LOOKS):
+            if (found := await unit.read(find, key)) is not None:
+                return found, False
+            if (made := await unit.write_idempotent(make, key)) is not None:
+                return made
+    raise SerializationFailure
+
+
+async def insert_with_key(tx: Transaction, kind: LockKind, table: Table, values: Mapping[str, Any]) -> Row[Any] | None:
+    """Insert a row with a key, or return None when the key or the id is there; locks the key until the end.
+
+    The lock saves work and orders waits; the unique index decides.
+    """
+    await lock_names(tx, kind, tx.world_id, [f"key {values['key']}"])
+    new = insert(table).values(world_id=tx.world_id, **values).on_conflict_do_nothing().returning(table)
+    return (await tx.execute(new)).one_or_none()
