@@ -11,13 +11,13 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import URL, func, select
 
+from livingworld.app.streams import STREAMS
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.coordination.cycles.running import Cycles
 from livingworld.coordination.locks.leases import Leases
-from livingworld.coordination.sessions.locking import lock_free_sessions, lock_session
 from livingworld.errors import LivingWorldError
 from livingworld.identifiers import new_id
-from livingworld.live.live import Live, WriterLocks
+from livingworld.live.live import Live
 from livingworld.live.polling import LivePolling
 from livingworld.models.embeddings.pipeline import WorldEmbeddings
 from livingworld.models.scripts.kinds import ScriptKinds
@@ -35,7 +35,6 @@ from livingworld.settings.settings import Settings
 from livingworld.story.lore.lore_keys import LoreKeys
 from livingworld.story.search.word_indexer import WordIndexer
 from livingworld.story.stories.appending import append_together
-from livingworld.story.stories.locking import lock_free_stories, lock_story
 from livingworld.story.stories.scene_appender import Appends
 from livingworld.story.turns.commit_turn import Commits
 from livingworld.story.turns.take_turn import Turns
@@ -132,12 +131,7 @@ class SharedParts:
         self.leases = Leases(services)
         self.cycles = Cycles(services)
         self.scripts = Scripts(services, process.script_kinds)
-        self.live = Live(
-            services,
-            process.live_polling,
-            stories=WriterLocks(lock_story, lock_free_stories),
-            sessions=WriterLocks(lock_session, lock_free_sessions),
-        )
+        self.live = Live(services, process.live_polling, STREAMS)
         self.turns = Turns(services, takes, commits)
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 from uuid import UUID
 
+from livingworld.app.streams import STREAMS
 from livingworld.coordination.actions import running_action, world_actions
 from livingworld.coordination.actions.repository import ActionRepository
 from livingworld.coordination.cycles.running import Cycle
@@ -14,6 +15,7 @@ from livingworld.coordination.locks.transaction_locks import TransactionLocks
 from livingworld.coordination.sessions.interaction_repository import InteractionRepository
 from livingworld.coordination.sessions.repository import SessionRepository
 from livingworld.coordination.sessions.task_repository import TaskRepository
+from livingworld.live.publishing import LivePublisher
 from livingworld.models.ai_models.repository import AIModelRepository
 from livingworld.models.scripts.repository import ScriptRepository
 from livingworld.postgres.transactions.transaction import Transaction
@@ -52,6 +54,8 @@ class WorldRepositories:
         self.tasks = TaskRepository(unit)
         self.actions = ActionRepository(unit)
         self.ai_models = AIModelRepository(unit)
+        #: The application's own small events.
+        self.live = LivePublisher(unit, STREAMS)
         #: Full-text search.
         self.search = Search(unit)
 

@@ -17,6 +17,7 @@ from livingworld.coordination.locks.world_locks import WorldLocks
 from livingworld.coordination.sessions.world_sessions import Sessions
 from livingworld.coordination.sessions.world_tasks import Tasks
 from livingworld.inputs import check_function, check_json_object, check_label
+from livingworld.live.live import Live
 from livingworld.models.ai_models.serving import AIModels
 from livingworld.models.embeddings.embedder import Embedder
 from livingworld.models.embeddings.pipeline import EmbeddingPipeline
@@ -61,7 +62,7 @@ class World(WorldRepositories):
         #: Named texts, which are swapped while they are in use.
         self.scripts = shared.scripts
         #: Events of stories, sessions and the world, as they happen.
-        self.live = shared.live
+        self.live: Live = shared.live
 
     def embeddings(self, embedder: Embedder) -> EmbeddingPipeline:
         """Return the pipeline from texts to vectors by this embedder; raises InvalidInput for a name that is no label.

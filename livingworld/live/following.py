@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, and_, case, delete, func, literal, select, update
+from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, and_, case, cast, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from livingworld.live.tables import live_events, live_streams
@@ -25,8 +25,8 @@ LENGTH: Final = timedelta(minutes=10)
 _MARGIN: Final = timedelta(minutes=1)
 #: So many events of a stream are kept at least; older ones are removed when it is renewed.
 KEPT: Final = 10_000
-#: New writers of the world wait behind this one; so it waits briefly, and is tried again.
-_WORLD_WAIT: Final = timedelta(milliseconds=200)
+#: New publishers of a stream wait behind a follow that waits for earlier ones; so it waits briefly.
+_PUBLISHERS_WAIT: Final = timedelta(milliseconds=200)
 _SWEPT_AT_ONCE: Final = 20
 _RENEW: Final = files(__package__).joinpath("sql/renew_follows.sql").read_text()
 
@@ -79,11 +79,26 @@ async def begin(tx: Transaction, stream_ids: Sequence[UUID]) -> dict[UUID, int]:
     return {UUID(int=row.stream_id.int): row.last_number for row in returned}
 
 
-async def lock_world_writers(tx: Transaction, stream_id: UUID) -> None:
-    """Wait for the transactions that have published to the world's stream, and keep others from it until the end."""
-    key = func.hashtextextended(f"livingworld live {stream_id}", 0)
-    async with tx.lock_timeout(_WORLD_WAIT):
-        await tx.execute(select(func.pg_advisory_xact_lock(key)))
+async def lock_publishers(tx: Transaction, stream_id: UUID) -> None:
+    """Wait for the transactions that have published to a stream, and keep others from it until the end.
+
+    The writers of a story or session hold its row too; those of the world, and the application's own events, do not.
+    """
+    async with tx.lock_timeout(_PUBLISHERS_WAIT):
+        await tx.execute(select(func.pg_advisory_xact_lock(_publishers_key(literal(str(stream_id))))))
+
+
+async def lock_free_publishers(tx: Transaction, stream_ids: Sequence[UUID]) -> list[UUID]:
+    """Keep publishers from those of these streams to which none is publishing, and return them; never waits."""
+    ids = func.unnest(literal(sorted(stream_ids), ARRAY(Uuid()))).table_valued("stream_id").render_derived(name="given")
+    free = func.pg_try_advisory_xact_lock(_publishers_key(cast(ids.c.stream_id, Text)))
+    rows = (await tx.execute(select(ids.c.stream_id, free.label("free")))).all()
+    return [UUID(int=row.stream_id.int) for row in rows if row.free]
+
+
+def _publishers_key(stream_id: ColumnElement[str]) -> ColumnElement[int]:
+    """Return the key of the lock that publishers share; as publish_events_v1 makes it."""
+    return func.hashtextextended(literal("livingworld live ").concat(stream_id), 0)
 
 
 async def forget_old(tx: Transaction, stream_id: UUID, keep: int) -> None:

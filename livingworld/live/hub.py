@@ -14,8 +14,9 @@ from livingworld.live.newcomers import Newcomers
 from livingworld.live.polling import LivePolling
 from livingworld.live.reading import page_size, read_events
 from livingworld.live.records import StoredEvents
+from livingworld.live.streams import Stream
 from livingworld.live.subscription import Subscription
-from livingworld.live.tail import Stream, Tail
+from livingworld.live.tail import Tail
 from livingworld.postgres.services import Services
 
 #: Most streams that are read by one statement.

@@ -6,7 +6,10 @@ from enum import StrEnum
 
 
 class LiveKind(StrEnum):
-    """What happened. Each says which details its events have; the id of the story or session is the stream's own."""
+    """What happened. Each says which details its events have; the id of the story or session is the stream's own.
+
+    A kind has several words; the kind of an application's own event is one word, so it is never one of these.
+    """
 
     #: A scene was stored, and the head of its branch stands on it: `scene_number`, `branch_number`.
     SCENE_APPENDED = "scene appended"

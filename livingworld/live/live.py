@@ -1,21 +1,17 @@
-"""Following a story, a session or the world: what is locked while a follow begins, and what says that it is gone."""
+"""Following a story, a session or the world, and publishing to those who do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from functools import partial
 from typing import Final
 from uuid import UUID
 
-from livingworld.errors import InvalidInput, NotFound, SessionNotFound, StoryNotFound, WorldNotFound
-from livingworld.inputs import check_integer, check_uuid
-from livingworld.live.following import lock_world_writers
+from livingworld.inputs import check_integer
 from livingworld.live.hub import LiveHub
 from livingworld.live.polling import LivePolling
+from livingworld.live.publishing import LivePublisher
+from livingworld.live.streams import Streams
 from livingworld.live.subscription import Subscription
-from livingworld.live.tail import LockFree, LockOne, Stream
 from livingworld.postgres.services import Services
 
 _MAX_NUMBER: Final = 2**63 - 1
@@ -23,23 +19,11 @@ _MAX_NUMBER: Final = 2**63 - 1
 _BUFFER: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class WriterLocks:
-    """How stories, or sessions, are locked against their writers."""
-
-    one: LockOne
-    free: LockFree
-
-
-class Live:
+class Live(LivePublisher):
     """What happens in one world, for its followers; writes publish by themselves, in their transactions."""
 
-    def __init__(
-        self, services: Services, polling: LivePolling, *, stories: WriterLocks, sessions: WriterLocks
-    ) -> None:
-        self._world_id = services.world_id
-        self._stories = stories
-        self._sessions = sessions
+    def __init__(self, services: Services, polling: LivePolling, streams: Streams) -> None:
+        super().__init__(services.unit, streams)
         self._hub = LiveHub(services, polling)
 
     def subscribe(
@@ -63,22 +47,6 @@ class Live:
         SessionNotFound, WorldNotFound, LockTimeout; the iteration raises the first three when what is followed was
         removed, and Closed when the LivingWorld is closed.
         """
-        if story is not None and session is not None:
-            raise InvalidInput("session", "must not be given beside a story: one subscription follows one of them")
+        stream = self._streams.named(self._unit.world_id, story, session)
         number = None if after is None else check_integer("after", after, maximum=_MAX_NUMBER)
-        size = check_integer("buffer", buffer, minimum=1)
-        return self._hub.subscribe(self._stream(story, session), number, size)
-
-    def _stream(self, story: UUID | None, session: UUID | None) -> Stream:
-        if story is not None:
-            key = check_uuid("story", story)
-            return _stream(key, self._stories, partial(StoryNotFound, story_id=key))
-        if session is not None:
-            of = check_uuid("session", session)
-            return _stream(of, self._sessions, partial(SessionNotFound, session_id=of))
-        world_id = self._world_id
-        return Stream(id=world_id, lock=lock_world_writers, gone=partial(WorldNotFound, world_id=world_id))
-
-
-def _stream(key: UUID, locks: WriterLocks, gone: Callable[[], NotFound]) -> Stream:
-    return Stream(id=key, lock=locks.one, lock_free=locks.free, gone=gone)
+        return self._hub.subscribe(stream, number, check_integer("buffer", buffer, minimum=1))

@@ -19,7 +19,7 @@ from livingworld.live.tables import live_streams
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
-_PUBLISH: Final = "SELECT * FROM livingworld.publish_events_v1($1, $2, $3, $4)"
+_PUBLISH: Final = "SELECT * FROM livingworld.publish_events_v1($1, $2, $3, $4, $5)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,10 @@ class UnpublishedEvent:
     """An event of a transaction that is still open."""
 
     stream_id: UUID
-    kind: LiveKind
+    kind: LiveKind | str
     details: Mapping[str, Any]
+    #: Whether its transaction holds no lock of the story or session that keeps a beginning follow out.
+    unlocked: bool = False
 
 
 def publish_at_commit(tx: Transaction, stream_id: UUID, kind: LiveKind, /, **details: object) -> None:
@@ -39,14 +41,29 @@ def publish_at_commit(tx: Transaction, stream_id: UUID, kind: LiveKind, /, **det
     tx.store_at_commit(_publish, UnpublishedEvent(stream_id, kind, details))
 
 
-async def _publish(tx: Transaction, events: list[UnpublishedEvent]) -> None:
-    """Store events with their numbers by one statement; it locks the streams until the transaction ends."""
+def publish_unlocked_at_commit(tx: Transaction, event: UnpublishedEvent) -> None:
+    """Publish an event of the application as `publish_at_commit` does, in order with the others."""
+    tx.store_at_commit(_publish, event)
+
+
+async def publish_events(tx: Transaction, events: list[UnpublishedEvent]) -> bool:
+    """Store events with their numbers by one statement, and return whether any of their streams is followed.
+
+    Locks the streams until the transaction ends.
+    """
     streams = [event.stream_id for event in events]
-    kinds = [event.kind.value for event in events]
+    kinds = [str(event.kind) for event in events]
     details = [json.dumps(dict(event.details), default=str) for event in events]
+    unlocked = sorted({event.stream_id for event in events if event.unlocked})
     tx.lock_order.hold(LockKind.STREAM, tx.world_id)
-    for row in await tx.execute_text(_PUBLISH, (tx.world_id, streams, kinds, details)):
+    followed = (await tx.execute_text(_PUBLISH, (tx.world_id, streams, kinds, details, unlocked))).all()
+    for row in followed:
         note_published(tx, row[0])
+    return bool(followed)
+
+
+async def _publish(tx: Transaction, events: list[UnpublishedEvent]) -> None:
+    await publish_events(tx, events)
 
 
 def note_published(tx: Transaction, stream_id: UUID) -> None:

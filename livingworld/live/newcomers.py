@@ -9,8 +9,9 @@ from typing import Final
 from uuid import UUID
 
 from livingworld.errors import Closed
-from livingworld.live.following import begin, renew, renew_free
-from livingworld.live.tail import LockFree, Stream, Tail
+from livingworld.live.following import begin, lock_free_publishers, lock_publishers, renew, renew_free
+from livingworld.live.streams import LockFree, Stream
+from livingworld.live.tail import Tail
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.transaction import Transaction
 
@@ -75,20 +76,23 @@ class Newcomers:
         ids = [stream.id for stream in streams]
         renewed = await self._services.background.write_single_idempotent(renew_free, ids)
         numbers = {stream_id: found.last_number for stream_id, found in renewed.items()}
-        if new := [stream for stream in streams if stream.id not in numbers and stream.lock_free]:
+        if new := [stream for stream in streams if stream.id not in numbers and stream.owners]:
             numbers |= await self._services.unit.write_idempotent(_begin_free, new)
         return numbers
 
 
 async def _begin_one(tx: Transaction, stream: Stream) -> int:
-    await stream.lock(tx, stream.id)
+    if stream.owners is not None:
+        await stream.owners.lock(tx, stream.id)
+    await lock_publishers(tx, stream.id)
     return (await begin(tx, [stream.id]))[stream.id]
 
 
 async def _begin_free(tx: Transaction, streams: Sequence[Stream]) -> dict[UUID, int]:
     by_kind: defaultdict[LockFree, list[UUID]] = defaultdict(list)
     for stream in streams:
-        if stream.lock_free is not None:
-            by_kind[stream.lock_free].append(stream.id)
+        if stream.owners is not None:
+            by_kind[stream.owners.lock_free].append(stream.id)
     free = [stream_id for lock_free, ids in by_kind.items() for stream_id in await lock_free(tx, ids)]
-    return await begin(tx, free) if free else {}
+    quiet = await lock_free_publishers(tx, free) if free else []
+    return await begin(tx, quiet) if quiet else {}

@@ -13,15 +13,15 @@ from livingworld.live.kinds import LiveKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveEvent:
-    """Something small that was committed: ids and numbers, never texts."""
+    """Something small that was committed; livingworld's own events have ids and numbers, never texts."""
 
     #: Id of the story, the session or the world.
     stream_id: UUID
     #: Numbers of a stream rise in the order of commits; what a reconnect names as `after`.
     number: int
-    #: A LiveKind; a newer release may write kinds that this one does not know.
+    #: A LiveKind, or the word of an application's event; a newer release may write kinds that this one does not know.
     kind: LiveKind | str
-    #: What LiveKind says of the kind; ids are texts.
+    #: What LiveKind says of the kind, where ids are texts; or what the application published.
     details: Mapping[str, Any]
     #: When its transaction began, by the database's clock.
     at: datetime

@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
-from uuid import UUID
 
-from livingworld.errors import NotFound
 from livingworld.errors.base import own_copy
 from livingworld.live.log import live_topic
 from livingworld.live.records import LiveEvent, Missed, StoredEvents
+from livingworld.live.streams import Stream
 from livingworld.live.subscription import Subscription
-from livingworld.postgres.transactions.transaction import Transaction
 
 #: So many subscriptions are given a page in one step of the event loop.
 _AT_ONCE: Final = 100
-
-#: Locks what has this id against its writers, until the transaction ends; raises that it does not exist.
-LockOne = Callable[[Transaction, UUID], Awaitable[object]]
-#: Locks those of these ids that nobody holds, until the transaction ends, and returns them; waits for nobody.
-LockFree = Callable[[Transaction, Sequence[UUID]], Awaitable[Sequence[UUID]]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """What can be followed."""
-
-    id: UUID
-    lock: LockOne
-    #: None: its follows begin one by one.
-    lock_free: LockFree | None = None
-    #: Returns the error that says that it does not exist.
-    gone: Callable[[], NotFound]
 
 
 class Hub(Protocol):

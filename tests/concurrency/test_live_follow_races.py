@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Final
 from uuid import UUID
 
@@ -25,6 +26,12 @@ FOLLOW_THE_WORLD: Final = """
     WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended('livingworld live ' || $1::uuid, 0)))
     INSERT INTO livingworld.live_streams (world_id, stream_id, followed_until)
     SELECT $1, $1, now() + interval '10 minutes' FROM held
+"""
+#: As a follow does that has locked the story's row before.
+FOLLOW_QUIETLY: Final = """
+    WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended('livingworld live ' || $2::uuid, 0)))
+    INSERT INTO livingworld.live_streams (world_id, stream_id, followed_until)
+    SELECT $1, $2, now() + interval '10 minutes' FROM held
 """
 APPEND: Final = """
     SELECT FROM livingworld.append_scenes_v1($1, true, true, ARRAY[$2::uuid], NULL, NULL, ARRAY['x'],
@@ -95,6 +102,65 @@ async def test_a_follow_of_the_world_waits_for_who_has_published_and_finds_what_
             following = await follow_behind(tx, world, observer)
         assert await following == 1
     assert await rows(database_url, KINDS, world.id) == []
+
+
+async def test_a_follow_waits_for_an_event_of_the_application_and_finds_what_its_transaction_wrote(
+    database_url: str, world: World, story: Story
+) -> None:
+    """The transaction holds no row of the story: only the lock of the stream keeps the follow out."""
+    async with connected(database_url) as observer:
+        async with elsewhere(world.transaction()) as tx:
+            await tx.documents.increment("gold")
+            await tx.live.publish("paid", story=story.id)
+            following = await follow_behind_documents(tx, world, observer, story.id)
+        assert await following == 1
+    assert await rows(database_url, KINDS, story.id) == []
+
+
+async def follow_behind_documents(
+    tx: TransactionScope, world: World, observer: Connection, story_id: UUID
+) -> asyncio.Task[int]:
+    await tx._transaction.store_all()
+
+    async def present() -> int:
+        async with world.live.subscribe(story=story_id) as events:
+            found = len((await world.documents.list()).items)
+            assert await nothing_more(events)
+            return found
+
+    task = asyncio.create_task(present())
+    await until_blocked(observer, by=await session_of(tx))
+    return task
+
+
+async def test_follows_that_begin_together_wait_for_the_application_of_their_own_story_only(
+    database_url: str, world: World, story: Story
+) -> None:
+    other = await world.stories.create("Another")
+    async with connected(database_url) as observer, AsyncExitStack() as stack:
+        async with elsewhere(world.transaction()) as tx:
+            await tx.live.publish("paid", story=story.id)
+            await tx._transaction.store_all()
+            held, free = (
+                asyncio.create_task(stack.enter_async_context(world.live.subscribe(story=each.id)))
+                for each in (story, other)
+            )
+            await until_blocked(observer, by=await session_of(tx))
+            async with patiently():
+                assert (await free).started_at == 0
+            assert not held.done()
+        async with patiently():
+            assert (await held).started_at == 0
+
+
+async def test_an_event_of_the_application_waits_for_a_follow_and_is_published(
+    database_url: str, world: World, story: Story
+) -> None:
+    async with holding(database_url, FOLLOW_QUIETLY, [world.id, story.id], commit=True) as holder:
+        publishing = asyncio.create_task(world.live.publish("typing", story=story.id))
+        await holder.until_blocked()
+    await publishing
+    assert [row[0] for row in await rows(database_url, KINDS, story.id)] == ["typing"]
 
 
 async def test_a_writer_waits_for_a_follow_of_the_story_and_tells(

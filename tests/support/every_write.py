@@ -189,6 +189,8 @@ WRITES: Final[dict[str, Write]] = {
     "ai_models.samples.add_many": lambda at: at.world.ai_models.samples.add_many(
         [NewSample(role="narrator", input="in", output="out")]
     ),
+    "live.publish": lambda at: at.world.live.publish("typing", {"by": "tom"}, story=at.story.id),
+    "live.publish, world": lambda at: at.world.live.publish("typing", {"by": "tom"}),
     "leases.hold": hold_a_lease,
     "cycles.run": run_a_cycle,
     "cycles.request_stop": lambda at: at.world.cycles.request_stop("tide"),

@@ -11,7 +11,8 @@ import pytest
 from livingworld import LiveEvent, LiveKind
 from livingworld.errors import StoryNotFound
 from livingworld.live.records import StoredEvents
-from livingworld.live.tail import Stream, Tail
+from livingworld.live.streams import Stream
+from livingworld.live.tail import Tail
 
 
 class Hub:
@@ -33,12 +34,12 @@ class Hub:
         raise NotImplementedError
 
 
-async def lock(*_: object) -> None:
-    """Lock nothing."""
+async def find(*_: object) -> None:
+    """Find anything."""
 
 
 def make_tail(hub: Hub) -> Tail:
-    return Tail(Stream(id=uuid4(), lock=lock, gone=StoryNotFound), hub)
+    return Tail(Stream(id=uuid4(), find=find, gone=StoryNotFound), hub)
 
 
 async def test_what_was_notified_while_the_follow_began_is_read_once_it_has_begun() -> None:

@@ -13,6 +13,7 @@ from livingworld.coordination.sessions.rows import make_session
 from livingworld.coordination.sessions.tables import sessions
 from livingworld.errors import SessionCleared, SessionClosed, SessionNotFound
 from livingworld.inputs import check_integer
+from livingworld.postgres.compiled_text import select_row
 from livingworld.postgres.locks import lock_free_rows, lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
@@ -21,6 +22,15 @@ from livingworld.postgres.transactions.transaction import Transaction
 def check_epoch(epoch: object) -> int | None:
     """Return the epoch if it is None or can be one."""
     return None if epoch is None else check_integer("epoch", epoch, minimum=1)
+
+
+async def find_session(tx: Transaction, session_id: UUID) -> Session:
+    """Return a session, closed or not, without a lock; raises SessionNotFound. One statement."""
+    asked = select_row(sessions).bind(world_id=tx.world_id, session_id=session_id)
+    row = (await tx.execute_text(*asked)).one_or_none()
+    if row is None:
+        raise SessionNotFound(session_id=session_id)
+    return make_session(row)
 
 
 async def lock_session(tx: Transaction, session_id: UUID) -> Row[Any]:

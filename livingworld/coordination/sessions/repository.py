@@ -10,12 +10,18 @@ from uuid import UUID
 from sqlalchemy import Row, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from livingworld.coordination.sessions.locking import change_session, check_epoch, lock_open_session, lock_session
+from livingworld.coordination.sessions.locking import (
+    change_session,
+    check_epoch,
+    find_session,
+    lock_open_session,
+    lock_session,
+)
 from livingworld.coordination.sessions.records import Session
 from livingworld.coordination.sessions.rows import make_session
 from livingworld.coordination.sessions.tables import interactions, sessions
 from livingworld.coordination.sessions.task_writing import cancel_all
-from livingworld.errors import InvalidJson, SessionNotFound, VersionConflict
+from livingworld.errors import InvalidJson, VersionConflict
 from livingworld.identifiers import new_id
 from livingworld.inputs import (
     MAX_JSON_CHARACTERS,
@@ -29,7 +35,6 @@ from livingworld.inputs import (
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit, remove_streams
 from livingworld.observability import events
-from livingworld.postgres.compiled_text import select_row
 from livingworld.postgres.keyset import check_limit
 from livingworld.postgres.locks import lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
@@ -57,7 +62,7 @@ class SessionRepository:
 
     async def get(self, session_id: UUID) -> Session:
         """Return a session, closed or not; one round trip, no lock. Raises SessionNotFound."""
-        return await self._unit.read(_read, check_uuid("session_id", session_id))
+        return await self._unit.read(find_session, check_uuid("session_id", session_id))
 
     async def heartbeat(self, session_id: UUID) -> Session:
         """Say that the session is in use: `expire` counts from here."""
@@ -105,15 +110,7 @@ async def _open(tx: Transaction, session_id: UUID, values: Mapping[str, Any]) ->
     key = {"world_id": tx.world_id, "session_id": session_id}
     statement = insert(sessions).values(**key, **values).on_conflict_do_nothing(index_elements=list(key))
     row = (await tx.execute(statement.returning(sessions))).one_or_none()
-    return await _read(tx, session_id) if row is None else make_session(row)
-
-
-async def _read(tx: Transaction, session_id: UUID) -> Session:
-    asked = select_row(sessions).bind(world_id=tx.world_id, session_id=session_id)
-    row = (await tx.execute_text(*asked)).one_or_none()
-    if row is None:
-        raise SessionNotFound(session_id=session_id)
-    return make_session(row)
+    return await find_session(tx, session_id) if row is None else make_session(row)
 
 
 async def _heartbeat(tx: Transaction, session_id: UUID) -> Session:

@@ -1,15 +1,16 @@
 -- Publish events: number and store what is followed, in the order given, and return the streams that were.
 --
 -- It is the last statement of its transaction: the rows of the streams are locked from here to the commit, in sorted
--- order, so the order of numbers is the order of commits. A new follower of a story or a session locks the row
--- of the story or session, which the writer has locked already. The world has many writers at a time: for its stream they
--- share an advisory lock, which a new follower of the world takes exclusively. So the look below sees every follower that
--- began before.
+-- order, so the order of numbers is the order of commits. The look below sees every follower that began before: a new
+-- follower of a story or a session locks its row, which the library's writers have locked already, and takes an advisory
+-- lock of the stream exclusively, which is shared by those who hold no such row: the writers of the world, and the
+-- application's own events.
 CREATE FUNCTION livingworld.publish_events_v1(
     in_world_id uuid,
     in_stream_ids uuid[],           -- of each event: id of a story, a session or the world
     in_kinds text[],
-    in_details text[]               -- a JSON object each
+    in_details text[],              -- a JSON object each
+    in_unlocked_ids uuid[] DEFAULT '{}'  -- streams of stories and sessions whose rows this transaction does not hold
 ) RETURNS SETOF uuid
 LANGUAGE plpgsql
 AS $function$
@@ -23,6 +24,11 @@ BEGIN
     END IF;
     IF in_world_id = ANY (in_stream_ids) THEN
         PERFORM pg_advisory_xact_lock_shared(hashtextextended('livingworld live ' || in_world_id, 0));
+    END IF;
+    IF in_unlocked_ids <> '{}' THEN
+        PERFORM pg_advisory_xact_lock_shared(hashtextextended('livingworld live ' || g.stream_id, 0))
+        FROM (SELECT g.stream_id FROM unnest(in_unlocked_ids) AS g (stream_id) ORDER BY g.stream_id OFFSET 0) g
+        WHERE g.stream_id <> in_world_id;
     END IF;
     FOR stream IN
         -- One by one in their order; see append_scenes_v1.
