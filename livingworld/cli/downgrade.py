@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from livingworld.cli.confirmation import confirmed
 from livingworld.cli.database_choice import LockTimeoutOption, UrlOption, database_to_migrate
 from livingworld.cli.interruption import interruption
 from livingworld.cli.migration_report import planned, summary
@@ -32,7 +33,7 @@ def downgrade(
             plan = await migrations.preview_downgrade(database.url, revision, lock_timeout=limit)
             if plan.revisions:
                 _refuse(plan, database.name, destroy_data=destroy_data)
-                _ask(plan, database.name, yes=yes)
+                await _ask(plan, database.name, yes=yes)
             done = await migrations.downgrade(database.url, revision, destroy_data=destroy_data, lock_timeout=limit)
             return summary(database.name, "downgraded", done, await migrations.status(database.url))
 
@@ -45,15 +46,13 @@ def _refuse(plan: Migrated, name: str, *, destroy_data: bool) -> None:
         raise DataWouldBeLost(message)
 
 
-def _ask(plan: Migrated, name: str, *, yes: bool) -> None:
+async def _ask(plan: Migrated, name: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
         field = "--yes"
         raise InvalidInput(field, f"is needed where there is no terminal to ask at; {name}: {planned(plan)}")
     typer.echo(f"{name}: {planned(plan)}.")
-    with interruption.ending_a_prompt():
-        agreed = typer.confirm("Go on?")
-    if not agreed:
+    if not await confirmed("Go on?"):
         typer.echo("Nothing was changed.")
         raise typer.Exit(1)

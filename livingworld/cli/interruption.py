@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ class Interruption:
 
         async def stoppable() -> T:
             loop, task = asyncio.get_running_loop(), asyncio.current_task()
-            with self.stopped_by(lambda: task and loop.call_soon_threadsafe(task.cancel)):
+            with _woken_by_signals(loop), self.stopped_by(lambda: task and loop.call_soon_threadsafe(task.cancel)):
                 return await work
 
         return asyncio.run(stoppable())
@@ -48,20 +49,6 @@ class Interruption:
         finally:
             self._stop = None if self.happened else before
 
-    @contextmanager
-    def ending_a_prompt(self) -> Iterator[None]:
-        """Let SIGINT end the wait for a line of input in the block, which an event loop cannot."""
-
-        def end(*_: object) -> NoReturn:
-            self.happened = True
-            raise KeyboardInterrupt
-
-        before = signal.signal(signal.SIGINT, end)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
     def _signalled(self, *_: object) -> None:
         if self.happened or self._stop is None:
             _leave()
@@ -71,6 +58,22 @@ class Interruption:
 
 #: One for the process, as signals are.
 interruption: Final = Interruption()
+
+
+@contextmanager
+def _woken_by_signals(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Wake the loop at each signal; one that comes just before the loop's system call is seen after it otherwise."""
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.settimeout(0)
+        writer.settimeout(0)
+        loop.add_reader(reader, reader.recv, 512)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(reader)
 
 
 def _leave() -> NoReturn:

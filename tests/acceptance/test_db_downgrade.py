@@ -84,7 +84,10 @@ def answered(url: str, *arguments: str, answer: bytes | None) -> tuple[int, str]
             process.send_signal(signal.SIGINT)
         else:
             os.write(ours, answer)
-        code = process.wait(timeout=60)
+        try:
+            code = process.wait(timeout=60)
+        finally:
+            process.kill()
     try:
         while more := os.read(ours, 4096):
             said += more
