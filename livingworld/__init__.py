@@ -9,7 +9,7 @@ from livingworld.app.world import World
 from livingworld.coordination.actions.conflict_policy import COMMANDS, ConflictPolicy, Rule, Verdict
 from livingworld.coordination.actions.records import Action, LaneSize, NewAction
 from livingworld.coordination.actions.replaying import replay
-from livingworld.coordination.cycles.records import CycleRun
+from livingworld.coordination.cycles.records import CycleRun, CycleStatus
 from livingworld.coordination.cycles.running import Cycle
 from livingworld.coordination.documents.merge import Strategies, Strategy
 from livingworld.coordination.documents.records import ABSENT, Absent, Document, MergeConflict, MergeResult
@@ -71,6 +71,7 @@ __all__ = [
     "ConflictPolicy",
     "Cycle",
     "CycleRun",
+    "CycleStatus",
     "DispatchPolicy",
     "Document",
     "Embedded",

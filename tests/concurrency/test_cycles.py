@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from livingworld import Cycle, CycleRun, LivingWorld, NewScene, Story, World
+from livingworld import Cycle, CycleRun, CycleStatus, LivingWorld, NewScene, Story, World
 from livingworld.errors import AlreadyRunning, Fenced, InvalidInput
 from tests.support.patience import patiently
 from tests.support.staging import kinds, race, same_world
@@ -46,12 +46,46 @@ async def test_phases_run_in_order_and_their_results_are_kept(world: World) -> N
     assert again is not None
     assert (run.number, run.state, run.phases) == (1, "done", ("plan", "do", "check", "act"))
     assert run.results == {"plan": 0, "do": 1, "check": 2, "act": 3}
-    assert set(run.durations) == set(PHASES)
+    assert list(run.results) == list(run.durations) == list(PHASES)
     assert (again.number, again.attempts) == (2, 1)
     page = await world.cycles.history("tide", limit=1)
     assert page.items == (again,)
     assert (await world.cycles.history("tide", after=page.next)).items == (run,)
     assert (await world.cycles.history("never")).items == ()
+
+
+async def test_a_cycle_says_whether_it_runs_in_which_phase_and_why(database_url: str, world: World) -> None:
+    seen: list[CycleStatus] = []
+
+    async def look(cycle: Cycle) -> str | None:
+        seen.append(await world.cycles.status("tide"))
+        return cycle.reason
+
+    never = await world.cycles.status("tide")
+    run = await world.cycles.run("tide", {"plan": look, "do": look}, reason="the moon is full")
+    after = await world.cycles.status("tide")
+
+    assert (never.running, never.run, never.phase) == (False, None, None)
+    assert run is not None
+    assert (run.reason, run.results, run.phase) == ("the moon is full", dict.fromkeys(run.phases, run.reason), None)
+    assert [(each.running, each.phase) for each in seen] == [(True, "plan"), (True, "do")]
+    assert (after.running, after.phase, after.run) == (False, None, run)
+
+
+async def test_a_cycle_whose_owner_died_does_not_run_and_its_run_stands_at_its_phase(
+    database_url: str, world: World
+) -> None:
+    async def die(_: Cycle) -> None:
+        await expire(database_url)
+        status = await world.cycles.status("tide")
+        assert (status.running, status.phase, status.stop_requested) == (False, None, False)
+        assert status.run is not None
+        assert (status.run.state, status.run.phase) == ("running", "do")
+
+    await world.cycles.run("tide", {"plan": count, "do": die})
+    continued = await world.cycles.run("tide", PHASES, reason="another")
+    assert continued is not None
+    assert (continued.number, continued.reason) == (2, "another")
 
 
 async def test_it_is_not_run_again_too_early(database_url: str, world: World) -> None:

@@ -132,6 +132,7 @@ CALLS: Final[dict[str, Callable[[Furnished], Any]]] = {
     "ai_models.samples.list": lambda at: at.world.ai_models.samples.list("narrator"),
     "ai_models.collecting": lambda at: at.world.ai_models.collecting(),
     "cycles.history": lambda at: at.world.cycles.history("tide"),
+    "cycles.status": lambda at: at.world.cycles.status("tide"),
     "cycles.run": lambda at: at.world.cycles.run("tide", {"plan": do_nothing}),
     "leases.hold": lambda at: at.world.leases.hold("tide"),
     "locks.exclusive": lambda at: at.world.locks.exclusive("tide"),

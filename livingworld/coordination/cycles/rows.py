@@ -12,14 +12,16 @@ from livingworld.coordination.cycles.records import CycleRun
 
 def make_run(row: Row[Any]) -> CycleRun:
     """Return the record that a row of the table cycle_runs makes."""
+    done = [phase for phase in row.phases if phase in row.results]  # jsonb has an order of its own
     return CycleRun(
         cycle=row.name,
         number=row.run_number,
         state=row.state,
         phases=tuple(row.phases),
         phases_done=row.phases_done,
-        results={phase: each["result"] for phase, each in row.results.items()},
-        durations={phase: timedelta(seconds=each["seconds"]) for phase, each in row.results.items()},
+        reason=row.reason,
+        results={phase: row.results[phase]["result"] for phase in done},
+        durations={phase: timedelta(seconds=row.results[phase]["seconds"]) for phase in done},
         attempts=row.attempts,
         error=row.error,
         started_at=row.started_at,

@@ -12,16 +12,24 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, func, select, update
 
 from livingworld.coordination.cycles import transitions
-from livingworld.coordination.cycles.records import CycleRun
+from livingworld.coordination.cycles.records import CycleRun, CycleStatus
 from livingworld.coordination.cycles.rows import make_run
 from livingworld.coordination.cycles.tables import cycle_runs, cycles
 from livingworld.coordination.cycles.transitions import Holding
 from livingworld.errors import Fenced, InvalidInput, InvalidType, LivingWorldError
 from livingworld.identifiers import new_id
-from livingworld.inputs import MIN_TTL, check_duration, check_function, check_json, check_label, storable_error_text
+from livingworld.inputs import (
+    MIN_TTL,
+    check_duration,
+    check_function,
+    check_json,
+    check_label,
+    check_optional_text,
+    storable_error_text,
+)
 from livingworld.observability import events
 from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
 from livingworld.postgres.leases import Lease
@@ -41,6 +49,8 @@ class Cycle:
 
     name: str
     run_number: int
+    #: Why the run was begun, or None.
+    reason: str | None
     #: What the phases before returned, in this attempt and in those before.
     results: Mapping[str, Any]
     #: Set when the lease is lost, or may be: what this phase returns will be refused.
@@ -78,6 +88,7 @@ class Cycles:
         name: str,
         phases: Mapping[str, Phase],
         *,
+        reason: str | None = None,
         min_interval: timedelta = timedelta(0),
         ttl: timedelta = timedelta(seconds=30),
     ) -> CycleRun | None:
@@ -86,15 +97,17 @@ class Cycles:
         Each phase's result is stored with the step to the next. A run that was left unfinished, since its owner died or
         was cancelled, continues at the phase it had not finished, which is called again. A phase that raises ends the
         run as failed, and raises. Between phases a requested stop ends it as stopped. No transaction is open while a
-        phase works. Raises AlreadyRunning at once when another owner runs it, Fenced when another took it over
-        meanwhile; then no later result of this one is stored.
+        phase works. `reason` is kept with the run that this call begins; one that it continues has its own. Raises
+        AlreadyRunning at once when another owner runs it, Fenced when another took it over meanwhile; then no later
+        result of this one is stored.
         """
         checked, length = check_label("name", name), check_duration("ttl", ttl, minimum=MIN_TTL)
         check_duration("min_interval", min_interval)
         known = _check_phases(phases)
         asked_at, owner = asyncio.get_running_loop().time(), UUID(int=new_id().int)
-        options = {"ttl": length, "min_interval": min_interval}
-        begun = await self._unit.write_idempotent(transitions.begin, checked, owner, list(known), **options)
+        why = check_optional_text("reason", reason)
+        begin = partial(transitions.begin, reason=why, ttl=length, min_interval=min_interval)
+        begun = await self._unit.write_idempotent(begin, checked, owner, list(known))
         if begun is None:
             return None
         holding, run = begun
@@ -108,6 +121,13 @@ class Cycles:
     async def request_stop(self, name: str) -> bool:
         """Let a cycle that runs stop before its next phase; return whether one runs."""
         return await self._unit.write_single_idempotent(_request_stop, check_label("name", name))
+
+    async def status(self, name: str) -> CycleStatus:
+        """Return whether a cycle runs now, in which phase, and its last run; one statement, no lock.
+
+        A cycle that never ran is not running and has no run.
+        """
+        return await self._unit.read(_status, check_label("name", name))
 
     async def history(self, name: str, *, after: str | None = None, limit: int = 50) -> Page[CycleRun]:
         """Return a page of a cycle's runs, the newest first; empty when it never ran."""
@@ -123,7 +143,9 @@ class Cycles:
                 raise InvalidInput("phases", "lack the one at which the unfinished run stands")
             began = time.monotonic()
             try:
-                cycle = Cycle(holding.name, run.number, MappingProxyType(dict(run.results)), lease.lost, holding)
+                cycle = Cycle(
+                    holding.name, run.number, run.reason, MappingProxyType(dict(run.results)), lease.lost, holding
+                )
                 result = check_json(f"the result of {name}", await phases[name](cycle))
             except Fenced:
                 raise
@@ -162,6 +184,24 @@ class Cycles:
 async def _request_stop(tx: Transaction, name: str) -> bool:
     running = (cycles.c.world_id == tx.world_id, cycles.c.name == name, cycles.c.owner.is_not(None))
     return (await tx.execute(update(cycles).where(*running).values(stop_requested=True))).rowcount > 0
+
+
+async def _status(tx: Transaction, name: str) -> CycleStatus:
+    """Read the cycle and its last run in one statement, so that they belong together."""
+    run = and_(
+        cycle_runs.c.world_id == cycles.c.world_id,
+        cycle_runs.c.name == cycles.c.name,
+        cycle_runs.c.run_number == cycles.c.last_run_number,
+    )
+    running = and_(cycles.c.owner.is_not(None), cycles.c.expires_at > func.clock_timestamp())
+    columns = (running.label("running"), cycles.c.stop_requested, *cycle_runs.c)
+    statement = select(*columns).join_from(cycles, cycle_runs, run)
+    own = (cycles.c.world_id == tx.world_id, cycles.c.name == name)
+    row = (await tx.execute(statement.where(*own))).one_or_none()
+    if row is None:
+        return CycleStatus(cycle=name, running=False, run=None, stop_requested=False)
+    stop = row.running and row.stop_requested
+    return CycleStatus(cycle=name, running=row.running, run=make_run(row), stop_requested=stop)
 
 
 async def _history(tx: Transaction, name: str, before: int | None, limit: int) -> Page[CycleRun]:

@@ -53,6 +53,8 @@ cycle_runs = Table(
     Column("phases", ARRAY(Text), nullable=False),
     #: How many of them are done.
     Column("phases_done", Integer, nullable=False, server_default=text("0")),
+    #: Why it was run, or NULL.
+    Column("reason", Text),
     #: What they returned: {phase: {result, seconds}}.
     Column("results", JSONB, nullable=False, server_default=text("'{}'")),
     #: How often it was begun: once more for each owner that took it over.

@@ -38,7 +38,14 @@ class Holding:
 
 
 async def begin(
-    tx: Transaction, name: str, owner: UUID, phases: Sequence[str], *, ttl: timedelta, min_interval: timedelta
+    tx: Transaction,
+    name: str,
+    owner: UUID,
+    phases: Sequence[str],
+    *,
+    reason: str | None,
+    ttl: timedelta,
+    min_interval: timedelta,
 ) -> tuple[Holding, CycleRun] | None:
     """Take a cycle and return its run: the one that was left unfinished, or a new one; None: it is too early for one.
 
@@ -59,7 +66,9 @@ async def begin(
     taken = {"token": holding.token, "owner": owner, "expires_at": now + ttl, "stop_requested": False}
     if resumed:
         taken["stop_requested"] = row.stop_requested
-    run = await (_resume(tx, holding, last) if resumed else _start(tx, holding, row.last_run_number + 1, phases))
+    run = await (
+        _resume(tx, holding, last) if resumed else _start(tx, holding, row.last_run_number + 1, phases, reason)
+    )
     await _change(tx, holding, **taken, last_run_number=run.run_number)
     return holding, make_run(run)
 
@@ -104,9 +113,9 @@ async def leave(tx: Transaction, holding: Holding) -> None:
     await tx.execute(update(cycles).where(*_of(tx, holding.name, cycles), *own).values(**_FREE))
 
 
-async def _start(tx: Transaction, holding: Holding, number: int, phases: Sequence[str]) -> Row[Any]:
+async def _start(tx: Transaction, holding: Holding, number: int, phases: Sequence[str], reason: str | None) -> Row[Any]:
     key = {"world_id": tx.world_id, "name": holding.name, "run_number": number}
-    statement = insert(cycle_runs).values(**key, phases=list(phases)).returning(cycle_runs)
+    statement = insert(cycle_runs).values(**key, phases=list(phases), reason=reason).returning(cycle_runs)
     return (await tx.execute(statement)).one()
 
 
