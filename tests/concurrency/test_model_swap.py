@@ -41,7 +41,9 @@ async def test_inferences_in_flight_end_on_the_old_model_which_is_closed_once_af
         await until_served(host, "b")
         in_flight[0].cancel()
         in_flight.append(asyncio.create_task(answer(host)))
+        assert host.pins()["narrator"][1] == 3
         assert await in_flight[-1] == "b"
+        assert host.pins()["narrator"] == {1: 2}
         assert old.closed == 0
         old.may_answer.set()
         answers = await asyncio.gather(*in_flight, return_exceptions=True)

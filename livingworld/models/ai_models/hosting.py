@@ -99,6 +99,17 @@ class ModelHost:
         """Return how often each version of each role answered here: the blocks of `pin` that ended without an error."""
         return {role: dict(versions) for role, versions in self._answers.items()}
 
+    def pins(self) -> Mapping[str, Mapping[int, int]]:
+        """Return how many blocks of `pin` use each version of each role here now; a version without a use is left out.
+
+        A replaced model is among them until its last use has ended.
+        """
+        found: dict[str, Counter[int]] = {role: Counter() for role in self._slots}
+        for loaded in self._open:
+            if loaded.uses:
+                found[loaded.model.role][loaded.model.version] += loaded.uses
+        return {role: dict(versions) for role, versions in found.items()}
+
     async def close(self) -> None:
         """Close every model exactly once, after its last use or the time limit; no pin is given from now on."""
         self._closed = True

@@ -47,6 +47,11 @@ class LoadedModel:
         self.ended = asyncio.Event()
 
     @property
+    def uses(self) -> int:
+        """How many blocks use it now."""
+        return self._uses
+
+    @property
     def closed(self) -> bool:
         """Whether it is closed, or about to be."""
         return self._closing_task is not None
