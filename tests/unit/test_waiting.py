@@ -62,6 +62,11 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     },
     "concurrency/test_world_locks.py": {"timedelta(milliseconds=50)": LIMIT, "timeout=1": VALUE},
     "concurrency/turn_program.py": {"timedelta(seconds=5)": "twelve times as long may a waiter be silent"},
+    "faults/test_actions_and_an_absent_server.py": {
+        "timedelta(milliseconds=400)": LIMIT,
+        "timedelta(milliseconds=100)": LIMIT,
+        "timedelta(milliseconds=200)": LIMIT,
+    },
     "faults/embedded_server/test_data_directory.py": {"time.monotonic()": "joining is compared with starting"},
     "faults/embedded_server/test_killed_server.py": {
         "time.monotonic()": "one that does not come is waited for five minutes; the margin is a minute",

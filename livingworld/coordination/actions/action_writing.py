@@ -40,15 +40,20 @@ async def complete(tx: Transaction, action: Action, result: object) -> None:
         raise refusal(action_id=action.id)
 
 
-async def fail(tx: Transaction, action: Action, error: str, retry_in: timedelta, *, finally_: bool = False) -> Action:
-    """Let an attempt fail: the action waits again for so long, or has failed when this was its last attempt."""
+async def fail(
+    tx: Transaction, action: Action, error: str, retry_in: timedelta, *, finally_: bool = False, counted: bool = True
+) -> Action:
+    """Let an attempt fail: the action waits again for so long, or has failed when this was its last attempt.
+
+    One that is not counted waits again in any case.
+    """
     now = await _lock_own(tx, action)
     at = await _clock(tx)
     if now.cancel_requested_at is not None:
         return await _stop(tx, now, "cancelled", at, error=error)
-    if now.attempts >= now.max_attempts or finally_:
+    if counted and (now.attempts >= now.max_attempts or finally_):
         return await _stop(tx, now, "failed", at, error=error)
-    return await _stop(tx, now, "waiting", at, error=error, not_before=at + retry_in)
+    return await _stop(tx, now, "waiting", at, error=error, not_before=at + retry_in, attempts=0 if counted else -1)
 
 
 async def release(tx: Transaction, action: Action) -> Action:
@@ -57,6 +62,24 @@ async def release(tx: Transaction, action: Action) -> Action:
     if now.cancel_requested_at is not None:
         return await _stop(tx, now, "cancelled", await _clock(tx))
     return await _stop(tx, now, "waiting", await _clock(tx), attempts=-1)
+
+
+async def uncount(tx: Transaction, action: Action) -> None:
+    """Let a claim that its worker lost, since the server was away, not count as an attempt; it does nothing again.
+
+    A claim that still stands is given back. One that has ended the action changes nothing.
+    """
+    now = await lock_action(tx, action.id)
+    if now.state == "running" and now.token == action.token:
+        await release(tx, action)
+        return
+    lapsed = actions.c.lapsed_tokens
+    own = (actions.c.world_id == tx.world_id, actions.c.action_id == action.id)
+    counted = update(actions).where(
+        *own, actions.c.ended_at.is_(None), func.array_position(lapsed, action.token).is_not(None)
+    )
+    values = {"attempts": actions.c.attempts - 1, "lapsed_tokens": func.array_remove(lapsed, action.token)}
+    await tx.execute(counted.values(**values))
 
 
 async def stop(tx: Transaction, action: Action) -> Action:

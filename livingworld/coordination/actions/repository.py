@@ -42,8 +42,9 @@ class ActionRepository(ActionClaims):
         """Give a command to a lane and return it, with what was decided about it.
 
         `conflict` decides what becomes of it when something runs or waits there: one decision for all, or a policy,
-        which is asked under the lane's lock and must not wait. Given an `id`, the same call again returns what is
-        stored. Raises QueueFull, then nothing is stored.
+        which is asked under the lane's lock and must not wait. A command that it rejects is stored and returned, in the
+        state "rejected", as from `enqueue_many`. Given an `id`, the same call again returns what is stored. Raises
+        QueueFull, then nothing is stored.
         """
         action = NewAction(
             lane,

@@ -10,10 +10,21 @@ from itertools import count
 from typing import Any, Final, Generic, TypeVar
 
 from livingworld.background.interruptible import run_unless
+from livingworld.coordination.actions import action_writing
 from livingworld.coordination.actions.claiming import ActionClaims
 from livingworld.coordination.actions.locking import action_topic, actions_topic, read_action
 from livingworld.coordination.actions.records import Action
-from livingworld.errors import ActionCancelled, ActionExpired, ActionNotFound, ActionSuperseded, LivingWorldError
+from livingworld.errors import (
+    ActionCancelled,
+    ActionExpired,
+    ActionNotFound,
+    ActionSuperseded,
+    CallTimeout,
+    CircuitOpen,
+    EmbedderUnavailable,
+    LivingWorldError,
+    Unavailable,
+)
 from livingworld.inputs import check_json, storable_error_text
 from livingworld.observability import events
 from livingworld.postgres.leases import Lease
@@ -38,6 +49,8 @@ class WorkerOptions(Generic[Scope]):
     ttl: timedelta
     #: After a failure, how long an action waits before its next attempt; None: it has failed for good.
     retry_in: Callable[[Action], timedelta | None]
+    #: Receives an action whose claim was lost, or whose end could not be stored, since the server was away.
+    cut_off: Callable[[Action], object]
 
 
 class RunningAction(Generic[Scope]):
@@ -53,6 +66,8 @@ class RunningAction(Generic[Scope]):
         #: Set when a stop was requested; the handler is then cancelled.
         self.cancel_requested = asyncio.Event()
         self._completed = False
+        #: Whether the last look at the claim has no answer of the server.
+        self._unreachable = False
         self._lease = Lease(
             self._extend,
             length=options.ttl,
@@ -117,8 +132,12 @@ class RunningAction(Generic[Scope]):
     async def _fail(self, error: Exception) -> None:
         if self.lost.is_set() or isinstance(error, ActionSuperseded):
             raise ActionSuperseded(action_id=self.action.id)
-        retry_in = self._options.retry_in(self.action)
-        failed = await self._actions.fail(self.action, storable_error_text(error), retry_in=retry_in)
+        retry_in, reason = self._options.retry_in(self.action), storable_error_text(error)
+        if _server_is_away(error):
+            pause, unit = retry_in or timedelta(0), self._services.unit
+            failed = await unit.write(action_writing.fail, self.action, reason, pause, counted=False)
+        else:
+            failed = await self._actions.fail(self.action, reason, retry_in=retry_in)
         events.emit(
             events.ACTION_FAILED,
             world_id=self._services.world_id,
@@ -138,14 +157,27 @@ class RunningAction(Generic[Scope]):
         try:
             await ending
         except LivingWorldError as error:
+            if self._unreachable or _server_is_away(error):
+                self._options.cut_off(self.action)
             fields = {"world_id": self._services.world_id, "action_id": self.action.id}
             events.emit(events.ACTION_LOST, **fields, error=type(error).__name__)
 
     async def _extend(self) -> bool:
+        self._unreachable = True  # until an answer comes
         try:
             now = await self._background.extend(self.action, self._options.ttl)
         except (ActionSuperseded, ActionNotFound):
+            self._unreachable = False
             return False
+        except LivingWorldError as error:
+            self._unreachable = isinstance(error, (Unavailable, CallTimeout))
+            raise
+        self._unreachable = False
         if now.cancel_requested_at is not None:
             self.cancel_requested.set()
         return True
+
+
+def _server_is_away(error: Exception) -> bool:
+    """Return whether an error says that the database cannot be reached; an embedder's absence is the handler's."""
+    return isinstance(error, Unavailable) and not isinstance(error, (EmbedderUnavailable, CircuitOpen))

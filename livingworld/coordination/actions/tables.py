@@ -93,6 +93,8 @@ actions = Table(
     Column("max_attempts", Integer, nullable=False),
     #: Rises with every claim; a write that proves itself by an older one is refused.
     Column("token", BigInteger, nullable=False, server_default=text("0")),
+    #: The claims that were not extended in time and counted as attempts, by their tokens.
+    Column("lapsed_tokens", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     #: NULL: not running.
     Column("claimed_until", DateTime(timezone=True)),
     Column("cancel_requested_at", DateTime(timezone=True)),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final, Generic
 
+from livingworld.coordination.actions import action_writing
 from livingworld.coordination.actions.claiming import ActionClaims
 from livingworld.coordination.actions.locking import actions_topic
 from livingworld.coordination.actions.records import Action
 from livingworld.coordination.actions.repository import ActionRepository
 from livingworld.coordination.actions.running_action import RunningAction, Scope, WorkerOptions
-from livingworld.errors import InvalidInput, InvalidType, LivingWorldError
+from livingworld.errors import ActionNotFound, InvalidInput, InvalidType, LivingWorldError
 from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_function, check_integer, check_label
 from livingworld.observability import events
 from livingworld.postgres.notifications import TopicSubscription
@@ -51,8 +52,8 @@ class Actions(ActionRepository, Generic[Scope]):
         """Return a worker that runs actions by these handlers, by kind, at most `concurrency` at once.
 
         It begins with `run_once` or `running`. After a failed attempt an action waits for `retry_in`, and has failed
-        for good where that is None. An attempt of a kind without a handler fails. No transaction is open while a
-        handler works. Other options as `claim`.
+        for good where that is None. An attempt of a kind without a handler fails. A claim that is lost since the server
+        was away counts as no attempt. No transaction is open while a handler works. Other options as `claim`.
         """
         if not isinstance(handlers, Mapping):
             raise InvalidType("handlers", f"must be a mapping of kinds to functions, not {type(handlers).__name__}")
@@ -62,8 +63,9 @@ class Actions(ActionRepository, Generic[Scope]):
         check_function("retry_in", retry_in)
         check_integer("concurrency", concurrency, minimum=1, maximum=MAX_CONCURRENCY)
         length = check_duration("ttl", ttl, minimum=MIN_TTL, maximum=MAX_TTL)
-        options = WorkerOptions(scope=self._scope, ttl=length, retry_in=retry_in)
-        return ActionWorker(self._services, options, dict(handlers), concurrency)
+        cut_off: list[Action] = []
+        options = WorkerOptions(scope=self._scope, ttl=length, retry_in=retry_in, cut_off=cut_off.append)
+        return ActionWorker(self._services, options, dict(handlers), concurrency, cut_off)
 
 
 class ActionWorker(Generic[Scope]):
@@ -75,12 +77,15 @@ class ActionWorker(Generic[Scope]):
         options: WorkerOptions[Scope],
         handlers: Mapping[str, Handler[Scope]],
         concurrency: int,
+        cut_off: list[Action],
     ) -> None:
         self._services = services
         self._options = options
         self._actions = ActionClaims(services.unit)
         self._handlers = handlers
         self._concurrency = concurrency
+        #: What ended here since the server was away: it is reported before the next claim, which would count it.
+        self._cut_off = cut_off
         self._running: set[asyncio.Task[None]] = set()
         #: The last claim: what it brings is begun also when the caller that asked for it is gone.
         self._claiming: asyncio.Task[list[asyncio.Task[None]]] | None = None
@@ -133,11 +138,18 @@ class ActionWorker(Generic[Scope]):
     async def _begin(self, free: int, subscription: TopicSubscription | None) -> list[asyncio.Task[None]]:
         asked_at = asyncio.get_running_loop().time()
         try:
+            await self._report()
             claimed = await self._actions.claim(free, ttl=self._options.ttl)
         except LivingWorldError as error:
             events.emit(events.SERVICE_FAILED, service="actions", error=type(error).__name__)
             return []
         return [self._start(action, asked_at, subscription) for action in claimed]
+
+    async def _report(self) -> None:
+        while self._cut_off:
+            with suppress(ActionNotFound):  # its world was purged, or it was forgotten
+                await self._services.unit.write_idempotent(action_writing.uncount, self._cut_off[0])
+            del self._cut_off[0]
 
     def _start(self, action: Action, asked_at: float, subscription: TopicSubscription | None) -> asyncio.Task[None]:
         running = RunningAction(self._services, self._options, action, asked_at)

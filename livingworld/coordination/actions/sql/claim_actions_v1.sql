@@ -1,5 +1,6 @@
 -- Claim the actions that are next, at most one in each lane, and return them. A claim that was not
 -- extended in time ends first, and what is past its deadline expires. A lane that another transaction has locked is skipped.
+-- A claim that lapses counts as an attempt, unless the server was started after it: then the server was away, not the worker.
 CREATE FUNCTION livingworld.claim_actions_v1(
     in_world_id uuid,
     in_limit integer,
@@ -21,14 +22,23 @@ BEGIN
         WHERE l.world_id = in_world_id AND l.running_until <= at
         ORDER BY l.running_until LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED
     LOOP
-        SELECT a.action_id, a.attempts >= a.max_attempts AS spent, a.deadline <= at AS late,
+        SELECT a.action_id, a.token, a.started_at < pg_postmaster_start_time() AS restarted,
+            a.attempts >= a.max_attempts AS spent, a.deadline <= at AS late,
             a.cancel_requested_at IS NOT NULL AS unwanted INTO held
         FROM livingworld.actions a WHERE a.world_id = in_world_id AND a.lane = here.lane AND a.state = 'running';
         PERFORM livingworld.stop_action_v1(
             in_world_id, held.action_id,
-            CASE WHEN held.late THEN 'expired' WHEN held.unwanted THEN 'cancelled' WHEN held.spent THEN 'failed' ELSE 'waiting' END,
-            at, NULL, 0, 'the claim was not extended in time', NULL
+            CASE
+                WHEN held.late THEN 'expired'
+                WHEN held.unwanted THEN 'cancelled'
+                WHEN held.spent AND NOT held.restarted THEN 'failed'
+                ELSE 'waiting'
+            END,
+            at, NULL, CASE WHEN held.restarted THEN -1 ELSE 0 END,
+            CASE WHEN held.restarted THEN 'the server was away' ELSE 'the claim was not extended in time' END, NULL
         );
+        UPDATE livingworld.actions AS a SET lapsed_tokens = a.lapsed_tokens || held.token
+        WHERE a.world_id = in_world_id AND a.action_id = held.action_id AND a.state = 'waiting' AND NOT held.restarted;
     END LOOP;
     FOR here IN
         SELECT l.lane, l.last_number FROM livingworld.lanes l
