@@ -53,7 +53,7 @@ def all_kept(report: dict[str, Any]) -> bool:
 
 
 def test_the_demo_migrates_an_empty_database_and_keeps_every_promise(empty_database_url: str) -> None:
-    result = run_demo("--json", database_url=empty_database_url)
+    result = run_demo("--json", "--players", "3", database_url=empty_database_url)
     report = report_of(result)
 
     assert result.returncode == 0

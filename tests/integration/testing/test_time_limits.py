@@ -71,3 +71,11 @@ def test_what_hangs_fails_alone(printed: str, outcome: str, name: str) -> None:
 )
 def test_what_hangs_is_reported(printed: str, told: str) -> None:
     assert re.search(told, printed), printed
+
+
+def test_a_group_runs_in_one_worker(request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("loadgroup", default=False):
+        pytest.skip("no worker of --dist loadgroup runs it")
+
+    # xdist hands out tests by this name; a pytest that ignores it runs the session above once for each worker.
+    assert request.node.nodeid.endswith("@a session that hangs")
