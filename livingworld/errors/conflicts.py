@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from livingworld.errors.base import LivingWorldError
@@ -66,8 +66,12 @@ class Busy(Conflict):
 
     #: Request key of the running turn, or of the first waiting one.
     request_key: str
+    #: Who plays it, when its `take` said so.
+    player: str | None
     #: How long it has run, by the database's clock; None when it waits.
     running_for: timedelta | None
+    #: When its lease ends by the database's clock, unless its holder renews or ends it; None when it waits.
+    held_until: datetime | None
 
 
 class AlreadyRunning(Conflict):

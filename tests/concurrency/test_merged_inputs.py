@@ -8,13 +8,13 @@ from typing import Final
 
 import pytest
 
-from livingworld import NewScene, Scene, Story, Turn, TurnInput, World
+from livingworld import NewScene, Scene, Story, Turn, World
 from livingworld.story.stories.appending import Replayed
 from livingworld.story.turns.outcomes import Granted, Mergeable, Waiting
 from livingworld.story.turns.records import BusyPolicy
 from livingworld.story.turns.requests import TakeRequest
 from livingworld.story.turns.turn_queue import Grant
-from tests.support.turn_checks import broken_turns, joined, options_of, rows, until_found
+from tests.support.turn_checks import broken_turns, joined, merging, options_of, rows, until_found
 
 _GONE_ITS_WAY: Final = """
     SELECT FROM livingworld.turns WHERE request_key = 'key'
@@ -24,10 +24,6 @@ _GONE_ITS_WAY: Final = """
 
 async def tell(turn: Turn) -> NewScene:
     return NewScene(f"{turn.context.instruction}")
-
-
-def a_try(world: World, story: Story, key: str) -> TakeRequest:
-    return world.turns._request(story.id, key, TurnInput(None, key), None, None, busy="merge", recent=1)
 
 
 async def look(world: World, request: TakeRequest) -> Granted | Waiting | Mergeable:
@@ -47,7 +43,7 @@ async def mergeable(world: World, request: TakeRequest) -> Mergeable:
 
 async def merge_behind_what_runs(world: World, story: Story, *keys: str) -> list[TakeRequest]:
     """Have the first key wait while another turn runs, and merge the others into it; return their tries."""
-    tries = [a_try(world, story, key) for key in keys]
+    tries = [merging(story.id, key) for key in keys]
     async with world.turns.take(story.id, request_key="ahead") as turn:
         assert isinstance(await look(world, tries[0]), Waiting)
         for each in tries[1:]:
@@ -132,7 +128,7 @@ async def another_try(world: World, story: Story, fate: str, seen: Mergeable, go
         return await tell(turn)
 
     if fate == "merged":
-        await world.turns._queue._merge(a_try(world, story, "key"), seen, joined)
+        await world.turns._queue._merge(merging(story.id, "key"), seen, joined)
         return None
     if fate == "committed":
         go_on.set()
@@ -145,8 +141,8 @@ async def test_an_input_whose_key_went_another_way_after_the_look_is_not_merged(
     database_url: str, world: World, story: Story, fate: str
 ) -> None:
     async with world.turns.take(story.id, request_key="ahead"):
-        assert isinstance(await look(world, a_try(world, story, "leader")), Waiting)
-        late = a_try(world, story, "key")
+        assert isinstance(await look(world, merging(story.id, "leader")), Waiting)
+        late = merging(story.id, "key")
         seen = await mergeable(world, late)
         go_on = asyncio.Event()
         other = asyncio.create_task(another_try(world, story, fate, seen, go_on))

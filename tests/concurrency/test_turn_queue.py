@@ -11,13 +11,12 @@ import pytest
 from livingworld import NewScene, Scene, Story, Turn, TurnInput, World
 from livingworld.errors import InvalidInput, TurnTimeout
 from livingworld.story.turns.outcomes import Mergeable
-from livingworld.story.turns.requests import TakeRequest
 from livingworld.testing.staged_races import connected
 from tests.concurrency.turn_players import player
 from tests.support.patience import patiently
 from tests.support.staging import same_world
 from tests.support.story_checks import broken_promises, read_path
-from tests.support.turn_checks import at_once, broken_turns, rows, until_found
+from tests.support.turn_checks import at_once, broken_turns, merging, rows, until_found
 
 WAITING = "SELECT FROM livingworld.turn_waiters WHERE request_key = $1"
 #: Who waits is told of every end, and is not thought to be gone before it is silent for a minute: twelve looks.
@@ -187,14 +186,11 @@ async def test_two_that_saw_the_same_waiting_input_do_not_overwrite_each_other(
     async def tell(turn: Turn) -> NewScene:
         return NewScene(f"{turn.context.instruction}")
 
-    def newcomer(name: str) -> TakeRequest:
-        return world.turns._request(story.id, name, TurnInput(None, name), None, None, busy="merge", recent=1)
-
     async with world.turns.take(story.id, request_key="ahead") as turn:
         play = world.turns.play(story.id, tell, request_key="a", instruction="a", busy="merge", combine=both)
         waiting = asyncio.create_task(play)
         await until_waiting(database_url, 1)
-        requests = [newcomer("b"), newcomer("c")]
+        requests = [merging(story.id, "b"), merging(story.id, "c")]
         seen = [await world.turns._queue._ask(request) for request in requests]
         for request, leader in zip(requests, seen, strict=True):
             assert isinstance(leader, Mergeable)

@@ -2,7 +2,7 @@
 
 python turn_program.py URL WORLD STORY LEASE_SECONDS CLOCK_OFFSET_SECONDS
 
-take KEY POLICY       take a turn and hold it: "taken KEY", or the error's class name
+take KEY POLICY [WHO] take a turn, as WHO where named, and hold it: "taken KEY", or the error's class name
 commit TEXT           commit the turn that is held: "committed NUMBER", or the error's class name
 lost                  wait until the turn that is held is lost: "lost"
 play KEY POLICY       take and commit in the background: at once "waiting KEY", in the end "told KEY NUMBER"
@@ -58,8 +58,8 @@ class Player:
                 self.playing.add(task)
                 tell(f"waiting {words[0]}")
 
-    def take(self, key: str, busy: str) -> AbstractAsyncContextManager[Turn]:
-        return self.world.turns.take(self.story_id, request_key=key, busy=busy)  # type: ignore[arg-type]
+    def take(self, key: str, busy: str, who: str | None = None) -> AbstractAsyncContextManager[Turn]:
+        return self.world.turns.take(self.story_id, request_key=key, busy=busy, player=who)  # type: ignore[arg-type]
 
     async def play(self, key: str, busy: str) -> None:
         async with self.take(key, busy) as turn:

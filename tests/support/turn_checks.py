@@ -8,7 +8,9 @@ from typing import Any, Final, get_args
 from uuid import UUID
 
 from livingworld import NewScene, Turn, TurnInput
+from livingworld.story.turns.checked_request import RequestOptions, checked_request
 from livingworld.story.turns.records import BusyPolicy
+from livingworld.story.turns.requests import TakeRequest
 from livingworld.testing.staged_races import connected
 from tests.support.patience import patiently
 
@@ -76,6 +78,12 @@ def at_once(text: str) -> Callable[[Turn], Awaitable[NewScene]]:
 def joined(waiting: TurnInput, new: TurnInput) -> TurnInput:
     """Combine two inputs so that each can be found in what is told."""
     return TurnInput(None, f"{waiting.instruction}+{new.instruction}")
+
+
+def merging(story_id: UUID, key: str) -> TakeRequest:
+    """Return a request for a turn whose input is its key, which may be combined with others."""
+    asked: RequestOptions = {"branch": None, "expected_head": None, "busy": "merge", "replace_own": False}
+    return checked_request(story_id, key, TurnInput(None, key), asked, recent=1)
 
 
 def options_of(busy: str) -> dict[str, Any]:

@@ -75,6 +75,8 @@ class Scene:
     story_time: str | None
     #: The application's own data, a JSON object.
     metadata: Mapping[str, Any]
+    #: Request key of the turn that wrote its text, for `world.turns.get`; None: no turn did.
+    turn: str | None
     #: Incremented by every edit.
     version: int
     created_at: datetime

@@ -48,6 +48,7 @@ SCENE_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (
     scenes.c.created_at.label("scene_created_at"),
     scenes.c.updated_at.label("scene_updated_at"),
     scenes.c.choices,
+    scenes.c.turn_key,
     _gathered(
         scene_cast,
         scene_cast.c.character_id,
@@ -107,13 +108,14 @@ def make_scene(row: Row[Any], story_id: UUID) -> Scene:
         location=row.location,
         story_time=row.story_time,
         metadata=row.scene_metadata,
+        turn=row.turn_key,
         version=row.scene_version,
         created_at=row.scene_created_at,
         updated_at=row.scene_updated_at,
     )
 
 
-def make_stored_scene(
+def make_stored_scene(  # noqa: PLR0913 - what the server adds to a new scene
     given: NewScene,
     story_id: UUID,
     cast: Iterable[CastMember],
@@ -123,6 +125,7 @@ def make_stored_scene(
     position: int,
     chosen_choice: int | None,
     created_at: datetime,
+    turn: str | None = None,
 ) -> Scene:
     """Return the record of a scene that was just stored: what was given, and where it stands."""
     return Scene(
@@ -137,6 +140,7 @@ def make_stored_scene(
         location=given.location,
         story_time=given.story_time,
         metadata=given.metadata,
+        turn=turn,
         version=1,
         created_at=created_at,
         updated_at=created_at,

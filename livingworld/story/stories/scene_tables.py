@@ -50,6 +50,8 @@ scenes = Table(
     Column("story_time", Text),
     Column("metadata", JSONB, nullable=False, server_default=text("'{}'")),
     Column("raw_response", Text),
+    #: Request key of the turn that wrote its text; NULL: no turn did.
+    Column("turn_key", Text),
     version_column(),
     *time_columns(),
     # No foreign key to its timeline or parent: append_scenes_v1 reads both under the lock of the story, which a purge

@@ -25,7 +25,7 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         " created_at updated_at archived_at",
         "branch": "branch_number name head_scene_number head_position",
         "recent": "scene_number parent_scene_number position content chosen_choice location story_time scene_metadata"
-        " scene_version scene_created_at scene_updated_at choices cast_members",
+        " scene_version scene_created_at scene_updated_at choices turn_key cast_members",
         "cast_members": "character role importance",
         "cast": "character_id name card version created_at updated_at names",
         "facts": "subject attribute value version scene_number created_at",

@@ -27,11 +27,15 @@ class TurnInput:
     #: Number of a choice of the scene at the head, or None.
     choice: int | None = None
     instruction: str | None = None
+    #: Who brings it, in the application's words.
+    player: str | None = None
 
     def __post_init__(self) -> None:
         if self.choice is not None:
             inputs.check_integer("choice", self.choice, minimum=1)
         inputs.check_optional_text("instruction", self.instruction, limit=inputs.MAX_DESCRIPTION_CHARACTERS)
+        if self.player is not None:
+            inputs.check_label("player", self.player)
 
 
 #: Makes one input of the waiting one and the new one; a pure function.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
@@ -32,6 +32,8 @@ class TakeRequest:
     input: TurnInput
     busy: BusyPolicy
     recent: int
+    #: Whether a running turn of the same player ends.
+    replace_own: bool = False
 
     @property
     def repeatable(self) -> bool:
@@ -45,7 +47,7 @@ class TakeRequest:
 
     def request_hash(self) -> bytes:
         """Return the digest of what a repetition must repeat; where the branch stands is no part of it."""
-        return request_hash([self.branch_number, self.regenerates, self.input.choice, self.input.instruction])
+        return request_hash([self.branch_number, self.regenerates, *astuple(self.input)])
 
     def values(self) -> tuple[Any, ...]:
         """Return what this request puts into each array of take_turns_v1, in their order."""
@@ -61,6 +63,8 @@ class TakeRequest:
             self.input.instruction,
             self.busy,
             self.recent,
+            self.input.player,
+            self.replace_own,
         )
 
 

@@ -58,16 +58,18 @@ def make_take_outcome(row: Row[Any], request: TakeRequest) -> TakeOutcome | NotT
     """Return what a row of take_turns_v1 means."""
     match row.status:
         case "granted":
-            return Granted(_holding(row, request), TurnInput(row.choice, row.instruction), row.answered, row.context)
+            return Granted(_holding(row, request), _input(row, request.input.player), row.answered, row.context)
         case "replayed":
             return Replayed(row.scene_number)
         case "waiting" | "following":
             return Waiting(row.branch_number, row.request_key if row.status == "following" else None, row.ticket)
         case "mergeable":
-            return Mergeable(
-                row.branch_number, row.request_key, row.ticket, row.merges, TurnInput(row.choice, row.instruction)
-            )
+            return Mergeable(row.branch_number, row.request_key, row.ticket, row.merges, _input(row, row.player))
     return NOT_TRIED.get(row.status) or Refusal(_take_refusal(row, request))
+
+
+def _input(row: Row[Any], player: str | None) -> TurnInput:
+    return TurnInput(row.choice, row.instruction, player)
 
 
 def _holding(row: Row[Any], request: TakeRequest) -> Holding:
@@ -87,7 +89,10 @@ def _take_refusal(row: Row[Any], request: TakeRequest) -> LivingWorldError:
         case "busy":
             seconds = row.running_seconds
             return Busy(
-                request_key=row.request_key, running_for=None if seconds is None else timedelta(seconds=seconds)
+                request_key=row.request_key,
+                player=row.player,
+                running_for=None if seconds is None else timedelta(seconds=seconds),
+                held_until=row.held_until,
             )
         case "stale_head":
             return StaleHead(expected=request.expected_head, actual=row.base_scene_number or 0)
@@ -127,6 +132,7 @@ def _committed_scene(row: Row[Any], request: CommitRequest) -> Scene:
         position=row.position,
         chosen_choice=row.chosen_choice,
         created_at=row.created_at,
+        turn=request.holding.request_key,
     )
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -73,6 +74,7 @@ turn_waiters = Table(
     #: Whether other inputs may be combined with this one, and how often that happened.
     Column("mergeable", Boolean, nullable=False, server_default=text("false")),
     Column("merges", Integer, nullable=False, server_default=text("0")),
+    Column("player", Text),
     Column("choice", Integer),
     Column("instruction", Text),
     #: A caller that does not ask again until then is gone.
@@ -95,8 +97,13 @@ turns = Table(
     Column("branch_number", Integer, nullable=False),
     #: Where the branch stood when the turn was taken; NULL: before the first scene.
     Column("base_scene_number", Integer),
+    #: Who brought the input, in the application's words.
+    Column("player", Text),
+    #: The input that the model gets, with what was merged into it.
     Column("choice", Integer),
     Column("instruction", Text),
+    #: {choice, instruction} as the player brought it, where others were merged into it; NULL: as above.
+    Column("own_input", JSONB(none_as_null=True)),
     #: The first turn at this place: what was generated under it are the alternatives of one scene.
     Column("origin_key", Text, nullable=False),
     #: The scene that is regenerated.
@@ -120,6 +127,25 @@ turns = Table(
     ),
     CheckConstraint("octet_length(request_hash) = 32", name="request_hash_length"),
     CheckConstraint(f"char_length(request_key) BETWEEN 1 AND {MAX_LABEL_CHARACTERS}", name="request_key_length"),
+)
+# The turns of a story in their order, and those of a player. The first is partial on what is true of every turn, since
+# it begins as the primary key does; see the decision on indexes.
+Index(
+    "ix_turns_story",
+    turns.c.world_id,
+    turns.c.story_id,
+    turns.c.created_at,
+    turns.c.request_key,
+    postgresql_where=turns.c.created_at > literal_column("'-infinity'"),
+)
+Index(
+    "ix_turns_player",
+    turns.c.world_id,
+    turns.c.player,
+    turns.c.story_id,
+    turns.c.created_at,
+    turns.c.request_key,
+    postgresql_where=turns.c.player.is_not(None),
 )
 # The other turns at a place.
 Index(
@@ -182,4 +208,32 @@ Index(
     generations.c.story_id,
     unique=True,
     postgresql_where=generations.c.scene_number.is_not(None),
+)
+
+model_calls = Table(
+    "model_calls",
+    metadata,
+    world_id_column(),
+    Column("story_id", Uuid(), primary_key=True),
+    Column("request_key", Text, primary_key=True),
+    Column("call_id", Uuid(), primary_key=True),
+    #: The attempt at the turn that made it; its generation may not be stored yet.
+    Column("generation_id", Uuid(), nullable=False),
+    #: The call in whose block it was made; NULL: it was made by the turn.
+    Column("parent_id", Uuid()),
+    Column("name", Text, nullable=False),
+    Column("model", Text),
+    Column("script_version", Text),
+    Column("parameters", JSONB, nullable=False, server_default=text("'{}'")),
+    #: The parts of the prompt in their order, [name, text] each.
+    Column("prompt", JSONB, nullable=False, server_default=text("'[]'")),
+    #: What the model answered; NULL: nothing.
+    Column("answer", Text),
+    Column("input_tokens", Integer),
+    Column("output_tokens", Integer),
+    Column("duration_ms", Integer, nullable=False),
+    Column("error", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    _to("turns", _TURN),
+    CheckConstraint("least(input_tokens, output_tokens, duration_ms) >= 0", name="counts_natural"),
 )

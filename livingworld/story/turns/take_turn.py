@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Final, Required, TypedDict, Unpack, get_args
+from typing import Final, Required, TypedDict, Unpack
 from uuid import UUID
 
 from livingworld import inputs
 from livingworld.errors import InvalidInput
-from livingworld.identifiers import new_id
 from livingworld.postgres.services import Services
 from livingworld.story.stories.appending import Replayed
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.reading import read_scene
 from livingworld.story.stories.records import Scene
+from livingworld.story.turns.checked_request import RECENT, RequestOptions, checked_request
 from livingworld.story.turns.commit_turn import Commits
 from livingworld.story.turns.new_state import NewState
 from livingworld.story.turns.records import BusyPolicy, Combine, TurnInput
@@ -28,11 +28,6 @@ from livingworld.story.turns.turn_queue import Grant, Takes, TurnQueue
 
 #: The longest wait for a place, unless another one is asked for.
 TIME_LIMIT: Final = timedelta(seconds=60)
-#: Scenes of a context, unless another number is asked for, and the most of them.
-RECENT: Final = 5
-_MOST_RECENT: Final = 200
-#: Keys of the library's own begin so.
-_RESERVED: Final = "livingworld:"
 
 
 #: What a turn's work returns.
@@ -43,11 +38,13 @@ class TurnOptions(TypedDict, total=False):
     """The arguments of `take`."""
 
     request_key: Required[str]
+    player: str | None
     choice: int | None
     instruction: str | None
     branch: int | None
     expected_head: int | None
     busy: BusyPolicy
+    replace_own: bool
     combine: Combine | None
     time_limit: timedelta
     recent: int
@@ -68,11 +65,13 @@ class Turns:
         story_id: UUID,
         *,
         request_key: str,
+        player: str | None = None,
         choice: int | None = None,
         instruction: str | None = None,
         branch: int | None = None,
         expected_head: int | None = None,
         busy: BusyPolicy = "reject",
+        replace_own: bool = False,
         combine: Combine | None = None,
         time_limit: timedelta = TIME_LIMIT,
         recent: int = RECENT,
@@ -86,18 +85,25 @@ class Turns:
         be asked. While a turn runs or waits under the same key, in any process, this one waits for it and gets its
         scene, whatever `busy` says, for `time_limit` at most, then TurnTimeout; when that one is given up, fails or
         dies, one of the waiting callers takes the turn over. Other arguments under the same key are RequestKeyReused.
+        `player` is who plays, in the application's words: kept with the turn, told by Busy.
         `expected_head` is the scene number that the player decided on, 0 before the first: when the branch has moved
         on, StaleHead.
 
         `busy` says what happens when a turn of another key runs or waits: `reject` raises Busy; `queue` waits in order
         of arrival across processes, for `time_limit` at most; `replace` ends the running turn: its `lost` is set, and
         every caller with its key gets Fenced; `merge` waits too, and lets `combine` make one input of the waiting one
-        and this one, so that both callers get one scene. Also raises StoryNotFound, BranchNotFound, ChoiceNotFound,
-        Archived.
+        and this one, so that both callers get one scene. With `replace_own` a running turn of the same player is
+        replaced, and her requests that wait are dropped, whatever `busy` says: for a player whose program was killed
+        and started again. Also raises StoryNotFound, BranchNotFound, ChoiceNotFound, Archived.
         """
-        request = self._request(
-            story_id, request_key, TurnInput(choice, instruction), branch, expected_head, busy=busy, recent=recent
-        )
+        given = TurnInput(choice, instruction, player)
+        asked: RequestOptions = {
+            "branch": branch,
+            "expected_head": expected_head,
+            "busy": busy,
+            "replace_own": replace_own,
+        }
+        request = checked_request(story_id, request_key, given, asked, recent=recent)
         if (busy == "merge") != (combine is not None):
             raise InvalidInput("combine", "is needed for busy='merge' and for nothing else")
         async with self._holding(request, combine, inputs.check_duration("time_limit", time_limit)) as turn:
@@ -110,11 +116,13 @@ class Turns:
         *,
         request_key: str,
         scene_number: int | None = None,
+        player: str | None = None,
         choice: int | None = None,
         instruction: str | None = None,
         branch: int | None = None,
         expected_head: int | None = None,
         busy: BusyPolicy = "reject",
+        replace_own: bool = False,
         time_limit: timedelta = TIME_LIMIT,
         recent: int = RECENT,
     ) -> AsyncIterator[Turn]:
@@ -127,16 +135,14 @@ class Turns:
         scene = AT_HEAD if scene_number is None else inputs.check_integer("scene_number", scene_number, minimum=1)
         if busy == "merge":
             raise InvalidInput("busy", "must be reject, queue or replace: a regenerated scene merges no other input")
-        request = self._request(
-            story_id,
-            request_key,
-            TurnInput(choice, instruction),
-            branch,
-            expected_head,
-            busy=busy,
-            recent=recent,
-            regenerates=scene,
-        )
+        given = TurnInput(choice, instruction, player)
+        asked: RequestOptions = {
+            "branch": branch,
+            "expected_head": expected_head,
+            "busy": busy,
+            "replace_own": replace_own,
+        }
+        request = checked_request(story_id, request_key, given, asked, recent=recent, regenerates=scene)
         async with self._holding(request, None, inputs.check_duration("time_limit", time_limit)) as turn:
             yield turn
 
@@ -155,34 +161,6 @@ class Turns:
             written = await turn.while_held(write(turn))
             scene, state = written if isinstance(written, tuple) else (written, None)
             return await turn.commit(scene, state)
-
-    def _request(
-        self,
-        story_id: UUID,
-        request_key: str,
-        given: TurnInput,
-        branch: int | None,
-        expected_head: int | None,
-        *,
-        busy: BusyPolicy,
-        recent: int,
-        regenerates: int | None = None,
-    ) -> TakeRequest:
-        if branch is not None:
-            inputs.check_integer("branch", branch, minimum=1)
-        if expected_head is not None:
-            inputs.check_integer("expected_head", expected_head)
-        return TakeRequest(
-            story_id=inputs.check_uuid("story_id", story_id),
-            branch_number=branch,
-            expected_head=expected_head,
-            regenerates=regenerates,
-            request_key=_check_request_key(request_key),
-            owner=UUID(int=new_id().int),
-            input=given,
-            busy=_check_busy(busy),
-            recent=inputs.check_integer("recent", recent, minimum=1, maximum=_MOST_RECENT),
-        )
 
     @asynccontextmanager
     async def _holding(
@@ -214,16 +192,3 @@ class Turns:
         return Turn(
             self._services, self._commits, self._renewals, request, taken, asked_at=grant.asked_at, recorded=recorded
         )
-
-
-def _check_request_key(request_key: object) -> str:
-    key = inputs.check_label("request_key", request_key)
-    if key.startswith(_RESERVED):
-        raise InvalidInput("request_key", f"must not begin with {_RESERVED}")
-    return key
-
-
-def _check_busy(busy: BusyPolicy) -> BusyPolicy:
-    if busy not in get_args(BusyPolicy):
-        raise InvalidInput("busy", f"must be one of {', '.join(get_args(BusyPolicy))}")
-    return busy

@@ -203,6 +203,10 @@ def _topic(request: TakeRequest, place: Waiting | Mergeable) -> str:
 
 
 def _patient(request: TakeRequest, place: Waiting | Mergeable) -> TakeRequest:
-    """Return a request that goes on waiting, whatever its policy, when the turn that it follows is given up."""
+    """Return a request that goes on waiting, whatever its policy, when the turn that it follows is given up.
+
+    It replaces no turn of its player any more: one that was asked for later replaces it.
+    """
     follows = isinstance(place, Waiting) and place.follows is not None
-    return replace(request, busy="queue") if follows and request.busy in {"reject", "replace"} else request
+    busy = "queue" if follows and request.busy in {"reject", "replace"} else request.busy
+    return replace(request, busy=busy, replace_own=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from datetime import timedelta
 from itertools import chain
 from typing import Final
@@ -26,10 +27,10 @@ def _parameters(count: int) -> str:
     return ", ".join(f"${number}" for number in range(1, count + 1))
 
 
-_TAKE: Final = f"SELECT * FROM livingworld.take_turns_v1({_parameters(15)})"  # noqa: S608
+_TAKE: Final = f"SELECT * FROM livingworld.take_turns_v1({_parameters(17)})"  # noqa: S608
 _COMMIT: Final = f"SELECT * FROM livingworld.commit_turns_v1({_parameters(16)})"  # noqa: S608
 _CHOOSE: Final = f"SELECT * FROM livingworld.choose_generation_v1({_parameters(7)})"  # noqa: S608
-_MERGE: Final = f"SELECT * FROM livingworld.merge_turn_v1({_parameters(12)})"  # noqa: S608
+_MERGE: Final = f"SELECT * FROM livingworld.merge_turn_v1({_parameters(13)})"  # noqa: S608
 
 
 async def take_turns(
@@ -43,7 +44,8 @@ async def take_turns(
     rows = (await tx.execute_text(_TAKE, (tx.world_id, wait, lease, patience, *map(list, columns)))).all()
     outcomes = [make_take_outcome(row, request) for row, request in zip(rows, requests, strict=True)]
     for row, request, outcome in zip(rows, requests, outcomes, strict=True):
-        if request.busy == "replace" and isinstance(outcome, Granted) and row.request_key is not None:
+        replaces = request.busy == "replace" or request.replace_own
+        if replaces and isinstance(outcome, Granted) and row.request_key is not None:
             tx.notify_after_commit(end_topic(request.story_id, row.request_key))
     return outcomes
 
@@ -101,7 +103,7 @@ async def merge_inputs(tx: Transaction, request: TakeRequest, leader: Mergeable,
     False when the waiting turn has changed since the look; the next look returns what it is now. See merge_turn_v1.sql.
     """
     place = (request.story_id, leader.branch_number, leader.ticket, leader.merges)
-    came = (request.request_key, request.request_hash(), request.owner, request.input.choice, request.input.instruction)
+    came = (request.request_key, request.request_hash(), request.owner, *astuple(request.input))
     row = await tx.execute_text(_MERGE, (tx.world_id, *place, both.choice, both.instruction, *came))
     merged: bool = row.scalar_one()
     return merged

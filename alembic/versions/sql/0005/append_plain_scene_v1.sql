@@ -19,7 +19,8 @@ CREATE FUNCTION livingworld.append_plain_scene_v1(
     in_raw_response text,
     in_choices text,
     in_request_key text,
-    in_request_hash bytea
+    in_request_hash bytea,
+    in_turn_key text
 ) RETURNS TABLE (
     status text,
     scene_number integer,
@@ -102,10 +103,10 @@ BEGIN
 
     INSERT INTO livingworld.scenes
         (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, choices,
-         chosen_choice, location, story_time, metadata, raw_response)
+         chosen_choice, location, story_time, metadata, raw_response, turn_key)
     VALUES (in_world_id, in_story_id, last_number + 1, at_head, at_timeline, at_position + 1, in_content,
             coalesce(in_choices::text[], '{}'), in_chosen_choice, in_location, in_story_time,
-            coalesce(in_metadata, '{}')::jsonb, in_raw_response)
+            coalesce(in_metadata, '{}')::jsonb, in_raw_response, in_turn_key)
     RETURNING version INTO stored_version;
     INSERT INTO livingworld.unindexed_scenes (world_id, story_id, scene_number, version)
     VALUES (in_world_id, in_story_id, last_number + 1, stored_version);

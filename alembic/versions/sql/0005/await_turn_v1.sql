@@ -12,7 +12,8 @@ CREATE FUNCTION livingworld.await_turn_v1(
     in_choice integer,
     in_instruction text,
     in_now timestamptz,
-    in_patience interval            -- a try that does not ask again for so long has left
+    in_patience interval,           -- a try that does not ask again for so long has left
+    in_player text
 ) RETURNS integer
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -46,10 +47,10 @@ BEGIN
             AND w.ticket = in_ticket AND w.request_key = in_request_key;
     END IF;
     INSERT INTO livingworld.turn_waiters
-        (world_id, story_id, branch_number, ticket, owner, request_key, request_hash, mergeable, merges, choice, instruction,
-         expires_at)
+        (world_id, story_id, branch_number, ticket, owner, request_key, request_hash, mergeable, merges, player, choice,
+         instruction, expires_at)
     VALUES (in_world_id, in_story_id, in_branch_number, in_ticket, in_owner, in_request_key, in_request_hash, in_mergeable,
-            merged, in_choice, in_instruction, in_now + in_patience);
+            merged, in_player, in_choice, in_instruction, in_now + in_patience);
     RETURN in_ticket;
 END
 $function$

@@ -15,7 +15,9 @@ CREATE FUNCTION livingworld.grant_turn_v1(
     in_choice integer,
     in_instruction text,
     in_origin_key text,
-    in_regenerates integer
+    in_regenerates integer,
+    in_player text,
+    in_own_input jsonb              -- NULL: nothing was merged into the input
 ) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -52,13 +54,15 @@ BEGIN
                 in_taken_at, in_expires_at);
     END IF;
     INSERT INTO livingworld.turns AS t
-        (world_id, story_id, request_key, request_hash, state, branch_number, base_scene_number, choice, instruction,
-         origin_key, regenerates, attempts, token)
+        (world_id, story_id, request_key, request_hash, state, branch_number, base_scene_number, player, choice,
+         instruction, own_input, origin_key, regenerates, attempts, token, created_at)
     VALUES (in_world_id, in_story_id, in_request_key, in_request_hash, 'running', in_branch_number, in_base_scene,
-            in_choice, in_instruction, in_origin_key, in_regenerates, in_attempt, in_token)
+            in_player, in_choice, in_instruction, in_own_input, in_origin_key, in_regenerates, in_attempt, in_token,
+            in_taken_at)
     ON CONFLICT ON CONSTRAINT pk_turns DO UPDATE
     SET state = 'running', branch_number = excluded.branch_number, base_scene_number = excluded.base_scene_number,
-        choice = excluded.choice, instruction = excluded.instruction, merged_into = NULL, attempts = excluded.attempts,
+        choice = excluded.choice, instruction = excluded.instruction, own_input = excluded.own_input,
+        merged_into = NULL, attempts = excluded.attempts,
         token = excluded.token, updated_at = now();
 END
 $function$

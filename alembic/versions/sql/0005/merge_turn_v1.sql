@@ -13,7 +13,8 @@ CREATE FUNCTION livingworld.merge_turn_v1(
     in_request_hash bytea,
     in_owner uuid,
     in_choice integer,
-    in_instruction text
+    in_instruction text,
+    in_player text
 ) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -54,13 +55,13 @@ BEGIN
     WHERE w.world_id = in_world_id AND w.story_id = in_story_id AND w.branch_number = in_branch_number
         AND w.ticket = in_ticket;
     INSERT INTO livingworld.turns AS t
-        (world_id, story_id, request_key, request_hash, state, branch_number, choice, instruction, origin_key, merged_into,
-         attempts, token)
-    VALUES (in_world_id, in_story_id, in_request_key, in_request_hash, 'merged', in_branch_number, in_choice, in_instruction,
-            in_request_key, leader, 0, 0)
+        (world_id, story_id, request_key, request_hash, state, branch_number, player, choice, instruction, origin_key,
+         merged_into, attempts, token, created_at)
+    VALUES (in_world_id, in_story_id, in_request_key, in_request_hash, 'merged', in_branch_number, in_player, in_choice,
+            in_instruction, in_request_key, leader, 0, 0, right_now)
     ON CONFLICT ON CONSTRAINT pk_turns DO UPDATE
     SET state = 'merged', merged_into = excluded.merged_into, branch_number = excluded.branch_number,
-        choice = excluded.choice, instruction = excluded.instruction, updated_at = now();
+        choice = excluded.choice, instruction = excluded.instruction, own_input = NULL, updated_at = now();
     RETURN true;
 END
 $function$

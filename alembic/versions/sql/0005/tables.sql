@@ -91,6 +91,7 @@ CREATE TABLE livingworld.scenes (
     story_time TEXT,
     metadata JSONB DEFAULT '{}' NOT NULL,
     raw_response TEXT,
+    turn_key TEXT,
     version INTEGER DEFAULT 1 NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -266,8 +267,10 @@ CREATE TABLE livingworld.turns (
     state TEXT NOT NULL,
     branch_number INTEGER NOT NULL,
     base_scene_number INTEGER,
+    player TEXT,
     choice INTEGER,
     instruction TEXT,
+    own_input JSONB,
     origin_key TEXT NOT NULL,
     regenerates INTEGER,
     merged_into TEXT,
@@ -286,6 +289,10 @@ CREATE TABLE livingworld.turns (
 CREATE INDEX ix_turns_merged ON livingworld.turns (world_id, merged_into, story_id) WHERE merged_into IS NOT NULL;
 
 CREATE INDEX ix_turns_origin ON livingworld.turns (world_id, origin_key, story_id) WHERE regenerates IS NOT NULL;
+
+CREATE INDEX ix_turns_player ON livingworld.turns (world_id, player, story_id, created_at, request_key) WHERE player IS NOT NULL;
+
+CREATE INDEX ix_turns_story ON livingworld.turns (world_id, story_id, created_at, request_key) WHERE created_at > '-infinity';
 
 CREATE TABLE livingworld.facts (
     world_id UUID NOT NULL,
@@ -433,6 +440,7 @@ CREATE TABLE livingworld.turn_waiters (
     request_hash BYTEA NOT NULL,
     mergeable BOOLEAN DEFAULT false NOT NULL,
     merges INTEGER DEFAULT 0 NOT NULL,
+    player TEXT,
     choice INTEGER,
     instruction TEXT,
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -473,6 +481,29 @@ CREATE TABLE livingworld.generations (
 );
 
 CREATE UNIQUE INDEX uq_generations_shown ON livingworld.generations (world_id, scene_number, story_id) WHERE scene_number IS NOT NULL;
+
+CREATE TABLE livingworld.model_calls (
+    world_id UUID NOT NULL,
+    story_id UUID NOT NULL,
+    request_key TEXT NOT NULL,
+    call_id UUID NOT NULL,
+    generation_id UUID NOT NULL,
+    parent_id UUID,
+    name TEXT NOT NULL,
+    model TEXT,
+    script_version TEXT,
+    parameters JSONB DEFAULT '{}' NOT NULL,
+    prompt JSONB DEFAULT '[]' NOT NULL,
+    answer TEXT,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    duration_ms INTEGER NOT NULL,
+    error TEXT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT pk_model_calls PRIMARY KEY (world_id, story_id, request_key, call_id),
+    CONSTRAINT fk_model_calls_world_id_story_id_request_key FOREIGN KEY(world_id, story_id, request_key) REFERENCES livingworld.turns (world_id, story_id, request_key) ON DELETE CASCADE,
+    CONSTRAINT ck_model_calls_counts_natural CHECK (least(input_tokens, output_tokens, duration_ms) >= 0)
+);
 
 CREATE TABLE livingworld.memory_vectors (
     world_id UUID NOT NULL,

@@ -64,7 +64,7 @@ BEGIN
         SELECT json_agg(
             json_build_array(
                 s.scene_number, s.parent_scene_number, s.position, s.content, s.chosen_choice, s.location, s.story_time,
-                s.metadata, s.version, s.created_at, s.updated_at, s.choices,
+                s.metadata, s.version, s.created_at, s.updated_at, s.choices, s.turn_key,
                 (
                     SELECT json_agg(json_build_array(m.character_id, m.role, m.importance) ORDER BY m.character_id)
                     FROM livingworld.scene_cast m

@@ -22,7 +22,8 @@ CREATE FUNCTION livingworld.append_scenes_v1(
     in_choices text[],              -- an array each, as PostgreSQL writes it: {"Go on","Wait"}; NULL: none
     in_cast text[],                 -- a JSON array of {character_id, role, importance} each; NULL: none
     in_request_keys text[],         -- an array that would hold nothing but NULLs may be NULL itself
-    in_request_hashes bytea[]
+    in_request_hashes bytea[],
+    in_turn_keys text[] DEFAULT NULL -- the turns that write them
 ) RETURNS TABLE (
     status text,                    -- appended, replayed, locked, deferred, or why it was refused
     scene_number integer,
@@ -72,7 +73,7 @@ BEGIN
             SELECT * FROM livingworld.append_plain_scene_v1(
                 in_world_id, in_wait, in_publish, in_story_ids[1], in_branch_numbers[1], in_expected_heads[1],
                 in_contents[1], in_chosen_choices[1], in_locations[1], in_story_times[1], in_metadata[1],
-                in_raw_responses[1], in_choices[1], in_request_keys[1], in_request_hashes[1]
+                in_raw_responses[1], in_choices[1], in_request_keys[1], in_request_hashes[1], in_turn_keys[1]
             );
         IF FOUND THEN
             RETURN;
@@ -195,15 +196,16 @@ BEGIN
         WITH stored AS (
             INSERT INTO livingworld.scenes
                 (world_id, story_id, scene_number, parent_scene_number, timeline_number, position, content, choices,
-                 chosen_choice, location, story_time, metadata, raw_response)
+                 chosen_choice, location, story_time, metadata, raw_response, turn_key)
             SELECT in_world_id, g.story_id, g.number, g.parent, g.timeline, g.position, g.content,
-                   coalesce(g.choices::text[], '{}'), g.chosen_choice, g.location, g.story_time, coalesce(g.metadata, '{}')::jsonb, g.raw_response
+                   coalesce(g.choices::text[], '{}'), g.chosen_choice, g.location, g.story_time, coalesce(g.metadata, '{}')::jsonb, g.raw_response,
+                   g.turn_key
             FROM unnest(
                 answers, in_story_ids, numbers, parents, timelines, positions, in_contents, in_choices, in_chosen_choices,
-                in_locations, in_story_times, in_metadata, in_raw_responses
+                in_locations, in_story_times, in_metadata, in_raw_responses, in_turn_keys
             ) AS g (
                 answer, story_id, number, parent, timeline, position, content, choices, chosen_choice,
-                location, story_time, metadata, raw_response
+                location, story_time, metadata, raw_response, turn_key
             )
             WHERE g.answer = 'appended'
             RETURNING story_id, scene_number, version

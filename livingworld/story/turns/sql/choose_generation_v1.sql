@@ -115,7 +115,8 @@ BEGIN
             ARRAY[chosen.parsed ->> 'location'], ARRAY[chosen.parsed ->> 'story_time'],
             ARRAY[(chosen.parsed -> 'metadata')::text], ARRAY[chosen.raw_response],
             ARRAY[ARRAY(SELECT jsonb_array_elements_text(chosen.parsed -> 'choices'))::text],
-            ARRAY[(chosen.parsed -> 'cast')::text], NULL, NULL
+            ARRAY[(chosen.parsed -> 'cast')::text], NULL, NULL,
+            ARRAY[CASE WHEN turn.token > 0 THEN turn.request_key END]
         ) a;
         IF appended.status <> 'appended' THEN
             RAISE EXCEPTION 'append_scenes_v1 answered %', appended.status USING ERRCODE = 'integrity_constraint_violation';

@@ -141,7 +141,7 @@ BEGIN
             SELECT a.ordinal::integer AS place, a.status, a.scene_number, a.parent_scene_number, a.position
             FROM livingworld.append_scenes_v1(
                 in_world_id, true, false, accepted, branches, expected, in_contents, chosen, in_locations, in_story_times,
-                in_metadata, in_raw_responses, in_choices, nullif(members, nobody), NULL, NULL
+                in_metadata, in_raw_responses, in_choices, nullif(members, nobody), NULL, NULL, in_request_keys
             ) WITH ORDINALITY AS a (
                 status, scene_number, parent_scene_number, "position", branch_number, created_at, followed, ordinal
             )

@@ -23,9 +23,9 @@ BEGIN
     END IF;
     INSERT INTO livingworld.turns
         (world_id, story_id, request_key, request_hash, state, branch_number, base_scene_number, choice, origin_key, token,
-         scene_number)
+         scene_number, created_at)
     VALUES (in_world_id, in_story_id, in_request_key, decode(repeat('00', 32), 'hex'), 'committed', in_branch_number,
-            scene.parent_scene_number, scene.chosen_choice, in_request_key, 0, in_scene_number)
+            scene.parent_scene_number, scene.chosen_choice, in_request_key, 0, in_scene_number, clock_timestamp())
     ON CONFLICT ON CONSTRAINT pk_turns DO NOTHING;
     INSERT INTO livingworld.generations
         (world_id, generation_id, story_id, request_key, attempt, state, scene_number, raw_response)

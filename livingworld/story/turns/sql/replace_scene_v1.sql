@@ -16,7 +16,10 @@ DECLARE
 BEGIN
     SELECT s.* INTO old FROM livingworld.scenes s
     WHERE s.world_id = in_world_id AND s.story_id = in_story_id AND s.scene_number = in_scene_number;
-    SELECT g.parsed, g.raw_response INTO new FROM livingworld.generations g
+    -- The turn that keeps the text of a scene that no turn wrote has no token.
+    SELECT g.parsed, g.raw_response, t.request_key INTO new FROM livingworld.generations g
+    LEFT JOIN livingworld.turns t
+        ON t.world_id = in_world_id AND t.story_id = in_story_id AND t.request_key = g.request_key AND t.token > 0
     WHERE g.world_id = in_world_id AND g.generation_id = in_generation_id;
     PERFORM livingworld.archive_state_v1(in_world_id, in_story_id, in_scene_number, (
         SELECT g.generation_id FROM livingworld.generations g
@@ -41,8 +44,8 @@ BEGIN
     UPDATE livingworld.scenes s
     SET content = new.parsed ->> 'content', choices = ARRAY(SELECT jsonb_array_elements_text(new.parsed -> 'choices')),
         location = new.parsed ->> 'location', story_time = new.parsed ->> 'story_time',
-        metadata = coalesce(new.parsed -> 'metadata', '{}'), raw_response = new.raw_response, version = s.version + 1,
-        updated_at = now()
+        metadata = coalesce(new.parsed -> 'metadata', '{}'), raw_response = new.raw_response, turn_key = new.request_key,
+        version = s.version + 1, updated_at = now()
     WHERE s.world_id = in_world_id AND s.story_id = in_story_id AND s.scene_number = in_scene_number;
     INSERT INTO livingworld.unindexed_scenes (world_id, story_id, scene_number, version)
     VALUES (in_world_id, in_story_id, in_scene_number, old.version + 1);

@@ -24,7 +24,9 @@ CREATE FUNCTION livingworld.take_turns_v1(
     in_choices integer[],
     in_instructions text[],
     in_busy text[],                 -- reject, queue, replace, merge
-    in_recents integer[]            -- how many scenes the context has
+    in_recents integer[],           -- how many scenes the context has
+    in_players text[],
+    in_replace_own boolean[]        -- a running turn of the same player ends, and none of hers waits ahead
 ) RETURNS TABLE (
     status text,                    -- granted, replayed, waiting, following, mergeable, locked, or why not
     branch_number integer,
@@ -33,7 +35,9 @@ CREATE FUNCTION livingworld.take_turns_v1(
     attempt integer,
     scene_number integer,           -- replayed: the scene that is stored; granted: the one to regenerate
     request_key text,               -- the turn that runs, waits ahead, or is followed
+    player text,                    -- whose turn that is, where the answer is busy or mergeable
     running_seconds double precision,
+    held_until timestamptz,         -- when its lease ends unless it is renewed
     ticket integer,                 -- mergeable: whose input may be combined, with what it is now
     merges integer,
     choice integer,
@@ -52,13 +56,15 @@ DECLARE
     lease record;
     locked uuid[];
     right_now timestamptz;
-    earlier text;
+    earlier record;
     base integer;
     given_choice integer;
     given_instruction text;
     origin text;
+    own_input jsonb;
     held boolean;
     live boolean;
+    own boolean;
     patient boolean;
 BEGIN
     locked := livingworld.lock_stories_v1(in_world_id, in_wait, in_story_ids);
@@ -70,10 +76,10 @@ BEGIN
     FOR input IN
         SELECT * FROM unnest(
             in_story_ids, in_branch_numbers, in_expected_heads, in_regenerates, in_request_keys, in_request_hashes,
-            in_owners, in_choices, in_instructions, in_busy, in_recents
+            in_owners, in_choices, in_instructions, in_busy, in_recents, in_players, in_replace_own
         ) WITH ORDINALITY AS given (
             story_id, branch_number, expected_head, regenerates, request_key, request_hash, owner, choice, instruction, busy,
-            recent, ordinal
+            recent, player, replace_own, ordinal
         )
         ORDER BY given.ordinal
     LOOP
@@ -91,7 +97,9 @@ BEGIN
         base_scene_number := branch.head_scene_number;
         scene_number := standing.stored;
         request_key := lease.request_key;
+        player := NULL;
         running_seconds := extract(epoch FROM right_now - lease.taken_at);
+        held_until := lease.expires_at;
         token := NULL;
         attempt := NULL;
         ticket := NULL;
@@ -119,7 +127,7 @@ BEGIN
             IF status = 'following' AND standing.follows = input.request_key THEN
                 ticket := livingworld.await_turn_v1(
                     in_world_id, input.story_id, branch_number, 0, input.owner, input.request_key, input.request_hash, false,
-                    standing.choice, standing.instruction, right_now, in_patience
+                    standing.choice, standing.instruction, right_now, in_patience, input.player
                 );
             ELSIF standing.waiting AND status <> 'locked' THEN
                 -- A try that has an answer waits no longer.
@@ -167,10 +175,22 @@ BEGIN
             CONTINUE;
         END IF;
 
-        patient := input.busy <> 'replace' OR standing.ticket IS NOT NULL;
+        own := false;
+        IF input.replace_own THEN
+            own := live AND EXISTS (
+                SELECT FROM livingworld.turns t
+                WHERE t.world_id = in_world_id AND t.story_id = input.story_id AND t.request_key = lease.request_key
+                    AND t.player = input.player
+            );
+            -- Where such a request is alive, it finds that its place is gone and asks for another one.
+            DELETE FROM livingworld.turn_waiters w
+            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = branch.branch_number
+                AND w.ticket > 0 AND w.player = input.player AND w.request_key <> input.request_key;
+        END IF;
+        patient := NOT own AND input.busy <> 'replace' OR standing.ticket IS NOT NULL;
         IF NOT held AND patient THEN
             -- A ticket that came before and still waits goes first, but for tries that follow a turn that is over.
-            SELECT w.request_key INTO earlier FROM livingworld.turn_waiters w
+            SELECT w.request_key, w.player INTO earlier FROM livingworld.turn_waiters w
             WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = branch.branch_number
                 AND w.ticket < coalesce(standing.ticket, 2147483647) AND w.expires_at > right_now
                 AND (w.ticket > 0 OR EXISTS (
@@ -181,13 +201,15 @@ BEGIN
             ORDER BY w.ticket LIMIT 1;
             IF FOUND THEN
                 live := true;
-                request_key := earlier;
+                request_key := earlier.request_key;
+                player := earlier.player;
                 running_seconds := NULL;
+                held_until := NULL;
             END IF;
         END IF;
-        IF live AND input.busy = 'merge' AND standing.ticket IS NULL THEN
-            SELECT w.request_key, w.ticket, w.merges, w.choice, w.instruction
-            INTO request_key, ticket, merges, choice, instruction
+        IF live AND patient AND input.busy = 'merge' AND standing.ticket IS NULL THEN
+            SELECT w.request_key, w.player, w.ticket, w.merges, w.choice, w.instruction
+            INTO request_key, player, ticket, merges, choice, instruction
             FROM livingworld.turn_waiters w
             WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = branch.branch_number
                 AND w.mergeable AND w.expires_at > right_now AND w.request_key <> input.request_key
@@ -199,8 +221,12 @@ BEGIN
             END IF;
             request_key := lease.request_key;
         END IF;
-        IF live AND input.busy = 'reject' AND standing.ticket IS NULL THEN
+        IF live AND patient AND input.busy = 'reject' AND standing.ticket IS NULL THEN
             status := 'busy';
+            IF held THEN
+                SELECT t.player INTO player FROM livingworld.turns t
+                WHERE t.world_id = in_world_id AND t.story_id = input.story_id AND t.request_key = lease.request_key;
+            END IF;
             RETURN NEXT;
             CONTINUE;
         END IF;
@@ -217,7 +243,7 @@ BEGIN
             ticket := livingworld.await_turn_v1(
                 in_world_id, input.story_id, branch.branch_number, standing.ticket, input.owner, input.request_key,
                 input.request_hash, coalesce(standing.mergeable, input.busy = 'merge'), given_choice, given_instruction,
-                right_now, in_patience
+                right_now, in_patience, input.player
             );
             RETURN NEXT;
             CONTINUE;
@@ -244,10 +270,15 @@ BEGIN
                 in_world_id, input.story_id, branch.branch_number, standing.ticket, input.owner, right_now
             );
         END IF;
+        own_input := CASE
+            WHEN input.regenerates IS NULL
+                AND (input.choice, input.instruction) IS DISTINCT FROM (given_choice, given_instruction)
+                THEN jsonb_build_object('choice', input.choice, 'instruction', input.instruction)
+        END;
         PERFORM livingworld.grant_turn_v1(
             in_world_id, right_now, right_now + in_lease, input.story_id, branch.branch_number, branch.version,
             input.request_key, input.request_hash, input.owner, token, attempt, base, given_choice, given_instruction, origin,
-            CASE WHEN input.regenerates IS NOT NULL THEN scene_number END
+            CASE WHEN input.regenerates IS NOT NULL THEN scene_number END, input.player, own_input
         );
         base_scene_number := base;
         choice := given_choice;
