@@ -17,6 +17,7 @@ DOCUMENTED: Final = {
     "livingworld.errors",
     "livingworld.testing.fixtures",
     "livingworld.testing.hashing_embedder",
+    "livingworld.testing.history",
     "livingworld.testing.recorded_events",
     "livingworld.testing.staged_races",
 }
