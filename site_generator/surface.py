@@ -18,6 +18,7 @@ _NOWHERE = "postgresql://nobody@localhost/nothing"
 _YEAR_ONE = datetime(1, 1, 1, tzinfo=UTC)
 _RECORD = WorldRecord(
     id=UUID(int=1),
+    key=None,
     name="Saltmarsh",
     tenant=None,
     settings={},

@@ -32,9 +32,43 @@ class Worlds:
         self.archive = self._repository.archive
         self.restore = self._repository.restore
 
-    async def create(self, name: str, *, tenant: str | None = None, settings: Mapping[str, Any] | None = None) -> World:
-        """Store a new world and return it; names need not be unique."""
-        return self._bind(await self._repository.create(name, tenant=tenant, settings=settings))
+    async def create(
+        self,
+        name: str,
+        *,
+        tenant: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        request_key: str | None = None,
+    ) -> World:
+        """Store a new world and return it; names need not be unique.
+
+        With a `request_key`, unique in the database, a repetition returns the world as it is now; other arguments under
+        the same key are RequestKeyReused.
+        """
+        return self._bind(
+            await self._repository.create(name, tenant=tenant, settings=settings, request_key=request_key)
+        )
+
+    async def get_or_create(
+        self,
+        key: str,
+        *,
+        name: str | None = None,
+        tenant: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> tuple[World, bool]:
+        """Return the world of a key of the application's own, archived or not, and whether this call made it.
+
+        Keys are unique in the database, whatever the tenant. One round trip when the world exists; the other arguments
+        are not used then. A new world without a name is named as its key.
+        """
+        record, created = await self._repository.get_or_create(key, name=name, tenant=tenant, settings=settings)
+        return self._bind(record), created
+
+    async def find_by_key(self, key: str) -> World | None:
+        """Return the world of a key, archived or not, or None; one round trip, no lock."""
+        record = await self._repository.find_by_key(key)
+        return None if record is None else self._bind(record)
 
     async def get(self, world_id: UUID) -> World:
         """Return a world, archived or not; raises WorldNotFound."""

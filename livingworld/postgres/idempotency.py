@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -31,6 +31,8 @@ from livingworld.postgres.metadata import SCHEMA, metadata, world_id_column
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
+T = TypeVar("T")
+
 request_keys = Table(
     "request_keys",
     metadata,
@@ -45,14 +47,6 @@ request_keys = Table(
     CheckConstraint(f"char_length(request_key) BETWEEN 1 AND {MAX_LABEL_CHARACTERS}", name="request_key_length"),
     CheckConstraint("octet_length(request_hash) = 32", name="request_hash_length"),
 )
-
-
-class _Identified(Protocol):
-    @property
-    def id(self) -> UUID: ...
-
-
-T = TypeVar("T", bound=_Identified)
 
 _LOCK = select(func.pg_advisory_xact_lock(bindparam("key")))
 
@@ -96,24 +90,25 @@ async def create_once(
     tx: Transaction,
     request: CreateRequest | None,
     create: Callable[[], Awaitable[T]],
-    read: Callable[[UUID], Awaitable[T]],
+    read: Callable[[Any], Awaitable[T]],
+    name: Callable[[T], str | int],
 ) -> T:
-    """Return what `create` makes, or read what an earlier request with the same key made, by its id.
+    """Return what `create` makes, or read what an earlier request with the same key made, as it is now.
 
-    `create` returns a record with an `id`. Locks the key until the transaction ends; raises RequestKeyReused, and what
-    `read` raises when the row is there no more.
+    `name` gives what `read` finds the record by. Locks the key until the transaction ends; raises RequestKeyReused, and
+    what `read` raises when the record is there no more.
     """
     if request is None:
         return await create()
-    await lock_names(tx, request.kind, tx.world_id, [f"request {request.request_key}"])
+    await lock_names(tx, request.kind, tx.world_id, [f"request \x00{request.request_key}"])
     made: list[T] = []
 
-    async def work() -> str:
+    async def work() -> str | int:
         made.append(await create())
-        return str(made[0].id)
+        return name(made[0])
 
     stored = await _once(tx, request.request_key, request.digest, work)
-    return made[0] if made else await read(UUID(stored))
+    return made[0] if made else await read(stored)
 
 
 async def _once(tx: Transaction, key: str, digest: bytes, work: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401

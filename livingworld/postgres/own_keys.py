@@ -42,6 +42,11 @@ async def insert_with_key(tx: Transaction, kind: LockKind, table: Table, values:
 
     The lock saves work and orders waits; the unique index decides.
     """
-    await lock_names(tx, kind, tx.world_id, [f"key {values['key']}"])
+    await lock_names(tx, kind, tx.world_id, [own_key_name(values["key"])])
     new = insert(table).values(world_id=tx.world_id, **values).on_conflict_do_nothing().returning(table)
     return (await tx.execute(new)).one_or_none()
+
+
+def own_key_name(key: str) -> str:
+    """Return the name that is locked for a key, which no name of a character is."""
+    return f"key \x00{key}"

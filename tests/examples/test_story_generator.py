@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from livingworld.testing.staged_races import connected
@@ -58,6 +59,20 @@ async def test_a_story_is_told_chosen_undone_forked_and_told_anew(server: Server
     assert [scene["number"] for scene in page["path"]] == [1, 2]
     assert [branch["head"] for branch in page["branches"]] == [2, 3]
     assert len(await stored(database_url, story)) == 3
+
+
+async def test_a_server_finds_its_stories_behind_a_thousand_newer_worlds(database_url: str) -> None:
+    with serving(database_url) as server:
+        story = await new_story(server)
+    async with connected(database_url) as connection:
+        many = "INSERT INTO livingworld.worlds (world_id, name) SELECT gen_random_uuid(), 'w'"
+        await connection.execute(f"{many} FROM generate_series(1, 1010)")
+
+    with serving(database_url) as server:
+        async with httpx.AsyncClient() as client:
+            found = (await client.get(f"{server.url}/api/stories")).json()
+
+    assert [each["id"] for each in found] == [story]
 
 
 async def test_what_is_refused_has_the_name_of_the_error(server: Server) -> None:

@@ -19,6 +19,14 @@ async def unreachable() -> AsyncIterator[tuple[LivingWorld, World]]:
     async with LivingWorld.open(settings) as livingworld:
         now: Any = None
         record = WorldRecord(
-            id=new_id(), name="w", tenant=None, settings={}, version=1, created_at=now, updated_at=now, archived_at=None
+            id=new_id(),
+            key=None,
+            name="w",
+            tenant=None,
+            settings={},
+            version=1,
+            created_at=now,
+            updated_at=now,
+            archived_at=None,
         )
         yield livingworld, livingworld.worlds._bind(record)

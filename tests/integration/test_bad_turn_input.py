@@ -72,7 +72,15 @@ async def nowhere() -> AsyncIterator[World]:
     async with LivingWorld.open(database_url="postgresql://nobody@127.0.0.1:1/nowhere") as livingworld:
         now: Any = None
         record = WorldRecord(
-            id=ID, name="w", tenant=None, settings={}, version=1, created_at=now, updated_at=now, archived_at=None
+            id=ID,
+            key=None,
+            name="w",
+            tenant=None,
+            settings={},
+            version=1,
+            created_at=now,
+            updated_at=now,
+            archived_at=None,
         )
         yield livingworld.worlds._bind(record)
 

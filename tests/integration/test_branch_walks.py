@@ -90,7 +90,7 @@ class BranchWalk(RuleBasedStateMachine):
     def fork(self, number: int, at: int, name: str) -> None:
         source = self.pick(number)
         place = at % (len(self.model.parents) + 1)
-        options = {"at": place} if number % 2 else {"branch": source}
+        options: dict[str, Any] = {"at": place} if number % 2 else {"branch": source}
         if name in {branch.name for branch in self.model.branches.values()}:
             with pytest.raises(BranchNameTaken):
                 self.run(self.world.branches.fork(self.story.id, name, **options))

@@ -83,12 +83,9 @@ def create_app(config: Config) -> FastAPI:
 
 
 async def one_world(livingworld: LivingWorld) -> World:
-    """Return the world that all servers on this database share: the oldest of its name, made when there is none."""
-    found = [record for record in (await livingworld.worlds.list(limit=1000)).items if record.name == WORLD]
-    if not found:
-        await livingworld.worlds.create(WORLD)
-        found = [record for record in (await livingworld.worlds.list(limit=1000)).items if record.name == WORLD]
-    return await livingworld.worlds.get(min(found, key=lambda record: (record.created_at, record.id)).id)
+    """Return the world that all servers on this database share, made by the first of them."""
+    found, _ = await livingworld.worlds.get_or_create("story-generator", name=WORLD)
+    return found
 
 
 async def refuse(_: Request, error: Exception) -> JSONResponse:

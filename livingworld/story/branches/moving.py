@@ -6,15 +6,27 @@ it was stored, so any other move of the head ends it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, delete, func, insert, select, update
 
-from livingworld.errors import BranchChanged, BranchInUse, BranchNameTaken, NothingToRedo, NothingToUndo, SceneNotOnPath
+from livingworld.errors import (
+    BranchChanged,
+    BranchInUse,
+    BranchNameTaken,
+    BranchNotFound,
+    NothingToRedo,
+    NothingToUndo,
+    SceneNotOnPath,
+)
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit
 from livingworld.observability import events
+from livingworld.postgres.idempotency import CreateRequest, create_once
+from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.branches.paths import is_on_path, place_of_scene, place_on_path
 from livingworld.story.stories.coordinates import Place, head_of
@@ -26,13 +38,41 @@ from livingworld.story.stories.tables import branches, in_story, stories
 _NO_REDO = {"redo_scene_number": None, "redo_timeline": None, "redo_position": None, "redo_version": None}
 
 
-async def fork(
-    tx: Transaction, story_id: UUID, name: str, at: int | None, number: int | None, expected_head: int | None
-) -> Branch:
-    """Add a branch at a scene, or at the head of another branch."""
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A branch to add, at a scene or at the head of another branch."""
+
+    story_id: UUID
+    name: str
+    at: int | None
+    branch: int | None
+    expected_head: int | None
+
+    def request(self, request_key: str | None) -> CreateRequest | None:
+        """Return the request that takes effect once; the expected head is none of its arguments."""
+        arguments = [str(self.story_id), self.name, self.at, self.branch]
+        return CreateRequest.of(request_key, LockKind.STORY, "branches.fork", arguments)
+
+
+async def fork(tx: Transaction, given: Fork, request: CreateRequest | None) -> Branch:
+    """Add a branch, once."""
+    read = partial(_read_branch, tx, given.story_id)
+    return await create_once(tx, request, partial(_fork, tx, given), read, lambda branch: branch.number)
+
+
+async def _read_branch(tx: Transaction, story_id: UUID, number: int) -> Branch:
+    own = (*in_story(branches, tx.world_id, story_id), branches.c.branch_number == number)
+    row = (await tx.execute(select(branches).where(*own))).one_or_none()
+    if row is None:
+        raise BranchNotFound(story_id=story_id, branch_number=number)
+    return make_branch(row)
+
+
+async def _fork(tx: Transaction, given: Fork) -> Branch:
+    story_id, name = given.story_id, given.name
     story = await lock_open_story(tx, story_id)
-    source = await branch_of(tx, story, number, expected_head)
-    place = head_of(source) if at is None else await place_of_scene(tx, story_id, at)
+    source = await branch_of(tx, story, given.branch, given.expected_head)
+    place = head_of(source) if given.at is None else await place_of_scene(tx, story_id, given.at)
     await _refuse_taken(tx, story_id, name)
     key = {"world_id": tx.world_id, "story_id": story_id, "branch_number": story.last_branch_number + 1}
     await _update_story(tx, story_id, last_branch_number=key["branch_number"])

@@ -45,15 +45,20 @@ class BranchRepository:
         at: int | None = None,
         branch: int | None = None,
         expected_head: int | None = None,
+        request_key: str | None = None,
     ) -> Branch:
         """Add a branch at a scene, 0 for the place before the first; default: the head of `branch` or the current one.
 
-        The current branch stays the current one. Raises BranchNameTaken, SceneNotFound, StaleHead.
+        The current branch stays the current one. With a `request_key` a repetition returns the branch as it is now.
+        Raises BranchNameTaken, SceneNotFound, StaleHead, RequestKeyReused.
         """
         inputs.check_label("name", name)
         place = inputs.check_optional_integer("at", at)
-        number, head = check_branch(branch), check_head(expected_head)
-        return await self._unit.write(moving.fork, _story(story_id), name, place, number, head)
+        fork = moving.Fork(_story(story_id), name, place, check_branch(branch), check_head(expected_head))
+        request = fork.request(request_key)
+        if request is None:
+            return await self._unit.write(moving.fork, fork, None)
+        return await self._unit.write_idempotent(moving.fork, fork, request)
 
     async def rewind(
         self, story_id: UUID, to: int, *, branch: int | None = None, expected_head: int | None = None

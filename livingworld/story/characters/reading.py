@@ -15,13 +15,16 @@ from livingworld.story.characters.rows import make_character, select_characters
 from livingworld.story.characters.tables import characters
 
 _CHARACTER: Final = """
-    c.character_id, c.name, c.card, c.version, c.created_at, c.updated_at, (
+    c.character_id, c.key, c.name, c.card, c.version, c.created_at, c.updated_at, (
         SELECT array_agg(o.name ORDER BY o.created_at, o.name_key) FROM livingworld.character_names AS o
         WHERE o.world_id = $1 AND o.character_id = c.character_id
     ) AS names
 """
 _BY_ID: Final = f"""
     SELECT {_CHARACTER} FROM livingworld.characters AS c WHERE c.world_id = $1 AND c.character_id = $2
+"""  # noqa: S608 - our own words
+_BY_OWN_KEY: Final = f"""
+    SELECT {_CHARACTER} FROM livingworld.characters AS c WHERE c.world_id = $1 AND c.key = $2
 """  # noqa: S608 - our own words
 #: OFFSET 0 keeps the order of the look-ups, also in a plan that was made while the tables were empty.
 _CHARACTER_OF_NAME: Final = f"""
@@ -47,6 +50,12 @@ async def read_character(tx: Transaction, character_id: UUID) -> Character:
     if row is None:
         raise CharacterNotFound(character_id=character_id)
     return make_character(row)
+
+
+async def find_character(tx: Transaction, key: str) -> Character | None:
+    """Return the character of a key of the application's own, or None."""
+    row = (await tx.execute_text(_BY_OWN_KEY, (tx.world_id, key))).one_or_none()
+    return None if row is None else make_character(row)
 
 
 async def find_by_keys(tx: Transaction, keys: Sequence[str]) -> dict[str, Character]:

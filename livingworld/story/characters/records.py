@@ -14,6 +14,8 @@ class Character:
     """A character as it was when it was read."""
 
     id: UUID
+    #: The application's own key, or None; unique in the world.
+    key: str | None
     #: The name to show.
     name: str
     #: Every name of this character, including the shown one, oldest first.

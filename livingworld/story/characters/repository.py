@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from livingworld.deadlines import one_call
 from livingworld.errors import InvalidType, SerializationFailure
 from livingworld.identifiers import new_id
-from livingworld.inputs import check_integer, check_iterable, check_json_object, check_uuid
+from livingworld.inputs import check_integer, check_iterable, check_json_object, check_key, check_uuid
 from livingworld.observability import events
 from livingworld.postgres.keyset import Page, check_limit, newest_cursor
+from livingworld.postgres.own_keys import get_or_create
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.characters.name_key import check_name, name_key
-from livingworld.story.characters.naming import make_missing
-from livingworld.story.characters.reading import find_by_keys, list_characters, read_character
+from livingworld.story.characters.naming import make_missing, make_with_key
+from livingworld.story.characters.reading import find_by_keys, find_character, list_characters, read_character
 from livingworld.story.characters.records import Character
 from livingworld.story.characters.writing import add_alias, update_character
 from livingworld.story.revisions import Revision, read_revisions
@@ -32,13 +34,21 @@ class CharacterRepository:
     def __init__(self, unit: WorldUnit) -> None:
         self._unit = unit
 
-    async def get_or_create(self, name: str, *, card: Mapping[str, Any] | None = None) -> tuple[Character, bool]:
+    async def get_or_create(
+        self, name: str, *, card: Mapping[str, Any] | None = None, key: str | None = None
+    ) -> tuple[Character, bool]:
         """Return the character of this name and whether this call made it; look-alike spellings are one name.
 
         One round trip without a lock when the name is known; `card` is not used then. Otherwise locks the name until
-        the transaction ends. Raises InvalidName, WorldNotFound.
+        the transaction ends. With a `key`, an id of the application's own that is unique in the world, it is the
+        character of the key, whatever she is called by now; a new one gets the name, and NameTaken is raised when
+        another character has it. Raises InvalidName, WorldNotFound.
         """
         shown = check_name("name", name)
+        if key is not None:
+            own, new = check_key("key", key), check_json_object("card", {} if card is None else card)
+            make = partial(make_with_key, character_id=new_id(), name=shown, card=new)
+            return await get_or_create(self._unit, find_character, make, own)
         cards = {} if card is None else {name_key(shown): check_json_object("card", card)}
         (answer,) = await self._get_or_create([shown], cards)
         return answer
@@ -78,6 +88,10 @@ class CharacterRepository:
         """Return the character of a name, or None; one round trip, no lock."""
         key = name_key(check_name("name", name))
         return (await self._unit.read(find_by_keys, [key])).get(key)
+
+    async def find_by_key(self, key: str) -> Character | None:
+        """Return the character of a key of the application's own, or None; one round trip, no lock."""
+        return await self._unit.read(find_character, check_key("key", key))
 
     async def get(self, character_id: UUID) -> Character:
         """Return a character; raises CharacterNotFound."""

@@ -32,6 +32,7 @@ def make_character(row: Row[Any]) -> Character:
     """Return the record that a row of `select_characters` makes."""
     return Character(
         id=UUID(int=row.character_id.int),
+        key=row.key,
         name=row.name,
         names=tuple(row.names or ()),
         card=row.card,

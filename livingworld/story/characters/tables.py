@@ -5,7 +5,15 @@ from __future__ import annotations
 from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKeyConstraint, Index, Table, Text, Uuid, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from livingworld.postgres.metadata import SCHEMA, metadata, time_columns, version_column, world_id_column
+from livingworld.postgres.metadata import (
+    SCHEMA,
+    key_columns,
+    metadata,
+    time_columns,
+    unique_key,
+    version_column,
+    world_id_column,
+)
 from livingworld.story.characters.name_key import MAX_KEY_CHARACTERS, MAX_NAME_CHARACTERS
 
 characters = Table(
@@ -13,6 +21,7 @@ characters = Table(
     metadata,
     world_id_column(),
     Column("character_id", Uuid(), primary_key=True),
+    *key_columns(),
     #: The name as it was first written, or as it was last changed; shown, never compared.
     Column("name", Text, nullable=False),
     Column("card", JSONB, nullable=False, server_default=text("'{}'")),
@@ -22,6 +31,7 @@ characters = Table(
     CheckConstraint(f"char_length(name) BETWEEN 1 AND {MAX_NAME_CHARACTERS}", name="name_length"),
     CheckConstraint("version > 0", name="version_positive"),
 )
+unique_key(characters)
 Index("ix_characters_world_id_created_at", characters.c.world_id, characters.c.created_at, characters.c.character_id)
 
 character_names = Table(

@@ -45,6 +45,14 @@ async def list_stories(
     return page_of((await tx.execute(statement)).all(), limit, make_story, "story_id")
 
 
+async def find_story(tx: Transaction, key: str) -> Story | None:
+    """Return the story of a key, or None."""
+    row = (
+        await tx.execute(select(stories).where(stories.c.world_id == tx.world_id, stories.c.key == key))
+    ).one_or_none()
+    return None if row is None else make_story(row)
+
+
 async def read_head(tx: Transaction, story_id: UUID, branch_number: int | None) -> StoryHead:
     """Return where a branch of a story stands; raises StoryNotFound, BranchNotFound."""
     statement = select_head(of_named_branch=branch_number is not None)

@@ -16,6 +16,8 @@ class Story:
     """A story as it was when it was read."""
 
     id: UUID
+    #: The application's own key, or None; unique in the world.
+    key: str | None
     title: str
     premise: str
     system_prompt: str

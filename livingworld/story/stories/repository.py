@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from livingworld import inputs
 from livingworld.errors import InvalidInput, InvalidType
 from livingworld.identifiers import new_id
+from livingworld.postgres.idempotency import CreateRequest
 from livingworld.postgres.keyset import Page, check_limit, newest_cursor, number_cursor, page_by
+from livingworld.postgres.own_keys import get_or_create
+from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.revisions import Revision, read_revisions
 from livingworld.story.stories import reading, writing
@@ -19,8 +23,7 @@ from livingworld.story.stories.locking import lock_story
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import Scene, Status, Story, StoryHead
 from livingworld.story.stories.scene_appender import Appends, SceneAppender
-
-_STATUSES = ("active", "paused", "completed")
+from livingworld.story.stories.story_fields import checked, checked_new
 
 
 class StoryRepository:
@@ -34,15 +37,46 @@ class StoryRepository:
         self._appender = SceneAppender(unit, appends)
 
     async def create(
-        self, title: str, *, premise: str = "", system_prompt: str = "", settings: Mapping[str, Any] | None = None
+        self,
+        title: str,
+        *,
+        premise: str = "",
+        system_prompt: str = "",
+        settings: Mapping[str, Any] | None = None,
+        request_key: str | None = None,
     ) -> Story:
         """Store a new story, with an empty branch `main`, and return it; titles need not be unique.
 
-        Raises WorldNotFound.
+        With a `request_key` a repetition returns the story as it is now; other arguments under the same key are
+        RequestKeyReused. Raises WorldNotFound.
         """
-        inputs.check_label("title", title)
-        values = _checked(title, premise, system_prompt, None, settings or {})
-        return await self._unit.write_idempotent(writing.create_story, new_id(), values)
+        values = checked_new(title, premise, system_prompt, settings)
+        request = CreateRequest.of(request_key, LockKind.STORY, "stories.create", values)
+        return await self._unit.write_idempotent(writing.create_story, new_id(), values, request)
+
+    async def get_or_create(
+        self,
+        key: str,
+        *,
+        title: str | None = None,
+        premise: str = "",
+        system_prompt: str = "",
+        settings: Mapping[str, Any] | None = None,
+    ) -> tuple[Story, bool]:
+        """Return the story of a key of the application's own, archived or not, and whether this call made it.
+
+        Keys are unique in the world. One round trip without a lock when the story exists; the other arguments are not
+        used then. Otherwise locks the key until the transaction ends. A new story without a title is titled as its
+        key. Raises WorldNotFound.
+        """
+        own = inputs.check_key("key", key)
+        values = checked_new(own if title is None else title, premise, system_prompt, settings)
+        make = partial(writing.create_story_of_key, story_id=new_id(), values=values)
+        return await get_or_create(self._unit, reading.find_story, make, own)
+
+    async def find_by_key(self, key: str) -> Story | None:
+        """Return the story of a key, archived or not, or None; one round trip, no lock."""
+        return await self._unit.read(reading.find_story, inputs.check_key("key", key))
 
     async def get(self, story_id: UUID) -> Story:
         """Return a story, archived or not; raises StoryNotFound."""
@@ -72,7 +106,7 @@ class StoryRepository:
         Locks the story. Raises VersionConflict when it was changed since `expected_version`, StoryNotFound, Archived.
         """
         inputs.check_integer("expected_version", expected_version, minimum=1)
-        changes = _checked(title, premise, system_prompt, status, settings)
+        changes = checked(title, premise, system_prompt, status, settings)
         key = inputs.check_uuid("story_id", story_id)
         return await self._unit.write(writing.update_story, key, expected_version, changes)
 
@@ -213,28 +247,3 @@ class StoryRepository:
     ) -> Sequence[Scene]:
         key, number = inputs.check_uuid("story_id", story_id), check_branch(branch)
         return await self._unit.read(reading.read_path, key, number, after, limit, newest_first=newest_first)
-
-
-def _checked(
-    title: str | None,
-    premise: str | None,
-    system_prompt: str | None,
-    status: str | None,
-    settings: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    """Return the given fields of a story, each checked."""
-    long = inputs.MAX_DESCRIPTION_CHARACTERS
-    values: dict[str, Any] = {}
-    if title is not None:
-        values["title"] = inputs.check_label("title", title)
-    if premise is not None:
-        values["premise"] = inputs.check_text("premise", premise, limit=long)
-    if system_prompt is not None:
-        values["system_prompt"] = inputs.check_text("system_prompt", system_prompt, limit=long)
-    if status is not None:
-        if status not in _STATUSES:
-            raise InvalidInput("status", f"must be one of {', '.join(_STATUSES)}")
-        values["status"] = status
-    if settings is not None:
-        values["settings"] = inputs.check_json_object("settings", settings)
-    return values

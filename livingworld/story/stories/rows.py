@@ -70,6 +70,7 @@ def make_story(row: Row[Any]) -> Story:
     """Return the record that a row of the table stories makes."""
     return Story(
         id=UUID(int=row.story_id.int),
+        key=row.key,
         title=row.title,
         premise=row.premise,
         system_prompt=row.system_prompt,

@@ -23,7 +23,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from livingworld.inputs import MAX_LABEL_CHARACTERS
-from livingworld.postgres.metadata import SCHEMA, metadata, time_columns, version_column, world_id_column
+from livingworld.postgres.metadata import (
+    SCHEMA,
+    key_columns,
+    metadata,
+    time_columns,
+    unique_key,
+    version_column,
+    world_id_column,
+)
 
 STORY_KEY = ("world_id", "story_id")
 #: Number of the timeline that every story begins with.
@@ -55,6 +63,7 @@ stories = Table(
     metadata,
     world_id_column(),
     story_id_column(),
+    *key_columns(),
     Column("title", Text, nullable=False),
     Column("premise", Text, nullable=False, server_default=text("''")),
     Column("system_prompt", Text, nullable=False, server_default=text("''")),
@@ -76,6 +85,7 @@ stories = Table(
     CheckConstraint("current_branch BETWEEN 1 AND last_branch_number", name="current_branch_known"),
     CheckConstraint("version > 0", name="version_positive"),
 )
+unique_key(stories)
 #: True of every story. The index of the list is partial on it, so that no other statement can use that index: a planner
 #: without statistics takes it for as good as the key, and reads every story of the world for a few.
 EVERY_STORY: Final = text("stories.created_at > '-infinity'")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from livingworld.errors import SceneNotFound, VersionConflict
+from livingworld.errors import SceneNotFound, StoryNotFound, VersionConflict
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit, remove_streams
-from livingworld.postgres.idempotency import request_keys
+from livingworld.postgres.idempotency import CreateRequest, create_once, request_keys
+from livingworld.postgres.own_keys import insert_with_key
+from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.revisions import keep_revision, revisions
 from livingworld.story.stories.locking import WRITTEN_NOW, lock_open_story, lock_story, touched
-from livingworld.story.stories.reading import read_scene
+from livingworld.story.stories.reading import find_story, read_scene
 from livingworld.story.stories.records import Scene, Story
 from livingworld.story.stories.rows import make_story
 from livingworld.story.stories.scene_tables import scene_cast, scenes
@@ -28,16 +31,48 @@ LockDependents = Callable[[Transaction], Awaitable[None]]
 MAIN_BRANCH = {"branch_number": 1, "name": "main"}
 
 
-async def create_story(tx: Transaction, story_id: UUID, values: Mapping[str, Any]) -> Story:
-    """Store a story with its first timeline and the branch `main`; raises WorldNotFound.
+async def create_story(
+    tx: Transaction, story_id: UUID, values: Mapping[str, Any], request: CreateRequest | None
+) -> Story:
+    """Store a story with its first timeline and the branch `main`, once; raises WorldNotFound, RequestKeyReused."""
+    create = partial(_insert, tx, story_id, values)
+    return await create_once(tx, request, create, partial(_read_stored, tx), lambda story: str(story.id))
 
-    The id is new, so a row that is there already is this one, stored by a try whose answer was lost.
-    """
+
+async def create_story_of_key(
+    tx: Transaction, key: str, story_id: UUID, values: Mapping[str, Any]
+) -> tuple[Story, bool] | None:
+    """Store a story under a key, or return the one that has it; None when that was purged meanwhile."""
+    row = await insert_with_key(tx, LockKind.STORY, stories, {"story_id": story_id, "key": key, **values})
+    if row is not None:
+        return await _begin(tx, row), True
+    found = await find_story(tx, key)
+    return None if found is None else (found, found.id.int == story_id.int)
+
+
+async def _insert(tx: Transaction, story_id: UUID, values: Mapping[str, Any]) -> Story:
+    """Insert; the id is new, so a row that is there is this one, stored by a try whose answer was lost."""
     key = {"world_id": tx.world_id, "story_id": story_id}
     statement = upsert(stories).values(**key, **values).on_conflict_do_nothing(index_elements=list(key))
     row = (await tx.execute(statement.returning(stories))).one_or_none()
+    return await _read(tx, story_id) if row is None else await _begin(tx, row)
+
+
+async def _read_stored(tx: Transaction, story_id: str) -> Story:
+    return await _read(tx, UUID(story_id))
+
+
+async def _read(tx: Transaction, story_id: UUID) -> Story:
+    row = (await tx.execute(select(stories).where(*in_story(stories, tx.world_id, story_id)))).one_or_none()
     if row is None:
-        return make_story((await tx.execute(select(stories).where(*in_story(stories, **key)))).one())
+        raise StoryNotFound(story_id=story_id)
+    return make_story(row)
+
+
+async def _begin(tx: Transaction, row: Row[Any]) -> Story:
+    """Give a new story its first timeline and its branch, and publish it."""
+    story_id = UUID(int=row.story_id.int)
+    key = {"world_id": tx.world_id, "story_id": story_id}
     await tx.execute(insert(timelines).values(**key, timeline_number=FIRST_TIMELINE))
     await tx.execute(insert(branches).values(**key, **MAIN_BRANCH))
     publish_at_commit(tx, tx.world_id, LiveKind.STORY_CREATED, story_id=story_id)

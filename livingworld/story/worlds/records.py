@@ -14,6 +14,8 @@ class WorldRecord:
     """A world as it was when it was read."""
 
     id: UUID
+    #: The application's own key, or None; unique in the database.
+    key: str | None
     name: str
     #: The owner of the world, in the application's own words.
     tenant: str | None

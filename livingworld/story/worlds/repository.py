@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, func, null, select, update
+from sqlalchemy import Column, Row, Select, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from livingworld.errors import VersionConflict, WorldNotFound
+from livingworld.deadlines import one_call
+from livingworld.errors import RequestKeyReused, SerializationFailure, VersionConflict, WorldNotFound
 from livingworld.identifiers import new_id
 from livingworld.inputs import (
     check_boolean,
     check_integer,
     check_json_object,
+    check_key,
     check_label,
     check_optional_label,
     check_uuid,
 )
+from livingworld.postgres.idempotency import request_hash
 from livingworld.postgres.keyset import Page, check_limit, newest_cursor, newest_first, page_of
 from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.transaction import Transaction
@@ -27,6 +30,9 @@ from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.story.worlds.records import WorldRecord
 from livingworld.story.worlds.rows import make_world_record
 from livingworld.story.worlds.tables import worlds
+
+#: A key can be taken and given up between two looks, but not as often as this.
+_LOOKS: Final = 5
 
 
 class WorldRepository:
@@ -36,15 +42,51 @@ class WorldRepository:
         self._database = database
 
     async def create(
-        self, name: str, *, tenant: str | None = None, settings: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        *,
+        tenant: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        request_key: str | None = None,
     ) -> WorldRecord:
-        """Store a new world and return it; names need not be unique."""
-        values = {
-            "name": check_label("name", name),
-            "tenant": check_optional_label("tenant", tenant),
-            "settings": check_json_object("settings", settings or {}),
-        }
+        """Store a new world and return it; names need not be unique.
+
+        With a `request_key`, unique in the database, a repetition returns the world as it is now; other arguments under
+        the same key are RequestKeyReused.
+        """
+        values = _checked(name, tenant, settings)
+        if request_key is not None:
+            digest = request_hash(["worlds.create", values])
+            values |= {"request_key": check_label("request_key", request_key), "request_hash": digest}
         return await self._world(new_id()).write_idempotent(_insert, values)
+
+    async def get_or_create(
+        self,
+        key: str,
+        *,
+        name: str | None = None,
+        tenant: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> tuple[WorldRecord, bool]:
+        """Return the world of a key of the application's own, archived or not, and whether this call made it.
+
+        Keys are unique in the database. One round trip when the world exists; the other arguments are not used then. A
+        new world without a name is named as its key.
+        """
+        values = {"key": check_key("key", key), **_checked(key if name is None else name, tenant, settings)}
+        with one_call(self._database.call_timeout):
+            for _ in range(_LOOKS):
+                if (found := await self.find_by_key(key)) is not None:
+                    return found, False
+                new = self._world(new_id())
+                if (made := await new.write_idempotent(_insert_with_key, values)) is not None:
+                    return made, made.id.int == new.world_id.int
+        raise SerializationFailure
+
+    async def find_by_key(self, key: str) -> WorldRecord | None:
+        """Return the world of a key, archived or not, or None; one round trip, no lock."""
+        read = partial(_find, column=worlds.c.key, value=check_key("key", key))
+        return await self._database.run(read, repeatable=True, single_statement=True)
 
     async def get(self, world_id: UUID) -> WorldRecord:
         """Return a world, archived or not; raises WorldNotFound."""
@@ -110,13 +152,48 @@ class WorldRepository:
         return WorldDatabase(self._database, check_uuid("world_id", world_id))
 
 
+def _checked(name: str, tenant: str | None, settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "name": check_label("name", name),
+        "tenant": check_optional_label("tenant", tenant),
+        "settings": check_json_object("settings", settings or {}),
+    }
+
+
 async def _insert(tx: Transaction, values: Mapping[str, Any]) -> WorldRecord:
-    """Insert; the id is new, so an existing row is this one, stored by a try whose answer was lost."""
-    statement = insert(worlds).values(world_id=tx.world_id, **values)
-    row = (
-        await tx.execute(statement.on_conflict_do_nothing(index_elements=["world_id"]).returning(worlds))
-    ).one_or_none()
-    return await _get(tx) if row is None else make_world_record(row)
+    """Insert; a row that is there is this one, stored by a try whose answer was lost, or that of an equal request."""
+    row = await _insert_row(tx, values)
+    if row is not None:
+        return make_world_record(row)
+    if "request_key" not in values:
+        return await _get(tx)
+    stored = await _row_by(tx, worlds.c.request_key, values["request_key"])
+    if stored is None:
+        raise WorldNotFound(world_id=tx.world_id)
+    if stored.request_hash != values["request_hash"]:
+        raise RequestKeyReused
+    return make_world_record(stored)
+
+
+async def _insert_with_key(tx: Transaction, values: Mapping[str, Any]) -> WorldRecord | None:
+    """Insert, or return what has the key, or None when its world was purged meanwhile."""
+    row = await _insert_row(tx, values)
+    return await _find(tx, column=worlds.c.key, value=values["key"]) if row is None else make_world_record(row)
+
+
+async def _insert_row(tx: Transaction, values: Mapping[str, Any]) -> Row[Any] | None:
+    new = insert(worlds).values(world_id=tx.world_id, **values).on_conflict_do_nothing()
+    return (await tx.execute(new.returning(worlds))).one_or_none()
+
+
+async def _find(tx: Transaction, *, column: Column[Any], value: str) -> WorldRecord | None:
+    row = await _row_by(tx, column, value)
+    return None if row is None else make_world_record(row)
+
+
+async def _row_by(tx: Transaction, column: Column[Any], value: str) -> Row[Any] | None:
+    """Return the world that has this key of the whole database."""
+    return (await tx.execute(select(worlds).where(column == value))).one_or_none()
 
 
 async def _get(tx: Transaction) -> WorldRecord:

@@ -14,6 +14,7 @@ def make_world_record(row: Row[Any]) -> WorldRecord:
     """Return the record of a row of `worlds`."""
     return WorldRecord(
         id=UUID(int=row.world_id.int),
+        key=row.key,
         name=row.name,
         tenant=row.tenant,
         settings=row.settings,

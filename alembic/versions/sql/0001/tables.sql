@@ -1,5 +1,6 @@
 CREATE TABLE livingworld.worlds (
     world_id UUID NOT NULL,
+    key TEXT,
     name TEXT NOT NULL,
     tenant TEXT,
     settings JSONB DEFAULT '{}' NOT NULL,
@@ -7,14 +8,23 @@ CREATE TABLE livingworld.worlds (
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     archived_at TIMESTAMP WITH TIME ZONE,
+    request_key TEXT,
+    request_hash BYTEA,
     CONSTRAINT pk_worlds PRIMARY KEY (world_id),
+    CONSTRAINT ck_worlds_key_length CHECK (char_length(key) BETWEEN 1 AND 500),
     CONSTRAINT ck_worlds_name_length CHECK (char_length(name) BETWEEN 1 AND 500),
-    CONSTRAINT ck_worlds_version_positive CHECK (version > 0)
+    CONSTRAINT ck_worlds_version_positive CHECK (version > 0),
+    CONSTRAINT ck_worlds_request_key_length CHECK (char_length(request_key) BETWEEN 1 AND 500),
+    CONSTRAINT ck_worlds_request_is_whole CHECK ((request_key IS NULL) = (request_hash IS NULL))
 );
 
 CREATE INDEX ix_worlds_created_at ON livingworld.worlds (created_at, world_id);
 
 CREATE INDEX ix_worlds_tenant ON livingworld.worlds (tenant, created_at, world_id);
+
+CREATE UNIQUE INDEX uq_worlds_key ON livingworld.worlds (key) WHERE key IS NOT NULL;
+
+CREATE UNIQUE INDEX uq_worlds_request_key ON livingworld.worlds (request_key) WHERE request_key IS NOT NULL;
 
 CREATE TABLE livingworld.request_keys (
     world_id UUID NOT NULL,

@@ -1,18 +1,22 @@
 CREATE TABLE livingworld.characters (
     world_id UUID NOT NULL,
     character_id UUID NOT NULL,
+    key TEXT,
     name TEXT NOT NULL,
     card JSONB DEFAULT '{}' NOT NULL,
     version INTEGER DEFAULT 1 NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_characters PRIMARY KEY (world_id, character_id),
+    CONSTRAINT ck_characters_key_length CHECK (char_length(key) BETWEEN 1 AND 500),
     CONSTRAINT fk_characters_world_id FOREIGN KEY(world_id) REFERENCES livingworld.worlds (world_id) ON DELETE CASCADE,
     CONSTRAINT ck_characters_name_length CHECK (char_length(name) BETWEEN 1 AND 200),
     CONSTRAINT ck_characters_version_positive CHECK (version > 0)
 );
 
 CREATE INDEX ix_characters_world_id_created_at ON livingworld.characters (world_id, created_at, character_id);
+
+CREATE UNIQUE INDEX uq_characters_key ON livingworld.characters (world_id, key) WHERE key IS NOT NULL;
 
 CREATE TABLE livingworld.lore_entries (
     world_id UUID NOT NULL,
@@ -110,6 +114,7 @@ CREATE UNIQUE INDEX uq_scenes_coordinate ON livingworld.scenes (world_id, timeli
 CREATE TABLE livingworld.stories (
     world_id UUID NOT NULL,
     story_id UUID NOT NULL,
+    key TEXT,
     title TEXT NOT NULL,
     premise TEXT DEFAULT '' NOT NULL,
     system_prompt TEXT DEFAULT '' NOT NULL,
@@ -124,6 +129,7 @@ CREATE TABLE livingworld.stories (
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     archived_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_stories PRIMARY KEY (world_id, story_id),
+    CONSTRAINT ck_stories_key_length CHECK (char_length(key) BETWEEN 1 AND 500),
     CONSTRAINT fk_stories_world_id FOREIGN KEY(world_id) REFERENCES livingworld.worlds (world_id) ON DELETE CASCADE,
     CONSTRAINT ck_stories_title_length CHECK (char_length(title) BETWEEN 1 AND 500),
     CONSTRAINT ck_stories_status_known CHECK (status IN ('active', 'paused', 'completed')),
@@ -134,6 +140,8 @@ CREATE TABLE livingworld.stories (
 );
 
 CREATE INDEX ix_stories_world_id_created_at ON livingworld.stories (world_id, created_at, story_id) WHERE created_at > '-infinity';
+
+CREATE UNIQUE INDEX uq_stories_key ON livingworld.stories (world_id, key) WHERE key IS NOT NULL;
 
 ALTER TABLE livingworld.stories SET (fillfactor = 50);
 

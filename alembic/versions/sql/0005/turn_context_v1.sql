@@ -37,7 +37,7 @@ DECLARE
 BEGIN
     SELECT json_build_array(
         s.story_id, s.title, s.premise, s.system_prompt, s.status, s.last_scene_number, s.current_branch, s.settings,
-        s.version, s.created_at, s.updated_at, s.archived_at
+        s.version, s.created_at, s.updated_at, s.archived_at, s.key
     ) INTO the_story
     FROM livingworld.stories s WHERE s.world_id = in_world_id AND s.story_id = in_story_id;
     SELECT json_build_array(b.branch_number, b.name, b.head_scene_number, b.head_position) INTO the_branch
@@ -87,7 +87,7 @@ BEGIN
         ) s;
         SELECT json_agg(
             json_build_array(
-                c.character_id, c.name, c.card, c.version, c.created_at, c.updated_at,
+                c.character_id, c.name, c.card, c.version, c.created_at, c.updated_at, c.key,
                 (
                     SELECT json_agg(n.name ORDER BY n.created_at, n.name_key) FROM livingworld.character_names n
                     WHERE n.world_id = in_world_id AND n.character_id = c.character_id
