@@ -21,8 +21,10 @@ T = TypeVar("T")
 MAX_PAGE_SIZE = 1000
 #: Room for a name in a cursor.
 _CURSOR_CHARACTERS = 8 * MAX_LABEL_CHARACTERS
+#: After every id that can exist.
+NEWEST_ID = UUID(int=2**128 - 1)
 #: After every row that can exist.
-_NEWEST = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
+_NEWEST = (datetime.max.replace(tzinfo=UTC), NEWEST_ID)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ PAIRS: Final = [(first, second) for first in JOINED for second in JOINED]
 #: Nobody waits for these: what they write is new, or they pass by what somebody else has in hand.
 WAIT_FOR_NOBODY: Final = {
     *("stories.create", "sessions.open", "lore.add", "actions.claim", "locks.shared", "locks.try_exclusive"),
-    *("tasks.take_over_dead", "tasks.fail_dead", "ai_models.samples.add_many"),
+    *("tasks.take_over_dead", "tasks.fail_dead", "ai_models.samples.add_many", "live.publish", "live.publish, world"),
 }
 #: The last lane there is: whatever else is locked after it is late.
 LAST_LANE: Final = "~"

@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from livingworld import LivingWorld, Session, World
 from livingworld.errors import SessionCleared, SessionNotFound
+from livingworld.identifiers import new_id
 from livingworld.testing.staged_races import holding
 from tests.concurrency.session_staging import THE_SESSION, behind_the_session
 from tests.support.staging import deadlocks, kinds, race, same_world
@@ -52,14 +53,63 @@ async def test_a_task_and_an_interaction_come_before_a_clear_or_are_refused(
     assert (left.context, left.epoch) == ({}, 2)
 
 
-async def test_a_task_that_comes_after_a_clear_without_an_epoch_belongs_to_the_new_one(
+async def test_a_write_that_began_before_a_clear_is_refused_without_an_epoch(
     database_url: str, world: World, session: Session
 ) -> None:
-    order = [world.sessions.clear(session.id), world.tasks.create_unless_running(session.id, "narrate")]
-    _, task = await behind_the_session(database_url, world, session, order)
+    """Each write waits behind the clear, which is committed first."""
+    late = [
+        world.interactions.add(session.id, "late"),
+        world.interactions.update(session.id, 1, response="late"),
+        world.interactions.clear(session.id),
+        world.sessions.merge_context(session.id, {"late": 1}),
+        world.sessions.set_context(session.id, {"late": 1}, expected_version=2),
+        world.tasks.create_unless_running(session.id, "narrate"),
+    ]
+    await world.interactions.add(session.id, "one")
+    cleared, *refused = await behind_the_session(
+        database_url, world, session, [world.sessions.clear(session.id), *late]
+    )
 
+    assert kinds(refused) == ["SessionCleared"] * len(late)
+    assert await world.sessions.get(session.id) == cleared
+    assert await world.interactions.recent(session.id) == ()
+    task = await world.tasks.create_unless_running(session.id, "narrate")
     assert task.epoch == 2
-    assert (await world.tasks.get(task.id)).state == "running"
+
+
+async def test_a_write_with_a_record_from_before_a_clear_is_refused(world: World, session: Session) -> None:
+    cleared = await world.sessions.clear(session.id)
+    for late in (
+        world.interactions.add(session, "late"),
+        world.interactions.clear(session),
+        world.sessions.merge_context(session, {"late": 1}),
+        world.sessions.set_context(session, {"late": 1}, expected_version=2),
+        world.tasks.create_unless_running(session, "narrate"),
+    ):
+        with pytest.raises(SessionCleared) as refused:
+            await late
+        assert (refused.value.expected, refused.value.actual) == (1, 2)
+    assert (await world.interactions.add(cleared, "on time")).number == 1
+
+
+@pytest.mark.parametrize("pools", [1, 3])
+async def test_many_who_ask_for_a_key_at_once_get_one_session(database_url: str, world: World, pools: int) -> None:
+    async with same_world(database_url, world.id, pools=pools) as worlds:
+        asked = [worlds[n % pools].sessions.get_or_create("channel", player=f"{n}") for n in range(20)]
+        answers = await asyncio.gather(*asked)
+
+    assert len({session.id for session, _ in answers}) == 1
+    assert sum(created for _, created in answers) == 1
+    assert await rows(database_url, "SELECT count(*) FROM livingworld.sessions") == [(1,)]
+
+
+async def test_who_asks_for_a_key_waits_for_the_one_who_makes_it(database_url: str, world: World) -> None:
+    insert = "INSERT INTO livingworld.sessions (world_id, session_id, key) VALUES ($1, $2, 'channel')"
+    theirs = new_id()
+    asked = [world.sessions.get_or_create("channel")]
+    (answer,) = await race(database_url, insert, [world.id, theirs], asked, blocked=1, commit=True)
+
+    assert answer == (await world.sessions.get(theirs), False)
 
 
 async def test_a_session_that_is_renewed_while_the_sweeper_waits_for_it_survives(

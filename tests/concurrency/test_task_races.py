@@ -85,7 +85,7 @@ async def test_a_result_that_comes_after_a_clear_is_refused(database_url: str, w
     task = await world.tasks.create_unless_running(session.id, "narrate")
     order = [
         world.sessions.clear(session.id),
-        world.tasks.create_unless_running(session.id, "narrate"),
+        world.tasks.create_unless_running(session.id, "narrate", epoch=session.epoch + 1),
         world.tasks.finish(task, "late"),
     ]
     _, successor, late = await behind_the_session(database_url, world, session, order)

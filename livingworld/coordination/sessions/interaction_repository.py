@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
-from livingworld.coordination.sessions.locking import change_session, check_epoch, lock_open_session
-from livingworld.coordination.sessions.records import Interaction
+from livingworld.coordination.sessions.locking import began, change_session, lock_open_session
+from livingworld.coordination.sessions.records import Interaction, Session
 from livingworld.coordination.sessions.rows import make_interaction
 from livingworld.coordination.sessions.tables import interactions, sessions
+from livingworld.deadlines import one_call
 from livingworld.errors import InteractionNotFound, InvalidInput, VersionConflict
-from livingworld.inputs import MAX_CONTENT_CHARACTERS, check_integer, check_json_object, check_text, check_uuid
+from livingworld.inputs import (
+    MAX_CONTENT_CHARACTERS,
+    MAX_INTEGER,
+    check_integer,
+    check_json_object,
+    check_text,
+    check_uuid,
+)
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit
-from livingworld.postgres.keyset import check_limit
+from livingworld.postgres.compiled_text import select_row
+from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
 
@@ -24,8 +33,9 @@ from livingworld.postgres.transactions.world_unit import WorldUnit
 class InteractionRepository:
     """The interactions of the sessions of one world.
 
-    Every write locks the session's row until the transaction ends and raises SessionNotFound, SessionClosed, and with
-    an `epoch` SessionCleared when the session was cleared since.
+    Every write locks the session's row until the transaction ends and raises SessionNotFound, SessionClosed, and
+    SessionCleared when the session was cleared since the write began: since the record was read that stands for the
+    session, since `epoch`, or, for an id alone, since the call was made.
     """
 
     def __init__(self, unit: WorldUnit) -> None:
@@ -33,7 +43,7 @@ class InteractionRepository:
 
     async def add(
         self,
-        session_id: UUID,
+        session: UUID | Session,
         request: str,
         response: str | None = None,
         *,
@@ -41,14 +51,15 @@ class InteractionRepository:
         epoch: int | None = None,
     ) -> Interaction:
         """Store an exchange under the session's next number and return it; numbers have no gap and no duplicate."""
-        key = check_uuid("session_id", session_id)
         check_text("request", request, limit=MAX_CONTENT_CHARACTERS)
         values = _checked(request, response, {} if metadata is None else metadata)
-        return await self._unit.write(_add, key, check_epoch(epoch), values)
+        with one_call(self._unit.call_timeout):
+            key, since = await began(self._unit, session, epoch)
+            return await self._unit.write(_add, key, since, values)
 
     async def update(
         self,
-        session_id: UUID,
+        session: UUID | Session,
         number: int,
         *,
         request: str | None = None,
@@ -62,25 +73,43 @@ class InteractionRepository:
         Raises InteractionNotFound, also after a clear, and VersionConflict when `expected_version` is given and is not
         the stored one.
         """
-        key = check_uuid("session_id", session_id)
         check_integer("number", number, minimum=1)
         values = _checked(request, response, metadata)
         if not values:
             raise InvalidInput("response", "or another field must be given: there is nothing to change")
         if expected_version is not None:
             check_integer("expected_version", expected_version, minimum=1)
-        return await self._unit.write(_update, key, check_epoch(epoch), number, expected_version, values)
+        with one_call(self._unit.call_timeout):
+            key, since = await began(self._unit, session, epoch)
+            return await self._unit.write(_update, key, since, number, expected_version, values)
 
-    async def recent(self, session_id: UUID, limit: int = 20) -> tuple[Interaction, ...]:
-        """Return the last interactions, oldest first; empty also when there is no such session. One round trip."""
-        return await self._unit.read(_recent, check_uuid("session_id", session_id), check_limit(limit))
+    async def get(self, session_id: UUID, number: int) -> Interaction:
+        """Return an interaction; one round trip, no lock. Raises InteractionNotFound, also after a clear."""
+        key = check_uuid("session_id", session_id)
+        return await self._unit.read(_get, key, check_integer("number", number, minimum=1))
 
-    async def clear(self, session_id: UUID, *, epoch: int | None = None) -> int:
+    async def list(self, session_id: UUID, *, after: str | None = None, limit: int = 50) -> Page[Interaction]:
+        """Return a page of interactions, oldest first; empty when there is none, or no such session. One round trip."""
+        key, place = check_uuid("session_id", session_id), 0 if after is None else number_cursor(after)
+        found = await self._unit.read(_after, key, place, check_limit(limit) + 1)
+        return page_by(found, limit, lambda interaction: interaction.number)
+
+    async def recent(self, session_id: UUID, limit: int = 20, *, before: int | None = None) -> tuple[Interaction, ...]:
+        """Return the last interactions, or the last before a number, oldest first; one round trip.
+
+        Empty also when there is no such session.
+        """
+        place = MAX_INTEGER if before is None else check_integer("before", before, minimum=1)
+        return await self._unit.read(_recent, check_uuid("session_id", session_id), place, check_limit(limit))
+
+    async def clear(self, session: UUID | Session, *, epoch: int | None = None) -> int:
         """Remove all interactions of a session and return how many there were; the numbers go on."""
-        return await self._unit.write(_clear, check_uuid("session_id", session_id), check_epoch(epoch))
+        with one_call(self._unit.call_timeout):
+            key, since = await began(self._unit, session, epoch)
+            return await self._unit.write(_clear, key, since)
 
 
-async def _add(tx: Transaction, session_id: UUID, epoch: int | None, values: Mapping[str, Any]) -> Interaction:
+async def _add(tx: Transaction, session_id: UUID, epoch: int, values: Mapping[str, Any]) -> Interaction:
     old = await lock_open_session(tx, session_id, epoch)
     raised = {"last_interaction_number": sessions.c.last_interaction_number + 1, "heartbeat_at": func.now()}
     number = (await change_session(tx, old, raised)).last_interaction_number
@@ -91,7 +120,7 @@ async def _add(tx: Transaction, session_id: UUID, epoch: int | None, values: Map
 
 
 async def _update(
-    tx: Transaction, session_id: UUID, epoch: int | None, number: int, expected: int | None, values: Mapping[str, Any]
+    tx: Transaction, session_id: UUID, epoch: int, number: int, expected: int | None, values: Mapping[str, Any]
 ) -> Interaction:
     await lock_open_session(tx, session_id, epoch)
     this = (*_of(tx, session_id), interactions.c.interaction_number == number)
@@ -108,13 +137,27 @@ async def _update(
     return changed
 
 
-async def _recent(tx: Transaction, session_id: UUID, limit: int) -> tuple[Interaction, ...]:
+async def _get(tx: Transaction, session_id: UUID, number: int) -> Interaction:
+    asked = select_row(interactions).bind(world_id=tx.world_id, session_id=session_id, interaction_number=number)
+    row = (await tx.execute_text(*asked)).one_or_none()
+    if row is None:
+        raise InteractionNotFound(session_id=session_id, number=number)
+    return make_interaction(row)
+
+
+async def _after(tx: Transaction, session_id: UUID, after: int, limit: int) -> Sequence[Interaction]:
     number = interactions.c.interaction_number
-    statement = select(interactions).where(*_of(tx, session_id)).order_by(number.desc()).limit(limit)
+    statement = select(interactions).where(*_of(tx, session_id), number > after).order_by(number).limit(limit)
+    return [make_interaction(row) for row in await tx.execute(statement)]
+
+
+async def _recent(tx: Transaction, session_id: UUID, before: int, limit: int) -> tuple[Interaction, ...]:
+    number = interactions.c.interaction_number
+    statement = select(interactions).where(*_of(tx, session_id), number < before).order_by(number.desc()).limit(limit)
     return tuple(make_interaction(row) for row in reversed((await tx.execute(statement)).all()))
 
 
-async def _clear(tx: Transaction, session_id: UUID, epoch: int | None) -> int:
+async def _clear(tx: Transaction, session_id: UUID, epoch: int) -> int:
     await lock_open_session(tx, session_id, epoch)
     removed = (await tx.execute(delete(interactions).where(*_of(tx, session_id)))).rowcount
     if removed:

@@ -12,16 +12,31 @@ from livingworld.coordination.sessions.records import Session
 from livingworld.coordination.sessions.rows import make_session
 from livingworld.coordination.sessions.tables import sessions
 from livingworld.errors import SessionCleared, SessionClosed, SessionNotFound
-from livingworld.inputs import check_integer
+from livingworld.inputs import check_integer, check_uuid
 from livingworld.postgres.compiled_text import select_row
 from livingworld.postgres.locks import lock_free_rows, lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.postgres.transactions.world_unit import WorldUnit
 
 
-def check_epoch(epoch: object) -> int | None:
-    """Return the epoch if it is None or can be one."""
-    return None if epoch is None else check_integer("epoch", epoch, minimum=1)
+async def began(unit: WorldUnit, session: object, epoch: object) -> tuple[UUID, int]:
+    """Return the id of the session that a write names, and the epoch in which the write begins.
+
+    That is the given epoch, or the one of the record that stands for the session, or else the one of this moment, read
+    before the write waits for any lock; raises SessionNotFound.
+    """
+    if isinstance(session, Session):
+        return check_uuid("session", session.id), check_epoch(session.epoch if epoch is None else epoch)
+    key = check_uuid("session", session)
+    if epoch is not None:
+        return key, check_epoch(epoch)
+    return key, (await unit.read(find_session, key)).epoch
+
+
+def check_epoch(epoch: object) -> int:
+    """Return the epoch if it can be one."""
+    return check_integer("epoch", epoch, minimum=1)
 
 
 async def find_session(tx: Transaction, session_id: UUID) -> Session:

@@ -19,6 +19,8 @@ class Session:
     """A player's sitting as it was when it was read."""
 
     id: UUID
+    #: The application's own key, or None; unique in the world.
+    key: str | None
     #: Who plays, as the application calls them.
     player: str | None
     #: What the application knows of the sitting, a JSON object.

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, delete, func, select
-from sqlalchemy.dialects.postgresql import insert
 
+from livingworld.coordination.sessions import opening
 from livingworld.coordination.sessions.locking import (
+    began,
     change_session,
-    check_epoch,
     find_session,
     lock_open_session,
     lock_session,
@@ -21,6 +22,7 @@ from livingworld.coordination.sessions.records import Session
 from livingworld.coordination.sessions.rows import make_session
 from livingworld.coordination.sessions.tables import interactions, sessions
 from livingworld.coordination.sessions.task_writing import cancel_all
+from livingworld.deadlines import one_call
 from livingworld.errors import InvalidJson, VersionConflict
 from livingworld.identifiers import new_id
 from livingworld.inputs import (
@@ -29,14 +31,17 @@ from livingworld.inputs import (
     check_duration,
     check_integer,
     check_json_object,
-    check_optional_label,
+    check_key,
+    check_label,
     check_uuid,
 )
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit, remove_streams
 from livingworld.observability import events
-from livingworld.postgres.keyset import check_limit
+from livingworld.postgres.idempotency import CreateRequest
+from livingworld.postgres.keyset import NEWEST_ID, Page, check_limit, id_cursor, page_by
 from livingworld.postgres.locks import lock_row
+from livingworld.postgres.own_keys import get_or_create
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
@@ -46,19 +51,54 @@ class SessionRepository:
     """The sessions of one world.
 
     Every write locks the session's row until the transaction ends and raises SessionNotFound, and SessionClosed where
-    the session is closed. With an `epoch` it raises SessionCleared when the session was cleared since.
+    the session is closed. A write of the context raises SessionCleared when the session was cleared since the write
+    began: since the record was read that stands for the session, since `epoch`, or, for an id alone, since the call was
+    made.
     """
 
     def __init__(self, unit: WorldUnit) -> None:
         self._unit = unit
 
-    async def open(self, *, player: str | None = None, context: Mapping[str, Any] | None = None) -> Session:
-        """Store a new session and return it; raises WorldNotFound."""
-        values = {
-            "player": check_optional_label("player", player),
-            "context": check_json_object("context", {} if context is None else context),
-        }
-        return await self._unit.write_idempotent(_open, UUID(int=new_id().int), values)
+    async def open(
+        self, *, player: str | None = None, context: Mapping[str, Any] | None = None, request_key: str | None = None
+    ) -> Session:
+        """Store a new session and return it; raises WorldNotFound.
+
+        With a `request_key` a repetition returns the session as it is now; other arguments under the same key are
+        RequestKeyReused.
+        """
+        values = opening.new_session(player, context)
+        request = CreateRequest.of(request_key, LockKind.SESSION, "sessions.open", values)
+        return await self._unit.write_idempotent(opening.open_once, UUID(int=new_id().int), values, request)
+
+    async def get_or_create(
+        self, key: str, *, player: str | None = None, context: Mapping[str, Any] | None = None
+    ) -> tuple[Session, bool]:
+        """Return the session of a key of the application's own, open or closed, and whether this call made it.
+
+        Keys are unique in the world: a chat channel, a save slot, an account. One round trip without a lock when the
+        session exists; the other arguments are not used then. Otherwise locks the key until the transaction ends. The
+        key is free again when the session has expired. Raises WorldNotFound.
+        """
+        own = check_key("key", key)
+        make = partial(
+            opening.make_with_key, session_id=UUID(int=new_id().int), values=opening.new_session(player, context)
+        )
+        return await get_or_create(self._unit, opening.find_by_key, make, own)
+
+    async def find_by_key(self, key: str) -> Session | None:
+        """Return the session of a key, open or closed, or None; one round trip, no lock."""
+        return await self._unit.read(opening.find_by_key, check_key("key", key))
+
+    async def list(self, *, player: str | None = None, after: str | None = None, limit: int = 50) -> Page[Session]:
+        """Return a page of sessions, open and closed, newest first; of one player when given. Empty when there is none.
+
+        One round trip; its cost does not depend on the place of the page.
+        """
+        of = None if player is None else check_label("player", player, empty=True)
+        place = NEWEST_ID if after is None else id_cursor(after)
+        found = await self._unit.read(opening.list_sessions, of, place, check_limit(limit) + 1)
+        return page_by(found, limit, lambda session: session.id)
 
     async def get(self, session_id: UUID) -> Session:
         """Return a session, closed or not; one round trip, no lock. Raises SessionNotFound."""
@@ -69,21 +109,26 @@ class SessionRepository:
         return await self._unit.write_idempotent(_heartbeat, check_uuid("session_id", session_id))
 
     async def set_context(
-        self, session_id: UUID, context: Mapping[str, Any], *, expected_version: int, epoch: int | None = None
+        self, session: UUID | Session, context: Mapping[str, Any], *, expected_version: int, epoch: int | None = None
     ) -> Session:
         """Replace the context if it is still at `expected_version`, else raise VersionConflict."""
         new = check_json_object("context", context)
         expected = check_integer("expected_version", expected_version, minimum=1)
-        key = check_uuid("session_id", session_id)
-        return await self._unit.write(_set_context, key, check_epoch(epoch), new, expected)
+        with one_call(self._unit.call_timeout):
+            key, since = await began(self._unit, session, epoch)
+            return await self._unit.write(_set_context, key, since, new, expected)
 
-    async def merge_context(self, session_id: UUID, changes: Mapping[str, Any], *, epoch: int | None = None) -> Session:
+    async def merge_context(
+        self, session: UUID | Session, changes: Mapping[str, Any], *, epoch: int | None = None
+    ) -> Session:
         """Set top-level keys of the context and leave the others as they are, also when they are set meanwhile.
 
         Raises InvalidJson when the whole would be too large.
         """
-        new, key = check_json_object("changes", changes), check_uuid("session_id", session_id)
-        return await self._unit.write(_merge_context, key, check_epoch(epoch), new)
+        new = check_json_object("changes", changes)
+        with one_call(self._unit.call_timeout):
+            key, since = await began(self._unit, session, epoch)
+            return await self._unit.write(_merge_context, key, since, new)
 
     async def clear(self, session_id: UUID) -> Session:
         """Empty the session in one step and return it: what runs is cancelled, interactions and context are gone.
@@ -106,19 +151,12 @@ class SessionRepository:
         return await self._unit.write_idempotent(_expire, age, check_limit(limit))
 
 
-async def _open(tx: Transaction, session_id: UUID, values: Mapping[str, Any]) -> Session:
-    key = {"world_id": tx.world_id, "session_id": session_id}
-    statement = insert(sessions).values(**key, **values).on_conflict_do_nothing(index_elements=list(key))
-    row = (await tx.execute(statement.returning(sessions))).one_or_none()
-    return await find_session(tx, session_id) if row is None else make_session(row)
-
-
 async def _heartbeat(tx: Transaction, session_id: UUID) -> Session:
     return await change_session(tx, await lock_open_session(tx, session_id), {"heartbeat_at": func.now()})
 
 
 async def _set_context(
-    tx: Transaction, session_id: UUID, epoch: int | None, context: Mapping[str, Any], expected: int
+    tx: Transaction, session_id: UUID, epoch: int, context: Mapping[str, Any], expected: int
 ) -> Session:
     old = await lock_open_session(tx, session_id, epoch)
     if old.context_version != expected:
@@ -126,7 +164,7 @@ async def _set_context(
     return await _change_context(tx, old, context)
 
 
-async def _merge_context(tx: Transaction, session_id: UUID, epoch: int | None, changes: Mapping[str, Any]) -> Session:
+async def _merge_context(tx: Transaction, session_id: UUID, epoch: int, changes: Mapping[str, Any]) -> Session:
     old = await lock_open_session(tx, session_id, epoch)
     size = len(canonical_json(old.context | changes))
     if size > MAX_JSON_CHARACTERS:

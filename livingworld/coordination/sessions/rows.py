@@ -14,6 +14,7 @@ def make_session(row: Row[Any]) -> Session:
     """Return the record that a row of `sessions` makes."""
     return Session(
         id=UUID(int=row.session_id.int),
+        key=row.key,
         player=row.player,
         context=row.context,
         context_version=row.context_version,

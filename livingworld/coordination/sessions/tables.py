@@ -19,7 +19,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from livingworld.inputs import MAX_CONTENT_CHARACTERS, MAX_DESCRIPTION_CHARACTERS, MAX_LABEL_CHARACTERS
-from livingworld.postgres.metadata import SCHEMA, metadata, time_columns, version_column, world_id_column
+from livingworld.postgres.metadata import (
+    SCHEMA,
+    key_columns,
+    metadata,
+    time_columns,
+    unique_key,
+    version_column,
+    world_id_column,
+)
 
 _SESSION = ("world_id", "session_id")
 
@@ -33,6 +41,7 @@ sessions = Table(
     metadata,
     world_id_column(),
     Column("session_id", Uuid(), primary_key=True),
+    *key_columns(),
     #: Who plays, as the application calls them.
     Column("player", Text),
     Column("context", JSONB, nullable=False, server_default=text("'{}'")),
@@ -51,6 +60,9 @@ sessions = Table(
     CheckConstraint("epoch > 0", name="epoch_positive"),
     CheckConstraint("last_interaction_number >= 0", name="last_interaction_number_not_negative"),
 )
+unique_key(sessions)
+# The sessions of a player, newest first: ids are ordered by time.
+Index("ix_sessions_player", sessions.c.world_id, sessions.c.player, sessions.c.session_id)
 # What the sweeper looks for.
 Index("ix_sessions_heartbeat", sessions.c.world_id, sessions.c.heartbeat_at)
 

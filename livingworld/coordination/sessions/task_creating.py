@@ -23,7 +23,7 @@ from livingworld.postgres.transactions.transaction import Transaction
 _LOOKS: Final = 5
 
 
-async def create_task(tx: Transaction, session_id: UUID, epoch: int | None, values: Mapping[str, Any]) -> Task:
+async def create_task(tx: Transaction, session_id: UUID, epoch: int, values: Mapping[str, Any]) -> Task:
     """Store a task under a session that is locked and not past the epoch, or raise AlreadyRunning.
 
     What runs of its kind with a dead owner fails first, where its policy says so. The lock orders this and a clear, the

@@ -10,10 +10,11 @@ from uuid import UUID
 from sqlalchemy import func
 
 from livingworld.coordination.sessions import dead_owners, task_writing
-from livingworld.coordination.sessions.locking import check_epoch
-from livingworld.coordination.sessions.records import Task, TaskState, WhenOwnerDies
+from livingworld.coordination.sessions.locking import began
+from livingworld.coordination.sessions.records import Session, Task, TaskState, WhenOwnerDies
 from livingworld.coordination.sessions.tables import tasks
 from livingworld.coordination.sessions.task_creating import create_task
+from livingworld.deadlines import one_call
 from livingworld.errors import InvalidInput, InvalidType
 from livingworld.identifiers import new_id
 from livingworld.inputs import (
@@ -46,7 +47,7 @@ class TaskRepository:
 
     async def create_unless_running(
         self,
-        session_id: UUID,
+        session: UUID | Session,
         kind: str,
         *,
         payload: Mapping[str, Any] | None = None,
@@ -57,10 +58,8 @@ class TaskRepository:
         """Start a task and return it, or raise AlreadyRunning with the one of this kind that runs as its `task`.
 
         One runs for each session and kind, across processes. One that runs fails first if its owner is dead and its
-        policy is "fail". Raises SessionNotFound, SessionClosed, and SessionCleared when the session is past `epoch`.
+        policy is "fail". Raises SessionNotFound, SessionClosed, and SessionCleared as the writes of interactions do.
         """
-        key = check_uuid("session_id", session_id)
-        check_epoch(epoch)
         values = {
             "task_id": UUID(int=new_id().int),
             "kind": check_label("kind", kind),
@@ -68,7 +67,9 @@ class TaskRepository:
             "dead_after": check_duration("dead_after", dead_after, minimum=timedelta.resolution),
             "when_owner_dies": _check_policy(when_owner_dies),
         }
-        return await self._unit.write_idempotent(create_task, key, epoch, values)
+        with one_call(self._unit.call_timeout):
+            key, since = await began(self._unit, session, epoch)
+            return await self._unit.write_idempotent(create_task, key, since, values)
 
     async def get(self, task_id: UUID) -> Task:
         """Return a task, running or not; one round trip, no lock. Raises TaskNotFound."""

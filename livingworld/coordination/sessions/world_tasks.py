@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from livingworld.background.periodic_service import running as service_running
-from livingworld.coordination.sessions.records import Task, WhenOwnerDies
+from livingworld.coordination.sessions.records import Session, Task, WhenOwnerDies
 from livingworld.coordination.sessions.running_task import RunningTask, wait_cancelled
 from livingworld.coordination.sessions.task_repository import DEAD_AFTER, TaskRepository, check_task
 from livingworld.errors import TaskCancelled
@@ -39,7 +39,7 @@ class Tasks(TaskRepository):
     @asynccontextmanager
     async def running(
         self,
-        session_id: UUID,
+        session: UUID | Session,
         kind: str,
         *,
         payload: Mapping[str, Any] | None = None,
@@ -54,7 +54,7 @@ class Tasks(TaskRepository):
         """
         asked_at = asyncio.get_running_loop().time()
         creating = self.create_unless_running(
-            session_id, kind, payload=payload, epoch=epoch, dead_after=dead_after, when_owner_dies=when_owner_dies
+            session, kind, payload=payload, epoch=epoch, dead_after=dead_after, when_owner_dies=when_owner_dies
         )
         task = await self._services.tasks.acquire(creating, self.stop)
         async with RunningTask(self._services, task, asked_at).ended() as running:

@@ -65,6 +65,7 @@ CREATE TABLE livingworld.leases (
 CREATE TABLE livingworld.sessions (
     world_id UUID NOT NULL,
     session_id UUID NOT NULL,
+    key TEXT,
     player TEXT,
     context JSONB DEFAULT '{}' NOT NULL,
     context_version INTEGER DEFAULT 1 NOT NULL,
@@ -75,6 +76,7 @@ CREATE TABLE livingworld.sessions (
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_sessions PRIMARY KEY (world_id, session_id),
+    CONSTRAINT ck_sessions_key_length CHECK (char_length(key) BETWEEN 1 AND 500),
     CONSTRAINT fk_sessions_world_id FOREIGN KEY(world_id) REFERENCES livingworld.worlds (world_id) ON DELETE CASCADE,
     CONSTRAINT ck_sessions_player_length CHECK (char_length(player) <= 500),
     CONSTRAINT ck_sessions_context_object CHECK (jsonb_typeof(context) = 'object'),
@@ -84,6 +86,10 @@ CREATE TABLE livingworld.sessions (
 );
 
 CREATE INDEX ix_sessions_heartbeat ON livingworld.sessions (world_id, heartbeat_at);
+
+CREATE INDEX ix_sessions_player ON livingworld.sessions (world_id, player, session_id);
+
+CREATE UNIQUE INDEX uq_sessions_key ON livingworld.sessions (world_id, key) WHERE key IS NOT NULL;
 
 CREATE TABLE livingworld.actions (
     world_id UUID NOT NULL,
