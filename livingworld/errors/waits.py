@@ -68,7 +68,10 @@ class Unavailable(LivingWorldError):
 
 
 class ServerReadOnly(Unavailable):
-    """The server accepts no writes: it is a standby, or `default_transaction_read_only` is set; nothing was written."""
+    """The server accepts no writes: it is a standby, or `default_transaction_read_only` is set; nothing was written.
+
+    It was tried again on new connections, `outage_retries` times, since a primary may have moved.
+    """
 
 
 class CommitUnknown(Unavailable):

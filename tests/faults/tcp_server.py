@@ -29,6 +29,7 @@ host    all trusted  all    trust
 host    all nobody   all    trust
 host    all few      all    trust
 host    all writer   all    scram-sha-256
+host    replication postgres all trust
 """
 _RULES_WITH_TLS: Final = """
 hostssl all by_tls   all    scram-sha-256
@@ -80,6 +81,19 @@ class TcpServer:
         with (data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
 
+    def copy(self, primary: TcpServer) -> None:
+        """Make it a standby of a running server; it is not started."""
+        source = ("-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres")
+        self._run(
+            "pg_basebackup", "-D", str(self.home / "data"), *source, "--write-recovery-conf", "--no-sync", "-c", "fast"
+        )
+        with (self.home / "data" / "postgresql.conf").open("a") as file:
+            file.write(f"port = '{self.port}'\nunix_socket_directories = '{self.home}'\n")
+
+    def promote(self) -> None:
+        """Make a standby the primary; returns when it takes writes."""
+        self._control("promote")
+
     def start(self) -> None:
         self._control("start", "-l", str(self.home / "log"))
 
@@ -101,10 +115,14 @@ class TcpServer:
         self.administer(f"ALTER SYSTEM SET {setting} = {value}", "SELECT pg_reload_conf()")
         wait_for(lambda: self._shown(setting) == value)
 
-    def _shown(self, setting: str) -> object:
+    def ask(self, question: str) -> object:
+        """Return the first column of the first row."""
         with self._session() as connection:
-            row = connection.execute(f"SHOW {setting}".encode()).fetchone()
+            row = connection.execute(question.encode()).fetchone()
         return row and row[0]
+
+    def _shown(self, setting: str) -> object:
+        return self.ask(f"SHOW {setting}")
 
     def _session(self) -> psycopg.Connection:
         return psycopg.connect(host=str(self.home), port=self.port, user="postgres", dbname="postgres", autocommit=True)
@@ -119,18 +137,36 @@ class TcpServer:
 @contextmanager
 def tcp_server(programs: Path, certificates: Certificates | None = None) -> Iterator[TcpServer]:
     """Give a server with TLS when there are certificates; it ends with the block and leaves nothing."""
+    with _place(programs) as server:
+        server.initialise(**({} if certificates is None else certificates.for_server(server.home, server.account)))
+        server.start()
+        server.administer(*_ROLES.split(";"))
+        yield server
+
+
+@contextmanager
+def standby_of(primary: TcpServer) -> Iterator[TcpServer]:
+    """Give a standby that streams from a server; it ends with the block and leaves nothing."""
+    with _place(primary.binaries) as server:
+        server.copy(primary)
+        server.start()
+        wait_for(lambda: primary.ask("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == 1)
+        yield server
+
+
+@contextmanager
+def _place(programs: Path) -> Iterator[TcpServer]:
+    """Give a directory and a port for a server, which is ended and removed after the block if it was started."""
     home = make_home()
     try:
         account = ServerAccount.choose(home / "data")
         account.take(home)
         server = TcpServer(home, reachable_binaries(programs, account, home), account, free_port())
-        server.initialise(**({} if certificates is None else certificates.for_server(home, account)))
-        server.start()
         try:
-            server.administer(*_ROLES.split(";"))
             yield server
         finally:
-            server.stop("immediate")
+            if (home / "data" / "postmaster.pid").exists():
+                server.stop("immediate")
     finally:
         shutil.rmtree(home)
 

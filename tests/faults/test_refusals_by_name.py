@@ -163,7 +163,7 @@ async def test_a_read_only_database_is_a_named_error_and_can_be_read(database_ur
         name = make_url(database_url).database
         await owner.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
 
-    async with LivingWorld.open(Settings.load(database_url=database_url)) as livingworld:
+    async with LivingWorld.open(Settings.load(database_url=database_url, outage_retries=0)) as livingworld:
         with pytest.raises(errors.ServerReadOnly):
             await livingworld.worlds.create("Elsewhere")
         assert (await livingworld.worlds.get(world.id)).record.name == "Saltmarsh"
@@ -179,7 +179,7 @@ async def test_a_standby_is_a_named_error_and_can_be_written_once_it_is_promoted
     shutil.chown(signal_file, own_server.data_directory.stat().st_uid)
     own_server.start()
 
-    async with LivingWorld.open(database_url=own_server.url()) as livingworld:
+    async with LivingWorld.open(Settings.load(database_url=own_server.url(), outage_retries=0)) as livingworld:
         with pytest.raises(errors.ServerReadOnly):
             await livingworld.worlds.create("Elsewhere")
         there = await livingworld.worlds.get(world.id)

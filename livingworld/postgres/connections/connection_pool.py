@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
@@ -19,7 +20,7 @@ class ConnectionPool(AsyncAdaptedQueuePool):
         """Take an entry, which is to be given back; waits for one, or connects, when none is idle."""
         if not self._asking and not self._pool.empty():  # who waits is not overtaken
             entry = self._pool.get_nowait()
-            if not _is_closed(entry):
+            if not _is_closed(entry) and not self._is_retired(entry):
                 return entry
             self._do_return_conn(entry)
         return await greenlet_spawn(self._take_open)
@@ -34,10 +35,17 @@ class ConnectionPool(AsyncAdaptedQueuePool):
         finally:
             self._do_return_conn(entry)
 
+    def retire(self) -> None:
+        """Replace each connection that is open now before its next use: the server takes writes no longer."""
+        self._invalidate_time = time.time()
+
     def dispose(self) -> None:
         """Close the idle connections."""
         self._disposed = True
         super().dispose()
+
+    def _is_retired(self, entry: Any) -> bool:  # noqa: ANN401 - an entry; SQLAlchemy's type lacks its time
+        return bool(entry.starttime < self._invalidate_time)
 
     def _do_get(self) -> ConnectionPoolEntry:
         self._asking += 1

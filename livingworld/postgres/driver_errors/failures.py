@@ -70,7 +70,7 @@ _BY_SQLSTATE: Final[dict[str, tuple[type[LivingWorldError], RetryKind | None]]] 
     "25P02": (errors.TransactionPoisoned, None),
     "25P03": (errors.TransactionTimeout, None),  # idle in the transaction: the session was ended
     "25P04": (errors.TransactionTimeout, None),
-    "25006": (errors.ServerReadOnly, None),
+    "25006": (errors.ServerReadOnly, RetryKind.OUTAGE),  # until another server is the primary
     "57P01": (errors.Unavailable, RetryKind.OUTAGE),
     "57P02": (errors.Unavailable, RetryKind.OUTAGE),
     "57P03": (errors.ServerNotReady, RetryKind.OUTAGE),

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NoReturn, cast
 from uuid import UUID
 
 from sqlalchemy import event
@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from livingworld.deadlines import call_end
-from livingworld.errors import CallTimeout, Closed, CommitUnknown, LivingWorldError, StatementTimeout
+from livingworld.errors import CallTimeout, Closed, CommitUnknown, LivingWorldError, ServerReadOnly, StatementTimeout
 from livingworld.observability import events
+from livingworld.postgres.connections.connection_pool import ConnectionPool
 from livingworld.postgres.connections.engine import pooled_connection
 from livingworld.postgres.connections.time_limits import transaction_limits
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, Failure, RetryKind
@@ -204,7 +205,7 @@ class Database:
             if failure is None and unit.phase is not Phase.COMMITTED:
                 raise
         if failure is not None:
-            raise_failure(failure, unit, tx)
+            self._raise(failure, unit, tx)
         if tx is not None:
             events.emit(events.COMMITTED, statements=tx.statements, attempt=unit.attempts)
             tx.report_commit(self.notify, self.work_left)
@@ -225,11 +226,16 @@ class Database:
             if failure is None and unit.phase is not Phase.COMMITTED:
                 raise
         if failure is not None:
-            raise_failure(failure, unit, tx)
+            self._raise(failure, unit, tx)
         if tx is not None:
             tx.refuse_unstored()
             tx.report_commit(self.notify, self.work_left)
         return result
+
+    def _raise(self, failure: Failure, unit: Unit[Any], tx: Transaction | None) -> NoReturn:
+        if isinstance(failure.error, ServerReadOnly):  # a former primary: a new connection finds its successor
+            cast("ConnectionPool", self._engine.pool).retire()
+        raise_failure(failure, unit, tx)
 
     def _opened(
         self,
