@@ -14,6 +14,7 @@ from tests.acceptance.page_examples import examples
 ROOT: Final = Path(__file__).parents[2]
 #: The modules whose names a program may import besides those of the package itself.
 DOCUMENTED: Final = {
+    "livingworld.doctor",
     "livingworld.errors",
     "livingworld.testing.fixtures",
     "livingworld.testing.hashing_embedder",

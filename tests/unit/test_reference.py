@@ -82,6 +82,7 @@ def test_every_command_has_a_section() -> None:
         "db index-memories",
         "scripts sync",
         "demo",
+        "doctor",
     }
 
 
