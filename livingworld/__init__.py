@@ -4,6 +4,7 @@ from importlib.metadata import version as _version
 
 from livingworld import errors
 from livingworld.app.livingworld import LivingWorld
+from livingworld.app.pruning import Pruned
 from livingworld.app.transaction_scope import ActionWorker, RunningAction, TransactionScope
 from livingworld.app.world import World
 from livingworld.coordination.actions.conflict_policy import COMMANDS, ConflictPolicy, Rule, Verdict
@@ -104,6 +105,7 @@ __all__ = [
     "OpenAICompatibleEmbedder",
     "Page",
     "PinnedModel",
+    "Pruned",
     "RecallWeights",
     "Recalled",
     "Recollection",

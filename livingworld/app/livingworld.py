@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
 from livingworld.app.process import Process
+from livingworld.app.pruning import PRUNE_EVERY, Pruned, Pruning
 from livingworld.app.purge_world import purge_world
 from livingworld.app.world import World
 from livingworld.embedded_server.embedded_database import embedded_database
@@ -88,6 +90,20 @@ class LivingWorld:
 
     def __init__(self, process: Process) -> None:
         self.worlds = Worlds(process)
+        self._pruning = Pruning(process.background, process.settings)
+
+    async def prune(self) -> Pruned:
+        """Remove what is older than the settings `keep_...` say from every world, and return how much that was.
+
+        Cached vectors, request keys, published events, ended actions, interactions. Each statement removes at most
+        1,000 rows, locks them for its own length, and waits for no other; a row that is in use is left. Several
+        processes may prune at once.
+        """
+        return await self._pruning.prune()
+
+    def pruning(self, *, every: timedelta = PRUNE_EVERY) -> AbstractAsyncContextManager[None]:
+        """Prune while the block runs, at its begin and then about so often; what fails is logged, and done later."""
+        return self._pruning.pruning(every)
 
     @classmethod
     @asynccontextmanager

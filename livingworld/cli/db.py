@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
+from livingworld import LivingWorld, Pruned
 from livingworld.cli.database_choice import LockTimeoutOption, UrlOption, chosen_database, database_to_migrate
 from livingworld.cli.downgrade import downgrade
 from livingworld.cli.interruption import interruption
@@ -69,6 +71,21 @@ def check(url: UrlOption = None) -> None:
     else:
         typer.echo("the database has exactly this release's tables")
     raise typer.Exit(1 if found.pending or differences else 0)
+
+
+@commands.command()
+def prune(url: UrlOption = None) -> None:
+    """Remove old cached vectors, request keys, events, ended actions and interactions, by the settings `keep_...`.
+
+    Others go on meanwhile; several may prune at once.
+    """
+
+    async def work() -> Pruned:
+        async with chosen_database(url) as database, LivingWorld.open(database.settings) as livingworld:
+            return await livingworld.prune()
+
+    counts = asdict(interruption.run(work()))
+    typer.echo("removed " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()))
 
 
 @commands.command()

@@ -30,6 +30,8 @@ _PUBLISHERS_WAIT: Final = timedelta(milliseconds=200)
 _SWEPT_AT_ONCE: Final = 20
 _RENEW: Final = files(__package__).joinpath("sql/renew_follows.sql").read_text()
 
+_REMOVE_OLD: Final = files(__package__).joinpath("sql/remove_old_events.sql").read_text()
+
 _UNBROKEN: Final = live_streams.c.followed_until > func.now() + _MARGIN
 _LEFT: Final = and_(live_streams.c.followed_until < func.now(), live_streams.c.kept_after < live_streams.c.last_number)
 _UNTIL: Final = func.greatest(live_streams.c.followed_until, func.now() + LENGTH)
@@ -121,6 +123,15 @@ async def find_left(tx: Transaction) -> list[UUID]:
     """Return streams that have events and no follower, at most a few. One statement."""
     statement = select(live_streams.c.stream_id).where(live_streams.c.world_id == tx.world_id, _LEFT)
     return [UUID(int=row.stream_id.int) for row in await tx.execute(statement.limit(_SWEPT_AT_ONCE))]
+
+
+async def remove_old_events(tx: Transaction, age: timedelta, limit: int) -> int:
+    """Remove at most `limit` events that were published so long ago or have no follower left, and return how many.
+
+    One statement. A stream that a writer holds is left for the next time; a later follower gets Missed.
+    """
+    removed: int = (await tx.execute_text(_REMOVE_OLD, (tx.world_id, age, limit))).scalar_one()
+    return removed
 
 
 async def remove_left(tx: Transaction, stream_id: UUID) -> None:

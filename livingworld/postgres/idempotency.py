@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import blake2b
 from typing import Any, TypeVar
 from uuid import UUID
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKeyConstraint,
+    Index,
     LargeBinary,
     Table,
     Text,
@@ -28,6 +30,7 @@ from livingworld.errors import RequestKeyReused
 from livingworld.inputs import MAX_LABEL_CHARACTERS, canonical_json, check_json, check_label
 from livingworld.postgres.locks import lock_names
 from livingworld.postgres.metadata import SCHEMA, metadata, world_id_column
+from livingworld.postgres.removal import remove_old
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
@@ -47,6 +50,8 @@ request_keys = Table(
     CheckConstraint(f"char_length(request_key) BETWEEN 1 AND {MAX_LABEL_CHARACTERS}", name="request_key_length"),
     CheckConstraint("octet_length(request_hash) = 32", name="request_hash_length"),
 )
+# What is removed when it is old.
+Index("ix_request_keys_created_at", request_keys.c.world_id, request_keys.c.created_at)
 
 _LOCK = select(func.pg_advisory_xact_lock(bindparam("key")))
 
@@ -109,6 +114,11 @@ async def create_once(
 
     stored = await _once(tx, request.request_key, request.digest, work)
     return made[0] if made else await read(stored)
+
+
+async def remove_old_keys(tx: Transaction, age: timedelta, limit: int) -> int:
+    """Remove at most `limit` request keys that were used so long ago, and return how many; they can be used again."""
+    return await remove_old(tx, request_keys, request_keys.c.created_at, age, limit)
 
 
 async def _once(tx: Transaction, key: str, digest: bytes, work: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401

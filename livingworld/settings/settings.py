@@ -27,6 +27,17 @@ def _plain_number_as_seconds(value: object) -> object:
 Duration = Annotated[timedelta, BeforeValidator(_plain_number_as_seconds), Field(gt=timedelta(0), le=timedelta(days=1))]
 
 
+def _never_as_none(value: object) -> object:
+    return None if isinstance(value, str) and value.lower() == "never" else _plain_number_as_seconds(value)
+
+
+#: For how long something is kept; None, or "never" in the environment: it is never removed.
+Retention = Annotated[
+    Annotated[timedelta, Field(ge=timedelta(hours=1), le=timedelta(days=36_500))] | None,
+    BeforeValidator(_never_as_none),
+]
+
+
 class Settings(BaseSettings):
     """How to reach the database and how long to wait for it.
 
@@ -85,6 +96,17 @@ class Settings(BaseSettings):
     #: Whether this process indexes the words of scenes in the background, by one of those connections. Without any that
     #: does, searches read the scenes themselves, and become slower. Default: True.
     index_words: bool = True
+    #: How long pruning keeps the vector of a text in the cache; later it is computed again. This and the next four:
+    #: "never" removes nothing, an hour is the least, and nothing is removed where nothing prunes. Default: 90 days.
+    keep_embeddings: Retention = timedelta(days=90)
+    #: How long pruning keeps the result of a request key; later the same key is a new request. Default: 30 days.
+    keep_request_keys: Retention = timedelta(days=30)
+    #: How long pruning keeps a published event that is followed; those without a follower go at once. Default: 7 days.
+    keep_events: Retention = timedelta(days=7)
+    #: How long pruning keeps an action that has ended, with its result. Default: 30 days.
+    keep_actions: Retention = timedelta(days=30)
+    #: How long pruning keeps an interaction of a session. Default: None, for ever.
+    keep_interactions: Retention = None
     #: Most texts that an embedder is given at once. Default: 64.
     embedding_batch_size: int = Field(default=64, ge=1, le=10_000)
     #: Most batches that one embedder works on at once in this process. Default: 4.

@@ -207,3 +207,20 @@ def test_without_the_extra_the_command_says_how_to_get_it(missing: str) -> None:
     assert result.stdout == ""
     assert "pip install 'livingworld[cli]'" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_old_request_keys_are_pruned_and_counted(database_url: str) -> None:
+    execute(
+        database_url,
+        "INSERT INTO livingworld.worlds (world_id, name) VALUES ('00000000-0000-0000-0000-000000000001', 'Saltmarsh')",
+        """
+        INSERT INTO livingworld.request_keys (world_id, scope_id, request_key, request_hash, result, created_at)
+        SELECT world_id, world_id, 'old', decode(repeat('00', 32), 'hex'), 'null', now() - interval '1 year'
+        FROM livingworld.worlds
+        """,
+    )
+
+    pruned = [run_command("db", "prune", database_url=database_url).stdout for _ in range(2)]
+
+    counts = "removed 0 embeddings, {} request keys, 0 events, 0 actions, 0 interactions\n"
+    assert pruned == [counts.format(1), counts.format(0)]

@@ -80,6 +80,7 @@ def test_every_command_has_a_section() -> None:
         "db status",
         "db check",
         "db index-memories",
+        "db prune",
         "scripts sync",
         "demo",
         "doctor",

@@ -20,6 +20,7 @@ from livingworld.coordination.actions.tables import actions, lanes
 from livingworld.errors import QueueFull
 from livingworld.inputs import check_duration, check_integer, check_label, check_optional_text, check_uuid
 from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
+from livingworld.postgres.removal import remove_old
 from livingworld.postgres.transactions.transaction import Transaction
 
 
@@ -115,6 +116,11 @@ class ActionRepository(ActionClaims):
         """Remove what has been over in a lane for so long, and return how much that was."""
         key, age = check_label("lane", lane), check_duration("ended_for", ended_for)
         return await self._unit.write_idempotent(_forget, key, age)
+
+
+async def remove_ended(tx: Transaction, age: timedelta, limit: int) -> int:
+    """Remove at most `limit` actions that ended so long ago, in any lane, and return how many; locks no lane."""
+    return await remove_old(tx, actions, actions.c.ended_at, age, limit)
 
 
 async def _size(tx: Transaction, lane: str | None) -> LaneSize:

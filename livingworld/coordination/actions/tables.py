@@ -151,3 +151,5 @@ Index(
 )
 # What was ever given to a lane, in order.
 Index("uq_actions_number", actions.c.world_id, actions.c.lane, actions.c.number, unique=True)
+# What is removed when it is old.
+Index("ix_actions_ended_at", actions.c.world_id, actions.c.ended_at, postgresql_where=actions.c.ended_at.is_not(None))

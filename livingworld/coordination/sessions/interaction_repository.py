@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit
 from livingworld.postgres.compiled_text import select_row
 from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
+from livingworld.postgres.removal import remove_old
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
 
@@ -109,6 +111,11 @@ class InteractionRepository:
             return await self._unit.write(_clear, key, since)
 
 
+async def remove_old_interactions(tx: Transaction, age: timedelta, limit: int) -> int:
+    """Remove at most `limit` exchanges that were stored so long ago, and return how many; the numbers go on."""
+    return await remove_old(tx, interactions, interactions.c.created_at, age, limit)
+
+
 async def _add(tx: Transaction, session_id: UUID, epoch: int, values: Mapping[str, Any]) -> Interaction:
     old = await lock_open_session(tx, session_id, epoch)
     raised = {"last_interaction_number": sessions.c.last_interaction_number + 1, "heartbeat_at": func.now()}
@@ -130,8 +137,10 @@ async def _update(
     if expected is not None and actual != expected:
         raise VersionConflict(expected=expected, actual=actual)
     new = {**values, "version": interactions.c.version + 1, "updated_at": func.now()}
-    row = await tx.execute(update(interactions).where(*this).values(**new).returning(interactions))
-    changed = make_interaction(row.one())
+    row = (await tx.execute(update(interactions).where(*this).values(**new).returning(interactions))).one_or_none()
+    if row is None:  # it was old, and removed meanwhile
+        raise InteractionNotFound(session_id=session_id, number=number)
+    changed = make_interaction(row)
     details = {"interaction_number": number, "version": changed.version}
     publish_at_commit(tx, session_id, LiveKind.INTERACTION_CHANGED, **details)
     return changed

@@ -85,6 +85,8 @@ interactions = Table(
     CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata_object"),
     CheckConstraint("version > 0", name="version_positive"),
 )
+# What is removed when it is old.
+Index("ix_interactions_created_at", interactions.c.world_id, interactions.c.created_at)
 
 tasks = Table(
     "tasks",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from hashlib import blake2b
 from importlib.resources import files
 from itertools import chain
 from typing import Final
 
+from livingworld.models.embeddings.tables import embedding_cache
 from livingworld.models.embeddings.vectors import Vector
+from livingworld.postgres.removal import remove_old
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
 
@@ -50,6 +53,11 @@ class EmbeddingCache:
         numbers = list(chain.from_iterable(vectors.values()))
         values = (self._embedder, digests, self._dimensions, numbers)
         await self._unit.write_single_idempotent(_keep, *values)
+
+
+async def remove_old_vectors(tx: Transaction, age: timedelta, limit: int) -> int:
+    """Remove at most `limit` vectors that were computed so long ago, and return how many; they are computed again."""
+    return await remove_old(tx, embedding_cache, embedding_cache.c.created_at, age, limit)
 
 
 async def _find(tx: Transaction, embedder: str, digests: list[bytes]) -> dict[bytes, Vector]:

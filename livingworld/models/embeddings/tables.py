@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKeyConstraint,
+    Index,
     Integer,
     LargeBinary,
     Table,
@@ -40,3 +41,5 @@ embedding_cache = Table(
         name="vector_finite",
     ),
 )
+# What is removed when it is old.
+Index("ix_embedding_cache_created_at", embedding_cache.c.world_id, embedding_cache.c.created_at)

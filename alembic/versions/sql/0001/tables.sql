@@ -39,3 +39,5 @@ CREATE TABLE livingworld.request_keys (
     CONSTRAINT ck_request_keys_request_hash_length CHECK (octet_length(request_hash) = 32)
 );
 
+CREATE INDEX ix_request_keys_created_at ON livingworld.request_keys (world_id, created_at);
+

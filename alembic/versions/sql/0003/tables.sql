@@ -24,6 +24,8 @@ CREATE TABLE livingworld.embedding_cache (
     CONSTRAINT ck_embedding_cache_vector_finite CHECK (array_position(vector, NULL) IS NULL AND 'NaN' <> ALL (vector) AND 'Infinity' <> ALL (vector) AND '-Infinity' <> ALL (vector))
 );
 
+CREATE INDEX ix_embedding_cache_created_at ON livingworld.embedding_cache (world_id, created_at);
+
 CREATE TABLE livingworld.scripts (
     world_id UUID NOT NULL,
     name TEXT COLLATE "C" NOT NULL,

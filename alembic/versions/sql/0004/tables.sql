@@ -131,6 +131,8 @@ CREATE TABLE livingworld.actions (
     CONSTRAINT ck_actions_attempts_bounded CHECK (attempts BETWEEN 0 AND max_attempts)
 );
 
+CREATE INDEX ix_actions_ended_at ON livingworld.actions (world_id, ended_at) WHERE ended_at IS NOT NULL;
+
 CREATE INDEX ix_actions_not_before ON livingworld.actions (world_id, lane, not_before) WHERE state = 'waiting' AND not_before IS NOT NULL;
 
 CREATE INDEX ix_actions_waiting ON livingworld.actions (world_id, lane, priority DESC, number) WHERE state = 'waiting';
@@ -192,6 +194,8 @@ CREATE TABLE livingworld.interactions (
     CONSTRAINT ck_interactions_metadata_object CHECK (jsonb_typeof(metadata) = 'object'),
     CONSTRAINT ck_interactions_version_positive CHECK (version > 0)
 );
+
+CREATE INDEX ix_interactions_created_at ON livingworld.interactions (world_id, created_at);
 
 CREATE TABLE livingworld.tasks (
     world_id UUID NOT NULL,

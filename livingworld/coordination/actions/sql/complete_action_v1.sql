@@ -23,7 +23,9 @@ BEGIN
     SELECT clock_timestamp() INTO at;
     SELECT a.state, a.token, a.deadline <= at AS late INTO here
     FROM livingworld.actions a WHERE a.world_id = in_world_id AND a.action_id = in_action_id;
-    IF here.token <> in_token THEN
+    IF NOT FOUND THEN
+        RETURN 'unknown';           -- it had ended, and was removed meanwhile
+    ELSIF here.token <> in_token THEN
         RETURN 'superseded';
     ELSIF here.state = 'done' THEN
         RETURN 'repeated';
