@@ -38,11 +38,11 @@ class Server:
 
 
 @contextmanager
-def serving(database_url: str, *, word_delay: float = 0.001, model_url: str | None = None) -> Iterator[Server]:
+def serving(
+    database_url: str, *, word_delay: float = 0.001, model_url: str | None = None, port: int | None = None
+) -> Iterator[Server]:
     """Start a server, wait until it answers, and end it with the block."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = port or _free_port()
     arguments = ["--port", str(port), "--database-url", database_url, "--word-delay", str(word_delay)]
     if model_url:
         arguments += ["--model-url", model_url]
@@ -69,6 +69,13 @@ def serving(database_url: str, *, word_delay: float = 0.001, model_url: str | No
             process.stdout.close()
 
 
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 def _until_it_answers(process: subprocess.Popen[str], port: int) -> None:
     transport = httpx.HTTPTransport(retries=60)  # of the connection, with pauses that grow
     with httpx.Client(transport=transport, timeout=PATIENCE.total_seconds()) as client:
@@ -92,8 +99,19 @@ class Player:
     async def ask(self, request_key: str | None = None, **request: object) -> str:
         """Ask for a turn and return its request key."""
         key = request_key or str(uuid.uuid4())
-        await self._live.send(json.dumps({"request_key": key, **request}))
+        await self._live.send(json.dumps({"type": "play", "request_key": key, **request}))
         return key
+
+    async def stop(self, request_key: str) -> None:
+        """Stop a turn."""
+        await self._live.send(json.dumps({"type": "stop", "request_key": request_key, "player": "Bo"}))
+
+    async def turns(self, *, running: int = 0, waiting: int = 0) -> list[dict[str, Any]]:
+        """Hear that so many turns run and so many wait, and return them."""
+        while True:
+            turns: list[dict[str, Any]] = (await self.hear("turns"))["turns"]
+            if (sum(turn["running"] for turn in turns), len(turns)) == (running, running + waiting):
+                return turns
 
     async def hear(self, *kinds: str, request_key: str | None = None) -> dict[str, Any]:
         """Return the next message of these kinds, about this request when it is named."""

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """How to serve, where the database is, and who tells the stories."""
+    """How to serve, where the database is, and which model writes the stories."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     #: None: the embedded server.
     database_url: str | None = None
-    #: Base URL of an OpenAI-compatible endpoint, or None for the generator that is built in.
+    #: Base URL of an OpenAI-compatible endpoint, or None for the built-in model.
     model_url: str | None = None
     model: str = "llama3.2"
     model_key: str | None = None
-    #: Of the generator that is built in: its seed, and how many seconds a word takes.
+    #: Seconds that a model may be silent before its turn fails.
+    model_timeout: float = 60
+    #: Of the built-in model: its seed, and the seconds it takes for a word.
     seed: int = 7
     word_delay: float = 0.03

@@ -1,44 +1,45 @@
-"""The prompt: what the model is told of the story so far, and what comes back read as a scene."""
+"""The prompt: what the model is given of the story so far, and the form in which it has to answer."""
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
-from livingworld import NewScene, TurnContext
+from livingworld import TurnContext
 
 #: Raised with every change of this file: it stands in each generation.
-PROMPT_VERSION: Final = "1"
-_MOST_CHOICES: Final = 4
-_LONGEST_CHOICE: Final = 200
-_CHOICE: Final = re.compile(r"^\s*(?:\d+[.)]|[-*])\s+(.+?)\s*$")
+PROMPT_VERSION: Final = "2"
+
+_FORM: Final = """\
+Write the next scene in at most 120 words. Then three numbered choices, each on a line of its own.
+Then a line with nothing but --- and below it notes of what became true in this scene, one on a line:
+cast: the names of all who appear, with commas
+fact: name or thing | attribute | value
+memory: name | one sentence that this character will remember
+feels: name | other name | trust +0.1 | reason"""
 
 
 def make_prompt(context: TurnContext) -> str:
     """Return the prompt for the next scene."""
     story = context.story
-    told = "\n\n".join(scene.content for scene in context.recent)
-    people = ", ".join(character.name for character in context.cast)
+    so_far = "\n\n".join(scene.content for scene in context.recent)
     parts = [
-        story.system_prompt or "You tell an interactive story in the second or third person, one scene at a time.",
+        story.system_prompt or "You write an interactive story in the second or third person, one scene at a time.",
         f"Title: {story.title}\nPremise: {story.premise}",
-        f"In the last scene: {people}" if people else "",
-        f"So far:\n{told}" if told else "The story begins.",
+        _known(context),
+        f"So far:\n{so_far}" if so_far else "The story begins.",
         f"The player chose: {context.choice.content}" if context.choice else "",
         f"The player asks: {context.instruction}" if context.instruction else "",
-        "Write the next scene in at most 120 words. End with three numbered choices, each on a line of its own.",
+        _FORM,
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def read_scene(answer: str) -> NewScene:
-    """Return what a model has written as a scene: numbered or dashed lines at its end are the choices."""
-    lines = answer.replace("\x00", "").encode(errors="replace").decode().strip().splitlines()
-    choices: list[str] = []
-    while lines and (not lines[-1].strip() or _CHOICE.match(lines[-1])):
-        if found := _CHOICE.match(lines.pop()):
-            choices.insert(0, found[1][:_LONGEST_CHOICE])
-    text = "\n".join(lines).strip()
-    if not text:
-        raise ValueError("the model told nothing")
-    return NewScene(text, choices=choices[:_MOST_CHOICES])
+def _known(context: TurnContext) -> str:
+    """Return what is true where the scene begins, one line each."""
+    names = {str(character.id): character.name for character in context.cast}
+    lines = [f"In the last scene: {', '.join(names.values())}"] if names else []
+    lines += [
+        f"{names.get(str(fact.subject), fact.subject)}: {fact.attribute} is {fact.value}" for fact in context.facts
+    ]
+    lines += [f"Remembered: {memory.content}" for memory in context.memories]
+    return "\n".join(lines)
