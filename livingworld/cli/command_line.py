@@ -12,7 +12,7 @@ import typer
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
-from livingworld.cli import db, demo, doctor, scripts
+from livingworld.cli import db, demo, doctor, scripts, stress
 from livingworld.cli.interruption import INTERRUPTED, interruption
 from livingworld.demo.run import WorldStays
 from livingworld.errors import InvalidInput, LivingWorldError
@@ -73,6 +73,7 @@ def all_commands() -> typer.Typer:
     commands.add_typer(scripts.commands, name="scripts")
     commands.command("demo")(demo.demo)
     commands.command("doctor")(doctor.doctor)
+    commands.command("stress")(stress.stress)
     return commands
 
 

@@ -84,6 +84,7 @@ def test_every_command_has_a_section() -> None:
         "scripts sync",
         "demo",
         "doctor",
+        "stress",
     }
 
 

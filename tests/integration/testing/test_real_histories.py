@@ -1,0 +1,138 @@
+"""Histories of livingworld itself: nothing is wrong with them, and one change of what is stored is found each time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pytest
+import pytest_asyncio
+
+from livingworld import LivingWorld, World
+from livingworld.testing.history import Flaw, History, Kind, Observed, Outcome, check
+from livingworld.testing.stress.deeds import CHECKED
+from livingworld.testing.stress.observing import observe
+from livingworld.testing.stress.other_deeds import OTHERS
+from livingworld.testing.stress.stage import COUNTER, LEASE, Stage, facts_of
+from livingworld.testing.stress.writer import Deed, Writer
+
+
+@dataclass(frozen=True)
+class Played:
+    """What four writers did, and what is then stored."""
+
+    stage: Stage
+    history: History
+    observed: Observed
+
+    def changed(self, **parts: object) -> Observed:
+        return replace(self.observed, **parts)  # type: ignore[arg-type]  # parts of an Observed
+
+    def of_list(self, target: str, change: Callable[[list[object]], object]) -> Observed:
+        """Return what would be stored if this had happened to a list."""
+        values: list[object] = list(self.observed.lists[target])
+        change(values)
+        return self.changed(lists={**self.observed.lists, target: values})
+
+    def of_document(self, change: Callable[[list[object]], object]) -> Observed:
+        name, stored = next((name, stored) for name, stored in self.observed.documents.items() if len(stored) > 2)
+        values: list[object] = list(stored)
+        change(values)
+        return self.changed(documents={**self.observed.documents, name: values})
+
+
+async def writers_of(livingworld: LivingWorld, world: World, history: History) -> tuple[Stage, list[Writer]]:
+    aside = await livingworld.worlds.create("Aside")
+    stage = await Stage.build(world, aside)
+    return stage, [Writer(f"w{number}", livingworld, (world, aside), stage, history) for number in range(4)]
+
+
+@pytest_asyncio.fixture
+async def played(livingworld: LivingWorld, world: World, database_url: str) -> Played:
+    history = History()
+    stage, writers = await writers_of(livingworld, world, history)
+
+    async def play(writer: Writer) -> None:
+        for _ in range(3):
+            for deed in writer.chance.sample(CHECKED, len(CHECKED)):
+                await writer.tried(deed)
+
+    await asyncio.gather(*map(play, writers))
+    return Played(stage, history, await observe(database_url, stage))
+
+
+def story_of(it: Played) -> str:
+    return max(it.stage.stories, key=lambda story: len(it.observed.lists[story]))
+
+
+def swap(values: list[object]) -> None:
+    values[0], values[1] = values[1], values[0]
+
+
+def unit_of(it: Played) -> tuple[str, str]:
+    """Return the document and the value of a confirmed unit of several writes."""
+    units = (each for each in it.history.operations if each.name == "run" and each.outcome is Outcome.OK)
+    (written,) = (effect for effect in next(units).effects if effect.kind is Kind.WRITE)
+    return written.target, str(written.value)
+
+
+def half_a_unit(it: Played) -> Observed:
+    name, value = unit_of(it)
+    versions = [None if each == value else each for each in it.observed.documents[name]]
+    return it.changed(documents={**it.observed.documents, name: versions})
+
+
+CHANGES: Final[dict[str, tuple[Callable[[Played], Observed], Flaw]]] = {
+    "a scene deleted": (lambda it: it.of_list(story_of(it), lambda values: values.pop(1)), Flaw.LOST),
+    "a scene doubled": (lambda it: it.of_list(story_of(it), lambda values: values.append(values[0])), Flaw.DOUBLED),
+    "two scenes swapped": (lambda it: it.of_list(story_of(it), swap), Flaw.WRONG_ORDER),
+    "a scene of nobody": (lambda it: it.of_list(story_of(it), lambda values: values.append("?")), Flaw.PHANTOM),
+    "half of a unit": (half_a_unit, Flaw.PARTIAL),
+    "a fact dropped": (
+        lambda it: it.of_list(
+            facts_of(max(it.stage.stories, key=lambda story: len(it.observed.lists[facts_of(story)]))),
+            lambda values: values.pop(),
+        ),
+        Flaw.PARTIAL,
+    ),
+    "an update dropped": (lambda it: it.of_document(lambda values: values.pop(1)), Flaw.LOST),
+    "a version set twice": (lambda it: it.of_document(lambda values: values.append(values[0])), Flaw.DOUBLED),
+    "an increment lost": (
+        lambda it: it.changed(counters={COUNTER: it.observed.counters[COUNTER] - 1}),
+        Flaw.LOST,
+    ),
+    "an increment counted twice": (
+        lambda it: it.changed(counters={COUNTER: it.observed.counters[COUNTER] + 1}),
+        Flaw.DOUBLED,
+    ),
+    "an overtaken owner wrote": (
+        lambda it: it.changed(fenced={LEASE: [*it.observed.fenced[LEASE], it.observed.fenced[LEASE][0]]}),
+        Flaw.OVERLAP,
+    ),
+    "an action gone": (lambda it: it.changed(waiting={}, ended={}), Flaw.LOST),
+    "an action ended twice": (
+        lambda it: it.changed(ended={lane: [*each, each[0]] for lane, each in it.observed.ended.items()}),
+        Flaw.DOUBLED,
+    ),
+    "an input merged away": (lambda it: it.of_list(it.stage.merged, lambda values: values.pop()), Flaw.LOST),
+}
+
+
+async def test_a_history_with_one_change_is_flagged_each_time(played: Played) -> None:
+    verdict = check(played.history.operations, played.observed)
+    assert verdict.kept, verdict.anomalies
+    assert verdict.operations > 100
+
+    for name, (change, flaw) in CHANGES.items():
+        assert flaw in check(played.history.operations, change(played)).flaws, name
+
+
+@pytest.mark.parametrize("deed", [*CHECKED[:-1], *OTHERS], ids=lambda deed: deed.__name__)
+async def test_every_deed_alone_is_done_to_its_end(livingworld: LivingWorld, world: World, deed: Deed) -> None:
+    history = History()
+    _, (writer, *_) = await writers_of(livingworld, world, history)
+
+    await deed(writer)
+    assert {each.outcome for each in history.operations} == {Outcome.OK}
