@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from livingworld.live.polling import LivePolling
 from livingworld.models.embeddings.pipeline import WorldEmbeddings
 from livingworld.models.scripts.kinds import ScriptKinds
 from livingworld.models.scripts.running import Scripts
+from livingworld.models.scripts.template_limits import LIMITS, TemplateLimits
 from livingworld.postgres.connections.engine import Revive, create_engine, listening_connection
 from livingworld.postgres.group_commit.group_commit import GroupCommit
 from livingworld.postgres.group_commit.requests import GroupLimits
@@ -66,7 +68,7 @@ class Process:
             self.database.work_left = self._word_indexer.wake
         #: Identifies this LivingWorld to other processes.
         self.id = UUID(int=new_id().int)
-        self.script_kinds = ScriptKinds()
+        self.script_kinds = ScriptKinds(_template_limits(settings))
         #: By the embedder's name: limits its concurrent batches, over all worlds.
         self._gates: dict[str, asyncio.Semaphore] = {}
         #: Shared by the pipelines of a world, which may outlive its World.
@@ -108,6 +110,15 @@ class Process:
         finally:
             await self.background.close()
             await self.database.close()
+
+
+def _template_limits(settings: Settings) -> TemplateLimits:
+    return replace(
+        LIMITS,
+        characters=settings.template_characters,
+        output=settings.template_output_characters,
+        seconds=settings.template_timeout.total_seconds(),
+    )
 
 
 async def _cancel(tx: Transaction, *, pid: int) -> None:

@@ -11,6 +11,13 @@ class TransactionPoisoned(LivingWorldError):
     """A statement of this transaction failed and the error was swallowed; everything was rolled back."""
 
 
+class TemplateLimitExceeded(LivingWorldError):
+    """The template was stopped while it rendered, since it needs more than a template may."""
+
+    #: Of what: time, size or depth.
+    limit: str
+
+
 class Closed(LivingWorldError):
     """This LivingWorld was closed; open another one."""
 

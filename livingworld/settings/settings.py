@@ -113,6 +113,12 @@ class Settings(BaseSettings):
     embedding_concurrency: int = Field(default=4, ge=1, le=1000)
     #: Longer texts are embedded in parts of at most this many characters. Default: 1000.
     embedding_chunk_characters: int = Field(default=1000, ge=1, le=1_000_000)
+    #: Most characters of a Jinja2 script. Default: 200,000.
+    template_characters: int = Field(default=200_000, ge=1, le=1_000_000)
+    #: Most characters that such a script renders, and that any text in it has on the way. Default: 1,000,000.
+    template_output_characters: int = Field(default=1_000_000, ge=1, le=100_000_000)
+    #: Longest time that such a script renders. Default: 1 s.
+    template_timeout: Duration = timedelta(seconds=1)
     #: Where to listen for notifications when `database_url` leads through a pooler. Default: None, polling there.
     direct_database_url: SecretStr | None = None
     #: True behind PgBouncer in transaction mode: limits are set in each transaction, no statement is kept prepared.

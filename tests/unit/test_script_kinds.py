@@ -5,12 +5,12 @@ import sys
 import pytest
 
 from livingworld.errors import ScriptInvalid
-from livingworld.models.scripts import kinds
+from livingworld.models.scripts import templates
 from livingworld.models.scripts.kinds import ScriptKinds, digest_of
 
 
 def test_without_the_extra_a_template_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds._jinja2.cache_clear()
+    templates._environment.cache_clear()
     monkeypatch.setitem(sys.modules, "jinja2", None)
 
     with pytest.raises(ScriptInvalid, match=r"livingworld\[scripts\]"):

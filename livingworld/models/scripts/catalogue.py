@@ -116,13 +116,12 @@ class Catalogue:
         compiled = {}
         for version in versions:
             try:
-                compiled[version.name] = make_script(version, self._kinds)
+                compiled[version.name] = await asyncio.to_thread(make_script, version, self._kinds)
             except InvalidInput as error:
                 line = getattr(error, "line", None)
                 self.refusal = ScriptInvalid(f"{version.name} {version.version}", error.reason, line=line)
                 events.emit(events.CATALOGUE_KEPT, world_id=self._services.world_id, version=version.version, line=line)
                 return None
-            await asyncio.sleep(0)  # many scripts do not keep other tasks waiting
         return compiled
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import partial
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
 from livingworld.errors import InvalidInput, InvalidType, ScriptInvalid
 from livingworld.inputs import MAX_CONTENT_CHARACTERS, check_label, check_text
+from livingworld.models.scripts.template_limits import LIMITS, TemplateLimits
+from livingworld.models.scripts.templates import compile_template
 
 #: Makes of a body what runs; anything it raises says that the body is wrong, with a `lineno` where it has one.
 Validator = Callable[[str], Any]
-
-_MISSING: Final = "needs an extra: pip install 'livingworld[scripts]'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +37,9 @@ class CheckedScript:
 class ScriptKinds:
     """The validators that one LivingWorld knows, for all of its worlds."""
 
-    def __init__(self) -> None:
-        self._validators: dict[str, Validator] = {"plain": str, "jinja2": _compile_template}
+    def __init__(self, limits: TemplateLimits = LIMITS) -> None:
+        template = partial(compile_template, limits=limits)
+        self._validators: dict[str, Validator] = {"plain": str, "jinja2": template}
         #: Raised by each registration: what could not be compiled before may be now.
         self.revision = 0
 
@@ -55,6 +57,10 @@ class ScriptKinds:
         check_label("kind", kind)
         check_text("body", body, limit=MAX_CONTENT_CHARACTERS)
         return CheckedScript(name=name, kind=kind, body=body, compiled=self.compile(kind, body))
+
+    async def check_beside(self, name: str, body: str, kind: str) -> CheckedScript:
+        """Check a text in a thread, so that other tasks go on; as `check`."""
+        return await asyncio.to_thread(self.check, name, body, kind)
 
     def compile(self, kind: str, body: str) -> Any:  # noqa: ANN401 - what the application's validator returns
         """Return what runs; raises ScriptInvalid."""
@@ -78,26 +84,3 @@ def check_name(name: object) -> str:
 def digest_of(kind: str, body: str) -> str:
     """Return the digest by which a version is known again."""
     return sha256(f"{kind}\0{body}".encode()).hexdigest()
-
-
-def _compile_template(body: str) -> Any:  # noqa: ANN401 - jinja2.Template
-    environment, referenced = _jinja2()
-    names = [str(name) for name in referenced(environment.parse(body))]
-    if names:
-        raise ScriptInvalid("body", f"uses the template {names[0]!r}; a script stands alone")
-    return environment.from_string(body)
-
-
-@cache
-def _jinja2() -> tuple[Any, Callable[[Any], Any]]:
-    """Return a sandbox in which a missing value is an error, and what finds the templates that one refers to."""
-    try:
-        from jinja2 import StrictUndefined, meta  # noqa: PLC0415 - an extra, and not needed by plain scripts
-        from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
-    except ModuleNotFoundError:
-        raise ScriptInvalid("kind", _MISSING) from None
-    # Not optimized: constants would be computed while validating, and 9**9**9 takes for ever.
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, keep_trailing_newline=True, optimized=False, autoescape=False
-    )
-    return environment, meta.find_referenced_templates

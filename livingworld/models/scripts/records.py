@@ -89,8 +89,9 @@ class Script:
     def render(self, **values: Any) -> str:  # noqa: ANN401 - whatever the template shows
         """Return the text with these values in it.
 
-        A Jinja2 script raises Jinja2's own errors, UndefinedError for a value that is missing; a plain one takes no
-        values; any other is rendered by the `render` of what its validator made.
+        A Jinja2 script raises Jinja2's own errors, UndefinedError for a value that is missing, and
+        TemplateLimitExceeded; a plain one takes no values; any other is rendered by the `render` of what its validator
+        made.
         """
         if hasattr(self.compiled, "render"):
             return str(self.compiled.render(**values))

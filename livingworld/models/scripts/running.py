@@ -39,14 +39,17 @@ class Scripts(ScriptRepository):
         self._compiled: dict[str, tuple[int, Script]] = {}
 
     def register(self, kind: str, validator: Validator) -> None:
-        """Let scripts of a kind be read by a function of the body that returns what runs, or raises.
+        """Let scripts of a kind be read by a function of the body that returns what runs, or raises; in any thread.
 
         It holds for all worlds of this LivingWorld, and replaces a former one; "plain" and "jinja2" are there.
         """
         self._kinds.register(kind, validator)
 
     def check(self, name: str, body: str, *, kind: str = "jinja2") -> CheckedScript:
-        """Return a text as it can be published, also in a transaction; no SQL. Raises ScriptInvalid, InvalidInput."""
+        """Return a text as it can be published, also in a transaction; no SQL. Raises ScriptInvalid, InvalidInput.
+
+        It compiles at once, where it is called; `publish` does so in a thread.
+        """
         return self._kinds.check(name, body, kind)
 
     async def publish(
@@ -57,7 +60,7 @@ class Scripts(ScriptRepository):
         The first one makes the script. A text equal to the newest version's is that version. `expected_version` is the
         number of the newest version, 0 for no script yet. Raises ScriptInvalid before any SQL, VersionConflict.
         """
-        checked = self.check(name, body, kind=kind)
+        checked = await self._kinds.check_beside(name, body, kind)
         if expected_version is not None:
             check_integer("expected_version", expected_version)
         (version,) = await self.publish_all([checked], expected_versions=[expected_version], activate=activate)
@@ -133,6 +136,6 @@ class Scripts(ScriptRepository):
         version = await self.get(name)
         revision, known = self._compiled.get(name, (None, None))
         if known is None or known.version != version.version or revision != self._kinds.revision:
-            revision, known = self._kinds.revision, make_script(version, self._kinds)
+            revision, known = self._kinds.revision, await asyncio.to_thread(make_script, version, self._kinds)
             self._compiled[name] = (revision, known)
         return known
