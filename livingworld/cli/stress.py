@@ -20,6 +20,7 @@ from livingworld.postgres import migrations
 from livingworld.settings.database_url import parse_url
 from livingworld.settings.settings import Settings
 from livingworld.testing.remover import remove
+from livingworld.testing.stress.observing import direct_url
 from livingworld.testing.stress.plan import Fault, Plan, parse_faults
 from livingworld.testing.stress.result import StressResult
 from livingworld.testing.stress.run import run_stress
@@ -46,9 +47,10 @@ def stress(
 
     async def work() -> StressResult:
         async with _database(url) as (chosen, server):
-            await migrations.upgrade(chosen)
+            text = chosen.render_as_string(hide_password=False)
+            await migrations.upgrade(direct_url(text))
             began = (lambda _: None) if as_json else (lambda phase: typer.echo(f"phase: {phase}", err=True))
-            return await run_stress(chosen.render_as_string(hide_password=False), plan, server=server, began=began)
+            return await run_stress(text, plan, server=server, began=began)
 
     result = interruption.run(work())
     typer.echo(json.dumps(result.as_json())) if as_json else _print(result)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
+from livingworld.settings.settings import Settings
 from livingworld.testing.history import Observed
 from livingworld.testing.history.operations import Value
 from livingworld.testing.staged_races import Connection, connected
@@ -32,10 +33,16 @@ _ACTIONS: Final = """
 _DEADLOCKS: Final = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
+def direct_url(url: str) -> str:
+    """Return where to look past a pooler: `LIVINGWORLD_DIRECT_DATABASE_URL`, else the database itself."""
+    direct = Settings.load().direct_database_url
+    return url if direct is None else direct.get_secret_value()
+
+
 async def observe(url: str, stage: Stage) -> Observed:
     """Return what is stored of a stage."""
     world = UUID(stage.world)
-    async with connected(url) as connection:
+    async with connected(direct_url(url)) as connection:
         scenes = _by_number(await connection.fetch(_SCENES, world))
         facts = await connection.fetch(_FACTS, world, MARK)
         documents = _by_number(await connection.fetch(_DOCUMENTS, world, list(DOCUMENTS)))

@@ -16,7 +16,7 @@ from livingworld.settings.database_url import connection_target
 from livingworld.testing.history import History, Operation, check, read_operations
 from livingworld.testing.staged_races import connected
 from livingworld.testing.stress.injecting import inject, left_out
-from livingworld.testing.stress.observing import deadlocks, observe
+from livingworld.testing.stress.observing import deadlocks, direct_url, observe
 from livingworld.testing.stress.plan import Phase, Plan
 from livingworld.testing.stress.processes import Workers
 from livingworld.testing.stress.result import PhaseResult, StressResult, phase_result
@@ -95,5 +95,5 @@ def _read(journal: Path) -> list[Operation]:
 
 
 async def _deadlocks(url: str) -> int:
-    async with connected(url) as connection:
+    async with connected(direct_url(url)) as connection:
         return await deadlocks(connection)
