@@ -32,6 +32,7 @@ from livingworld.postgres.locks import lock_names
 from livingworld.postgres.metadata import SCHEMA, metadata, world_id_column
 from livingworld.postgres.removal import remove_old
 from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.postgres.transactions.replication import wait_for_standbys
 from livingworld.postgres.transactions.transaction import Transaction
 
 T = TypeVar("T")
@@ -135,6 +136,7 @@ async def _once(tx: Transaction, key: str, digest: bytes, work: Callable[[], Awa
         return result["result"]
     if row.request_hash != digest:
         raise RequestKeyReused
+    await wait_for_standbys(tx)
     return row.result["result"]
 
 

@@ -112,7 +112,7 @@ class TcpServer:
 
     def configure(self, setting: str, value: str) -> None:
         """Change a setting for the sessions to come; returns when it is in force."""
-        self.administer(f"ALTER SYSTEM SET {setting} = {value}", "SELECT pg_reload_conf()")
+        self.administer(f"ALTER SYSTEM SET {setting} = '{value}'", "SELECT pg_reload_conf()")
         wait_for(lambda: self._shown(setting) == value)
 
     def ask(self, question: str) -> object:

@@ -29,6 +29,7 @@ from livingworld.postgres.transactions.failed_attempts import driver_failure, lo
 from livingworld.postgres.transactions.joining import joined
 from livingworld.postgres.transactions.lock_waits import LockWaits
 from livingworld.postgres.transactions.overdue import CancelSession
+from livingworld.postgres.transactions.replication import wait_for_standbys
 from livingworld.postgres.transactions.retry import RolledBack, run_within_budgets
 from livingworld.postgres.transactions.single_statement import SingleStatement
 from livingworld.postgres.transactions.transaction import LockedRow, Notify, T, Transaction, Work, WorkLeft
@@ -220,6 +221,8 @@ class Database:
             connection = SingleStatement(self._single, unit.sending, unit.overdue, self.cancel_session)
             tx = self._opened(connection, unit, row, is_single=True)
             result = await unit.work(tx)
+            if unit.commit_was_lost:
+                await wait_for_standbys(tx)
             unit.phase = Phase.COMMITTED
         except (LivingWorldError, *DRIVER_EXCEPTIONS) as exception:
             failure = driver_failure(exception, tx, unit.phase)
@@ -287,6 +290,8 @@ async def _commit(unit: Unit[Any], tx: Transaction, connection: AsyncConnection)
     await tx.refuse_if_poisoned()
     tx.refuse_if_lost()
     await tx.store_all()
+    if unit.commit_was_lost:
+        await wait_for_standbys(tx)
     unit.phase = Phase.COMMITTING
     await connection.commit()
     unit.phase = Phase.COMMITTED

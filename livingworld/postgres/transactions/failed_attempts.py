@@ -43,6 +43,7 @@ def raise_failure(failure: Failure, unit: Unit[Any], tx: Transaction | None) -> 
         raise CommitUnknown from failure.cause
     if ambiguous or failure.retry is not None:
         unit.phase = Phase.OPENING
+        unit.commit_was_lost |= ambiguous
         row = None if tx is None else tx.row
         raise RolledBack(failure.error, failure.cause, failure.retry or RetryKind.OUTAGE, row)
     raise failure.error from failure.cause

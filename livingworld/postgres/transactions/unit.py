@@ -33,6 +33,8 @@ class Unit(Generic[T]):
     overdue: timedelta | None = None
     attempts: int = 0
     phase: Phase = Phase.OPENING
+    #: Whether an earlier attempt ended in COMMIT without an answer.
+    commit_was_lost: bool = False
 
     def sending(self) -> None:
         """Note that its one statement, which commits itself, is sent: from now on its effect may be unknown."""

@@ -25,6 +25,7 @@ from livingworld.inputs import (
 from livingworld.postgres.idempotency import request_hash
 from livingworld.postgres.keyset import Page, check_limit, newest_cursor, newest_first, page_of
 from livingworld.postgres.transactions.database import Database
+from livingworld.postgres.transactions.replication import wait_for_standbys
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.story.worlds.records import WorldRecord
@@ -172,6 +173,7 @@ async def _insert(tx: Transaction, values: Mapping[str, Any]) -> WorldRecord:
         raise WorldNotFound(world_id=tx.world_id)
     if stored.request_hash != values["request_hash"]:
         raise RequestKeyReused
+    await wait_for_standbys(tx)
     return make_world_record(stored)
 
 

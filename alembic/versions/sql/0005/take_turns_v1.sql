@@ -73,6 +73,7 @@ DECLARE
     live boolean;
     own boolean;
     patient boolean;
+    durability constant text := current_setting('synchronous_commit');
 BEGIN
     locked := livingworld.lock_stories_v1(in_world_id, in_wait, in_story_ids);
     right_now := clock_timestamp();
@@ -129,6 +130,10 @@ BEGIN
             WHEN standing.state = 'replaced' AND standing.waiting AND standing.ticket = 0 THEN 'replaced'
             WHEN input.expected_head <> coalesce(branch.head_scene_number, 0) THEN 'stale_head'
         END;
+        IF status = 'replayed' AND current_setting('synchronous_standby_names') <> '' THEN
+            -- The standbys may not have the scene, when the session that stored it ended while it waited for them.
+            PERFORM set_config('synchronous_commit', durability, true);
+        END IF;
         IF status IS NOT NULL THEN
             request_key := coalesce(standing.follows, request_key);
             IF status = 'following' AND standing.follows = input.request_key THEN
