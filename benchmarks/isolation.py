@@ -20,7 +20,7 @@ import asyncpg
 from servers import parser, server_url
 from sqlalchemy import make_url
 
-from livingworld import LivingWorld, NewScene, Settings, Story, World
+from livingworld import LivingWorld, NewScene, Settings, Story, Subject, World
 from livingworld.errors import LivingWorldError
 from livingworld.postgres import migrations
 
@@ -96,7 +96,7 @@ class Regimes:
     def _writes(self, story: Story) -> list[Callable[[], Any]]:
         return [
             lambda: self._append(story, "waits"),
-            lambda: self._world.facts.set(story.id, "weather", "sky", "grey"),
+            lambda: self._world.facts.set(story.id, Subject("weather"), "sky", "grey"),
             lambda: self._world.stories.update(story.id, expected_version=1, title="late"),
         ]
 

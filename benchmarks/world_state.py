@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from servers import parser, server_url
 
-from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, Settings, Story, World
+from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, Settings, Story, Subject, World
 from livingworld.postgres import migrations
 from livingworld.testing.staged_races import connected
 
@@ -35,12 +35,12 @@ TIMES: Final = 40
 _LOAD: Final = (
     """
     INSERT INTO livingworld.fact_names (world_id, story_id, subject, attribute, last_version)
-    SELECT $1, $2, 'subject ' || n, 'mood', $3::integer FROM generate_series(1, 50) n
+    SELECT $1, $2, '=subject ' || n, 'mood', $3::integer FROM generate_series(1, 50) n
     """,
     """
     INSERT INTO livingworld.facts
         (world_id, story_id, subject, attribute, timeline_number, position, version, scene_number, value)
-    SELECT $1, $2, 'subject ' || 1 + (s.scene_number + n) % 50, 'mood', s.timeline_number, s.position, s.scene_number,
+    SELECT $1, $2, '=subject ' || 1 + (s.scene_number + n) % 50, 'mood', s.timeline_number, s.position, s.scene_number,
            s.scene_number, '"calm"'
     FROM livingworld.scenes s CROSS JOIN generate_series(0, 4) n
     WHERE s.world_id = $1 AND s.story_id = $2 AND $3::integer > 0
@@ -114,7 +114,7 @@ async def turns(world: World, story: Story, times: int) -> dict[str, float]:
 def state(number: int) -> NewState:
     """Return what a lively scene brings."""
     return NewState(
-        facts={(f"subject {n}", "mood"): f"mood {number}" for n in range(10)},
+        facts={(Subject(f"subject {n}"), "mood"): f"mood {number}" for n in range(10)},
         relationships=[RelationshipChange(name, "Tom" if name != "Tom" else "Mara", trust=0.01) for name in CAST],
         memories=[NewMemory(f"{name} saw the tide of day {number}", name) for name in CAST],
     )

@@ -37,7 +37,9 @@ from livingworld.models.scripts.kinds import CheckedScript
 from livingworld.models.scripts.records import Script, ScriptExecution, ScriptHead, ScriptUsage, ScriptVersion
 from livingworld.postgres.keyset import Page
 from livingworld.settings.settings import Settings
+from livingworld.story.characters.cast import CastMember
 from livingworld.story.characters.records import Character
+from livingworld.story.characters.references import Subject
 from livingworld.story.facts.new_facts import RETRACTED
 from livingworld.story.facts.records import Fact
 from livingworld.story.lore.records import LoreEntry, LoreMatch, NewLoreEntry
@@ -47,7 +49,7 @@ from livingworld.story.relationships.records import LedgerEntry, Relationship, R
 from livingworld.story.revisions import Revision
 from livingworld.story.search.records import SearchBacklog, SearchHit, SearchPage
 from livingworld.story.stories.new_scene import NewScene
-from livingworld.story.stories.records import Branch, CastMember, Choice, Scene, Story, StoryHead, TreeScene
+from livingworld.story.stories.records import Branch, Choice, Scene, SceneCharacter, Story, StoryHead, TreeScene
 from livingworld.story.turns.new_state import NewState
 from livingworld.story.turns.records import Generation, TurnContext, TurnInput
 from livingworld.story.turns.turn import Turn
@@ -118,6 +120,7 @@ __all__ = [
     "SampleCollector",
     "SampleResult",
     "Scene",
+    "SceneCharacter",
     "Script",
     "ScriptExecution",
     "ScriptHead",
@@ -133,6 +136,7 @@ __all__ = [
     "StoryHead",
     "Strategies",
     "Strategy",
+    "Subject",
     "Subscription",
     "Task",
     "TrainingSample",

@@ -20,9 +20,8 @@ ELSEWHERE: Final = {"LivingWorld", "World", "TransactionScope", "Settings"}
 INTERNAL: Final = {
     "NewMemory.row",
     "NewScene.members",
-    "NewScene.names",
     "NewState.as_json",
-    "RelationshipChange.deltas",
+    "RelationshipChange.row",
     "RunningAction.run",
     "RunningTask.ended",
     "SampleCollector.run",

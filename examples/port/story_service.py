@@ -110,7 +110,7 @@ class StoryService:
             self._world.relationships.graph(story_id, as_of=at),
             self._world.memories.recent(story_id, k=20, as_of=at),
         )
-        cast = await asyncio.gather(*(self.character(member.character) for member in place.scene.cast))
+        cast = await asyncio.gather(*(self.character(member.id) for member in place.scene.cast))
         return Resumed(place.story, scenes, tuple(cast), relationships, memories, head=at)
 
     async def search(self, words: str) -> Sequence[SearchHit]:

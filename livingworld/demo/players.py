@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Final
 from uuid import UUID, uuid4
 
-from livingworld import NewMemory, NewScene, NewState, RelationshipChange, Scene, Turn, World
+from livingworld import NewMemory, NewScene, NewState, RelationshipChange, Scene, Subject, Turn, World
 from livingworld.demo.plan import ENOUGH_FOR_DETOURS, Line, Plan, spellings
 from livingworld.errors import StaleHead, TurnTimeout
 
@@ -20,7 +20,7 @@ _ANSWERED_WITHIN: Final = timedelta(minutes=2)
 #: Every fourth request of a seat is sent twice at once.
 _TWICE_EVERY: Final = 4
 #: The fact that names the last scene.
-_LAST_SCENE: Final = ("the story", "last scene")
+_LAST_SCENE: Final = (Subject("the story"), "last scene")
 
 
 @dataclass(frozen=True, slots=True)

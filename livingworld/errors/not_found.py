@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final, Self
+from uuid import UUID
+
 from livingworld.errors.base import LivingWorldError
+
+#: Stands before the key of a character's name, where an id would be.
+NAME_MARK: Final = "@"
 
 
 class NotFound(LivingWorldError):
@@ -35,6 +41,15 @@ class SceneNotOnPath(NotFound):
 
 class CharacterNotFound(NotFound):
     """There is no such character in this world."""
+
+    @classmethod
+    def of_reference(cls, reference: str) -> Self:
+        """Make it of an id, or of the key of a name behind its mark."""
+        if not reference.startswith(NAME_MARK):
+            return cls(character_id=UUID(reference))
+        name = reference.removeprefix(NAME_MARK)
+        hint = f"a fact's subject that is no character is written Subject({name!r})"
+        return cls(f"There is no character with the name {name!r} in this world; {hint}.", name=name)
 
 
 class GenerationNotFound(NotFound):

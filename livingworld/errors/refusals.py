@@ -21,7 +21,7 @@ class NameTaken(Refused):
 
 
 class SameCharacter(Refused):
-    """Two names of a relationship belong to one character."""
+    """Two names of one call belong to one character: both ends of a relationship, or the subjects of one fact."""
 
 
 class BranchNameTaken(Refused):

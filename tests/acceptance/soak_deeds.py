@@ -20,6 +20,7 @@ from livingworld import (
     NewScene,
     NewState,
     RunningAction,
+    Subject,
     TransactionScope,
     World,
 )
@@ -79,7 +80,7 @@ async def move(stage: Stage) -> None:
 async def state(stage: Stage) -> None:
     world, story = stage.world, stage.story()
     (one, _), (other, _) = await world.characters.get_or_create_many(stage.names())
-    await world.facts.set(story, "lamp", "lit", stage.chance.random())
+    await world.facts.set(story, Subject("lamp"), "lit", stage.chance.random())
     await world.relationships.adjust(story, one.id, other.id, trust=stage.chance.uniform(-0.2, 0.2))
     await world.memories.add(story, [NewMemory(f"It rained {stage.chance.random()}.", one.id)])
 

@@ -41,5 +41,5 @@ async def test_a_turn_with_new_names_and_a_call_that_makes_them_never_deadlock(
         await holder.until_blocked(count=2)
     scene, made = await asyncio.gather(turn, making)
 
-    assert {member.character for member in scene.cast} == {character.id for character, _ in made}
+    assert {member.id for member in scene.cast} == {character.id for character, _ in made}
     assert await deadlocks(database_url) == 0

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest_asyncio
 
-from livingworld import NewMemory, NewScene, NewState, RelationshipChange, Story, World
+from livingworld import NewMemory, NewScene, NewState, RelationshipChange, Story, Subject, World
 from livingworld.errors import SerializationFailure
 from livingworld.testing.staged_races import connected, holding, until_blocked
 from tests.support.staging import THE_STORY, kinds, race, same_world, stop
@@ -25,17 +25,17 @@ async def people(world: World) -> tuple[UUID, UUID]:
 async def test_of_eight_who_compare_one_version_one_sets_the_fact(
     database_url: str, world: World, story: Story
 ) -> None:
-    seen = await world.facts.set(story.id, "lamp", "lit", "no")
+    seen = await world.facts.set(story.id, Subject("lamp"), "lit", "no")
     async with same_world(database_url, world.id, pools=4) as worlds:
         writers = [
-            worlds[n % 4].facts.compare_and_set(story.id, "lamp", "lit", n, expected_version=seen.version)
+            worlds[n % 4].facts.compare_and_set(story.id, Subject("lamp"), "lit", n, expected_version=seen.version)
             for n in range(8)
         ]
         results = await race(database_url, THE_STORY, [world.id, story.id], writers, blocked=8)
 
     assert kinds(results) == ["Fact"] + ["VersionConflict"] * 7
     winner = next(number for number, result in enumerate(results) if not isinstance(result, BaseException))
-    assert [fact.value for fact in await world.facts.history(story.id, "lamp", "lit")] == ["no", winner]
+    assert [fact.value for fact in await world.facts.history(story.id, Subject("lamp"), "lit")] == ["no", winner]
 
 
 async def test_a_fact_stands_where_the_head_is_under_the_lock(database_url: str, world: World, story: Story) -> None:
@@ -44,12 +44,12 @@ async def test_a_fact_stands_where_the_head_is_under_the_lock(database_url: str,
     async with holding(database_url, THE_STORY, [world.id, story.id]) as holder:
         undo = asyncio.create_task(world.branches.undo(story.id, 2))
         await holder.until_blocked(count=1)
-        fact = asyncio.create_task(world.facts.set(story.id, "lamp", "lit", "no"))
+        fact = asyncio.create_task(world.facts.set(story.id, Subject("lamp"), "lit", "no"))
         await holder.until_blocked(count=2)
     await asyncio.gather(undo, fact)
 
     assert fact.result().scene_number == 1
-    assert await world.facts.get(story.id, "lamp", "lit") is not None
+    assert await world.facts.get(story.id, Subject("lamp"), "lit") is not None
 
 
 async def test_opposite_pairs_adjusted_at_once_never_deadlock_and_every_change_counts(
@@ -116,7 +116,7 @@ async def test_a_memory_written_while_the_embedder_changes_gets_its_job(
         transaction = writer.transaction()
         await transaction.start()
         await writer.execute(
-            "SELECT livingworld.write_memories_v1($1, $2, 1, 0, 0, $3)",
+            "SELECT livingworld.write_memories_v1($1, $2, 1, 0, 0, $3, '{}')",
             world.id,
             story.id,
             '[{"memory_id": "0193b5b0-0000-7000-8000-000000000000", "kind": "event", "content": "x", "private": false,'

@@ -56,7 +56,7 @@ async def test_a_scene_at_the_tip_is_told_anew_in_place_with_all_that_hung_on_it
         {"mood": 1},
     )
     tom, _ = await world.characters.get_or_create("Tom")
-    assert [member.character for member in stored.cast] == [tom.id]
+    assert [(member.id, member.name) for member in stored.cast] == [(tom.id, tom.name)]
     old, new = await world.generations.alternatives(story.id, 2)
     assert (old.content, old.shown, old.state, old.raw_response) == ("two", False, "complete", "<two>")
     assert (new.content, new.shown, new.scene_number) == ("two, anew", True, 2)

@@ -109,7 +109,7 @@ CASES: dict[str, tuple[str, list[Any], Callable[[LivingWorld, World, Any], Await
         [*BAD_NAME[:4], "\u200b"],
         lambda _, w, bad: w.characters.update(ID, expected_version=1, name=bad),
     ),
-    "character id": ("character_id", BAD_ID, lambda _, w, bad: w.characters.get(bad)),
+    "character": ("character", [*BAD_NAME, 7, None, b"x"], lambda _, w, bad: w.characters.get(bad)),
     "run key": ("request_key", ["", NUL, 7], lambda _, w, bad: w.run(nothing, request_key=bad)),
     "run arguments": ("arguments", BAD_JSON[1:], lambda _, w, bad: w.run(nothing, request_key="k", arguments=bad)),
 }

@@ -16,6 +16,7 @@ from livingworld import (
     NewState,
     RelationshipChange,
     Story,
+    Subject,
     TurnInput,
     World,
 )
@@ -112,15 +113,15 @@ async def use_world_state(world: World) -> None:
     await world.memories.use_embedder("e", 2)
     async with world.turns.take(story.id, request_key="1") as turn:
         felt = [RelationshipChange("Mara", tom.id, trust=0.1)]
-        state = NewState(facts={("a", "b"): 1}, relationships=felt, memories=[NewMemory("x", "Mara")])
+        state = NewState(facts={(Subject("a"), "b"): 1}, relationships=felt, memories=[NewMemory("x", "Mara")])
         await turn.commit(NewScene("one", (), ["Mara"]), state)
-    fact = await world.facts.set(story.id, "lamp", "lit", "no")
-    await world.facts.set_many(story.id, {("lamp", "oil"): 1})
-    await world.facts.compare_and_set(story.id, "lamp", "lit", "yes", expected_version=fact.version)
-    await world.facts.retract(story.id, "lamp", "lit")
-    await world.facts.get(story.id, "lamp", "lit")
-    await world.facts.all(story.id, "lamp", as_of=1)
-    await world.facts.history(story.id, "lamp", "lit")
+    fact = await world.facts.set(story.id, Subject("lamp"), "lit", "no")
+    await world.facts.set_many(story.id, {(Subject("lamp"), "oil"): 1})
+    await world.facts.compare_and_set(story.id, Subject("lamp"), "lit", "yes", expected_version=fact.version)
+    await world.facts.retract(story.id, Subject("lamp"), "lit")
+    await world.facts.get(story.id, Subject("lamp"), "lit")
+    await world.facts.all(story.id, Subject("lamp"), as_of=1)
+    await world.facts.history(story.id, Subject("lamp"), "lit")
     await world.relationships.adjust(story.id, mara.id, tom.id, trust=0.1)
     await world.relationships.between(story.id, mara.id, tom.id)
     await world.relationships.of(story.id, tom.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from livingworld import LiveKind, NewLoreEntry, NewScene, NewState, Story, World
+from livingworld import LiveKind, NewLoreEntry, NewScene, NewState, Story, Subject, World
 from tests.support.live_checks import nothing_more, published
 
 
@@ -39,7 +39,7 @@ async def test_a_story_tells_what_turns_bring(world: World, story: Story) -> Non
         async with world.turns.take(story.id, request_key="1") as turn:
             await turn.commit(NewScene("one", (), ["Mara"]))
         async with world.turns.take(story.id, request_key="2") as turn:
-            await turn.commit(NewScene("two", (), ["Mara", "Tom"]), NewState(facts={("a", "b"): 1}))
+            await turn.commit(NewScene("two", (), ["Mara", "Tom"]), NewState(facts={(Subject("a"), "b"): 1}))
         async with world.turns.regenerate(story.id, request_key="3") as turn:
             await turn.commit(NewScene("two, again"))
         received = await published(events, 3)

@@ -16,10 +16,11 @@ from livingworld import (
     Scene,
     Settings,
     Story,
+    Subject,
     Turn,
     World,
 )
-from livingworld.errors import CharacterNotFound, DimensionMismatch, InvalidInput, InvalidName, SameCharacter
+from livingworld.errors import CharacterNotFound, DimensionMismatch, InvalidInput, SameCharacter
 from livingworld.testing.protocol_proxy import protocol_proxy
 from tests.support.patience import NEVER
 
@@ -84,15 +85,18 @@ async def test_a_turn_that_is_repeated_brings_its_state_once(world: World, story
 @pytest.mark.parametrize(
     ("state", "error"),
     [
-        (NewState(facts={("a", "b"): 1}, memories=[NewMemory("x", "Nobody")]), CharacterNotFound),
+        (NewState(facts={(Subject("a"), "b"): 1}, memories=[NewMemory("x", "Nobody")]), CharacterNotFound),
         (NewState(relationships=[RelationshipChange("Mara", "Nobody", trust=1)]), CharacterNotFound),
-        (NewState(relationships=[RelationshipChange("Mara", "MARA", trust=1)]), SameCharacter),
-        (NewState(memories=[NewMemory("x", "\u200b")]), InvalidName),
+        (NewState(relationships=[RelationshipChange("Mara", "The Red", trust=1)]), SameCharacter),
+        (NewState(facts={("Mara", "mood"): "glad", ("The Red", "mood"): "wary"}), SameCharacter),
+        (NewState(facts={("Nobody", "mood"): "glad"}), CharacterNotFound),
     ],
 )
 async def test_a_scene_whose_state_cannot_be_is_not_stored(
     world: World, story: Story, state: NewState, error: type[Exception]
 ) -> None:
+    await world.characters.get_or_create("Mara")
+    await world.characters.add_alias("Mara", "The Red")
     async with world.turns.take(story.id, request_key="one") as turn:
         with pytest.raises(error):
             await turn.commit(NewScene("one", (), ["Mara", "Newcomer"]), state)
@@ -107,7 +111,7 @@ async def test_bad_state_is_named_before_any_sql() -> None:
     unfit: list[dict[str, Any]] = [
         {"facts": {"mood": 1}},
         {"facts": {("a", ""): 1}},
-        {"facts": {("a", "b"): float("nan")}},
+        {"facts": {(Subject("a"), "b"): float("nan")}},
         {"facts": []},
         {"relationships": ["x"]},
         {"memories": [NewScene("x")]},
@@ -130,16 +134,16 @@ async def test_an_alternative_has_its_own_state_and_gets_it_back(world: World, s
     async with world.turns.regenerate(story.id, request_key="uno") as turn:
         assert turn.context.facts == ()
         await turn.commit(NewScene("uno", (), ["Mara", "Tom"]), mood("glad to see"))
-    later = await world.facts.set(story.id, "tide", "height", 3)
+    later = await world.facts.set(story.id, Subject("tide"), "height", 3)
     assert await told(world, story) == ("glad to see", [1.0], ["glad to see"])
 
     one, uno = await world.generations.alternatives(story.id, 1)
     await world.generations.choose(one.id)
     assert await told(world, story) == ("wary", [0.4], ["wary"])
-    assert await world.facts.get(story.id, "tide", "height") is None
+    assert await world.facts.get(story.id, Subject("tide"), "height") is None
     await world.generations.choose(uno.id)
     assert await told(world, story) == ("glad to see", [1.0], ["glad to see"])
-    assert await world.facts.get(story.id, "tide", "height") == later
+    assert await world.facts.get(story.id, Subject("tide"), "height") == later
 
 
 async def test_an_alternative_deeper_in_the_path_takes_its_state_to_its_own_branch(world: World, story: Story) -> None:
@@ -188,7 +192,7 @@ async def test_a_vector_that_does_not_fit_the_world_is_refused_with_the_scene(wo
 
 async def test_a_turn_with_much_state_is_two_statements(database_url: str) -> None:
     state = NewState(
-        facts={(f"subject {number}", "mood"): number for number in range(10)},
+        facts={(Subject(f"subject {number}"), "mood"): number for number in range(10)},
         relationships=[RelationshipChange(name, "Tom" if name != "Tom" else "Mara", trust=0.1) for name in CAST],
         memories=[NewMemory(f"{name} was there", name) for name in CAST],
     )

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from livingworld import NewScene, Scene, Story, World
+from livingworld import NewScene, Scene, Story, Subject, World
 from livingworld.testing.staged_races import Holder, connected, holding
 from tests.support.staging import stop
 
@@ -63,7 +63,7 @@ def every_write(world: World, story: Story) -> list[Coroutine[Any, Any, Any]]:
     return [
         world.stories.append_scene(story.id, NewScene("appended")),
         play(world, story.id),
-        world.facts.set(story.id, "weather", "sky", "grey"),
+        world.facts.set(story.id, Subject("weather"), "sky", "grey"),
         world.stories.update(story.id, expected_version=1, title="Renamed"),
         world.stories.append_scene(story.id, NewScene("cast", cast=[f"Newcomer {story.id}"])),
     ]

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from livingworld import LivingWorld, NewScene, Settings, Story, World
+from livingworld import LivingWorld, NewScene, Settings, Story, Subject, World
 from livingworld.observability import events
 from livingworld.testing.recorded_events import recorded_events
 from livingworld.testing.staged_races import connected
@@ -40,7 +40,7 @@ def _use(world: World, story: Any) -> list[Any]:  # noqa: ANN401
         world.stories.append_scene(story.id, NewScene("at once")),
         world.stories.head(story.id),
         world.stories.get(story.id),
-        world.facts.set(story.id, "weather", "sky", "clear"),
+        world.facts.set(story.id, Subject("weather"), "sky", "clear"),
         play(world, story.id),
     ]
 
@@ -56,7 +56,7 @@ async def test_a_story_with_its_own_traffic_is_not_held_up_by_four_held_ones(dat
                 answers = await while_held(
                     [
                         world.stories.append_scene(busy.id, NewScene("on")),
-                        world.facts.set(busy.id, "weather", "sky", number),
+                        world.facts.set(busy.id, Subject("weather"), "sky", number),
                         world.stories.append_scene(busy.id, NewScene("and on")),
                     ]
                 )
@@ -94,7 +94,7 @@ async def test_a_second_waiter_for_a_story_takes_no_connection(database_url: str
     async with LivingWorld.open(Settings.load(database_url=database_url, **limits)) as livingworld:
         same = await livingworld.worlds.get(world.id)
         first = [same.stories.update(story.id, expected_version=1, title="first")]
-        newcomers = [same.facts.set(story.id, "sky", f"{number}", 1) for number in range(12)]
+        newcomers = [same.facts.set(story.id, Subject("sky"), f"{number}", 1) for number in range(12)]
         async with (
             held(database_url, [story]) as holder,
             connected(database_url) as observer,

@@ -36,7 +36,7 @@ async def test_the_statements_of_one_call_have_one_end(world: World, story: Stor
     await world.characters.get_or_create("M")
     await world.stories.append_scene(story.id, NewScene("y"), request_key="k")
     for call in (
-        world.stories.append_scene(story.id, NewScene("x", cast=["M"])),
+        world.stories.append_scene(story.id, NewScene("x", cast=["A newcomer"])),
         world.stories.append_scene(story.id, NewScene("y"), request_key="k"),
         world.characters.get_or_create("Ivo"),
     ):

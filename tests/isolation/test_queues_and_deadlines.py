@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from livingworld import LivingWorld, NewScene, Settings, Story, World, deadline
+from livingworld import LivingWorld, NewScene, Settings, Story, Subject, World, deadline
 from livingworld.errors import CallTimeout, CommitUnknown, InvalidInput, LockTimeout, Overloaded, StaleHead, Unavailable
 from livingworld.postgres.group_commit.group_commit import GroupCommit
 from livingworld.testing.protocol_proxy import protocol_proxy
@@ -79,7 +79,7 @@ async def test_a_write_that_waits_for_a_held_story_ends_with_its_call_and_is_not
 ) -> None:
     writes = [
         world.stories.append_scene(story.id, NewScene("late")),
-        world.facts.set(story.id, "weather", "sky", "grey"),
+        world.facts.set(story.id, Subject("weather"), "sky", "grey"),
         world.stories.update(story.id, expected_version=1, title="late"),
     ]
     async with held(database_url, [story]):

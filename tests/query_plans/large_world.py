@@ -35,7 +35,7 @@ _OTHERS = (
     """
     INSERT INTO livingworld.facts
         (world_id, story_id, subject, attribute, timeline_number, position, version, scene_number, value)
-    SELECT world_id, story_id, 'subject 7', 'mood', 1, n, n, n, '"calm"'
+    SELECT world_id, story_id, '=subject 7', 'mood', 1, n, n, n, '"calm"'
     FROM livingworld.stories CROSS JOIN generate_series(1, 2) n
     WHERE world_id = $1 AND title LIKE 'story %' AND $2 > 0
     """,
@@ -95,12 +95,12 @@ _SCENES = (
     """,
     """
     INSERT INTO livingworld.fact_names (world_id, story_id, subject, attribute, last_version)
-    SELECT $1, $2, 'subject ' || n, 'mood', $3::integer FROM generate_series(1, 20) n
+    SELECT $1, $2, '=subject ' || n, 'mood', $3::integer FROM generate_series(1, 20) n
     """,
     """
     INSERT INTO livingworld.facts
         (world_id, story_id, subject, attribute, timeline_number, position, version, scene_number, value)
-    SELECT $1, $2, 'subject ' || 1 + n % 20, 'mood', 1, n, n, n, '"calm"' FROM generate_series(1, $3::integer) n
+    SELECT $1, $2, '=subject ' || 1 + n % 20, 'mood', 1, n, n, n, '"calm"' FROM generate_series(1, $3::integer) n
     """,
     """
     INSERT INTO livingworld.relationships (world_id, story_id, source_id, target_id, last_version)

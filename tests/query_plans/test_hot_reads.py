@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from livingworld import LivingWorld, NewLoreEntry, NewScene, Turn, World
+from livingworld import LivingWorld, NewLoreEntry, NewScene, Subject, Turn, World
 from livingworld.errors import NotFound
 from tests.query_plans.large_world import analyze, fill_story, fill_world
 from tests.query_plans.logged_plans import LoggedPlans, planned_worlds
@@ -54,9 +54,9 @@ def calls(story_id: UUID, scenes: int) -> dict[str, Call]:
         "revisions": lambda world: world.stories.revisions(story_id, scene_number=middle),
         "alternatives": lambda world: world.generations.alternatives(story_id, middle),
         "branches": lambda world: world.branches.list(story_id, limit=5),
-        "fact": lambda world: world.facts.get(story_id, "subject 7", "mood"),
-        "fact as of": lambda world: world.facts.get(story_id, "subject 7", "mood", as_of=middle),
-        "facts of one": lambda world: world.facts.all(story_id, "subject 7"),
+        "fact": lambda world: world.facts.get(story_id, Subject("subject 7"), "mood"),
+        "fact as of": lambda world: world.facts.get(story_id, Subject("subject 7"), "mood", as_of=middle),
+        "facts of one": lambda world: world.facts.all(story_id, Subject("subject 7")),
         "relationships": lambda world: world.relationships.graph(story_id),
         "newest memories": lambda world: world.memories.recent(story_id, k=5),
         "memories as of": lambda world: world.memories.recent(story_id, k=5, as_of=middle),

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, Turn, World
+from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, Subject, Turn, World
 from livingworld.testing.staged_races import connected
 from tests.query_plans.large_world import analyze, fill_story, fill_world
 from tests.query_plans.logged_plans import LoggedPlans, planned, rows_read
@@ -53,10 +53,10 @@ def calls(story_id: UUID) -> dict[str, Call]:
 def state_calls(story_id: UUID) -> dict[str, Call]:
     """Return those that read and write world state."""
     return {
-        "fact": lambda world: world.facts.get(story_id, "subject 7", "mood"),
+        "fact": lambda world: world.facts.get(story_id, Subject("subject 7"), "mood"),
         "facts": lambda world: world.facts.all(story_id),
-        "facts of one": lambda world: world.facts.all(story_id, "subject 7", as_of=SCENES // 2),
-        "set a fact": lambda world: world.facts.set(story_id, "subject 7", "mood", 1),
+        "facts of one": lambda world: world.facts.all(story_id, Subject("subject 7"), as_of=SCENES // 2),
+        "set a fact": lambda world: world.facts.set(story_id, Subject("subject 7"), "mood", 1),
         "adjust": lambda world: adjust(world, story_id),
         "remember": lambda world: world.memories.add(story_id, [NewMemory("x")]),
         "turn with state": lambda world: world.turns.play(story_id, tell_with_state, request_key=uuid4().hex),
@@ -71,7 +71,7 @@ async def tell(turn: Turn) -> NewScene:
 
 async def tell_with_state(_: Turn) -> tuple[NewScene, NewState]:
     return NewScene("x", ["a", "b"], ["person 7", "person 8"]), NewState(
-        facts={("subject 7", "mood"): 1},
+        facts={(Subject("subject 7"), "mood"): 1},
         relationships=[RelationshipChange("person 7", "person 8", trust=0.1)],
         memories=[NewMemory(uuid4().hex, "person 7")],
     )

@@ -4,18 +4,23 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from livingworld import LivingWorld, NewMemory, NewScene, Story, World
+from livingworld import LivingWorld, NewMemory, NewScene, Story, Subject, World
 from livingworld.testing.protocol_proxy import protocol_proxy
 
 CALLS: dict[str, Callable[[World, Story], Awaitable[object]]] = {
     "append": lambda world, story: world.stories.append_scene(story.id, NewScene("x", ["a"])),
     "append with a key": lambda world, story: world.stories.append_scene(story.id, NewScene("y"), request_key="k"),
+    "append with a cast": lambda world, story: world.stories.append_scene(story.id, NewScene("x", (), ["mara", "TOM"])),
     "head": lambda world, story: world.stories.head(story.id),
     "recent": lambda world, story: world.stories.recent(story.id, 5),
     "scene": lambda world, story: world.stories.scene(story.id, 1),
     "page": lambda world, story: world.stories.scenes(story.id, limit=2),
     "get_or_create": lambda world, _: world.characters.get_or_create("MARA"),
     "facts": lambda world, story: world.facts.all(story.id),
+    "fact by name": lambda world, story: world.facts.get(story.id, "MARA", "mood"),
+    "relationship by names": lambda world, story: world.relationships.between(story.id, "mara", "tom"),
+    "recall by name": lambda world, story: world.memories.recall(story.id, "x", character="mara"),
+    "character by name": lambda world, _: world.characters.get("MARA"),
     "relationships": lambda world, story: world.relationships.graph(story.id),
     "recall": lambda world, story: world.memories.recall(story.id, "x"),
     "find": lambda world, _: world.characters.find("mara"),
@@ -43,10 +48,11 @@ async def test_a_hot_call_is_one_statement_and_no_transaction_around_it(database
         world = await livingworld.worlds.create("Saltmarsh")
         story = await world.stories.create("The Causeway")
         await world.stories.append_scene(story.id, NewScene("x", ["a"], ["Mara"]))
-        await world.facts.set(story.id, "a", "b", 1)
+        await world.facts.set(story.id, Subject("a"), "b", 1)
         (mara, _), (tom, _) = await world.characters.get_or_create_many(["Mara", "Tom"])
         await world.relationships.adjust(story.id, mara.id, tom.id, trust=0.1)
         await world.memories.add(story.id, [NewMemory("x")])
+        await world.facts.set(story.id, "Mara", "mood", "calm")
         for call in (CALLS["append"], CALLS["recall"]):
             await call(world, story)  # a new connection asks for the types first, once
 

@@ -20,6 +20,7 @@ from livingworld import (
     RecallWeights,
     RelationshipChange,
     Rule,
+    Subject,
 )
 from livingworld.identifiers import new_id
 from livingworld.testing.hashing_embedder import HashingEmbedder
@@ -73,7 +74,9 @@ CALLS: Final[dict[str, Callable[[Furnished], Any]]] = {
     "characters.list": lambda at: at.world.characters.list(),
     "characters.revisions": lambda at: at.world.characters.revisions(at.mara.id),
     "facts.set_many": lambda at: at.world.facts.set_many(at.story.id, {("Mara", "mood"): 1}),
-    "facts.compare_and_set": lambda at: at.world.facts.compare_and_set(at.story.id, "a", "b", 1, expected_version=0),
+    "facts.compare_and_set": lambda at: at.world.facts.compare_and_set(
+        at.story.id, Subject("tide"), "height", 1, expected_version=0
+    ),
     "facts.get": lambda at: at.world.facts.get(at.story.id, "Mara", "mood"),
     "facts.all": lambda at: at.world.facts.all(at.story.id),
     "facts.history": lambda at: at.world.facts.history(at.story.id, "Mara", "mood"),

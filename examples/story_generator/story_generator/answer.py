@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from livingworld import NewMemory, NewScene, NewState, RelationshipChange
+from livingworld import NewMemory, NewScene, NewState, RelationshipChange, Subject
 from livingworld.errors import InvalidInput
 
 _MOST_CHOICES: Final = 4
@@ -87,8 +87,9 @@ def _note(notes: _Notes, kind: str, parts: list[str]) -> None:
         case "cast", names:
             notes.cast += [name for name in dict.fromkeys(names) if 0 < len(name) <= _LONGEST_NAME]
         case "fact", [subject, attribute, value] if subject and attribute:
-            NewState(facts={(subject, attribute): value})
-            notes.facts[subject, attribute] = value
+            about = subject if subject in notes.cast else Subject(subject)
+            NewState(facts={(about, attribute): value})
+            notes.facts[about, attribute] = value
         case "memory", [name, sentence] if sentence:
             notes.memories.append(NewMemory(sentence, character=name if name in notes.cast else None))
         case "feels", [name, other, change, reason] if name in notes.cast and other in notes.cast:

@@ -68,11 +68,8 @@ def world_page(
     return {
         "scene": scene.number if scene else 0,
         "position": scene.position if scene else 0,
-        "cast": [names[str(member.character)] for member in scene.cast] if scene else [],
-        "facts": [
-            {"subject": names.get(str(fact.subject), fact.subject), "attribute": fact.attribute, "value": fact.value}
-            for fact in facts
-        ],
+        "cast": [member.name for member in scene.cast] if scene else [],
+        "facts": [{"subject": fact.subject, "attribute": fact.attribute, "value": fact.value} for fact in facts],
         "relationships": [
             {"source": names[str(each.source)], "target": names[str(each.target)], "kind": each.kind}
             | {"trust": each.trust, "sentiment": each.sentiment, "familiarity": each.familiarity}
@@ -91,21 +88,9 @@ def names_of(characters: list[Character]) -> Names:
 
 
 def ids_in(
-    scene: Scene | None,
-    facts: tuple[Fact, ...],
     relationships: tuple[Relationship, ...],
     memories: tuple[Memory, ...],
 ) -> set[UUID]:
-    """Return the characters that a world page names."""
-    found = {UUID(str(member.character)) for member in scene.cast} if scene else set()
-    found |= {end for each in relationships for end in (each.source, each.target)}
-    found |= {memory.character for memory in memories if memory.character is not None}
-    return found | {UUID(fact.subject) for fact in facts if _is_id(fact.subject)}
-
-
-def _is_id(subject: str) -> bool:
-    try:
-        UUID(subject)
-    except ValueError:
-        return False
-    return True
+    """Return the characters that a world page names by their ids."""
+    found = {end for each in relationships for end in (each.source, each.target)}
+    return found | {memory.character for memory in memories if memory.character is not None}

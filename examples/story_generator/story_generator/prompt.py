@@ -36,10 +36,8 @@ def make_prompt(context: TurnContext) -> str:
 
 def _known(context: TurnContext) -> str:
     """Return what is true where the scene begins, one line each."""
-    names = {str(character.id): character.name for character in context.cast}
-    lines = [f"In the last scene: {', '.join(names.values())}"] if names else []
-    lines += [
-        f"{names.get(str(fact.subject), fact.subject)}: {fact.attribute} is {fact.value}" for fact in context.facts
-    ]
+    names = [character.name for character in context.cast]
+    lines = [f"In the last scene: {', '.join(names)}"] if names else []
+    lines += [f"{fact.subject}: {fact.attribute} is {fact.value}" for fact in context.facts]
     lines += [f"Remembered: {memory.content}" for memory in context.memories]
     return "\n".join(lines)

@@ -115,7 +115,7 @@ async def read_world(of: World, story_id: UUID, number: int) -> dict[str, Any]:
         of.memories.recent(story_id, k=20, as_of=number),
     )
     scene = await of.stories.scene(story_id, number) if number else None
-    ids = pages.ids_in(scene, facts, relationships, memories)
+    ids = pages.ids_in(relationships, memories)
     names = pages.names_of(await asyncio.gather(*map(of.characters.get, ids)))
     return pages.world_page(scene, names, facts, relationships, memories)
 

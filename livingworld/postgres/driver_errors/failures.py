@@ -122,11 +122,12 @@ _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
     "pk_turns": errors.RequestKeyReused,
     "fk_turns_world_id_story_id": errors.StoryNotFound,
     "fk_generations_world_id_story_id_request_key": errors.StoryNotFound,
-    "fk_character_names_known": errors.CharacterNotFound,
+    "fk_characters_known": errors.CharacterNotFound,
     "fk_relationships_world_id_source_id": errors.CharacterNotFound,
     "fk_relationships_world_id_target_id": errors.CharacterNotFound,
     "fk_memories_world_id_character_id": errors.CharacterNotFound,
     "ck_relationships_two_characters": errors.SameCharacter,
+    "uq_facts_given_once": errors.SameCharacter,
     "ck_memory_vectors_dimensions": errors.DimensionMismatch,
     "fk_sessions_world_id": errors.WorldNotFound,
     "fk_interactions_world_id_session_id": errors.SessionNotFound,
@@ -159,7 +160,7 @@ def _named(
     exception: BaseException, sqlstate: str | None, constraint: str | None
 ) -> tuple[LivingWorldError, RetryKind | None]:
     if constraint in _BY_CONSTRAINT:
-        return _BY_CONSTRAINT[constraint](), None
+        return _refusal(exception, constraint), None
     if any(isinstance(link, asyncpg.InvalidCachedStatementError) for link in _chain(exception)):
         return errors.SerializationFailure(), RetryKind.CONFLICT  # the schema changed under a cached plan
     if sqlstate in _BY_SQLSTATE:
@@ -170,6 +171,13 @@ def _named(
     if any(isinstance(link, TimeoutError) for link in _chain(exception)):
         return errors.StatementTimeout(), None
     return errors.DatabaseFailure(sqlstate=sqlstate, constraint=constraint), None
+
+
+def _refusal(exception: BaseException, constraint: str) -> LivingWorldError:
+    reference = next((detail for link in _chain(exception) if (detail := _attribute(link, "detail"))), None)
+    if constraint == "fk_characters_known" and reference is not None:  # raised by write_turn_state_v1, which names it
+        return errors.CharacterNotFound.of_reference(reference)
+    return _BY_CONSTRAINT[constraint]()
 
 
 def _connection_is_gone(exception: BaseException, sqlstate: str | None) -> bool:

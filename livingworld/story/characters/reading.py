@@ -8,11 +8,13 @@ from typing import Final
 from uuid import UUID
 
 from livingworld.errors import CharacterNotFound
+from livingworld.errors.not_found import NAME_MARK
 from livingworld.postgres.keyset import Page, newest_first, page_of
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.characters.records import Character
 from livingworld.story.characters.rows import make_character, select_characters
 from livingworld.story.characters.tables import characters
+from livingworld.story.revisions import Revision, read_revisions
 
 _CHARACTER: Final = """
     c.character_id, c.key, c.name, c.card, c.version, c.created_at, c.updated_at, (
@@ -44,12 +46,27 @@ _BY_KEYS: Final = f"""
 """  # noqa: S608 - our own words
 
 
-async def read_character(tx: Transaction, character_id: UUID) -> Character:
-    """Return a character; raises CharacterNotFound."""
-    row = (await tx.execute_text(_BY_ID, (tx.world_id, character_id))).one_or_none()
-    if row is None:
-        raise CharacterNotFound(character_id=character_id)
-    return make_character(row)
+async def read_character(tx: Transaction, reference: str) -> Character:
+    """Return a character by its id or a name, as `check_character` returns them; raises CharacterNotFound."""
+    if reference.startswith(NAME_MARK):
+        found = await find_by_keys(tx, [reference.removeprefix(NAME_MARK)])
+        character = next(iter(found.values()), None)
+    else:
+        row = (await tx.execute_text(_BY_ID, (tx.world_id, UUID(reference)))).one_or_none()
+        character = None if row is None else make_character(row)
+    if character is None:
+        raise CharacterNotFound.of_reference(reference)
+    return character
+
+
+async def id_of(tx: Transaction, reference: str) -> UUID:
+    """Return the id of a character; a name keeps its character for ever, so no lock is needed."""
+    return (await read_character(tx, reference)).id if reference.startswith(NAME_MARK) else UUID(reference)
+
+
+async def read_character_revisions(tx: Transaction, reference: str) -> tuple[Revision, ...]:
+    """Return the old copies of a character, oldest first; raises CharacterNotFound for an unknown name."""
+    return await read_revisions(tx, "character", await id_of(tx, reference))
 
 
 async def find_character(tx: Transaction, key: str) -> Character | None:

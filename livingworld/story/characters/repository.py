@@ -10,17 +10,24 @@ from uuid import UUID
 from livingworld.deadlines import one_call
 from livingworld.errors import InvalidType, SerializationFailure
 from livingworld.identifiers import new_id
-from livingworld.inputs import check_integer, check_iterable, check_json_object, check_key, check_uuid
+from livingworld.inputs import check_integer, check_iterable, check_json_object, check_key
 from livingworld.observability import events
 from livingworld.postgres.keyset import Page, check_limit, newest_cursor
 from livingworld.postgres.own_keys import get_or_create
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.characters.name_key import check_name, name_key
 from livingworld.story.characters.naming import make_missing, make_with_key
-from livingworld.story.characters.reading import find_by_keys, find_character, list_characters, read_character
+from livingworld.story.characters.reading import (
+    find_by_keys,
+    find_character,
+    list_characters,
+    read_character,
+    read_character_revisions,
+)
 from livingworld.story.characters.records import Character
+from livingworld.story.characters.references import check_character
 from livingworld.story.characters.writing import add_alias, update_character
-from livingworld.story.revisions import Revision, read_revisions
+from livingworld.story.revisions import Revision
 
 #: Maximum number of names of one call.
 MAX_NAMES = 1000
@@ -93,9 +100,9 @@ class CharacterRepository:
         """Return the character of a key of the application's own, or None; one round trip, no lock."""
         return await self._unit.read(find_character, check_key("key", key))
 
-    async def get(self, character_id: UUID) -> Character:
-        """Return a character; raises CharacterNotFound."""
-        return await self._unit.read(read_character, check_uuid("character_id", character_id))
+    async def get(self, character: UUID | str) -> Character:
+        """Return a character by its id or any of its names; raises CharacterNotFound."""
+        return await self._unit.read(read_character, check_character("character", character))
 
     async def list(self, *, after: str | None = None, limit: int = 50) -> Page[Character]:
         """Return a page of characters, newest first; empty when there is none."""
@@ -103,7 +110,7 @@ class CharacterRepository:
 
     async def update(
         self,
-        character_id: UUID,
+        character: UUID | str,
         *,
         expected_version: int,
         name: str | None = None,
@@ -120,20 +127,23 @@ class CharacterRepository:
             changes["name"] = check_name("name", name)
         if card is not None:
             changes["card"] = check_json_object("card", card)
-        key = check_uuid("character_id", character_id)
-        return await self._unit.write(update_character, key, expected_version, changes)
+        who = check_character("character", character)
+        return await self._unit.write(update_character, who, expected_version, changes)
 
-    async def add_alias(self, character_id: UUID, name: str) -> Character:
+    async def add_alias(self, character: UUID | str, name: str) -> Character:
         """Give a character one more name and return it; doing it again changes nothing.
 
         Locks the name. Raises NameTaken when another character has it, CharacterNotFound.
         """
-        key, checked = check_uuid("character_id", character_id), check_name("name", name)
-        return await self._unit.write_idempotent(add_alias, key, checked)
+        who, checked = check_character("character", character), check_name("name", name)
+        return await self._unit.write_idempotent(add_alias, who, checked)
 
-    async def revisions(self, character_id: UUID) -> tuple[Revision, ...]:
-        """Return the old copies of a character, oldest first; empty when it was never changed."""
-        return await self._unit.read(read_revisions, "character", check_uuid("character_id", character_id))
+    async def revisions(self, character: UUID | str) -> tuple[Revision, ...]:
+        """Return the old copies of a character, oldest first; empty when it was never changed.
+
+        Raises CharacterNotFound for a name that no character has.
+        """
+        return await self._unit.read(read_character_revisions, check_character("character", character))
 
     async def _ensure(
         self, names: Mapping[str, str], cards: Mapping[str, Mapping[str, Any]]

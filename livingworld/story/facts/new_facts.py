@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
 from livingworld.errors import InvalidType
 from livingworld.inputs import check_json, check_label, check_sequence
+from livingworld.story.characters.references import Subject, check_character
 
 #: Most facts of one write.
 MAX_FACTS: Final = 1000
 #: As a value: the fact is retracted.
 RETRACTED: Final = object()
 
-Subject = str | UUID
+#: Stands before a subject that is no character.
+WORD: Final = "="
 
 
 def check_subject(field: str, subject: object) -> str:
-    """Return the subject as it is stored: text, or the id of a character as text."""
-    return str(subject) if isinstance(subject, UUID) else check_label(field, subject)
+    """Return the subject as referred_subject_v1 takes it: a word, or a reference to a character."""
+    if isinstance(subject, Subject):
+        return WORD + check_label(field, subject)
+    return check_character(field, subject)
 
 
-def fact_row(subject: Subject, attribute: str, value: object, *, field: str = "value") -> dict[str, Any]:
+def subject_references(rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the references to characters among the subjects of facts."""
+    return {row["subject"] for row in rows if not row["subject"].startswith(WORD)}
+
+
+def fact_row(subject: UUID | str, attribute: str, value: object, *, field: str = "value") -> dict[str, Any]:
     """Return one fact as write_facts_v1 takes it."""
     key = {
         "subject": check_subject("subject", subject),
@@ -31,7 +40,7 @@ def fact_row(subject: Subject, attribute: str, value: object, *, field: str = "v
     return key if value is RETRACTED else {**key, "value": check_json(field, value)}
 
 
-def fact_rows(facts: Mapping[tuple[Subject, str], object]) -> list[dict[str, Any]]:
+def fact_rows(facts: Mapping[tuple[UUID | str, str], object]) -> list[dict[str, Any]]:
     """Return facts, given by (subject, attribute), as write_facts_v1 takes them; raises InvalidType for duplicates."""
     if not isinstance(facts, Mapping):
         raise InvalidType(
@@ -40,7 +49,7 @@ def fact_rows(facts: Mapping[tuple[Subject, str], object]) -> list[dict[str, Any
     check_sequence("facts", list(facts), limit=MAX_FACTS)
     rows = [_checked(key, value) for key, value in facts.items()]
     if len({(row["subject"], row["attribute"]) for row in rows}) < len(rows):
-        raise InvalidType("facts", "names a fact twice: by a character's id and by the same id as text")
+        raise InvalidType("facts", "names a fact twice, in two spellings")
     return rows
 
 

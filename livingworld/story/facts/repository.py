@@ -10,36 +10,52 @@ from livingworld.errors import VersionConflict
 from livingworld.inputs import canonical_json, check_integer, check_label
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
-from livingworld.story.facts.new_facts import RETRACTED, Subject, check_subject, fact_row, fact_rows
+from livingworld.story.characters.references import raise_unknown
+from livingworld.story.facts.new_facts import RETRACTED, WORD, check_subject, fact_row, fact_rows, subject_references
 from livingworld.story.facts.records import Fact
 from livingworld.story.facts.rows import make_fact, written_fact
 from livingworld.story.stories.coordinates import PLACE, Viewpoint, check_place, lock_head, read_at
 
 _VISIBLE: Final = f"""
     SELECT fact.* FROM {PLACE}
-    CROSS JOIN LATERAL livingworld.visible_facts_v1($1, $2, place.timeline_number, place.position, $5, $6) AS fact
+    CROSS JOIN LATERAL livingworld.referred_subject_v1($1, $5) AS about
+    CROSS JOIN LATERAL livingworld.visible_facts_v1(
+        $1, $2, place.timeline_number, place.position, about.subject, $6
+    ) AS fact
 """  # noqa: S608 - no value in it
 _HISTORY: Final = f"""
-    SELECT fact.* FROM {PLACE}
+    SELECT fact.*, livingworld.name_of_subject_v1($1, fact.subject) AS name FROM {PLACE}
+    CROSS JOIN LATERAL livingworld.referred_subject_v1($1, $5) AS about
     CROSS JOIN LATERAL livingworld.path_ranges_v1($1, $2, place.timeline_number, place.position) AS range
     CROSS JOIN LATERAL (
         SELECT f.subject, f.attribute, f.value::text AS value, f.version, f.scene_number, f.created_at, f.position
         FROM livingworld.facts AS f
-        WHERE f.world_id = $1 AND f.story_id = $2 AND f.subject = $5 AND f.attribute = $6 AND f.archived_in IS NULL
+        WHERE f.world_id = $1 AND f.story_id = $2 AND f.subject = about.subject AND f.attribute = $6
+            AND f.archived_in IS NULL
             AND f.timeline_number = range.timeline_number
             AND f.position BETWEEN range.from_position AND range.to_position
     ) AS fact
     ORDER BY fact.position, fact.version
 """  # noqa: S608 - no value in it
-_WRITE: Final = "SELECT * FROM livingworld.write_facts_v1($1, $2, $3, $4, $5, $6)"
+_WRITE: Final = """
+    SELECT named.unknown, written.* FROM livingworld.named_characters_v1($1, $7) AS named
+    LEFT JOIN LATERAL livingworld.write_facts_v1(
+        $1, $2, $3, $4, $5, CASE WHEN named.unknown IS NULL THEN $6 ELSE '[]' END, named.ids
+    ) AS written ON true
+"""
+_TRUE_VERSION: Final = """
+    SELECT fact.version FROM livingworld.referred_subject_v1($1, $5) AS about
+    CROSS JOIN LATERAL livingworld.visible_facts_v1($1, $2, $3, $4, about.subject, $6) AS fact
+"""
 
 
 class FactRepository:
     """The facts of the stories of one world.
 
-    Every write locks the story and stands at the scene at the head of the branch; undoing that scene takes it back, and
-    every path that contains the scene has it. Raises StoryNotFound, BranchNotFound, Archived, and StaleHead
-    when the branch is not at `expected_head`.
+    A subject is a character, by its id or any of its names, or a `Subject`; every call raises CharacterNotFound for a
+    name that no character has. Every write locks the story and stands at the scene at the head of the branch; undoing
+    that scene takes it back, and every path that contains the scene has it. Raises StoryNotFound, BranchNotFound,
+    Archived, and StaleHead when the branch is not at `expected_head`.
     """
 
     def __init__(self, unit: WorldUnit) -> None:
@@ -48,7 +64,7 @@ class FactRepository:
     async def set(
         self,
         story_id: UUID,
-        subject: Subject,
+        subject: UUID | str,
         attribute: str,
         value: Any,  # noqa: ANN401 - a JSON value
         *,
@@ -63,7 +79,7 @@ class FactRepository:
     async def set_many(
         self,
         story_id: UUID,
-        facts: Mapping[tuple[Subject, str], Any],
+        facts: Mapping[tuple[UUID | str, str], Any],
         *,
         branch: int | None = None,
         expected_head: int | None = None,
@@ -78,7 +94,7 @@ class FactRepository:
     async def compare_and_set(
         self,
         story_id: UUID,
-        subject: Subject,
+        subject: UUID | str,
         attribute: str,
         value: Any,  # noqa: ANN401 - a JSON value
         *,
@@ -97,7 +113,7 @@ class FactRepository:
     async def retract(
         self,
         story_id: UUID,
-        subject: Subject,
+        subject: UUID | str,
         attribute: str,
         *,
         branch: int | None = None,
@@ -115,7 +131,13 @@ class FactRepository:
         await self._unit.write(_write, story_id, [row], branch, expected_head, expected_version)
 
     async def get(
-        self, story_id: UUID, subject: Subject, attribute: str, *, branch: int | None = None, as_of: int | None = None
+        self,
+        story_id: UUID,
+        subject: UUID | str,
+        attribute: str,
+        *,
+        branch: int | None = None,
+        as_of: int | None = None,
     ) -> Fact | None:
         """Return what is true at the head of a branch, or at a scene, or None; one round trip.
 
@@ -126,7 +148,7 @@ class FactRepository:
         return found[0] if found else None
 
     async def all(
-        self, story_id: UUID, subject: Subject | None = None, *, branch: int | None = None, as_of: int | None = None
+        self, story_id: UUID, subject: UUID | str | None = None, *, branch: int | None = None, as_of: int | None = None
     ) -> tuple[Fact, ...]:
         """Return everything that is true there, of one subject or of all, in their order; one round trip.
 
@@ -136,7 +158,13 @@ class FactRepository:
         return await self._unit.read(_read, _VISIBLE, Viewpoint(story_id, branch, as_of), of, None)
 
     async def history(
-        self, story_id: UUID, subject: Subject, attribute: str, *, branch: int | None = None, as_of: int | None = None
+        self,
+        story_id: UUID,
+        subject: UUID | str,
+        attribute: str,
+        *,
+        branch: int | None = None,
+        as_of: int | None = None,
     ) -> tuple[Fact, ...]:
         """Return every value that the fact has had on the path, oldest first, retractions too; raises as `get`."""
         name = (check_subject("subject", subject), check_label("attribute", attribute))
@@ -146,7 +174,9 @@ class FactRepository:
 async def _read(
     tx: Transaction, statement: str, view: Viewpoint, subject: str | None, attribute: str | None
 ) -> tuple[Fact, ...]:
-    return tuple(make_fact(row) for row in await read_at(tx, statement, view, subject, attribute))
+    asked = () if subject is None or subject.startswith(WORD) else (subject,)
+    rows = await read_at(tx, statement, view, subject, attribute, characters=asked)
+    return tuple(make_fact(row) for row in rows)
 
 
 async def _write(
@@ -162,16 +192,15 @@ async def _write(
     at = place.written_at(tx.world_id, story_id)
     if expected_version is not None:
         await _refuse_another_version(tx, at, rows[0], expected_version)
-    written = (await tx.execute_text(_WRITE, (*at, canonical_json(rows)))).all()
-    stored = {(row.subject, row.attribute): row for row in written}
-    return tuple(written_fact(row, place, stored[row["subject"], row["attribute"]]) for row in rows)
+    written = (await tx.execute_text(_WRITE, (*at, canonical_json(rows), list(subject_references(rows))))).all()
+    raise_unknown(written[0].unknown)
+    return tuple(written_fact(row, place, stored) for row, stored in zip(rows, written, strict=True))
 
 
 async def _refuse_another_version(tx: Transaction, at: tuple[Any, ...], row: dict[str, Any], expected: int) -> None:
     """Raise VersionConflict unless the expected version is true at the place; the story is locked."""
     world_id, story_id, timeline, position, _ = at
-    true = "SELECT version FROM livingworld.visible_facts_v1($1, $2, $3, $4, $5, $6)"
     key = (world_id, story_id, timeline, position, row["subject"], row["attribute"])
-    actual = (await tx.execute_text(true, key)).scalar() or 0
+    actual = (await tx.execute_text(_TRUE_VERSION, key)).scalar() or 0
     if actual != expected:
         raise VersionConflict(expected=expected, actual=actual)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row
 
+from livingworld.story.characters.references import Subject
+from livingworld.story.facts.new_facts import WORD
 from livingworld.story.facts.records import Fact
 from livingworld.story.stories.coordinates import Place
 
@@ -15,7 +18,7 @@ from livingworld.story.stories.coordinates import Place
 def make_fact(row: Row[Any]) -> Fact:
     """Return the record that a row of the table facts makes, whose value is JSON text."""
     return Fact(
-        subject=row.subject,
+        **_subject(row),
         attribute=row.attribute,
         value=None if row.value is None else json.loads(row.value),
         version=row.version,
@@ -28,11 +31,17 @@ def make_fact(row: Row[Any]) -> Fact:
 def written_fact(given: Mapping[str, Any], place: Place, stored: Row[Any]) -> Fact:
     """Return the record of a fact as write_facts_v1 took it, at its place, with what that returned."""
     return Fact(
-        subject=stored.subject,
-        attribute=stored.attribute,
+        **_subject(stored),
+        attribute=given["attribute"],
         value=given.get("value"),
         version=stored.version,
         scene_number=place.scene_number,
         retracted="value" not in given,
         created_at=stored.created_at,
     )
+
+
+def _subject(row: Row[Any]) -> dict[str, Any]:
+    if row.subject.startswith(WORD):
+        return {"subject": Subject(row.name), "character": None}
+    return {"subject": row.name, "character": UUID(row.subject)}

@@ -27,7 +27,7 @@ fact_names = Table(
     metadata,
     world_id_column(),
     Column("story_id", Uuid(), primary_key=True),
-    #: A character's id or a free word.
+    #: A character's id, or = and a word.
     Column("subject", Text, primary_key=True),
     Column("attribute", Text, primary_key=True),
     #: The counter of versions, over all paths: raised by the statement that uses the number.
@@ -35,7 +35,11 @@ fact_names = Table(
     ForeignKeyConstraint(
         ["world_id", "story_id"], [f"{SCHEMA}.stories.{name}" for name in ("world_id", "story_id")], ondelete="CASCADE"
     ),
-    CheckConstraint(f"char_length(subject) BETWEEN 1 AND {MAX_LABEL_CHARACTERS}", name="subject_length"),
+    CheckConstraint(
+        f"char_length(subject) BETWEEN 2 AND {MAX_LABEL_CHARACTERS + 1}"
+        " AND (left(subject, 1) = '=' OR char_length(subject) = 36)",
+        name="subject_is_character_or_word",
+    ),
     CheckConstraint(f"char_length(attribute) BETWEEN 1 AND {MAX_LABEL_CHARACTERS}", name="attribute_length"),
     CheckConstraint("last_version >= 1", name="last_version_positive"),
 )

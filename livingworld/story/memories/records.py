@@ -13,6 +13,7 @@ from livingworld import inputs
 from livingworld.errors import InvalidInput, InvalidType
 from livingworld.identifiers import new_id
 from livingworld.models.embeddings.vectors import check_vector, normalized
+from livingworld.story.characters.references import check_optional_character
 
 #: The half-life of recency, in scenes of the path.
 RECENCY_HALF_LIFE: Final = 50.0
@@ -23,7 +24,7 @@ class NewMemory:
     """A text to remember; raises InvalidInput, naming the field, when it could not be stored."""
 
     content: str
-    #: Who remembers it: a character id, in a turn's commit also a name; None: the story itself.
+    #: Who remembers it: an id or a name, in a turn's commit also of a newcomer in its cast; None: the story itself.
     character: UUID | str | None = None
     kind: str = field(default="event", kw_only=True)
     #: Whether only the character may ever recall it.
@@ -38,10 +39,7 @@ class NewMemory:
 
     def __post_init__(self) -> None:
         inputs.check_text("content", self.content, limit=inputs.MAX_DESCRIPTION_CHARACTERS, empty=False)
-        if isinstance(self.character, str):
-            inputs.check_label("character", self.character)
-        elif self.character is not None and not isinstance(self.character, UUID):
-            raise InvalidType("character", "must be a character id, a name or None")
+        check_optional_character("character", self.character)
         inputs.check_label("kind", self.kind)
         if not isinstance(self.private, bool):
             raise InvalidType("private", "must be True or False")
@@ -57,10 +55,11 @@ class NewMemory:
             inputs.check_label("embedder", self.embedder)
 
     def row(self) -> dict[str, Any]:
-        """Return all of it but the character, as write_memories_v1 takes it, under a new id."""
+        """Return it as write_memories_v1 takes it, under a new id."""
         made = {} if self.vector is None else {"embedder": self.embedder, "vector": list(self.vector)}
         return {
             "memory_id": str(new_id()),
+            "character": check_optional_character("character", self.character),
             "kind": self.kind,
             "content": self.content,
             "digest": sha256(self.content.encode()).hexdigest(),

@@ -12,6 +12,7 @@ from livingworld.inputs import check_integer, check_label, check_sequence, check
 from livingworld.models.embeddings.vectors import MAX_DIMENSIONS, check_vector, normalized
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
+from livingworld.story.characters.references import check_optional_character
 from livingworld.story.memories import embedding_jobs, writing
 from livingworld.story.memories.records import Memory, NewMemory, RecallWeights, Recollection
 from livingworld.story.memories.rows import make_memory, make_recalled
@@ -48,8 +49,8 @@ class MemoryRepository:
     ) -> tuple[tuple[Memory, bool], ...]:
         """Remember texts and return, for each in order, its memory and whether this call made it; all or none.
 
-        A text that the same one remembers on the path already is not remembered again. Characters go by id. Raises
-        CharacterNotFound, and DimensionMismatch for a vector of the world's embedder.
+        A text that the same one remembers on the path already is not remembered again. Raises CharacterNotFound,
+        and DimensionMismatch for a vector of the world's embedder.
         """
         check_place(story_id, branch, expected_head)
         given = check_sequence("memories", memories, limit=MAX_MEMORIES)
@@ -67,7 +68,7 @@ class MemoryRepository:
         *,
         text: str | None = None,
         embedder: str | None = None,
-        character: UUID | None = None,
+        character: UUID | str | None = None,
         kinds: Sequence[str] | None = None,
         k: int = 10,
         weights: RecallWeights | None = None,
@@ -86,7 +87,7 @@ class MemoryRepository:
         vectors (`livingworld db index-memories`) the newest 300 are compared, and at least as many that are near.
         Without, and where that finds too few, at most `candidates`, which importance and recency put first: 10,000
         vectors of 384 numbers take half a second without pgvector. Raises StoryNotFound, BranchNotFound,
-        SceneNotFound, DimensionMismatch.
+        SceneNotFound, CharacterNotFound, DimensionMismatch.
         """
         vector = None if isinstance(query, str) else list(normalized(check_vector("query", query)))
         words = query if isinstance(query, str) else text
@@ -107,7 +108,7 @@ class MemoryRepository:
         self,
         story_id: UUID,
         *,
-        character: UUID | None = None,
+        character: UUID | str | None = None,
         kinds: Sequence[str] | None = None,
         k: int = 10,
         branch: int | None = None,
@@ -167,29 +168,34 @@ async def _get(tx: Transaction, memory_id: UUID) -> Memory:
     return found[memory_id]
 
 
-async def _recall(tx: Transaction, view: Viewpoint, vector: list[float] | None, *asked: object) -> Recollection:
-    rows = await read_at(tx, _RECALL, view, *asked)
+async def _recall(
+    tx: Transaction, view: Viewpoint, vector: list[float] | None, character: str | None, *asked: object
+) -> Recollection:
+    rows = await read_at(tx, _RECALL, view, character, *asked, characters=_given(character))
     return Recollection((make_recalled(row, vector) for row in rows), is_cut=any(row.is_cut for row in rows))
 
 
-async def _recent(tx: Transaction, view: Viewpoint, *asked: object) -> tuple[Memory, ...]:
-    return tuple(map(make_memory, await read_at(tx, _RECENT, view, *asked)))
+async def _recent(tx: Transaction, view: Viewpoint, character: str | None, *asked: object) -> tuple[Memory, ...]:
+    return tuple(map(make_memory, await read_at(tx, _RECENT, view, character, *asked, characters=_given(character))))
+
+
+def _given(character: str | None) -> tuple[str, ...]:
+    return () if character is None else (character,)
 
 
 def _row(field: str, memory: object) -> dict[str, Any]:
     if not isinstance(memory, NewMemory):
         raise InvalidType(field, f"must be a NewMemory, not {type(memory).__name__}")
-    who = None if memory.character is None else str(check_uuid(f"{field}.character", memory.character))
-    return {**memory.row(), "character_id": who}
+    return memory.row()
 
 
 def _count(k: int) -> int:
     return check_integer("k", k, minimum=1, maximum=MAX_MEMORIES)
 
 
-def _known_to(character: UUID | None, kinds: Sequence[str] | None) -> tuple[UUID | None, list[str] | None]:
+def _known_to(character: UUID | str | None, kinds: Sequence[str] | None) -> tuple[str | None, list[str] | None]:
     """Return the character and the kinds that narrow what comes back."""
-    who = None if character is None else check_uuid("character", character)
+    who = check_optional_character("character", character)
     if kinds is None:
         return who, None
     return who, [check_label("kinds", kind, empty=True) for kind in check_sequence("kinds", kinds, limit=100)]

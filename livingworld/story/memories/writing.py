@@ -13,7 +13,7 @@ from livingworld.inputs import canonical_json
 from livingworld.postgres.locks import lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.story.characters.existing import refuse_unknown
+from livingworld.story.characters.references import raise_unknown, refuse_unknown
 from livingworld.story.memories.memory_embedder import sharing_embedder
 from livingworld.story.memories.records import Memory
 from livingworld.story.memories.rows import make_memory
@@ -21,10 +21,16 @@ from livingworld.story.memories.tables import memories, memory_embedders
 from livingworld.story.stories.coordinates import Place, lock_head
 from livingworld.story.stories.tables import stories
 
-_WRITE: Final = "SELECT memory_id, created FROM livingworld.write_memories_v1($1, $2, $3, $4, $5, $6)"
+_WRITE: Final = """
+    SELECT named.unknown, written.memory_id, written.created FROM livingworld.named_characters_v1($1, $7) AS named
+    LEFT JOIN LATERAL livingworld.write_memories_v1(
+        $1, $2, $3, $4, $5, CASE WHEN named.unknown IS NULL THEN $6 ELSE '[]' END, named.ids
+    ) AS written ON true
+"""
 _PARTS: Final = """
-    SELECT m.memory_id, m.character_id, m.private, m.consolidated_into
-    FROM livingworld.memories AS m
+    SELECT m.memory_id, m.character_id IS NOT DISTINCT FROM who.character_id AS is_own, m.private
+    FROM livingworld.referred_character_v1($1, $6) AS who
+    CROSS JOIN livingworld.memories AS m
     JOIN livingworld.path_ranges_v1($1, $2, $3, $4) AS p
         ON m.timeline_number = p.timeline_number AND m.position BETWEEN p.from_position AND p.to_position
     WHERE m.world_id = $1 AND m.story_id = $2 AND m.memory_id = ANY ($5::uuid[])
@@ -46,10 +52,12 @@ async def _write(
     tx: Transaction, story_id: UUID, place: Place, rows: Sequence[dict[str, Any]]
 ) -> list[tuple[UUID, bool]]:
     """Remember texts at a place; return the id of each and whether it is new. Raises CharacterNotFound."""
-    await refuse_unknown(tx, {UUID(row["character_id"]) for row in rows if row["character_id"] is not None})
     await _refuse_other_dimensions(tx, rows)
     async with sharing_embedder(tx):
-        written = await tx.execute_text(_WRITE, (*place.written_at(tx.world_id, story_id), canonical_json(rows)))
+        at = place.written_at(tx.world_id, story_id)
+        characters = sorted({row["character"] for row in rows if row["character"] is not None})
+        written = (await tx.execute_text(_WRITE, (*at, canonical_json(rows), characters))).all()
+    raise_unknown(written[0].unknown)
     return [(UUID(int=row.memory_id.int), row.created) for row in written]
 
 
@@ -70,9 +78,9 @@ async def consolidate(
     """Write the summary and let it stand for its parts; see MemoryRepository.consolidate."""
     place = await lock_head(tx, story_id, branch, expected_head)
     at = (tx.world_id, story_id, place.timeline, place.position)
-    parts = (await tx.execute_text(_PARTS, (*at, list(ids)))).all()
-    own = [part for part in parts if _text(part.character_id) == summary["character_id"]]
-    if missing := set(ids) - {UUID(int=part.memory_id.int) for part in own}:
+    parts = (await tx.execute_text(_PARTS, (*at, list(ids), summary["character"]))).all()
+    if missing := set(ids) - {UUID(int=part.memory_id.int) for part in parts if part.is_own}:
+        await refuse_unknown(tx, [] if summary["character"] is None else [summary["character"]])
         raise MemoryNotFound(memory_id=min(missing))
     row = {**summary, "private": summary["private"] or any(part.private for part in parts)}
     ((summary_id, _),) = await _write(tx, story_id, place, [row])
@@ -115,7 +123,3 @@ async def _refuse_other_dimensions(tx: Transaction, rows: Sequence[dict[str, Any
         if len(row["vector"]) != expected:
             reason = f"has {len(row['vector'])} numbers; those of {row['embedder']} have {expected}"
             raise DimensionMismatch("vector", reason, expected=expected, actual=len(row["vector"]))
-
-
-def _text(character_id: UUID | None) -> str | None:
-    return None if character_id is None else str(character_id)

@@ -8,7 +8,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from livingworld import inputs
-from livingworld.errors import InvalidInput, InvalidType
+from livingworld.errors import InvalidInput
+from livingworld.story.characters.references import check_character
 
 #: The widest a value can be moved: from one end of its range to the other.
 MAX_DELTA: Final = 2.0
@@ -18,7 +19,7 @@ MAX_DELTA: Final = 2.0
 class RelationshipChange:
     """A change of what `source` feels toward `target`; raises InvalidInput when it could not be stored."""
 
-    #: Character ids; in a turn's commit also names.
+    #: Ids or names, in a turn's commit also of newcomers in its cast.
     source: UUID | str
     target: UUID | str
     #: Added to what is felt; the sum is clamped to -1..1, familiarity to 0..1.
@@ -30,22 +31,18 @@ class RelationshipChange:
     reason: str | None = None
 
     def __post_init__(self) -> None:
-        for field in ("source", "target"):
-            value = getattr(self, field)
-            if isinstance(value, str):
-                inputs.check_label(field, value)
-            elif not isinstance(value, UUID):
-                raise InvalidType(field, f"must be a character id or a name, not {type(value).__name__}")
-        if self.source == self.target:
+        if check_character("source", self.source) == check_character("target", self.target):
             raise InvalidInput("target", "must be another character than the source")
         for field in ("sentiment", "trust", "familiarity"):
             inputs.check_number(field, getattr(self, field), minimum=-MAX_DELTA, maximum=MAX_DELTA)
         inputs.check_optional_label("kind", self.kind)
         inputs.check_optional_text("reason", self.reason, limit=inputs.MAX_DESCRIPTION_CHARACTERS)
 
-    def deltas(self) -> dict[str, Any]:
-        """Return all of it but the characters, as write_relationships_v1 takes it."""
+    def row(self) -> dict[str, Any]:
+        """Return it as write_relationships_v1 takes it."""
         return {
+            "source": check_character("source", self.source),
+            "target": check_character("target", self.target),
             "sentiment": float(self.sentiment),
             "trust": float(self.trust),
             "familiarity": float(self.familiarity),

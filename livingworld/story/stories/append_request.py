@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from livingworld.inputs import canonical_json
 from livingworld.postgres.idempotency import request_hash
+from livingworld.story.characters.cast import cast_rows
 from livingworld.story.stories.new_scene import NewScene
-from livingworld.story.stories.records import CastMember
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +25,6 @@ class AppendRequest:
     request_key: str | None
     #: Whether the answer waits for the disk.
     durable: bool = True
-    #: Who appears, by id in the order of ids; see `with_cast`.
-    cast: tuple[CastMember, ...] = ()
-
-    def with_cast(self, ids: Mapping[str, UUID]) -> AppendRequest:
-        """Return the request with its cast by id; a character named by two aliases appears once in the cast."""
-        if not self.scene.cast:
-            return self
-        members: dict[UUID, CastMember] = {}
-        for member in self.scene.members:
-            character = ids[member.character] if isinstance(member.character, str) else member.character
-            members.setdefault(character, replace(member, character=character))
-        return replace(self, cast=tuple(members[character] for character in sorted(members)))
 
     @property
     def repeatable(self) -> bool:
@@ -53,7 +41,7 @@ class AppendRequest:
         if self.request_key is None:
             return None
         scene = self.scene
-        cast = [[str(member.character), member.role, member.importance] for member in scene.members]
+        cast = [[str(each.character), each.role, each.importance, each.card] for each in scene.members]
         return request_hash(
             [
                 self.branch_number,
@@ -71,10 +59,6 @@ class AppendRequest:
     def values(self) -> tuple[Any, ...]:
         """Return what this request puts into each of the function's arrays, in their order."""
         scene = self.scene
-        cast = [
-            {"character_id": str(member.character), "role": member.role, "importance": member.importance}
-            for member in self.cast
-        ]
         return (
             self.story_id,
             self.branch_number,
@@ -86,7 +70,7 @@ class AppendRequest:
             canonical_json(scene.metadata) if scene.metadata else None,
             scene.raw_response,
             text_array(scene.choices) if scene.choices else None,
-            canonical_json(cast) if cast else None,
+            canonical_json(cast_rows(scene.members)) if scene.cast else None,
             self.request_key,
             self.request_hash(),
         )

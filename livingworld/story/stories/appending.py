@@ -26,6 +26,8 @@ from livingworld.postgres.locks import row_order_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.stories.append_request import AppendRequest
+from livingworld.story.stories.records import SceneCharacter
+from livingworld.story.stories.rows import make_cast_members
 
 #: As asyncpg takes it; the driver knows the types from the function.
 _CALL: Final = f"livingworld.append_scenes_v1({', '.join(f'${number}' for number in range(1, 17))})"
@@ -48,6 +50,7 @@ class Appended:
     position: int
     branch_number: int
     created_at: datetime
+    cast: tuple[SceneCharacter, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,12 @@ class Refusal:
     error: LivingWorldError
 
 
-AppendOutcome: TypeAlias = Appended | Replayed | Refusal
+@dataclass(frozen=True, slots=True)
+class Newcomers:
+    """Nothing was written: the cast has names that no character has."""
+
+
+AppendOutcome: TypeAlias = Appended | Replayed | Refusal | Newcomers
 
 
 async def append_together(
@@ -118,9 +126,12 @@ def _outcome(request: AppendRequest, row: Row[Any]) -> AppendOutcome | NotTried:
                 position=row.position,
                 branch_number=row.branch_number,
                 created_at=row.created_at,
+                cast=make_cast_members(row.cast_members),
             )
         case "replayed":
             return Replayed(row.scene_number)
+        case "newcomers":
+            return Newcomers()
         case "stale_head":
             return Refusal(StaleHead(expected=request.expected_head, actual=row.parent_scene_number or 0))
         case "choice_not_found":

@@ -12,6 +12,7 @@ from sqlalchemy import Row, select
 from livingworld.errors import BranchNotFound, InvalidInput, SceneNotFound, StoryNotFound
 from livingworld.inputs import check_optional_integer, check_uuid
 from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.characters.references import raise_unknown
 from livingworld.story.stories.locking import branch_of, lock_open_story
 from livingworld.story.stories.tables import FIRST_TIMELINE, in_story, stories
 
@@ -63,6 +64,9 @@ class Viewpoint:
 
 #: FROM item that is the place of a viewpoint, whose parameters are $1 to $4.
 PLACE: Final = "livingworld.story_place_v1($1::uuid, $2::uuid, $3::integer, $4::integer) AS place"
+_WHAT_IS_THERE: Final = f"""
+    SELECT EXISTS (SELECT FROM {PLACE}) AS is_place, named.unknown FROM livingworld.named_characters_v1($1, $5) AS named
+"""  # noqa: S608 - no value in it
 
 
 def check_branch(branch: object) -> int | None:
@@ -96,20 +100,25 @@ def head_of(branch: Row[Any]) -> Place:
     return Place(branch.head_scene_number or 0, branch.head_timeline, branch.head_position)
 
 
-async def read_at(tx: Transaction, statement: str, view: Viewpoint, *arguments: object) -> Sequence[Row[Any]]:
+async def read_at(
+    tx: Transaction, statement: str, view: Viewpoint, *arguments: object, characters: Sequence[str] = ()
+) -> Sequence[Row[Any]]:
     """Return the rows of a statement whose first four parameters are a viewpoint.
 
-    Raises StoryNotFound, BranchNotFound or SceneNotFound when there are none and the viewpoint does not exist.
+    Raises StoryNotFound, BranchNotFound or SceneNotFound when there are none and the viewpoint does not exist,
+    CharacterNotFound when a character of the references does not.
     """
     rows = (await tx.execute_text(statement, (*view.parameters(tx.world_id), *arguments))).all()
     if not rows:
-        await _refuse_no_place(tx, view)
+        await _refuse_nothing_there(tx, view, characters)
     return rows
 
 
-async def _refuse_no_place(tx: Transaction, view: Viewpoint) -> None:
-    found = (await tx.execute_text(f"SELECT 1 FROM {PLACE}", view.parameters(tx.world_id))).first()  # noqa: S608
-    if found is not None:
+async def _refuse_nothing_there(tx: Transaction, view: Viewpoint, characters: Sequence[str]) -> None:
+    asked = (*view.parameters(tx.world_id), list(characters))
+    found = (await tx.execute_text(_WHAT_IS_THERE, asked)).one()
+    if found.is_place:
+        raise_unknown(found.unknown)
         return
     if await tx.scalar(select(stories.c.story_id).where(*in_story(stories, tx.world_id, view.story_id))) is None:
         raise StoryNotFound(story_id=view.story_id)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
 from livingworld import inputs
 from livingworld.errors import InvalidInput, InvalidType
-from livingworld.story.stories.records import CastMember
+from livingworld.story.characters.cast import CastMember
+from livingworld.story.characters.references import check_character
 
 #: Maximum number of choices of one scene.
 MAX_CHOICES: Final = 100
@@ -43,17 +44,13 @@ class NewScene:
         inputs.check_optional_text("story_time", self.story_time)
         inputs.check_optional_text("raw_response", self.raw_response, limit=inputs.MAX_RAW_RESPONSE_CHARACTERS)
         object.__setattr__(self, "choices", check_choices(self.choices))
-        object.__setattr__(self, "cast", _check_cast(self.cast))
+        object.__setattr__(self, "cast", check_cast(self.cast))
         object.__setattr__(self, "metadata", inputs.check_json_object("metadata", self.metadata))
 
     @property
     def members(self) -> tuple[CastMember, ...]:
         """The cast as it was checked: each name and each id in a CastMember."""
         return self.cast  # type: ignore[return-value]  # wrapped above
-
-    def names(self) -> tuple[str, ...]:
-        """Return the names in the cast, which have to become ids before the scene is stored."""
-        return tuple(member.character for member in self.members if isinstance(member.character, str))
 
 
 def check_choices(choices: object) -> tuple[str, ...]:
@@ -65,7 +62,8 @@ def check_choices(choices: object) -> tuple[str, ...]:
     )
 
 
-def _check_cast(cast: object) -> tuple[CastMember, ...]:
+def check_cast(cast: object) -> tuple[CastMember, ...]:
+    """Return the cast as CastMembers if it can be stored."""
     given = inputs.check_sequence("cast", cast, limit=MAX_CAST)
     members = tuple(_check_member(f"cast[{index}]", member) for index, member in enumerate(given))
     ids = [member.character for member in members if isinstance(member.character, UUID)]
@@ -79,11 +77,10 @@ def _check_member(field_name: str, member: object) -> CastMember:
         member = CastMember(member)
     if not isinstance(member, CastMember):
         raise InvalidType(field_name, f"must be a name, a character id or a CastMember, not {type(member).__name__}")
-    if isinstance(member.character, str):
-        inputs.check_label(f"{field_name}.character", member.character)
-    elif not isinstance(member.character, UUID):
-        raise InvalidType(f"{field_name}.character", "must be a name or a character id")
+    check_character(f"{field_name}.character", member.character)
     inputs.check_optional_label(f"{field_name}.role", member.role)
     if member.importance is not None:
         inputs.check_number(f"{field_name}.importance", member.importance, minimum=0, maximum=1)
-    return member
+    if member.card is None:
+        return member
+    return replace(member, card=inputs.check_json_object(f"{field_name}.card", member.card))

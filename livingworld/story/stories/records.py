@@ -47,10 +47,12 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class CastMember:
-    """A character that appears in a scene: a name or an id in a NewScene, always an id in a Scene."""
+class SceneCharacter:
+    """A character that appears in a scene."""
 
-    character: UUID | str
+    id: UUID
+    #: The name to show, as it was when the scene was read.
+    name: str
     #: The part of the character in the scene, in the application's words.
     role: str | None = None
     #: From 0 to 1, or None.
@@ -70,7 +72,8 @@ class Scene:
     position: int
     content: str
     choices: tuple[Choice, ...]
-    cast: tuple[CastMember, ...]
+    #: In the order of ids.
+    cast: tuple[SceneCharacter, ...]
     #: The number of the choice of the scene before that led here, or None.
     chosen_choice: int | None
     location: str | None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -10,8 +11,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, ScalarSelect, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
+from livingworld.story.characters.tables import characters
 from livingworld.story.stories.new_scene import NewScene
-from livingworld.story.stories.records import Branch, CastMember, Choice, Scene, Story, TreeScene
+from livingworld.story.stories.records import Branch, Choice, Scene, SceneCharacter, Story, TreeScene
 from livingworld.story.stories.scene_tables import scene_cast, scenes
 from livingworld.story.stories.tables import branches
 
@@ -34,6 +36,12 @@ def _gathered(child: Any, order: ColumnElement[Any], **fields: ColumnElement[Any
     )
 
 
+def _name_of(child: Any) -> ScalarSelect[Any]:  # noqa: ANN401
+    """Return the name of the character of a row; looked up by its key, whatever the planner knows."""
+    own = (characters.c.world_id == child.c.world_id, characters.c.character_id == child.c.character_id)
+    return select(characters.c.name).where(*own).correlate(child).scalar_subquery()
+
+
 #: What makes a Scene, beside columns of its story; the raw response may be long and is read alone.
 SCENE_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (
     scenes.c.scene_number,
@@ -52,7 +60,8 @@ SCENE_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (
     _gathered(
         scene_cast,
         scene_cast.c.character_id,
-        character=scene_cast.c.character_id,
+        character_id=scene_cast.c.character_id,
+        name=_name_of(scene_cast),
         role=scene_cast.c.role,
         importance=scene_cast.c.importance,
     ).label("cast_members"),
@@ -104,7 +113,7 @@ def make_scene(row: Row[Any], story_id: UUID) -> Scene:
         position=row.position,
         content=row.content,
         choices=make_choices(row.choices),
-        cast=tuple(CastMember(UUID(each["character"]), each["role"], each["importance"]) for each in row.cast_members),
+        cast=tuple(map(_cast_member, row.cast_members)),
         chosen_choice=row.chosen_choice,
         location=row.location,
         story_time=row.story_time,
@@ -116,10 +125,20 @@ def make_scene(row: Row[Any], story_id: UUID) -> Scene:
     )
 
 
+def make_cast_members(stored: str | None) -> tuple[SceneCharacter, ...]:
+    """Return the cast that append_scenes_v1 and commit_turns_v1 answer, in the order of ids."""
+    members = [] if stored is None else [_cast_member(each) for each in json.loads(stored)]
+    return tuple(sorted(members, key=lambda member: member.id))
+
+
+def _cast_member(stored: Mapping[str, Any]) -> SceneCharacter:
+    return SceneCharacter(UUID(stored["character_id"]), stored["name"], stored["role"], stored["importance"])
+
+
 def make_stored_scene(  # noqa: PLR0913 - what the server adds to a new scene
     given: NewScene,
     story_id: UUID,
-    cast: Iterable[CastMember],
+    cast: tuple[SceneCharacter, ...],
     *,
     number: int,
     parent_number: int | None,
@@ -136,7 +155,7 @@ def make_stored_scene(  # noqa: PLR0913 - what the server adds to a new scene
         position=position,
         content=given.content,
         choices=make_choices(given.choices),
-        cast=tuple(cast),
+        cast=cast,
         chosen_choice=chosen_choice,
         location=given.location,
         story_time=given.story_time,

@@ -1,20 +1,19 @@
-"""Append a scene: by group commit when its cast is known, in a transaction of its own when characters must be made."""
+"""Append a scene: by group commit, and in a transaction of its own when characters must be made."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NoReturn, TypeAlias
 from uuid import UUID
 
 from livingworld.deadlines import one_call
-from livingworld.errors import LivingWorldError, SceneNumberConflict, StaleHead
+from livingworld.errors import LivingWorldError, SceneNumberConflict, SerializationFailure, StaleHead
 from livingworld.observability import events
 from livingworld.postgres.group_commit.group_commit import GroupCommit
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
-from livingworld.story.characters.cast_names import check_cast_names, find_cast, find_or_make_cast
+from livingworld.story.characters.cast import make_cast
 from livingworld.story.stories.append_request import AppendRequest
-from livingworld.story.stories.appending import Appended, AppendOutcome, Refusal, append_joined
+from livingworld.story.stories.appending import Appended, AppendOutcome, Newcomers, Refusal, append_joined
 from livingworld.story.stories.locking import lock_story
 from livingworld.story.stories.reading import read_scene
 from livingworld.story.stories.records import Scene
@@ -35,29 +34,28 @@ class SceneAppender:
         """Store a scene and return it, or raise what refused it; see StoryRepository.append_scene."""
         with one_call(self._unit.call_timeout):
             try:
-                request, outcome = await self._store(request)
+                outcome = await self._store(request)
             except SceneNumberConflict:
                 events.emit(events.SCENE_NUMBER_CONFLICT, world_id=self._unit.world_id, story_id=request.story_id)
                 raise
             return await self._answer(request, outcome)
 
-    async def _store(self, request: AppendRequest) -> tuple[AppendRequest, AppendOutcome]:
-        names = request.scene.names()
-        if names:
-            check_cast_names(names)
-        known = await self._unit.read(find_cast, names) if names else {}
-        if len(known) < len(set(names)):
-            if request.repeatable:
-                return await self._unit.write_idempotent(_append_with_new_characters, request, names)
-            return await self._unit.write(_append_with_new_characters, request, names)
-        request = request.with_cast(known)
+    async def _store(self, request: AppendRequest) -> AppendOutcome:
         if self._group_commit is None:
-            return request, await self._unit.write(append_joined, request)
-        self._unit.refuse_misplaced()
-        return request, await self._group_commit.submit(request)
+            outcome = await self._unit.write(append_joined, request)
+        else:
+            self._unit.refuse_misplaced()
+            outcome = await self._group_commit.submit(request)
+        if not isinstance(outcome, Newcomers):
+            return outcome
+        if request.repeatable:
+            return await self._unit.write_idempotent(_append_with_new_characters, request)
+        return await self._unit.write(_append_with_new_characters, request)
 
     async def _answer(self, request: AppendRequest, outcome: AppendOutcome) -> Scene:
         world_id, story_id = self._unit.world_id, request.story_id
+        if isinstance(outcome, Newcomers):  # they were made by the transaction that asks again
+            raise SerializationFailure
         if isinstance(outcome, Refusal):
             _refuse(world_id, request, outcome.error)
         place = {"world_id": world_id, "story_id": story_id, "scene_number": outcome.scene_number}
@@ -68,17 +66,15 @@ class SceneAppender:
         return await self._unit.read(read_scene, story_id, outcome.scene_number)
 
 
-async def _append_with_new_characters(
-    tx: Transaction, request: AppendRequest, names: Sequence[str]
-) -> tuple[AppendRequest, AppendOutcome]:
+async def _append_with_new_characters(tx: Transaction, request: AppendRequest) -> AppendOutcome:
     """Make the characters and the scene in one transaction; a refused scene leaves no character behind."""
     async with tx.savepoint():
         await lock_story(tx, request.story_id)
-        request = request.with_cast(await find_or_make_cast(tx, names))
+        await make_cast(tx, request.scene.members)
         outcome = await append_joined(tx, request)
         if isinstance(outcome, Refusal):
             _refuse(tx.world_id, request, outcome.error)
-    return request, outcome
+    return outcome
 
 
 def _refuse(world_id: UUID, request: AppendRequest, error: LivingWorldError) -> NoReturn:
@@ -92,7 +88,7 @@ def _scene(request: AppendRequest, stored: Appended) -> Scene:
     return make_stored_scene(
         request.scene,
         request.story_id,
-        request.cast,
+        stored.cast,
         number=stored.scene_number,
         parent_number=stored.parent_number,
         position=stored.position,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-from uuid import UUID
+from typing import TypeAlias
 
 from livingworld.deadlines import one_call
 from livingworld.identifiers import new_id
-from livingworld.inputs import check_uuid
 from livingworld.observability import events
 from livingworld.postgres.group_commit.group_commit import GroupCommit
 from livingworld.postgres.services import Services
-from livingworld.story.characters.cast_names import cast_rows
+from livingworld.story.characters.cast import newcomer_rows
 from livingworld.story.stories.appending import Refusal
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.reading import read_scene
@@ -32,7 +30,7 @@ async def commit(
     request = CommitRequest(
         holding=holding,
         scene=scene,
-        cast=tuple(_cast(scene, services.world_id)),
+        cast=tuple(newcomer_rows(services.world_id, scene.members)),
         raw_response=attempt.raw_response if scene.raw_response is None else scene.raw_response,
         spare_id=new_id(),
         generation=attempt.as_json(),
@@ -64,14 +62,3 @@ async def _store(services: Services, commits: Commits, request: CommitRequest) -
         return await services.unit.write_single_idempotent(commit_turn, request)
     services.unit.refuse_misplaced()
     return await commits.submit(request)
-
-
-def _cast(scene: NewScene, world_id: UUID) -> list[dict[str, Any]]:
-    """Return who appears: by id, or by name with the values that make a new character."""
-    by_name = iter(cast_rows(world_id, scene.names()))
-    rows = []
-    for member in scene.members:
-        named = isinstance(member.character, str)
-        who = next(by_name) if named else {"character_id": str(check_uuid("cast", member.character))}
-        rows.append({**who, "role": member.role, "importance": member.importance})
-    return rows

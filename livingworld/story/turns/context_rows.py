@@ -26,9 +26,9 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "branch": "branch_number name head_scene_number head_position",
         "recent": "scene_number parent_scene_number position content chosen_choice location story_time scene_metadata"
         " scene_version scene_created_at scene_updated_at choices turn_key cast_members",
-        "cast_members": "character role importance",
+        "cast_members": "character_id name role importance",
         "cast": "character_id name card version created_at updated_at key names",
-        "facts": "subject attribute value version scene_number created_at",
+        "facts": "subject name attribute value version scene_number created_at",
         "relationships": "source_id target_id sentiment trust familiarity kind changes version scene_number created_at",
         "memories": "memory_id story_id content character_id kind private importance valence scene_number"
         " consolidated_into forgotten_at created_at",

@@ -9,8 +9,7 @@ from uuid import UUID
 
 from livingworld.errors import InvalidType
 from livingworld.inputs import canonical_json, check_sequence
-from livingworld.story.characters.name_key import check_name, name_key
-from livingworld.story.facts.new_facts import Subject, fact_rows
+from livingworld.story.facts.new_facts import fact_rows, subject_references
 from livingworld.story.memories.records import NewMemory
 from livingworld.story.memories.repository import MAX_MEMORIES
 from livingworld.story.relationships.records import RelationshipChange
@@ -21,11 +20,11 @@ from livingworld.story.relationships.repository import MAX_CHANGES
 class NewState:
     """What becomes true with a scene; raises InvalidInput when it could not be stored.
 
-    Characters go by id or by name: one that exists, or one in the cast of the same scene.
+    Characters go by id or by any of their names: one that exists, or one in the cast of the same scene.
     """
 
-    #: By (subject, attribute); `livingworld.RETRACTED` as the value lets a fact be true no more.
-    facts: Mapping[tuple[Subject, str], Any] = field(default_factory=dict)
+    #: By (subject, attribute): the value, or `livingworld.RETRACTED`. A subject that is no character is a `Subject`.
+    facts: Mapping[tuple[UUID | str, str], Any] = field(default_factory=dict)
     #: Carried out one after the other.
     relationships: Sequence[RelationshipChange] = ()
     memories: Sequence[NewMemory] = ()
@@ -36,23 +35,15 @@ class NewState:
         _check_all("memories", self.memories, NewMemory, MAX_MEMORIES)
 
     def as_json(self) -> str:
-        """Return it as write_turn_state_v1 takes it; raises InvalidName for a name that cannot be one."""
-        changes = [
-            {
-                **_character("source", each.source),
-                **_character("target", each.target),
-                **each.deltas(),
-            }
-            for each in self.relationships
-        ]
-        remembered = [{**_character("character", each.character), **each.row()} for each in self.memories]
-        return canonical_json({"facts": fact_rows(self.facts), "relationships": changes, "memories": remembered})
-
-
-def _character(end: str, who: UUID | str | None) -> dict[str, str | None]:
-    if isinstance(who, str):
-        return {f"{end}_key": name_key(check_name(end, who))}
-    return {f"{end}_id": None if who is None else str(who)}
+        """Return it as write_turn_state_v1 takes it."""
+        facts = fact_rows(self.facts)
+        changes = [each.row() for each in self.relationships]
+        remembered = [each.row() for each in self.memories]
+        named = {row[end] for row in changes for end in ("source", "target")}
+        named |= {row["character"] for row in remembered if row["character"] is not None}
+        characters = sorted(named | subject_references(facts))
+        state = {"characters": characters, "facts": facts, "relationships": changes, "memories": remembered}
+        return canonical_json(state)
 
 
 def _check_all(name: str, given: object, kind: type, limit: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -26,8 +25,8 @@ from livingworld.errors import (
 )
 from livingworld.postgres.group_commit.requests import NOT_TRIED, NotTried
 from livingworld.story.stories.appending import Refusal, Replayed
-from livingworld.story.stories.records import CastMember, Scene
-from livingworld.story.stories.rows import make_stored_scene
+from livingworld.story.stories.records import Scene
+from livingworld.story.stories.rows import make_cast_members, make_stored_scene
 from livingworld.story.turns.outcomes import (
     AlreadyStored,
     Chosen,
@@ -119,14 +118,10 @@ def make_commit_outcome(row: Row[Any], request: CommitRequest) -> CommitOutcome 
 
 
 def _committed_scene(row: Row[Any], request: CommitRequest) -> Scene:
-    cast = (
-        CastMember(UUID(member["character_id"]), member["role"], member["importance"])
-        for member in json.loads(row.cast_members or "[]")
-    )
     return make_stored_scene(
         request.scene,
         request.story_id,
-        sorted(cast, key=lambda member: str(member.character)),
+        make_cast_members(row.cast_members),
         number=row.scene_number,
         parent_number=row.parent_scene_number,
         position=row.position,

@@ -44,7 +44,7 @@ async def observe(url: str, stage: Stage) -> Observed:
     world = UUID(stage.world)
     async with connected(direct_url(url)) as connection:
         scenes = _by_number(await connection.fetch(_SCENES, world))
-        facts = await connection.fetch(_FACTS, world, MARK)
+        facts = await connection.fetch(_FACTS, world, f"={MARK}")
         documents = _by_number(await connection.fetch(_DOCUMENTS, world, list(DOCUMENTS)))
         counter = await connection.fetchval(_COUNTER, world, COUNTER)
         actions = await connection.fetch(_ACTIONS, world)

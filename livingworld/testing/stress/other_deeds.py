@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from livingworld import NewAction, NewLoreEntry, NewMemory, NewSample, NewScene, Story, TransactionScope
+from livingworld import NewAction, NewLoreEntry, NewMemory, NewSample, NewScene, Story, Subject, TransactionScope
 from livingworld.testing.stress.stage import ASIDE
 from livingworld.testing.stress.writer import Deed, Writer
 
@@ -46,8 +46,8 @@ async def state(writer: Writer) -> None:
     one, other = writer.chance.sample(_NAMES, 2)
     first, _ = await writer.do("characters.get_or_create", world.characters.get_or_create(one))
     second, _ = await world.characters.get_or_create(other)
-    await writer.do("facts.set", world.facts.set(story, "lamp", value, "lit"))
-    await writer.do("facts.retract", world.facts.retract(story, "lamp", value))
+    await writer.do("facts.set", world.facts.set(story, Subject("lamp"), value, "lit"))
+    await writer.do("facts.retract", world.facts.retract(story, Subject("lamp"), value))
     adjusting = world.relationships.adjust(story, first.id, second.id, trust=writer.chance.uniform(-0.2, 0.2))
     await writer.do("relationships.adjust", adjusting)
     adding = world.memories.add(story, [NewMemory(f"It rained {value}.", first.id)])

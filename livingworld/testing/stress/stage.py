@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Final, Self
 from uuid import UUID
 
-from livingworld import World
+from livingworld import Subject, World
 
 LANES: Final = ("lane 1", "lane 2", "lane 3")
 DOCUMENTS: Final = ("weather", "tide")
@@ -15,7 +15,7 @@ LEASE: Final = "market"
 #: The key of the story in the world beside.
 ASIDE: Final = "aside"
 #: The subject of the facts that come with turns; each has an attribute of its own.
-MARK: Final = "mark"
+MARK: Final = Subject("mark")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import asyncio
 
-from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange
+from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, Subject
 
-__all__ = ["NewMemory", "NewScene", "NewState", "RelationshipChange"]
+__all__ = ["NewMemory", "NewScene", "NewState", "RelationshipChange", "Subject"]
 
 
 async def main() -> None:

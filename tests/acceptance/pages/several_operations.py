@@ -17,6 +17,7 @@ async def main() -> None:
         world = await livingworld.worlds.create("Saltmarsh")
         story = await world.stories.create("The Causeway")
         assert story.version == 1
+        await world.characters.get_or_create("Mara")
         url = os.environ["LIVINGWORLD_DATABASE_URL"]
         engine = create_async_engine(url, isolation_level="READ COMMITTED")
         async with engine.begin() as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, World
+from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, Subject, World
 from livingworld.testing.hashing_embedder import HashingEmbedder
 from tests.support.every_write import furnish
 
@@ -39,7 +39,9 @@ async def live(livingworld: LivingWorld) -> UUID:
 async def regenerate_a_turn(world: World, story_id: UUID) -> None:
     """Commit a turn with state and generate it again, so that the first text is an alternative."""
     felt = [RelationshipChange("Mara", "Tom", trust=0.1)]
-    state = NewState(facts={("lamp", "lit"): True}, relationships=felt, memories=[NewMemory("The lamp was lit.")])
+    state = NewState(
+        facts={(Subject("lamp"), "lit"): True}, relationships=felt, memories=[NewMemory("The lamp was lit.")]
+    )
     async with world.turns.take(story_id, request_key="1") as turn:
         await turn.commit(NewScene("Three.", ["Wait"], cast=["Mara", "Tom"]), state)
     async with world.turns.regenerate(story_id, request_key="2") as turn:

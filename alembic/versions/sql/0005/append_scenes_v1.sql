@@ -2,6 +2,8 @@
 -- alone. Three steps: lock the stories; look and decide; write what was accepted (lock_stories_v1 says why apart). One scene
 -- alone, where nothing is special, is written by append_plain_scene_v1.
 --
+-- A cast with a name that no character has is answered by 'newcomers': the caller makes the character first.
+--
 -- Two answers mean "not tried; send it again, alone": 'locked' when in_wait is false and another transaction has the
 -- story (a caller that brings several stories must not wait with one in its hands: it could deadlock, and a slow writer
 -- of one story would hold up the others), and 'deferred' when the input, or one of its story before it, depends on
@@ -20,7 +22,7 @@ CREATE FUNCTION livingworld.append_scenes_v1(
     in_metadata text[],             -- a JSON object each; NULL: none
     in_raw_responses text[],
     in_choices text[],              -- an array each, as PostgreSQL writes it: {"Go on","Wait"}; NULL: none
-    in_cast text[],                 -- a JSON array of {character_id, role, importance} each; NULL: none
+    in_cast text[],                 -- as resolved_cast_v1 takes it; NULL: none
     in_request_keys text[],         -- an array that would hold nothing but NULLs may be NULL itself
     in_request_hashes bytea[],
     in_turn_keys text[] DEFAULT NULL -- the turns that write them
@@ -31,7 +33,8 @@ CREATE FUNCTION livingworld.append_scenes_v1(
     "position" integer,
     branch_number integer,
     created_at timestamptz,
-    followed boolean                -- it was published to those who follow the story
+    followed boolean,               -- it was published to those who follow the story
+    cast_members text               -- {character_id, name, role, importance}, names resolved
 )
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -45,6 +48,8 @@ AS $function$
 #variable_conflict use_column
 DECLARE
     input record;
+    resolved record;
+    cast_problem text;
     locked uuid[];
     written_at timestamptz;
     followed_stories uuid[];
@@ -66,6 +71,7 @@ DECLARE
     positions integer[];
     timelines integer[];
     branches integer[];
+    members text[];
     -- Where each story stands in the end.
     moved integer := 0;
     to_stories uuid[] := '{}';
@@ -92,6 +98,7 @@ BEGIN
     positions := numbers;
     timelines := numbers;
     branches := numbers;
+    members := answers;
     locked := livingworld.lock_stories_v1(in_world_id, in_wait, in_story_ids);
     written_at := clock_timestamp(); -- read under the lock: no write of a story moves it back
 
@@ -146,6 +153,15 @@ BEGIN
         IF input.same_request THEN
             numbers[input.ordinal] := input.earlier_number;
         END IF;
+        cast_problem := NULL;
+        IF input.cast_members IS NOT NULL THEN
+            SELECT c.cast_members, c.newcomers, c.unknown INTO resolved
+            FROM livingworld.resolved_cast_v1(in_world_id, input.cast_members) c;
+            members[input.ordinal] := resolved.cast_members;
+            cast_problem := CASE
+                WHEN resolved.unknown THEN 'character_not_found' WHEN resolved.newcomers IS NOT NULL THEN 'newcomers'
+            END;
+        END IF;
         answers[input.ordinal] := CASE
             WHEN NOT input.found THEN 'story_not_found'
             WHEN locked IS NULL OR input.story_id <> ALL (locked) THEN 'locked'
@@ -161,13 +177,7 @@ BEGIN
                 WHERE c.world_id = in_world_id AND c.story_id = input.story_id AND c.scene_number = at_head
                     AND cardinality(c.choices) >= input.chosen_choice
             ) THEN 'choice_not_found'
-            WHEN input.cast_members IS NOT NULL AND EXISTS (
-                SELECT FROM jsonb_to_recordset(input.cast_members::jsonb) AS m (character_id uuid)
-                WHERE NOT EXISTS (
-                    SELECT FROM livingworld.characters c
-                    WHERE c.world_id = in_world_id AND c.character_id = m.character_id
-                )
-            ) THEN 'character_not_found'
+            WHEN cast_problem IS NOT NULL THEN cast_problem
             ELSE 'appended'
         END;
         deferred := deferred OR answers[input.ordinal] = 'deferred'; -- what was asked for later must not overtake it
@@ -223,7 +233,7 @@ BEGIN
         IF in_cast IS NOT NULL THEN
             INSERT INTO livingworld.scene_cast (world_id, story_id, scene_number, character_id, role, importance)
             SELECT in_world_id, g.story_id, g.number, m.character_id, m.role, m.importance
-            FROM unnest(answers, in_story_ids, numbers, in_cast) AS g (answer, story_id, number, cast_members)
+            FROM unnest(answers, in_story_ids, numbers, members) AS g (answer, story_id, number, cast_members)
             CROSS JOIN LATERAL jsonb_to_recordset(g.cast_members::jsonb)
                 AS m (character_id uuid, role text, importance double precision)
             WHERE g.answer = 'appended' AND g.cast_members IS NOT NULL;
@@ -256,8 +266,8 @@ BEGIN
 
     RETURN QUERY
         SELECT g.answer, g.number, g.parent, g.position, g.branch, now(),
-               g.answer = 'appended' AND coalesce(g.story_id = ANY (followed_stories), false)
-        FROM unnest(answers, numbers, parents, positions, branches, in_story_ids)
-            AS g (answer, number, parent, position, branch, story_id);
+               g.answer = 'appended' AND coalesce(g.story_id = ANY (followed_stories), false), g.cast_members
+        FROM unnest(answers, numbers, parents, positions, branches, in_story_ids, members)
+            AS g (answer, number, parent, position, branch, story_id, cast_members);
 END
 $function$

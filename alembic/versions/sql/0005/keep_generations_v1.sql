@@ -38,7 +38,10 @@ BEGIN
            CASE WHEN in_answers[p] = 'regenerated' THEN jsonb_build_object(
                'content', in_contents[p], 'location', in_locations[p], 'story_time', in_story_times[p],
                'metadata', coalesce(in_metadata[p], '{}')::jsonb, 'choices', to_jsonb(coalesce(in_choices[p], '{}')::text[]),
-               'cast', coalesce(in_cast[p], '[]')::jsonb
+               'cast', coalesce((
+                   SELECT jsonb_agg(m.value - 'name' ORDER BY m.value ->> 'character_id')
+                   FROM jsonb_array_elements(in_cast[p]::jsonb) m
+               ), '[]')
            ) END,
            d.input_tokens, d.output_tokens, d.duration_ms
     FROM unnest(in_places) p

@@ -1,20 +1,21 @@
--- Resolve the names of a cast: its members as a JSON array of {character_id, role, importance} in the order of ids, and those
--- whose name no character has, as they were given. A character that is named twice, by two aliases, appears once, as it was
--- named first. Both are NULL without a cast.
+-- Resolve the names of a cast: its members as a JSON array of {character_id, name, role, importance} in the order of ids, and
+-- those whose name no character has, as they were given. A character that is named twice, by two aliases, appears once, as it
+-- was named first. Both are NULL without a cast. Unknown: it has an id that no character has.
 CREATE FUNCTION livingworld.resolved_cast_v1(
     in_world_id uuid,
-    in_cast text                    -- as commit_turns_v1 takes it
-) RETURNS TABLE (cast_members text, newcomers text)
+    in_cast text                    -- a JSON array of {character_id, role, importance}, or name_key in place of the id
+) RETURNS TABLE (cast_members text, newcomers text, unknown boolean)
 LANGUAGE sql
 STABLE
 AS $function$
-    SELECT json_agg(json_build_object('character_id', c.character_id, 'role', c.role, 'importance', c.importance)
+    SELECT json_agg(json_build_object('character_id', c.character_id, 'name', c.name, 'role', c.given -> 'role',
+                                      'importance', c.given -> 'importance')
                     ORDER BY c.character_id) FILTER (WHERE c.character_id IS NOT NULL)::text,
-           json_agg(c.given) FILTER (WHERE c.character_id IS NULL)::text
+           json_agg(c.given) FILTER (WHERE c.character_id IS NULL)::text,
+           bool_or(c.character_id IS NOT NULL AND c.name IS NULL)
     FROM (
         SELECT DISTINCT ON (coalesce(named.character_id::text, named.given ->> 'name_key'))
-               named.character_id, named.given, named.given ->> 'role' AS role,
-               (named.given ->> 'importance')::double precision AS importance
+               named.character_id, named.given, shown.name
         FROM (
             SELECT e.given, e.place, coalesce((e.given ->> 'character_id')::uuid, n.character_id) AS character_id
             FROM json_array_elements(in_cast::json) WITH ORDINALITY AS e (given, place)
@@ -23,6 +24,10 @@ AS $function$
                 WHERE n.world_id = in_world_id AND n.name_key = e.given ->> 'name_key' OFFSET 0
             ) n ON true
         ) named
+        LEFT JOIN LATERAL (
+            SELECT c.name FROM livingworld.characters c
+            WHERE c.world_id = in_world_id AND c.character_id = named.character_id OFFSET 0
+        ) shown ON true
         ORDER BY coalesce(named.character_id::text, named.given ->> 'name_key'), named.place
     ) c
     WHERE in_cast IS NOT NULL

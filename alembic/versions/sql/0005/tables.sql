@@ -189,7 +189,7 @@ CREATE TABLE livingworld.fact_names (
     last_version INTEGER NOT NULL,
     CONSTRAINT pk_fact_names PRIMARY KEY (world_id, story_id, subject, attribute),
     CONSTRAINT fk_fact_names_world_id_story_id FOREIGN KEY(world_id, story_id) REFERENCES livingworld.stories (world_id, story_id) ON DELETE CASCADE,
-    CONSTRAINT ck_fact_names_subject_length CHECK (char_length(subject) BETWEEN 1 AND 500),
+    CONSTRAINT ck_fact_names_subject_is_character_or_word CHECK (char_length(subject) BETWEEN 2 AND 501 AND (left(subject, 1) = '=' OR char_length(subject) = 36)),
     CONSTRAINT ck_fact_names_attribute_length CHECK (char_length(attribute) BETWEEN 1 AND 500),
     CONSTRAINT ck_fact_names_last_version_positive CHECK (last_version >= 1)
 );

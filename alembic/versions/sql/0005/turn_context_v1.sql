@@ -66,8 +66,12 @@ BEGIN
                 s.scene_number, s.parent_scene_number, s.position, s.content, s.chosen_choice, s.location, s.story_time,
                 s.metadata, s.version, s.created_at, s.updated_at, s.choices, s.turn_key,
                 (
-                    SELECT json_agg(json_build_array(m.character_id, m.role, m.importance) ORDER BY m.character_id)
+                    SELECT json_agg(json_build_array(m.character_id, c.name, m.role, m.importance) ORDER BY m.character_id)
                     FROM livingworld.scene_cast m
+                    CROSS JOIN LATERAL (
+                        SELECT c.name FROM livingworld.characters c
+                        WHERE c.world_id = in_world_id AND c.character_id = m.character_id OFFSET 0
+                    ) c
                     WHERE m.world_id = in_world_id AND m.story_id = in_story_id AND m.scene_number = s.scene_number
                 )
             ) ORDER BY s.position
@@ -125,8 +129,7 @@ BEGIN
     PERFORM FROM livingworld.fact_names n WHERE n.world_id = in_world_id AND n.story_id = in_story_id LIMIT 1;
     IF FOUND THEN
         SELECT json_agg(
-            json_build_array(f.subject, f.attribute, f.value, f.version, f.scene_number, f.created_at)
-            ORDER BY f.subject, f.attribute
+            json_build_array(f.subject, f.name, f.attribute, f.value, f.version, f.scene_number, f.created_at)
         ) INTO facts
         FROM livingworld.visible_facts_v1(in_world_id, in_story_id, at_timeline, at_position, NULL, NULL) f;
     END IF;

@@ -1,14 +1,14 @@
--- What is true on the path to a place: the last value of each fact, in the order of subjects and attributes. What was
--- retracted is left out. Each fact is looked up in the ranges of the path from the last one back, until one has it.
+-- What is true on the path to a place: the last value of each fact, those of characters first, in the order of subjects and
+-- attributes. What was retracted is left out. Each fact is looked up in the ranges of the path from the last one back, until one has it.
 CREATE FUNCTION livingworld.visible_facts_v1(
     in_world_id uuid,
     in_story_id uuid,
     in_timeline integer,
     in_position integer,
-    in_subject text,                -- NULL: of all subjects
+    in_subject text,                -- as facts have it; NULL: of all subjects
     in_attribute text               -- NULL: all of them
 ) RETURNS TABLE (
-    subject text, attribute text, value text, version integer, scene_number integer, created_at timestamptz
+    subject text, name text, attribute text, value text, version integer, scene_number integer, created_at timestamptz
 )
 LANGUAGE plpgsql
 STABLE
@@ -23,7 +23,8 @@ AS $function$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-        SELECT n.subject, n.attribute, last.value::text, last.version, last.scene_number, last.created_at
+        SELECT n.subject, livingworld.name_of_subject_v1(in_world_id, n.subject), n.attribute, last.value::text, last.version,
+               last.scene_number, last.created_at
         FROM (
             SELECT n.subject, n.attribute FROM livingworld.fact_names n
             WHERE n.world_id = in_world_id AND n.story_id = in_story_id AND in_subject IS NULL
@@ -49,6 +50,6 @@ BEGIN
             ORDER BY p.from_position DESC LIMIT 1
         ) last
         WHERE last.value IS NOT NULL
-        ORDER BY n.subject, n.attribute;
+        ORDER BY left(n.subject, 1) = '=', n.subject, n.attribute;
 END
 $function$

@@ -1,14 +1,14 @@
 -- Remember texts at a coordinate, and return the memory of each in the order given: a text that the same character remembers
--- on the path already is not stored again. The caller holds the lock of the story, and has made sure that the characters
--- exist.
+-- on the path already is not stored again. The caller holds the lock of the story.
 CREATE FUNCTION livingworld.write_memories_v1(
     in_world_id uuid,
     in_story_id uuid,
     in_timeline integer,
     in_position integer,
     in_scene_number integer,
-    in_memories text                -- a JSON array of {memory_id, character_id, kind, content, digest, private, importance,
+    in_memories text,               -- a JSON array of {memory_id, character, kind, content, digest, private, importance,
                                     -- valence, embedder, vector}; digest is hexadecimal, the last two may be missing
+    in_ids jsonb                    -- the ids of the characters by reference
 ) RETURNS TABLE (memory_id uuid, created boolean)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -34,8 +34,9 @@ BEGIN
     SELECT e.embedder, e.dimensions, e.next_embedder, e.next_dimensions INTO active
     FROM livingworld.memory_embedders e WHERE e.world_id = in_world_id FOR SHARE;
     FOR given IN
-        SELECT g.*, decode(g.digest, 'hex') AS digest_bytes FROM json_to_recordset(in_memories::json) AS g (
-            memory_id uuid, character_id uuid, kind text, content text, digest text, private boolean,
+        SELECT g.*, decode(g.digest, 'hex') AS digest_bytes, (in_ids ->> g.character)::uuid AS character_id
+        FROM json_to_recordset(in_memories::json) AS g (
+            memory_id uuid, "character" text, kind text, content text, digest text, private boolean,
             importance double precision, valence double precision, embedder text, vector real[]
         )
     LOOP

@@ -1,12 +1,13 @@
 -- Change relationships at a coordinate, one after the other, and return what each change led to. The caller holds the lock of
--- the story, and has made sure that the characters exist.
+-- the story.
 CREATE FUNCTION livingworld.write_relationships_v1(
     in_world_id uuid,
     in_story_id uuid,
     in_timeline integer,
     in_position integer,
     in_scene_number integer,
-    in_changes text                 -- a JSON array of {source_id, target_id, sentiment, trust, familiarity, kind, reason}
+    in_changes text,                -- a JSON array of {source, target, sentiment, trust, familiarity, kind, reason}
+    in_ids jsonb                    -- the ids of the characters by reference
 ) RETURNS SETOF livingworld.relationship_changes
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -22,9 +23,10 @@ DECLARE
     counted integer;
 BEGIN
     FOR given IN
-        SELECT g.* FROM json_to_recordset(in_changes::json) AS g (
-            source_id uuid, target_id uuid, sentiment double precision, trust double precision,
-            familiarity double precision, kind text, reason text
+        SELECT g.*, (in_ids ->> g.source)::uuid AS source_id, (in_ids ->> g.target)::uuid AS target_id
+        FROM json_to_recordset(in_changes::json) AS g (
+            source text, target text, sentiment double precision, trust double precision, familiarity double precision,
+            kind text, reason text
         )
     LOOP
         INSERT INTO livingworld.relationships AS r (world_id, story_id, source_id, target_id, last_version)

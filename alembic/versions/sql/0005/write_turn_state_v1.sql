@@ -3,8 +3,8 @@ CREATE FUNCTION livingworld.write_turn_state_v1(
     in_world_id uuid,
     in_story_id uuid,
     in_scene_number integer,
-    in_state text                   -- {facts, relationships, memories}: what the write functions take, but a character may
-                                    -- be named: source_key, target_key, character_key instead of the id
+    in_state text                   -- {characters, facts, relationships, memories}: references to all characters of it, and
+                                    -- what the write functions take
 ) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -18,19 +18,25 @@ AS $function$
 DECLARE
     state json := in_state::json;
     at record;
+    named record;
 BEGIN
     SELECT s.timeline_number AS timeline, s.position INTO at FROM livingworld.scenes s
     WHERE s.world_id = in_world_id AND s.story_id = in_story_id AND s.scene_number = in_scene_number;
+    SELECT n.ids, n.unknown INTO named FROM livingworld.named_characters_v1(
+        in_world_id, ARRAY(SELECT json_array_elements_text(state -> 'characters'))
+    ) n;
+    IF named.unknown IS NOT NULL THEN
+        RAISE EXCEPTION 'no character has the name'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'fk_characters_known', DETAIL = named.unknown;
+    END IF;
     PERFORM livingworld.write_facts_v1(
-        in_world_id, in_story_id, at.timeline, at.position, in_scene_number, (state -> 'facts')::text
+        in_world_id, in_story_id, at.timeline, at.position, in_scene_number, (state -> 'facts')::text, named.ids
     );
     PERFORM livingworld.write_relationships_v1(
-        in_world_id, in_story_id, at.timeline, at.position, in_scene_number,
-        livingworld.named_characters_v1(in_world_id, state -> 'relationships', '{source,target}')
+        in_world_id, in_story_id, at.timeline, at.position, in_scene_number, (state -> 'relationships')::text, named.ids
     );
     PERFORM livingworld.write_memories_v1(
-        in_world_id, in_story_id, at.timeline, at.position, in_scene_number,
-        livingworld.named_characters_v1(in_world_id, state -> 'memories', '{character}')
+        in_world_id, in_story_id, at.timeline, at.position, in_scene_number, (state -> 'memories')::text, named.ids
     );
 END
 $function$

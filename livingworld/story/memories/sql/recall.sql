@@ -11,13 +11,14 @@ FROM (
     SELECT seen.memory_id, near.similarity, known.dimensions, $10::float8 * near.similarity + seen.weight AS score,
            seen.is_cut
     FROM livingworld.story_place_v1($1::uuid, $2::uuid, $3::integer, $4::integer) AS place
+    CROSS JOIN LATERAL livingworld.referred_character_v1($1, $5) AS who
     CROSS JOIN LATERAL (
         SELECT coalesce($8::text, (
             SELECT e.embedder FROM livingworld.memory_embedders AS e WHERE e.world_id = $1
         )) AS embedder, replace(plainto_tsquery('simple', $9::text)::text, '&', '|')::tsquery AS words OFFSET 0
     ) AS asked
     CROSS JOIN LATERAL livingworld.recall_candidates_v1(
-        $1, $2, place.timeline_number, place.position, $5::uuid, $6::text[], asked.embedder, $7::real[], $11::float8,
+        $1, $2, place.timeline_number, place.position, who.character_id, $6::text[], asked.embedder, $7::real[], $11::float8,
         $12::float8, $13::float8, $14::integer, $15::integer
     ) AS seen
     LEFT JOIN LATERAL (

@@ -4,8 +4,9 @@ SELECT m.memory_id, m.story_id, m.content, m.character_id, m.kind, m.private, m.
 FROM (
     SELECT seen.memory_id, seen.position
     FROM livingworld.story_place_v1($1::uuid, $2::uuid, $3::integer, $4::integer) AS place
+    CROSS JOIN LATERAL livingworld.referred_character_v1($1, $5) AS who
     CROSS JOIN LATERAL livingworld.visible_memories_v1(
-        $1, $2, place.timeline_number, place.position, $5::uuid, $6::text[], 0, $7::integer
+        $1, $2, place.timeline_number, place.position, who.character_id, $6::text[], 0, $7::integer
     ) AS seen
     ORDER BY seen.position DESC, seen.memory_id DESC LIMIT $7::integer
 ) AS newest

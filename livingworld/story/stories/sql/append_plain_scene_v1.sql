@@ -28,7 +28,8 @@ CREATE FUNCTION livingworld.append_plain_scene_v1(
     "position" integer,
     branch_number integer,
     created_at timestamptz,
-    followed boolean
+    followed boolean,
+    cast_members text
 )
 LANGUAGE plpgsql
 AS $function$
@@ -115,7 +116,7 @@ BEGIN
         ) IS NOT NULL;
     END IF;
     RETURN QUERY VALUES (
-        'appended', last_number + 1, at_head, at_position + 1, at_branch, now(), is_followed
+        'appended', last_number + 1, at_head, at_position + 1, at_branch, now(), is_followed, NULL::text
     );
 END
 $function$

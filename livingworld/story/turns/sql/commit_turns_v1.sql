@@ -21,7 +21,7 @@ CREATE FUNCTION livingworld.commit_turns_v1(
     in_metadata text[],             -- a JSON object each; NULL: none
     in_raw_responses text[],
     in_choices text[],              -- as append_scenes_v1 takes them
-    -- A JSON array of {character_id, role, importance} each, or {name, name_key, lock_key, new_id, role, importance}.
+    -- As resolved_cast_v1 takes it, a name with what make_characters_v1 takes.
     in_cast text[],
     in_spare_ids uuid[],            -- of the generation that keeps the text of a scene that is regenerated and has none
     in_generations text[],          -- {model, script_version, parameters, prompt_digest, ...} each; NULL: nothing is known
@@ -36,7 +36,7 @@ CREATE FUNCTION livingworld.commit_turns_v1(
     created_at timestamptz,
     next_key text,                  -- the request whose turn has come; NULL: none waits
     followed boolean,               -- other tries wait for this turn, with its key or merged into it
-    cast_members text,              -- {character_id, role, importance}, names resolved
+    cast_members text,              -- {character_id, name, role, importance}, names resolved
     streams uuid[]                  -- those that it was published to
 )
 LANGUAGE plpgsql
@@ -143,7 +143,7 @@ BEGIN
                 in_world_id, true, false, accepted, branches, expected, in_contents, chosen, in_locations, in_story_times,
                 in_metadata, in_raw_responses, in_choices, nullif(members, nobody), NULL, NULL, in_request_keys
             ) WITH ORDINALITY AS a (
-                status, scene_number, parent_scene_number, "position", branch_number, created_at, followed, ordinal
+                status, scene_number, parent_scene_number, "position", branch_number, created_at, followed, cast_members, ordinal
             )
             WHERE a.ordinal = ANY (places)
         LOOP
