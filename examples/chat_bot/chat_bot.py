@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,16 +38,11 @@ class ChatBot:
     def __init__(self, world: World, narrate: Narrate) -> None:
         self._world = world
         self._narrate = narrate
-        self._stories: dict[str, UUID] = {}
-        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def story(self, channel: str) -> UUID:
-        """Return the story of a channel, begun by the first message; each process asks for it once."""
-        async with self._asking[channel]:
-            if channel not in self._stories:
-                story, _ = await self._world.stories.get_or_create(channel, title=f"#{channel}")
-                self._stories[channel] = story.id
-        return self._stories[channel]
+        """Return the story of a channel, begun by the first message."""
+        story, _ = await self._world.stories.get_or_create(channel, title=f"#{channel}")
+        return story.id
 
     async def receive(self, message: Message) -> Scene | None:
         """Return the scene that a message became part of, each time that it is delivered.

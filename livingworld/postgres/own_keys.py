@@ -29,11 +29,28 @@ async def get_or_create(
     `make` is idempotent, inserts by `insert_with_key` and returns None when the key was taken and given up again.
     """
     with one_call(unit.call_timeout):
-        for _ in range(_LOOKS):
-            if (found := await unit.read(find, key)) is not None:
+        if (found := await unit.read(find, key)) is not None:
+            return found, False
+        if unit.making is None:
+            return await _make(unit, find, make, key)
+        # One of this process goes to the database and the others wait here: of hundreds that wait for one lock there,
+        # the last ones come too late.
+        only_one = unit.making.of(unit.world_id, find, key)
+        is_late = only_one.locked()
+        async with only_one:
+            if is_late and (found := await unit.read(find, key)) is not None:
                 return found, False
-            if (made := await unit.write_idempotent(make, key)) is not None:
-                return made
+            return await _make(unit, find, make, key)
+
+
+async def _make(
+    unit: WorldUnit, find: Operation[[str], T | None], make: Operation[[str], tuple[T, bool] | None], key: str
+) -> tuple[T, bool]:
+    for _ in range(_LOOKS):
+        if (made := await unit.write_idempotent(make, key)) is not None:
+            return made
+        if (found := await unit.read(find, key)) is not None:
+            return found, False
     raise SerializationFailure
 
 

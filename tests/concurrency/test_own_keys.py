@@ -14,6 +14,8 @@ from livingworld import LivingWorld, World
 from livingworld.postgres import own_keys
 from livingworld.story.characters import naming
 from livingworld.testing.staged_races import connected, holding
+from tests.support.aftermath import engine_of
+from tests.support.sent_statements import sent_statements
 from tests.support.staging import deadlocks, same_world, stop
 
 CALLERS: Final = 16
@@ -88,6 +90,16 @@ async def test_one_is_made_and_all_get_it(database_url: str, room: Room) -> None
     assert len({found for found, _ in answers}) == 1
     assert await rows_with_a_key(database_url, room) == 1
     assert await deadlocks(database_url) == 0
+
+
+async def test_of_many_in_one_process_one_goes_to_the_database_for_each_new_key(
+    livingworld: LivingWorld, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = sent_statements(monkeypatch, engine_of(livingworld))
+    answers = await asyncio.gather(*(world.stories.get_or_create(f"save {n % 3}") for n in range(90)))
+
+    assert sum(created for _, created in answers) == len({story.id for story, _ in answers}) == 3
+    assert len([statement for statement in sent if "pg_advisory_xact_lock" in statement]) == 3
 
 
 @pytest.mark.usefixtures("without_locks")
