@@ -20,7 +20,8 @@ from livingworld.coordination.sessions.running_task import RunningTask
 from livingworld.deadlines import deadline
 from livingworld.errors import *  # noqa: F403 - they stand in its own __all__
 from livingworld.live.kinds import LiveKind
-from livingworld.live.records import LiveEvent, Missed
+from livingworld.live.live import LiveSnapshot
+from livingworld.live.records import LiveEvent, Missed, Presence, PresentPlayer
 from livingworld.live.subscription import Subscription
 from livingworld.models.ai_models.hosting import ModelHost
 from livingworld.models.ai_models.loaded_model import PinnedModel
@@ -89,6 +90,7 @@ __all__ = [
     "LedgerEntry",
     "LiveEvent",
     "LiveKind",
+    "LiveSnapshot",
     "LivingWorld",
     "LoreEntry",
     "LoreMatch",
@@ -107,6 +109,8 @@ __all__ = [
     "OpenAICompatibleEmbedder",
     "Page",
     "PinnedModel",
+    "Presence",
+    "PresentPlayer",
     "Pruned",
     "RecallWeights",
     "Recalled",

@@ -5,7 +5,7 @@ from livingworld.coordination.cycles.tables import cycle_runs, cycles
 from livingworld.coordination.documents.tables import document_versions, documents
 from livingworld.coordination.locks.tables import leases
 from livingworld.coordination.sessions.tables import interactions, sessions, tasks
-from livingworld.live.tables import live_events, live_streams
+from livingworld.live.tables import live_events, live_streams, presences, present_players
 from livingworld.models.ai_models.tables import ai_model_roles, ai_models, training_samples
 from livingworld.models.embeddings.tables import embedding_cache
 from livingworld.models.scripts.tables import script_activations, script_executions, script_versions, scripts
@@ -50,6 +50,8 @@ __all__ = [
     "memory_embedding_jobs",
     "memory_vectors",
     "metadata",
+    "presences",
+    "present_players",
     "relationship_changes",
     "relationships",
     "request_keys",

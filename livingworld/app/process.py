@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from sqlalchemy import URL, func, select
 
 from livingworld.app.streams import STREAMS
+from livingworld.app.transaction_scope import TransactionScope
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.coordination.cycles.running import Cycles
 from livingworld.coordination.locks.leases import Leases
@@ -20,6 +21,7 @@ from livingworld.errors import LivingWorldError
 from livingworld.identifiers import new_id
 from livingworld.live.live import Live
 from livingworld.live.polling import LivePolling
+from livingworld.live.presence import Presences
 from livingworld.models.embeddings.pipeline import WorldEmbeddings
 from livingworld.models.scripts.kinds import ScriptKinds
 from livingworld.models.scripts.running import Scripts
@@ -142,7 +144,8 @@ class SharedParts:
         self.leases = Leases(services)
         self.cycles = Cycles(services)
         self.scripts = Scripts(services, process.script_kinds)
-        self.live = Live(services, process.live_polling, STREAMS)
+        self.live: Live[TransactionScope] = Live(services, process.live_polling, STREAMS, TransactionScope)
+        self.presence = Presences(services, STREAMS)
         self.turns = Turns(services, takes, commits)
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ from livingworld.coordination.documents.tables import document_versions, documen
 from livingworld.coordination.locks.tables import leases
 from livingworld.coordination.sessions.tables import sessions
 from livingworld.errors import WorldNotFound
-from livingworld.live.tables import live_streams
+from livingworld.live.tables import live_streams, present_players
 from livingworld.models.ai_models.tables import ai_model_roles, ai_models, training_samples
 from livingworld.models.scripts.tables import scripts
 from livingworld.postgres.idempotency import request_keys
@@ -40,6 +40,7 @@ _PARTS: Final[tuple[Column[Any], ...]] = (
     cycles.c.name,
     lore_entries.c.lore_id,
     lanes.c.lane,
+    present_players.c.player,
 )
 #: The tables whose rows are removed, in this order; the rows of other tables are removed with their parents.
 #: The queue comes before the words: see their module.

@@ -51,10 +51,14 @@ class World(WorldRepositories):
         self.search: WorldSearch = WorldSearch(services.unit)
         #: Versioned state of the whole world, which can be watched.
         self.documents: Documents = Documents(services)
-        #: One generation at a time on each branch.
-        self.turns = shared.turns
         #: Locks on names, for the length of a transaction.
         self.locks = WorldLocks(services.unit, TransactionScope)
+        self._add_shared(shared)
+
+    def _add_shared(self, shared: SharedParts) -> None:
+        """Add the parts that all World objects of this world have in common in a process."""
+        #: One generation at a time on each branch.
+        self.turns = shared.turns
         #: Exclusive rights that last longer than a transaction.
         self.leases = shared.leases
         #: Recurring jobs, one instance of each at a time.
@@ -62,7 +66,9 @@ class World(WorldRepositories):
         #: Named texts, which are swapped while they are in use.
         self.scripts = shared.scripts
         #: Events of stories, sessions and the world, as they happen.
-        self.live: Live = shared.live
+        self.live: Live[TransactionScope] = shared.live
+        #: Players who are connected.
+        self.presence = shared.presence
 
     def embeddings(self, embedder: Embedder) -> EmbeddingPipeline:
         """Return the pipeline from texts to vectors by this embedder; raises InvalidInput for a name that is no label.

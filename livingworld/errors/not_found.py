@@ -72,6 +72,10 @@ class SessionNotFound(NotFound):
     """There is no such session in this world."""
 
 
+class PresenceNotFound(NotFound):
+    """The connection of the player has left or expired, or never joined in this world."""
+
+
 class InteractionNotFound(NotFound):
     """The session has no such interaction."""
 

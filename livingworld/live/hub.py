@@ -69,6 +69,12 @@ class LiveHub:
         self._polling.add(self)
         return tail
 
+    async def follow(self, stream: Stream) -> None:
+        """Have the writers of a stream log what happens, for some minutes, also without a subscriber."""
+        tail = self._tails.get(stream.id)
+        if tail is None or not tail.is_followed:
+            await self._newcomers.follow(stream)
+
     def forget(self, tail: Tail) -> None:
         """Let a tail go; a newer one of the same stream stays."""
         if tail.is_over:

@@ -29,6 +29,10 @@ class LiveKind(StrEnum):
     BRANCH_DELETED = "branch deleted"
     #: The story's own fields, or whether it is archived: `version`.
     STORY_CHANGED = "story changed"
+    #: The first connection of a player has joined, in a story, a session or the world: `player`.
+    PLAYER_JOINED = "player joined"
+    #: The last connection of a player has left or expired: `player`.
+    PLAYER_LEFT = "player left"
 
     #: `interaction_number`.
     INTERACTION_ADDED = "interaction added"

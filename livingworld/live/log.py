@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import delete
 
 from livingworld.live.kinds import LiveKind
-from livingworld.live.tables import live_streams
+from livingworld.live.tables import live_streams, present_players
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
@@ -77,8 +77,13 @@ def live_topic(stream_id: UUID) -> str:
 
 
 async def remove_streams(tx: Transaction, stream_ids: Iterable[UUID]) -> None:
-    """Remove the streams of stories or sessions that are removed, with their events; their followers are notified."""
-    columns = live_streams.c
-    ours = (columns.world_id == tx.world_id, columns.stream_id.in_(list(stream_ids)))
+    """Remove the streams of stories or sessions that are removed, with their events and the players who are there.
+
+    Their followers are notified.
+    """
+    columns, ids = live_streams.c, list(stream_ids)
+    there = (present_players.c.world_id == tx.world_id, present_players.c.stream_id.in_(ids))
+    await tx.execute(delete(present_players).where(*there))  # before the streams: one who joins publishes at the end
+    ours = (columns.world_id == tx.world_id, columns.stream_id.in_(ids))
     for row in await tx.execute(delete(live_streams).where(*ours).returning(columns.stream_id)):
         note_published(tx, row.stream_id)

@@ -39,6 +39,29 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """One connection of a player to a story, a session or the world, as it was when it was read."""
+
+    id: UUID
+    #: Id of the story, the session or the world.
+    stream_id: UUID
+    player: str
+    #: Without a heartbeat before then it is over, by the database's clock.
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresentPlayer:
+    """A player with at least one connection."""
+
+    player: str
+    #: When the first of the connections joined.
+    joined_at: datetime
+    #: Without a heartbeat of any connection before then the player has left.
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEvents:
     """A page of a stream, read in one moment."""
 

@@ -20,6 +20,7 @@ from livingworld import (
     NewSample,
     NewScene,
     NewState,
+    Presence,
     Session,
     Story,
     Task,
@@ -43,6 +44,7 @@ class Furnished:
     waiting: Action
     claimed: Action
     staged: AIModel
+    presence: Presence
 
 
 async def furnish(livingworld: LivingWorld) -> Furnished:
@@ -64,7 +66,9 @@ async def furnish(livingworld: LivingWorld) -> Furnished:
         await world.scripts.publish("greeting", body, kind="plain")
     waiting, claimed = await _actions(world)
     staged = await _models(world)
-    return Furnished(livingworld, world, story, mara, tom, memory, entry, session, task, waiting, claimed, staged)
+    presence = await world.presence.join("mara", session=session.id)
+    things = (story, mara, tom, memory, entry, session, task, waiting, claimed, staged, presence)
+    return Furnished(livingworld, world, *things)
 
 
 async def _actions(world: World) -> tuple[Action, Action]:
@@ -198,6 +202,11 @@ WRITES: Final[dict[str, Write]] = {
     ),
     "live.publish": lambda at: at.world.live.publish("typing", {"by": "tom"}, story=at.story.id),
     "live.publish, world": lambda at: at.world.live.publish("typing", {"by": "tom"}),
+    "presence.join": lambda at: at.world.presence.join("tom", story=at.story.id),
+    "presence.join, world": lambda at: at.world.presence.join("tom"),
+    "presence.leave": lambda at: at.world.presence.leave(at.presence.id),
+    "presence.heartbeat": lambda at: at.world.presence.heartbeat(at.presence.id),
+    "presence.expire": lambda at: at.world.presence.expire(),
     "leases.hold": hold_a_lease,
     "cycles.run": run_a_cycle,
     "cycles.request_stop": lambda at: at.world.cycles.request_stop("tide"),
@@ -214,6 +223,11 @@ ALONE: Final[frozenset[str]] = frozenset(
         "scripts.publish, new",
         "scripts.retire",
         "scripts.use",
+        "presence.join",
+        "presence.join, world",
+        "presence.leave",
+        "presence.heartbeat",
+        "presence.expire",
         "leases.hold",
         "cycles.run",
         "cycles.request_stop",

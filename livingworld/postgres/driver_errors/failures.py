@@ -113,6 +113,7 @@ _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
     "fk_lore_entries_world_id": errors.WorldNotFound,
     "fk_lore_changes_world_id": errors.WorldNotFound,
     "fk_live_streams_world_id": errors.WorldNotFound,
+    "fk_present_players_world_id": errors.WorldNotFound,
     "fk_embedding_cache_world_id": errors.WorldNotFound,
     "fk_memory_embedders_world_id": errors.WorldNotFound,
     "fk_character_names_world_id_character_id": errors.CharacterNotFound,

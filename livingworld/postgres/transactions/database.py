@@ -87,16 +87,18 @@ class Database:
         world_id: UUID | None = None,
         lock_timeout: timedelta | None = None,
         overdue: timedelta | None = None,
+        snapshot: bool = False,
     ) -> T:
         """Run `work` as one transaction, of a world, and return its result; see WorldUnit.
 
         Runs it again when PostgreSQL rolled it back, within both budgets, and when it met a row that another session
         holds, for `lock_timeout` (default: the setting; 0: never). A single statement that runs for longer than
-        `overdue` is cancelled: StatementTimeout. Raises CommitUnknown when the connection was lost, or the deadline of
-        the call passed, in COMMIT and the work is not repeatable; CallTimeout when the deadline passed before COMMIT.
+        `overdue` is cancelled: StatementTimeout. A `snapshot` only reads, as of one moment. Raises CommitUnknown when
+        the connection was lost, or the deadline of the call passed, in COMMIT and the work is not repeatable;
+        CallTimeout when the deadline passed before COMMIT.
         """
         self.refuse_misplaced()
-        unit = Unit(work, world_id, repeatable=repeatable, single_statement=single_statement, overdue=overdue)
+        unit = Unit(work, world_id, repeatable, single_statement, overdue, snapshot)
         patience = self._settings.lock_timeout if lock_timeout is None else lock_timeout
         lost: RolledBack | None = None
         self.backlog.enter()
@@ -199,7 +201,7 @@ class Database:
             async with pooled_connection(self._engine) as connection:
                 limits = self._time_limits(unit, may_wait)
                 tx = self._opened(connection, unit, row, limits, may_wait=may_wait is not None)
-                await tx.begin()
+                await tx.begin(snapshot=unit.snapshot)
                 unit.phase = Phase.WORKING
                 with self._admission.in_transaction():
                     yield tx

@@ -24,7 +24,8 @@ class LockKind(IntEnum):
     CYCLE = 11
     LORE = 12
     LANE = 13
-    STREAM = 14
+    PRESENCE = 14
+    STREAM = 15
 
 
 class _Words(NamedTuple):
@@ -60,6 +61,7 @@ _WORDS: Final[dict[LockKind, _Words]] = {
     LockKind.CYCLE: _Words("a cycle", "tx.prove(cycle)", f"the cycles {_BY_NAME}"),
     LockKind.LORE: _Words("a lore entry", "the write of the entry", f"the entries {_BY_ID}"),
     LockKind.LANE: _Words("a lane", "the call on its actions", f"all by one enqueue_many, or {_BY_NAME}"),
+    LockKind.PRESENCE: _Words("a present player", "the call on presence", f"the players {_BY_NAME}"),
     LockKind.STREAM: _Words("what was published", "everything else", "one block of join in a transaction"),
 }
 _WHY: Final = "otherwise two transactions can wait for each other"

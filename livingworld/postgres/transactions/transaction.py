@@ -178,8 +178,10 @@ class Transaction:
             self.failure = self._met
             raise self._met.error from self._met.cause
 
-    async def begin(self) -> None:
-        """Set the time limits that the session lacks."""
+    async def begin(self, *, snapshot: bool = False) -> None:
+        """Set the time limits that the session lacks; a `snapshot` reads as of its first statement, and only reads."""
+        if snapshot:
+            await self.execute(_SNAPSHOT)
         if self._limits:
             settings = ", ".join(f"set_config('{name}', :{name}, true)" for name in self._limits)
             limits = {name: in_milliseconds(limit) for name, limit in self._limits.items()}
@@ -296,4 +298,5 @@ class Transaction:
             raise UnsafeIsolation(level=level)
 
 
+_SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")  # writes nothing, so it loses no race
 _SET_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :limit, true)")

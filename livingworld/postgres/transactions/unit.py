@@ -31,6 +31,8 @@ class Unit(Generic[T]):
     repeatable: bool = False
     single_statement: bool = False
     overdue: timedelta | None = None
+    #: Whether it only reads, all of it as of one moment.
+    snapshot: bool = False
     attempts: int = 0
     phase: Phase = Phase.OPENING
     #: Whether an earlier attempt ended in COMMIT without an answer.

@@ -26,6 +26,12 @@ class WorldDatabase:
         """Run one statement that writes nothing; see WorldUnit."""
         return await self._run(lambda tx: work(tx, *args, **kw), repeatable=True, single_statement=True)
 
+    async def snapshot(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
+        """Run statements that write nothing and read as of one moment, without a lock."""
+        return await self._database.run(
+            lambda tx: work(tx, *args, **kw), repeatable=True, world_id=self.world_id, snapshot=True
+        )
+
     async def write(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
         """Run `work` wholly or not at all; see WorldUnit."""
         return await self._run(lambda tx: work(tx, *args, **kw))
