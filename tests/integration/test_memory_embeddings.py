@@ -11,9 +11,9 @@ import pytest
 from livingworld import LivingWorld, NewMemory, Story, World
 from livingworld.errors import OutOfMemory
 from livingworld.testing.hashing_embedder import HashingEmbedder
-from livingworld.testing.staged_races import connected
+from livingworld.testing.staged_races import connected, holding
 from tests.support.patience import until
-from tests.support.turn_checks import rows
+from tests.support.turn_checks import rows, until_found
 
 TEXTS = ("Nobody lit the lamp", "The tide came in over the causeway", "A boat lay upside down")
 
@@ -70,6 +70,35 @@ async def test_memories_are_found_by_words_first_and_by_vectors_when_they_have_t
     best, *_ = await ours.recall(story.id, TEXTS[1])
     assert best.memory.content == TEXTS[1]
     assert best.similarity == pytest.approx(1, abs=1e-5)
+
+
+ALL_HAVE_VECTORS = """
+    SELECT count(*) FROM livingworld.memory_vectors
+    HAVING count(*) = (SELECT count(*) FROM livingworld.memories)
+"""
+
+
+async def test_the_first_embedder_is_used_at_once(database_url: str, world: World, story: Story) -> None:
+    await remember(world, story, *TEXTS)
+    async with world.memory_embeddings(Named("first")).running():
+        await until_found(database_url, ALL_HAVE_VECTORS)
+    assert (await rows(database_url, "SELECT embedder FROM livingworld.memory_embedders")) == [("first",)]
+
+
+async def test_an_embedder_that_is_not_the_first_is_not_used_until_it_is_said(
+    database_url: str, world: World, story: Story
+) -> None:
+    await remember(world, story, *TEXTS)
+    second = Named("second")
+    async with holding(database_url, "LOCK TABLE livingworld.memory_embedders IN EXCLUSIVE MODE", commit=True) as held:
+        both = [asyncio.create_task(world.memory_embeddings(each).run_all()) for each in (Named("first"), second)]
+        await held.until_blocked(count=2)
+    found = await asyncio.gather(*both)
+
+    assert sorted(found) == [0, len(TEXTS)]
+    ((embedder, coming),) = await rows(database_url, "SELECT embedder, next_embedder FROM livingworld.memory_embedders")
+    assert embedder in {"first", "second"}
+    assert coming is None
 
 
 async def test_another_embedder_takes_over_when_every_memory_has_its_vector(

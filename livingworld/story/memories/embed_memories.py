@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -43,19 +44,26 @@ class MemoryEmbeddings:
         self._by_name = {check_embedder(pipeline.embedder)[0]: pipeline for pipeline in pipelines}
         self._name, self._dimensions = check_embedder(self._pipeline.embedder)
         self._memories = MemoryRepository(unit)
+        #: Whether the world has an embedder, this one or another.
+        self._begun = False
 
     async def use(self) -> None:
-        """Make the embedder the world's, as MemoryRepository.use_embedder does."""
+        """Make the embedder the world's in place of another, as MemoryRepository.use_embedder does.
+
+        The first one needs no such call: it is the world's from the first round on.
+        """
         await self._memories.use_embedder(self._name, self._dimensions)
 
     async def run_once(self, limit: int = 64) -> int:
         """Embed up to `limit` memories that have no vector yet, and return how many got one; 0: nothing is left to do.
 
         Several processes may do so at once, none does another's work, and what a dead one had claimed is free again
-        after 5 minutes. No transaction is open while the embedder works. When every memory has its vector and the
-        embedder was to take over, it does. Failed ones are tried again later.
+        after 5 minutes. No transaction is open while the embedder works. In a world without an embedder this one is its
+        first. When every memory has its vector and the embedder was to take over, it does. Failed ones are tried again
+        later.
         """
         check_integer("limit", limit, minimum=1, maximum=MAX_JOBS)
+        await self._begin()
         jobs = await self._unit.write_single(embedding_jobs.claim, self._name, limit, _PATIENCE)
         if not jobs:
             await self._unit.write_idempotent(embedding_jobs.switch, self._name)
@@ -88,6 +96,14 @@ class MemoryEmbeddings:
             return await self._memories.recall(story_id, query, **options)
         (vector,) = await pipeline.embed([query])
         return await self._memories.recall(story_id, vector, text=query, embedder=current, **options)
+
+    async def _begin(self) -> None:
+        """Make the embedder the world's if that has none."""
+        if not self._begun:
+            if await self._unit.read(embedding_jobs.current_embedder) is None:
+                first = partial(embedding_jobs.begin, only_first=True)
+                await self._unit.write_idempotent(first, self._name, self._dimensions)
+            self._begun = True
 
     async def _embed(self, jobs: Sequence[EmbeddingJob]) -> Embedded:
         """Embed together, and those that failed once more alone: one that cannot be embedded delays no other."""

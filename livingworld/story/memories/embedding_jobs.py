@@ -87,10 +87,10 @@ class EmbeddingJob:
     content: str
 
 
-async def begin(tx: Transaction, embedder: str, dimensions: int) -> None:
+async def begin(tx: Transaction, embedder: str, dimensions: int, *, only_first: bool = False) -> None:
     """Make an embedder the world's, at once when it is the first, else when every memory has a vector of it.
 
-    Raises WorldNotFound.
+    With `only_first`, one that is not the first changes nothing. Raises WorldNotFound.
     """
     own = memory_embedders.c.world_id == tx.world_id
     async with changing_embedder(tx):
@@ -98,6 +98,8 @@ async def begin(tx: Transaction, embedder: str, dimensions: int) -> None:
         row = (await tx.execute(select(memory_embedders).where(own).with_for_update(key_share=True))).one_or_none()
     if row is None:  # it was there when the insert looked, and is only removed with its world
         raise WorldNotFound(world_id=tx.world_id)
+    if only_first and row.embedder is not None:
+        return
     values: dict[str, object] = {"next_embedder": None, "next_dimensions": None}
     if row.embedder is None:
         values |= {"embedder": embedder, "dimensions": dimensions}
