@@ -58,6 +58,8 @@ memories = Table(
     Column("valence", Double, nullable=False),
     #: The summary that stands for it where that is visible.
     Column("consolidated_into", Uuid()),
+    #: Whether it stands for others.
+    Column("is_summary", Boolean, nullable=False, server_default=text("false")),
     Column("forgotten_at", DateTime(timezone=True)),
     #: The generation that keeps it while another one is the scene; NULL: it is true.
     Column("archived_in", Uuid()),
@@ -106,6 +108,16 @@ Index(
     memories.c.world_id,
     memories.c.archived_in,
     postgresql_where=memories.c.archived_in.is_not(None),
+)
+# The summaries of a path, which stay in the context of its turns.
+Index(
+    "ix_memories_summaries",
+    memories.c.world_id,
+    memories.c.story_id,
+    memories.c.timeline_number,
+    memories.c.position,
+    memories.c.memory_id,
+    postgresql_where=memories.c.is_summary,
 )
 Index("ix_memories_words", func.to_tsvector(text("'simple'"), memories.c.content), postgresql_using="gin")
 # For the foreign keys.

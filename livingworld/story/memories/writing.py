@@ -84,19 +84,19 @@ async def consolidate(
         raise MemoryNotFound(memory_id=min(missing))
     row = {**summary, "private": summary["private"] or any(part.private for part in parts)}
     ((summary_id, _),) = await _write(tx, story_id, place, [row])
-    taken = (
-        update(memories)
-        .where(
-            memories.c.world_id == tx.world_id,
-            memories.c.memory_id.in_(ids),
-            memories.c.memory_id != summary_id,
-            memories.c.consolidated_into.is_(None),
-        )
-        .values(consolidated_into=summary_id)
-    )
-    if (await tx.execute(taken)).rowcount < len(ids):
+    if await _take_parts(tx, ids, summary_id) < len(ids):
         raise AlreadyConsolidated(story_id=story_id)
     return (await read(tx, [summary_id]))[summary_id]
+
+
+async def _take_parts(tx: Transaction, ids: Sequence[UUID], summary_id: UUID) -> int:
+    """Let a summary stand for those of its parts that are free, and return how many they were."""
+    own = memories.c.world_id == tx.world_id
+    free = (memories.c.memory_id != summary_id, memories.c.consolidated_into.is_(None))
+    parts = update(memories).where(own, memories.c.memory_id.in_(ids), *free)
+    taken = (await tx.execute(parts.values(consolidated_into=summary_id))).rowcount
+    await tx.execute(update(memories).where(own, memories.c.memory_id == summary_id).values(is_summary=True))
+    return taken
 
 
 async def forget(tx: Transaction, ids: Sequence[UUID]) -> int:

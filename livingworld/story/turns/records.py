@@ -102,7 +102,8 @@ class TurnContext:
     facts: tuple[Fact, ...] = ()
     #: What those who appear feel toward each other.
     relationships: tuple[Relationship, ...] = ()
-    #: What was remembered in the recent scenes and is no secret, oldest first; `world.memories.recall` knows more.
+    #: What was remembered in the recent scenes and is no secret, oldest first, after the summaries (of the last 100)
+    #: from before them that still stand for their parts; `world.memories.recall` knows more.
     memories: tuple[Memory, ...] = ()
 
     @property

@@ -340,6 +340,7 @@ CREATE TABLE livingworld.memories (
     importance DOUBLE PRECISION NOT NULL,
     valence DOUBLE PRECISION NOT NULL,
     consolidated_into UUID,
+    is_summary BOOLEAN DEFAULT false NOT NULL,
     forgotten_at TIMESTAMP WITH TIME ZONE,
     archived_in UUID,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -364,6 +365,8 @@ CREATE INDEX ix_memories_character ON livingworld.memories (world_id, character_
 CREATE INDEX ix_memories_consolidated_into ON livingworld.memories (world_id, consolidated_into) WHERE consolidated_into IS NOT NULL;
 
 CREATE INDEX ix_memories_coordinate ON livingworld.memories (world_id, timeline_number, story_id, position, memory_id);
+
+CREATE INDEX ix_memories_summaries ON livingworld.memories (world_id, story_id, timeline_number, position, memory_id) WHERE is_summary;
 
 CREATE INDEX ix_memories_words ON livingworld.memories USING gin (to_tsvector('simple', content));
 

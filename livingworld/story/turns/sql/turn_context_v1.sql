@@ -1,7 +1,7 @@
 -- What a prompt needs of one turn, as a JSON object: the story, the branch as it stands, the last scenes of the path that
 -- ends with the base scene, oldest first, and who appears in the last of them; what is true there, what those in its cast
--- feel toward each other, and what was remembered in those scenes and is not private. Each row is an array of values, in
--- the order of context_rows.py. A part without rows is null; of a part that
+-- feel toward each other, what was remembered in those scenes and is not private, and the last summaries from before them
+-- that still stand for what they were made of. Each row is an array of values, in the order of context_rows.py. A part without rows is null; of a part that
 -- the story has nothing of only the look for it runs.
 CREATE FUNCTION livingworld.turn_context_v1(
     in_world_id uuid,
@@ -23,6 +23,7 @@ DECLARE
     at_timeline integer := 1;
     at_position integer := 0;
     first_position integer;
+    summaries uuid[];
     -- The ranges of the path that have the last scenes; see path_ranges_v1.
     timelines integer[];
     froms integer[];
@@ -126,6 +127,25 @@ BEGIN
         ) INTO facts
         FROM livingworld.visible_facts_v1(in_world_id, in_story_id, at_timeline, at_position, NULL, NULL) f;
     END IF;
+    IF first_position > 0 THEN
+        PERFORM FROM livingworld.memories m
+        WHERE m.world_id = in_world_id AND m.story_id = in_story_id AND m.is_summary LIMIT 1;
+        IF FOUND THEN
+            -- At most so many, however long the story is. One that a later summary stands for is left out below.
+            summaries := ARRAY(
+                SELECT m.memory_id
+                FROM livingworld.path_ranges_v1(in_world_id, in_story_id, at_timeline, at_position) p
+                CROSS JOIN LATERAL (
+                    SELECT m.memory_id, m.position FROM livingworld.memories m
+                    WHERE m.world_id = in_world_id AND m.story_id = in_story_id AND m.is_summary
+                        AND m.timeline_number = p.timeline_number
+                        AND m.position BETWEEN p.from_position AND least(p.to_position, first_position - 1)
+                    ORDER BY m.position DESC, m.memory_id DESC LIMIT 100
+                ) m
+                ORDER BY m.position DESC, m.memory_id DESC LIMIT 100
+            );
+        END IF;
+    END IF;
     PERFORM FROM unnest(timelines, froms, tos) AS range (timeline_number, from_position, to_position)
     CROSS JOIN LATERAL (
         SELECT FROM livingworld.memories m
@@ -133,14 +153,20 @@ BEGIN
             AND m.position BETWEEN range.from_position AND range.to_position LIMIT 1
     ) m
     LIMIT 1;
-    IF FOUND THEN
+    IF FOUND OR cardinality(summaries) > 0 THEN
         SELECT json_agg(
             json_build_array(m.memory_id, m.story_id, m.content, m.character_id, m.kind, m.private, m.importance,
                              m.valence, m.scene_number, m.consolidated_into, m.forgotten_at, m.created_at)
             ORDER BY m.position, m.memory_id
         ) INTO memories
-        FROM livingworld.visible_memories_v1(
-            in_world_id, in_story_id, at_timeline, at_position, NULL, NULL, first_position, NULL
+        FROM (
+            SELECT v.memory_id FROM livingworld.visible_memories_v1(
+                in_world_id, in_story_id, at_timeline, at_position, NULL, NULL, first_position, NULL
+            ) v
+            UNION ALL
+            SELECT v.memory_id FROM livingworld.visible_among_v1(
+                in_world_id, in_story_id, at_timeline, at_position, NULL, NULL, summaries
+            ) v
         ) seen
         CROSS JOIN LATERAL (
             SELECT * FROM livingworld.memories m
