@@ -42,6 +42,8 @@ SET enable_mergejoin = off
 SET enable_material = off
 """
 _INLINED: Final = "\nLANGUAGE sql\nSTABLE\nAS $function$\n"
+#: Its text is read when it is created, so that no search_path decides later what a name means.
+_READ_AT_ONCE: Final = "\nLANGUAGE sql\nSTABLE\nBEGIN ATOMIC\n"
 _BODY: Final = re.compile(r"^AS \$function\$$", re.MULTILINE)
 
 
@@ -61,7 +63,7 @@ def function_sources() -> list[Path]:
 def render_function(source: str) -> str:
     """Return a function with the settings that every one has; one of a single SELECT becomes a part of its caller."""
     if _INLINED in source:
-        return source
+        return source.replace(_INLINED, _READ_AT_ONCE).replace("\n$function$\n", ";\nEND\n")
     rendered, found = _BODY.subn(lambda match: SETTINGS + match.group(), source)
     if found != 1:
         raise ValueError(f"a function has one line `AS $function$`: {source[:100]}")

@@ -13,7 +13,9 @@ from livingworld.cli.database_choice import LockTimeoutOption, UrlOption, chosen
 from livingworld.cli.downgrade import downgrade
 from livingworld.cli.interruption import interruption
 from livingworld.cli.migration_report import standing, summary
+from livingworld.errors import SchemaNotReady
 from livingworld.postgres import migrations
+from livingworld.postgres import roles as database_roles
 from livingworld.postgres.migrations import MigrationStatus
 from livingworld.schema import metadata
 from livingworld.story.memories.nearest_index import index_memories as make_index
@@ -103,3 +105,32 @@ def index_memories(
             return await make_index(database.url, world_id)
 
     typer.echo(f"made the index {interruption.run(work())}")
+
+
+@commands.command()
+def roles(
+    application: Annotated[
+        str, typer.Option("--application", help="The role that programs get: reads and writes rows, and nothing else.")
+    ] = database_roles.APPLICATION,
+    reader: Annotated[str, typer.Option("--reader", help="The role of those who only read.")] = database_roles.READER,
+    as_sql: Annotated[bool, typer.Option("--sql", help="Print the statements and connect to nothing.")] = False,
+    url: UrlOption = None,
+) -> None:
+    """Make the roles of an application and of readers, and give them what they need and nothing else.
+
+    Run it as the owner of the tables, once and after each upgrade. `GRANT livingworld_application TO ...` gives it
+    to a login.
+    """
+    if as_sql:
+        statements = database_roles.role_statements(application, reader)
+        typer.echo(";\n".join(["BEGIN", *statements, "COMMIT;"]))
+        return
+
+    async def work() -> str:
+        async with chosen_database(url) as database:
+            if (await migrations.status(database.url)).current is None:
+                raise SchemaNotReady
+            await database_roles.make_roles(database.url, application, reader)
+            return f"{database.name}: {application} reads and writes, {reader} reads"
+
+    typer.echo(interruption.run(work()))

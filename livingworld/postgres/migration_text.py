@@ -19,6 +19,8 @@ from livingworld.postgres.metadata import SCHEMA
 TABLES: Final = "tables.sql"
 #: What ends a statement of that file. A function is a file of its own, because its body has such ends too.
 _END: Final = ";\n"
+#: A function that is created may be called by every role of the server; `livingworld db roles` says who may.
+NOT_BY_EVERYBODY: Final = f"REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {SCHEMA} FROM PUBLIC"
 _CREATED: Final = re.compile(rf"^CREATE TABLE {SCHEMA}\.(\w+)", re.MULTILINE)
 
 
@@ -26,13 +28,15 @@ def install(revision: Path) -> None:
     """Run the text of a revision, given by its Python file: its tables, then its functions."""
     for statement in _statements(revision):
         op.execute(statement)
+    op.execute(NOT_BY_EVERYBODY)
 
 
 def remove(revision: Path) -> None:
     """Drop the functions and the tables of a revision."""
     folder = _folder(revision)
-    for path in sorted(folder.glob("*_v*.sql")):
-        op.execute(f"DROP FUNCTION {SCHEMA}.{path.stem}")
+    functions = [f"{SCHEMA}.{path.stem}" for path in sorted(folder.glob("*_v*.sql"))]
+    if functions:
+        op.execute(f"DROP FUNCTION {', '.join(functions)}")
     tables = _CREATED.findall((folder / TABLES).read_text())
     # Together, because some refer to each other.
     op.execute(f"DROP TABLE {', '.join(f'{SCHEMA}.{table}' for table in tables)}")

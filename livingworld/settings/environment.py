@@ -20,6 +20,7 @@ OTHER_VARIABLES: Final = {
     "LIVINGWORLD_PG_BIN": "the programs of the embedded server",
     "LIVINGWORLD_SOAK_SECONDS": "this repository's tests: how long everything runs at once",
     "LIVINGWORLD_TEST_DSN": "livingworld[testing]: a server to run the tests on",
+    "LIVINGWORLD_TEST_ROLE": "livingworld[testing]: `application` opens the worlds of tests as that role",
 }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from pytest_postgresql.executors import NoopExecutor
 from livingworld import LivingWorld, Story, World
 from livingworld.postgres import migrations
 from livingworld.testing.databases import SESSION, DatabaseMaker, database_maker_on
+from livingworld.testing.roles import made_roles
 from livingworld.testing.server import ServerAddress, running_server
 
 
@@ -58,9 +61,18 @@ def empty_database_url(database_maker: DatabaseMaker) -> Iterator[str]:
 
 @pytest_asyncio.fixture
 async def livingworld(database_url: str) -> AsyncIterator[LivingWorld]:
-    """Yield an open LivingWorld on a fresh database."""
-    async with LivingWorld.open(database_url=database_url) as opened:
+    """Yield an open LivingWorld on a fresh database; LIVINGWORLD_TEST_ROLE=application is no owner of the tables."""
+    async with _as_chosen_role(database_url) as url, LivingWorld.open(database_url=url) as opened:
         yield opened
+
+
+@asynccontextmanager
+async def _as_chosen_role(url: str) -> AsyncIterator[str]:
+    if os.environ.get("LIVINGWORLD_TEST_ROLE") != "application":
+        yield url
+        return
+    async with made_roles(url) as roles:
+        yield roles.application
 
 
 @pytest_asyncio.fixture

@@ -19,6 +19,7 @@ from tests.support.story_checks import broken_promises, read_path
 PRIVILEGES = (
     "GRANT USAGE ON SCHEMA livingworld TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA livingworld TO {role}",
+    "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA livingworld TO {role}",
 )
 
 

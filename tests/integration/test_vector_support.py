@@ -22,9 +22,7 @@ PLAIN = f"""CREATE OR REPLACE FUNCTION livingworld.vector_similarity(real[], rea
 
 async def body(url: str) -> str:
     async with connected(url) as connection:
-        found: str = await connection.fetchval(
-            "SELECT prosrc FROM pg_proc WHERE oid = 'livingworld.vector_similarity'::regproc"
-        )
+        found: str = await connection.fetchval("SELECT pg_get_functiondef('livingworld.vector_similarity'::regproc)")
         return found
 
 

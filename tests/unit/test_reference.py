@@ -81,6 +81,7 @@ def test_every_command_has_a_section() -> None:
         "db check",
         "db index-memories",
         "db prune",
+        "db roles",
         "scripts sync",
         "demo",
         "doctor",

@@ -25,8 +25,15 @@ INSTALLED: Final = text(
 )
 _FUNCTION: Final = """
     CREATE OR REPLACE FUNCTION livingworld.vector_similarity(real[], real[]) RETURNS double precision
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $function$ {body} $function$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
 """
+#: Its names are looked up when the function is created, and a statement that calls it takes it in.
+_ATOMIC: Final = "BEGIN ATOMIC {body}; END"
+#: Who may call them: see postgres/migration_text.py.
+_REVOKE: Final = (
+    "REVOKE EXECUTE ON FUNCTION livingworld.vector_similarity(real[], real[]),"
+    " livingworld.nearest_memories(uuid, text, real[], integer) FROM PUBLIC"
+)
 #: With the digest of a world and an embedder, the name of the index of its vectors.
 NEAREST_INDEX: Final = f"{MADE_BY_COMMAND}nearest_"
 #: The inner product, which is the cosine for vectors of length 1; of unequal dimensions NaN.
@@ -43,7 +50,7 @@ CAN_GO_ON: Final = text(
 _NEAREST_HEAD: Final = """
     CREATE OR REPLACE FUNCTION livingworld.nearest_memories(
         in_world_id uuid, in_embedder text, in_vector real[], in_limit integer
-    ) RETURNS SETOF uuid LANGUAGE plpgsql STABLE
+    ) RETURNS SETOF uuid LANGUAGE plpgsql STABLE SET search_path TO pg_catalog, pg_temp
 """
 NO_NEAREST: Final = f"{_NEAREST_HEAD} AS $function$ BEGIN RETURN; END $function$"
 #: The nearest memories of a world by its index of them; none where it has no index that is complete, or one of vectors
@@ -80,15 +87,15 @@ def provision_vectors(connection: Connection) -> bool:
         schema = _install(connection)
     body = PLAIN_BODY if schema is None else PGVECTOR_BODY.format(schema=schema)
     nearest = NEAREST if connection.scalar(CAN_GO_ON) else NO_NEAREST
-    for function in (_FUNCTION.format(body=body), nearest.replace("{schema}", str(schema))):
-        connection.execute(text(function.replace(":", "\\:")))
+    for statement in (f"{_FUNCTION}{_ATOMIC.format(body=body)}", nearest.replace("{schema}", str(schema)), _REVOKE):
+        connection.execute(text(statement.replace(":", "\\:")))
     events.emit(events.VECTORS_PROVISIONED, pgvector=schema is not None)
     return schema is not None
 
 
 def vectors_as_sql() -> str:
     """Return the statement with which a script does the same; the extension it takes where it is and never makes."""
-    plain, pgvector = (_FUNCTION.format(body=body) for body in (PLAIN_BODY, PGVECTOR_BODY))
+    plain, pgvector = (f"{_FUNCTION}{_ATOMIC.format(body=body)}" for body in (PLAIN_BODY, PGVECTOR_BODY))
     return f"""DO $provision$
 DECLARE
     place text;
@@ -101,6 +108,7 @@ BEGIN
         ELSE replace($ddl${pgvector}$ddl$, '{{schema}}', place) END;
     EXECUTE CASE WHEN ({CAN_GO_ON.text}) THEN replace($ddl${NEAREST}$ddl$, '{{schema}}', place)
         ELSE $ddl${NO_NEAREST}$ddl$ END;
+    {_REVOKE};
 END $provision$"""
 
 

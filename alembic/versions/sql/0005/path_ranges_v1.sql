@@ -12,7 +12,7 @@ CREATE FUNCTION livingworld.path_ranges_v1(
 ) RETURNS TABLE (timeline_number integer, from_position integer, to_position integer)
 LANGUAGE sql
 STABLE
-AS $function$
+BEGIN ATOMIC
     SELECT t.timeline_number, t.fork_position + 1 AS from_position, in_position AS to_position
     FROM livingworld.timelines t
     WHERE t.world_id = in_world_id AND t.story_id = in_story_id AND t.timeline_number = in_timeline
@@ -22,5 +22,5 @@ AS $function$
     WHERE l.world_id = in_world_id AND l.story_id = in_story_id AND l.timeline_number = in_timeline
         AND l.from_position <= in_position
     UNION ALL
-    SELECT 1, 0, 0
-$function$
+    SELECT 1, 0, 0;
+END

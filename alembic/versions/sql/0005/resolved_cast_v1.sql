@@ -7,7 +7,7 @@ CREATE FUNCTION livingworld.resolved_cast_v1(
 ) RETURNS TABLE (cast_members text, newcomers text, unknown boolean)
 LANGUAGE sql
 STABLE
-AS $function$
+BEGIN ATOMIC
     SELECT json_agg(json_build_object('character_id', c.character_id, 'name', c.name, 'role', c.given -> 'role',
                                       'importance', c.given -> 'importance')
                     ORDER BY c.character_id) FILTER (WHERE c.character_id IS NOT NULL)::text,
@@ -30,5 +30,5 @@ AS $function$
         ) shown ON true
         ORDER BY coalesce(named.character_id::text, named.given ->> 'name_key'), named.place
     ) c
-    WHERE in_cast IS NOT NULL
-$function$
+    WHERE in_cast IS NOT NULL;
+END
