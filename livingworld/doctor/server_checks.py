@@ -18,6 +18,7 @@ from livingworld.schema import metadata
 
 Rows = list[dict[str, Any]]
 
+_MADE_BY_EACH_UPGRADE: Final = {"vector_similarity", "nearest_memories"}
 #: A larger difference between this machine's clock and the server's is reported.
 MAX_SKEW: Final = timedelta(seconds=5)
 #: The statements of a row that repair it, each on its own: none of them may run in a transaction.
@@ -98,7 +99,8 @@ async def _missing_constraints(connection: AsyncConnection) -> Rows:
 
 async def _missing_functions(connection: AsyncConnection) -> Rows:
     package = Path(__file__).parents[1]
-    return await _missing(connection, _FUNCTIONS, (path.stem for path in package.glob("**/sql/*_v[0-9]*.sql")))
+    of_revisions = {path.stem for path in package.glob("**/sql/*_v[0-9]*.sql")}
+    return await _missing(connection, _FUNCTIONS, of_revisions | _MADE_BY_EACH_UPGRADE)
 
 
 async def _missing(connection: AsyncConnection, statement: Any, expected: Iterable[str]) -> Rows:  # noqa: ANN401 - a TextClause

@@ -14,7 +14,7 @@ from livingworld.embedded_server.server_account import ServerAccount
 from livingworld.errors import EmbeddedServerFailed
 
 _UNFINISHED: Final = "unfinished-data-"
-_INITDB: Final = ("-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--auth-local=trust", "--auth-host=reject")
+_INITDB: Final = ("-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--auth-local=peer", "--auth-host=reject")
 
 
 def make_directory(path: Path, account: ServerAccount) -> None:

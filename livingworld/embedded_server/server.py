@@ -15,6 +15,7 @@ from typing import IO, Final, Self
 from sqlalchemy import URL
 
 from livingworld.embedded_server import file_lock
+from livingworld.embedded_server.authentication import write_rules
 from livingworld.embedded_server.binaries import find_binaries, major_version, reachable_binaries, read_version
 from livingworld.embedded_server.data_directory import (
     make_data,
@@ -166,6 +167,7 @@ class EmbeddedServer:
             limit = deadline.remaining
             make_data(data, postmaster.binaries, account, lock, durable=self._durable, time_limit=limit)
             make_private_directory(self.socket_directory, account)
+            write_rules(data, account)
             postmaster.bring_up(self._conf, lock, durable=self._durable, deadline=deadline)
 
     def _wait_for_the_initdb_of_a_killed_starter(self) -> None:

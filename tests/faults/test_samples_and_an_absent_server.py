@@ -50,8 +50,8 @@ async def test_samples_whose_answers_are_lost_again_and_again_are_stored_once(
 
 async def test_samples_wait_while_the_server_does_not_let_the_role_in(database_url: str, observer: Connection) -> None:
     role = f"collector_{new_id().hex}"
-    await observer.execute(f"CREATE ROLE {role} LOGIN SUPERUSER")
-    url = parse_url(database_url).set(username=role).render_as_string(hide_password=False)
+    await observer.execute(f"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD '{role}'")
+    url = parse_url(database_url).set(username=role, password=role).render_as_string(hide_password=False)
     with recorded_events() as recorded:
         async with LivingWorld.open(database_url=url) as livingworld:
             world = await livingworld.worlds.create("Saltmarsh")
