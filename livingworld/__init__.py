@@ -5,7 +5,7 @@ from importlib.metadata import version as _version
 from livingworld import errors
 from livingworld.app.livingworld import LivingWorld
 from livingworld.app.pruning import Pruned
-from livingworld.app.transaction_scope import ActionWorker, RunningAction, TransactionScope
+from livingworld.app.transaction_scope import ActionWorker, RunningAction, TransactionScope, Turn
 from livingworld.app.world import World
 from livingworld.coordination.actions.conflict_policy import COMMANDS, ConflictPolicy, Rule, Verdict
 from livingworld.coordination.actions.records import Action, LaneSize, NewAction
@@ -53,7 +53,15 @@ from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import Branch, Choice, Scene, SceneCharacter, Story, StoryHead, TreeScene
 from livingworld.story.turns.new_state import NewState
 from livingworld.story.turns.records import Generation, TurnContext, TurnInput
-from livingworld.story.turns.turn import Turn
+from livingworld.story.turns.turn_call import TurnCall
+from livingworld.story.turns.turn_records import (
+    ModelCall,
+    PlayerInput,
+    TokenUsage,
+    TurnAttempt,
+    TurnRecord,
+    TurnTree,
+)
 from livingworld.story.worlds.records import WorldRecord
 
 #: The installed version, as pyproject.toml has it.
@@ -99,6 +107,7 @@ __all__ = [
     "MergeConflict",
     "MergeResult",
     "Missed",
+    "ModelCall",
     "ModelHost",
     "NewAction",
     "NewLoreEntry",
@@ -109,6 +118,7 @@ __all__ = [
     "OpenAICompatibleEmbedder",
     "Page",
     "PinnedModel",
+    "PlayerInput",
     "Presence",
     "PresentPlayer",
     "Pruned",
@@ -143,12 +153,17 @@ __all__ = [
     "Subject",
     "Subscription",
     "Task",
+    "TokenUsage",
     "TrainingSample",
     "TransactionScope",
     "TreeScene",
     "Turn",
+    "TurnAttempt",
+    "TurnCall",
     "TurnContext",
     "TurnInput",
+    "TurnRecord",
+    "TurnTree",
     "Verdict",
     "World",
     "WorldRecord",

@@ -40,8 +40,9 @@ from livingworld.story.lore.lore_keys import LoreKeys
 from livingworld.story.search.word_indexer import WordIndexer
 from livingworld.story.stories.appending import append_together
 from livingworld.story.stories.scene_appender import Appends
-from livingworld.story.turns.commit_turn import Commits
+from livingworld.story.turns.renewals import Renewals
 from livingworld.story.turns.take_turn import Turns
+from livingworld.story.turns.turn_parts import Commits, TurnParts
 from livingworld.story.turns.turn_queue import Takes
 from livingworld.story.turns.waiting import patience
 from livingworld.story.turns.writing import commit_turns, take_turns
@@ -146,7 +147,7 @@ class SharedParts:
         self.scripts = Scripts(services, process.script_kinds)
         self.live: Live[TransactionScope] = Live(services, process.live_polling, STREAMS, TransactionScope)
         self.presence = Presences(services, STREAMS)
-        self.turns = Turns(services, takes, commits)
+        self.turns = Turns(TurnParts(services, commits, Renewals(services), TransactionScope), takes)
 
     async def close(self) -> None:
         """Wait until every submitted request is stored or refused."""

@@ -31,7 +31,9 @@ from livingworld.story.relationships.repository import RelationshipRepository
 from livingworld.story.search.repository import Search
 from livingworld.story.stories.repository import StoryRepository
 from livingworld.story.stories.scene_appender import Appends
+from livingworld.story.turns import turn
 from livingworld.story.turns.repository import GenerationRepository
+from livingworld.story.turns.turn_repository import TurnRepository
 
 
 class WorldRepositories:
@@ -46,6 +48,8 @@ class WorldRepositories:
         self.relationships = RelationshipRepository(unit)
         self.memories = MemoryRepository(unit)
         self.lore = LoreRepository(unit, lore_keys)
+        #: What was played; on a world also what is being played, one turn at a time on each branch.
+        self.turns = TurnRepository(unit)
         #: The answers of models.
         self.generations = GenerationRepository(unit)
         self.documents = DocumentRepository(unit)
@@ -82,6 +86,8 @@ class TransactionScope(WorldRepositories):
         await held.check(self._transaction)
 
 
+#: A turn in hand, whose effect gets a TransactionScope.
+Turn: TypeAlias = turn.Turn[TransactionScope]
 #: A claimed action, whose effects get a TransactionScope.
 RunningAction: TypeAlias = running_action.RunningAction[TransactionScope]
 ActionWorker: TypeAlias = world_actions.ActionWorker[TransactionScope]

@@ -25,6 +25,7 @@ from livingworld.postgres.idempotency import request_hash, run_once
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.memories.embed_memories import MemoryEmbeddings
 from livingworld.story.search.world_search import WorldSearch
+from livingworld.story.turns.take_turn import Turns
 from livingworld.story.worlds.records import WorldRecord
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ class World(WorldRepositories):
     def _add_shared(self, shared: SharedParts) -> None:
         """Add the parts that all World objects of this world have in common in a process."""
         #: One generation at a time on each branch.
-        self.turns = shared.turns
+        self.turns: Turns[TransactionScope] = shared.turns
         #: Exclusive rights that last longer than a transaction.
         self.leases = shared.leases
         #: Recurring jobs, one instance of each at a time.

@@ -83,6 +83,7 @@ from livingworld.errors.not_found import (
     SessionNotFound,
     StoryNotFound,
     TaskNotFound,
+    TurnNotFound,
     WorldNotFound,
 )
 from livingworld.errors.refusals import (
@@ -265,6 +266,7 @@ __all__ = [
     "TooManyConnections",
     "TransactionPoisoned",
     "TransactionTimeout",
+    "TurnNotFound",
     "TurnTimeout",
     "Unavailable",
     "UnsafeIsolation",

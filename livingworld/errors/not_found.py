@@ -52,6 +52,10 @@ class CharacterNotFound(NotFound):
         return cls(f"There is no character with the name {name!r} in this world; {hint}.", name=name)
 
 
+class TurnNotFound(NotFound):
+    """The story has no such turn."""
+
+
 class GenerationNotFound(NotFound):
     """There is no such generation in this world."""
 

@@ -70,6 +70,14 @@ TURN_REFUSED: Final = _info("turn refused", "world_id story_id error", "A turn w
 TURN_GIVEN_UP: Final = _info(
     "turn given up", "world_id story_id reason", "A turn was left without a commit; its lease is free."
 )
+TURN_NOT_COMMITTED: Final = _warning(
+    "turn not committed",
+    "world_id story_id generation_id",
+    "The block of a turn was left without a commit and without an error: no scene was stored. Call `turn.commit`.",
+)
+CALL_NOT_STORED: Final = _warning(
+    "call not stored", "world_id story_id error", "A call of a model that failed could not be stored."
+)
 TURN_ABANDONED: Final = _warning(
     "turn abandoned", "world_id story_id error", "A turn could not be given up; its lease expires."
 )

@@ -6,7 +6,18 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, Final
 
-from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, Scene, Story, Turn, World
+from livingworld import (
+    LivingWorld,
+    NewMemory,
+    NewScene,
+    NewState,
+    RelationshipChange,
+    Scene,
+    Story,
+    TransactionScope,
+    Turn,
+    World,
+)
 from livingworld.testing.staged_races import Connection
 from tests.support.aftermath import assert_nothing_left, count, eventually, scene_contents
 from tests.support.turn_checks import broken_turns
@@ -15,6 +26,8 @@ from tests.support.turn_checks import broken_turns
 LEASE: Final = timedelta(seconds=3)
 QUICK: Final = {"turn_lease": LEASE, "poll_interval": timedelta(seconds=0.05)}
 KEY: Final = "once"
+#: A counter of the world, for what must take place once.
+EFFECT: Final = "turns"
 
 
 async def write(turn: Turn) -> NewScene:
@@ -42,6 +55,20 @@ async def play_with_state(world: World, story: Story) -> Scene:
     return await world.turns.play(story.id, write_with_state, request_key=KEY, busy="queue")
 
 
+async def play_with_effect(world: World, story: Story) -> Scene:
+    """Play a whole turn that calls a model before, and counts itself in a document of the world."""
+
+    async def work(tx: TransactionScope) -> None:
+        await tx.documents.increment(EFFECT)
+
+    async with world.turns.take(story.id, request_key=KEY, busy="queue") as turn:
+        if turn.scene is not None:
+            return turn.scene
+        async with turn.call("planner") as call:
+            call.answer("Go on.")
+        return await turn.commit(await write(turn), effect=work)
+
+
 async def tell_anew(world: World, story: Story) -> Scene:
     """Tell the scene at the head anew."""
     async with world.turns.regenerate(story.id, request_key=KEY, busy="queue") as turn:
@@ -54,6 +81,7 @@ async def tell_anew(world: World, story: Story) -> Scene:
 CASES: Final[dict[str, tuple[Callable[[World, Story], Coroutine[Any, Any, Scene]], list[str]]]] = {
     "play": (play, ["First.", "Told."]),
     "play with state": (play_with_state, ["First.", "Told."]),
+    "play with an effect": (play_with_effect, ["First.", "Told."]),
     "regenerate": (tell_anew, ["Told."]),
 }
 
@@ -103,4 +131,6 @@ async def assert_told_once(observer: Connection, url: str, world: World, story: 
     for table in ("facts", "relationship_changes", "memories"):
         assert await count(observer, table, story_id=story.id) == people - 1, table  # with state there is Tom
     assert await count(observer, "turns", story_id=story.id, state="committed", request_key=KEY) == 1
+    counted = await observer.fetchval("SELECT value FROM livingworld.documents WHERE world_id = $1", world.id)
+    assert counted == ("1" if await count(observer, "model_calls", story_id=story.id) else None)
     assert await broken_turns(url, story.id) == []

@@ -45,7 +45,7 @@ CASES: dict[str, tuple[str, list[Any], Callable[[World, Any], Awaitable[object]]
     "time limit": ("time_limit", [7, "1s", timedelta(-1)], lambda w, bad: play(w, time_limit=bad)),
     "recent": ("recent", [0, 201, True, "1"], lambda w, bad: play(w, recent=bad)),
     "player": ("player", [NUL, SURROGATE, 7, "", "x" * 501], lambda w, bad: play(w, player=bad)),
-    "own turn of nobody": ("player", [None], lambda w, bad: play(w, player=bad, replace_own=True)),
+    "own turn of nobody": ("replace_own", [None], lambda w, bad: play(w, player=bad, replace_own=True)),
     "replace own": ("replace_own", [1, "yes", None], lambda w, bad: play(w, player="ada", replace_own=bad)),
     "merge without a function": ("combine", ["merge"], lambda w, bad: play(w, busy=bad)),
     "function without merge": ("combine", [max], lambda w, bad: play(w, combine=bad)),

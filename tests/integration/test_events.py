@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator
 
@@ -221,3 +222,18 @@ async def test_a_character_that_was_rolled_back_is_not_told_of(recorded: Recorde
         await tx.characters.get_or_create("Tom")
 
     assert len(recorded.of(events.CHARACTER_CREATED)) == 1
+
+
+async def test_a_block_that_is_left_without_a_commit_is_warned_of(
+    world: World, story: Story, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world.turns.take(story.id, request_key="forgotten"):
+        pass
+    with contextlib.suppress(ZeroDivisionError):
+        async with world.turns.take(story.id, request_key="failed"):
+            raise ZeroDivisionError
+
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    (warning,) = [line for line in warnings if line.startswith(events.TURN_NOT_COMMITTED.name)]
+    (generation,) = (await world.generations.of(story.id)).items[1:]
+    assert f"generation_id={generation.id}" in warning

@@ -19,7 +19,7 @@ from tests.support.every_write import Furnished, furnish
 #: What names something, or groups things by a word.
 NAMES: Final = {
     *("name", "tenant", "title", "request_key", "subject", "attribute", "kind", "lane", "player", "key", "role"),
-    *("provider", "branch_name", "embedder", "book", "character", "source", "target"),
+    *("provider", "branch_name", "embedder", "book", "character", "source", "target", "model", "script_version"),
 }
 #: What is told, sought, or read by a model; cursors; fields of JSON; kinds that a rule is about.
 FREE: Final = {

@@ -156,3 +156,25 @@ async def test_a_query_names_what_is_to_be_there(world: World, story: Story) -> 
     for excluding in ("-lamp", "lamp OR -cold", '-"lamp cold"'):
         assert await find(world, excluding) == []
     assert {hit.kind for hit in await find(world, 'lamp -"was cold"')} == {"scene", "lore"}
+
+
+async def test_a_scene_is_found_by_the_instruction_of_its_turn_before_and_after_it_is_indexed(
+    world: World, story: Story
+) -> None:
+    async with world.turns.take(story.id, request_key="one", instruction="light the zephyr lamp") as turn:
+        await turn.commit(NewScene("Night falls."))
+    (unindexed,) = await find(world, "zephyr")
+    await world.search.index()
+    (indexed,) = await find(world, "zephyr night")
+
+    assert (unindexed.kind, unindexed.scene_number, indexed.scene_number) == ("scene", 1, 1)
+    assert "[zephyr]" in unindexed.excerpt
+    assert "[zephyr]" in indexed.excerpt
+    assert "[Night]" in indexed.excerpt
+
+    async with world.turns.regenerate(story.id, request_key="two", instruction="blow it out") as turn:
+        await turn.commit(NewScene("Day breaks."))
+    for _ in range(2):
+        assert [hit.scene_number for hit in await find(world, "blow")] == [1]
+        assert await find(world, "zephyr") == []
+        await world.search.index()

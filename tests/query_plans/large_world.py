@@ -82,8 +82,11 @@ _SCENES = (
     """,
     """
     INSERT INTO livingworld.turns
-        (world_id, story_id, request_key, request_hash, state, branch_number, origin_key, token, scene_number)
-    SELECT $1, $2, 'turn ' || n, sha256('x'), 'committed', 1, 'turn ' || n, n, n FROM generate_series(1, $3::integer) n
+        (world_id, story_id, request_key, request_hash, state, branch_number, origin_key, token, scene_number, player,
+         created_at)
+    SELECT $1, $2, 'turn ' || n, sha256('x'), 'committed', 1, 'turn ' || n, n, n, 'ada',
+           now() - interval '1 day' + n * interval '1 millisecond'
+    FROM generate_series(1, $3::integer) n
     """,
     """
     INSERT INTO livingworld.generations

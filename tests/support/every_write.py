@@ -24,6 +24,7 @@ from livingworld import (
     Session,
     Story,
     Task,
+    TransactionScope,
     World,
 )
 
@@ -93,6 +94,16 @@ async def take_a_turn(there: Furnished) -> object:
         return await turn.commit(NewScene("Three.", cast=["Ada"]), NewState(facts={("Mara", "mood"): "glad"}))
 
 
+async def take_a_turn_with_an_effect(there: Furnished) -> object:
+    async def work(tx: TransactionScope) -> None:
+        await tx.documents.increment("turns")
+
+    async with there.world.turns.take(there.story.id, request_key="effect") as turn:
+        async with turn.call("planner") as call:
+            call.answer("Go on.")
+        return await turn.commit(NewScene("Three.", cast=["Ada"]), effect=work)
+
+
 async def hold_a_lease(there: Furnished) -> None:
     async with there.world.leases.hold("tide"):
         pass
@@ -132,6 +143,7 @@ WRITES: Final[dict[str, Write]] = {
     "branches.rename": lambda at: at.world.branches.rename(at.story.id, 2, "new"),
     "branches.delete": lambda at: at.world.branches.delete(at.story.id, 2),
     "turns.take": take_a_turn,
+    "turns.take, effect": take_a_turn_with_an_effect,
     "characters.get_or_create": lambda at: at.world.characters.get_or_create("Ada"),
     "characters.get_or_create, key": lambda at: at.world.characters.get_or_create("Ada", key="account"),
     "characters.update": lambda at: at.world.characters.update(at.mara.id, expected_version=1, name="Maria"),
@@ -218,6 +230,7 @@ ALONE: Final[frozenset[str]] = frozenset(
         "worlds.archive",
         "worlds.purge",
         "turns.take",
+        "turns.take, effect",
         "search.index",
         "scripts.publish",
         "scripts.publish, new",

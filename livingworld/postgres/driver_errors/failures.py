@@ -123,6 +123,7 @@ _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
     "pk_turns": errors.RequestKeyReused,
     "fk_turns_world_id_story_id": errors.StoryNotFound,
     "fk_generations_world_id_story_id_request_key": errors.StoryNotFound,
+    "fk_model_calls_world_id_story_id_request_key": errors.StoryNotFound,
     "fk_characters_known": errors.CharacterNotFound,
     "fk_relationships_world_id_source_id": errors.CharacterNotFound,
     "fk_relationships_world_id_target_id": errors.CharacterNotFound,

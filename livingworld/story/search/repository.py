@@ -42,7 +42,8 @@ class Search:
         """Return a page of hits, the best first; empty when nothing matches. One round trip.
 
         The query is words; "quotes" make a phrase, OR joins, a minus excludes; there is no syntax error. Words are
-        compared as written, without case, in any language. The first 100,000 characters of a scene are searched.
+        compared as written, without case, in any language. The first 100,000 characters of a scene are searched,
+        and the first 10,000 of the instruction by which its turn wrote it, as if that stood below.
         Private, forgotten and replaced memories and disabled lore are never found. With `story_id` only texts of that
         story are found. While the texts do not change, pages that are not cut neither repeat nor skip a hit.
 

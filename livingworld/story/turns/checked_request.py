@@ -43,7 +43,7 @@ def checked_request(
     if expected_head is not None:
         inputs.check_integer("expected_head", expected_head)
     if inputs.check_boolean("replace_own", replace_own) and given.player is None:
-        raise InvalidInput("player", "must be named for replace_own: whose turn is replaced")
+        raise InvalidInput("replace_own", "needs `player`, whose turn is replaced")
     return TakeRequest(
         story_id=inputs.check_uuid("story_id", story_id),
         branch_number=branch,

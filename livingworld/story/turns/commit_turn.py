@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from livingworld.deadlines import one_call
 from livingworld.identifiers import new_id
 from livingworld.observability import events
-from livingworld.postgres.group_commit.group_commit import GroupCommit
 from livingworld.postgres.services import Services
+from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.characters.cast import newcomer_rows
 from livingworld.story.stories.appending import Refusal
 from livingworld.story.stories.new_scene import NewScene
@@ -16,17 +14,22 @@ from livingworld.story.stories.reading import read_scene
 from livingworld.story.stories.records import Scene
 from livingworld.story.turns.attempt import Attempt
 from livingworld.story.turns.new_state import NewState
-from livingworld.story.turns.outcomes import CommitOutcome, Committed, Wakes
+from livingworld.story.turns.outcomes import AlreadyStored, CommitOutcome, Committed, Wakes
 from livingworld.story.turns.requests import CommitRequest, Holding, end_topic, turn_topic
-from livingworld.story.turns.writing import commit_turn
-
-Commits: TypeAlias = GroupCommit[CommitRequest, CommitOutcome]
+from livingworld.story.turns.turn_parts import Effect, Scope, TurnParts
+from livingworld.story.turns.writing import commit_joined, commit_turn
 
 
 async def commit(
-    services: Services, commits: Commits, holding: Holding, scene: NewScene, attempt: Attempt, state: NewState | None
+    parts: TurnParts[Scope],
+    holding: Holding,
+    scene: NewScene,
+    attempt: Attempt,
+    state: NewState | None,
+    effect: Effect[Scope] | None,
 ) -> Scene:
-    """Store the scene of a turn and its state, wake those who wait for that, and return the scene."""
+    """Store the scene of a turn, its state and its effect, wake those who wait for that, and return the scene."""
+    services = parts.services
     request = CommitRequest(
         holding=holding,
         scene=scene,
@@ -37,7 +40,7 @@ async def commit(
         state=None if state is None else state.as_json(),
     )
     with one_call(services.unit.call_timeout):
-        outcome = await _store(services, commits, request)
+        outcome = await _store(parts, request, effect)
         place = {"world_id": services.world_id, "story_id": holding.story_id}
         if isinstance(outcome, Refusal):
             events.emit(events.TURN_REFUSED, **place, error=type(outcome.error).__name__)
@@ -57,8 +60,21 @@ def _wake(services: Services, holding: Holding, wakes: Wakes) -> None:
         services.notifications.notify_nearest(turn_topic(holding.story_id, wakes.next_key))
 
 
-async def _store(services: Services, commits: Commits, request: CommitRequest) -> CommitOutcome:
+async def _store(parts: TurnParts[Scope], request: CommitRequest, effect: Effect[Scope] | None) -> CommitOutcome:
+    unit = parts.services.unit
+    if effect is not None:
+        return await unit.write_idempotent(_commit_with_effect, parts, request, effect)
     if request.state is not None:
-        return await services.unit.write_single_idempotent(commit_turn, request)
-    services.unit.refuse_misplaced()
-    return await commits.submit(request)
+        return await unit.write_single_idempotent(commit_turn, request)
+    unit.refuse_misplaced()
+    return await parts.commits.submit(request)
+
+
+async def _commit_with_effect(
+    tx: Transaction, parts: TurnParts[Scope], request: CommitRequest, effect: Effect[Scope]
+) -> CommitOutcome:
+    """Commit one turn, then let its effect write; an earlier commit of the turn has its effect already."""
+    outcome = await commit_joined(tx, request)
+    if isinstance(outcome, Committed) or (isinstance(outcome, AlreadyStored) and not outcome.replayed):
+        await effect(parts.scope(tx))
+    return outcome

@@ -78,6 +78,8 @@ class AlreadyStored:
     scene_number: int
     branch_number: int
     wakes: Wakes
+    #: Whether an earlier commit of the turn has stored it.
+    replayed: bool
 
 
 CommitOutcome: TypeAlias = Committed | AlreadyStored | Refusal

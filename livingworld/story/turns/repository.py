@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final
 from uuid import UUID
@@ -13,6 +14,7 @@ from sqlalchemy import Row
 from livingworld import inputs
 from livingworld.errors import GenerationNotFound
 from livingworld.identifiers import new_id
+from livingworld.postgres.keyset import Page, check_limit, read_cursor, write_cursor
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.stories.reading import read_scene
@@ -20,12 +22,14 @@ from livingworld.story.stories.records import Scene
 from livingworld.story.turns.records import Generation
 from livingworld.story.turns.requests import ChooseRequest
 from livingworld.story.turns.rows import make_generation
+from livingworld.story.turns.turn_repository import NEWEST, check_key
 from livingworld.story.turns.writing import choose_generation
 
 #: Pairs of one slice of preferences.
 _SLICE: Final = 100
 _GENERATION: Final = files(__package__).joinpath("sql/generation.sql").read_text()
 _ALTERNATIVES: Final = files(__package__).joinpath("sql/alternatives.sql").read_text()
+_STORY_GENERATIONS: Final = files(__package__).joinpath("sql/story_generations.sql").read_text()
 _PREFERENCES: Final = files(__package__).joinpath("sql/preferences.sql").read_text()
 
 
@@ -46,6 +50,18 @@ class GenerationRepository:
         """
         key, number = inputs.check_uuid("story_id", story_id), inputs.check_integer("scene_number", scene_number)
         return await self._unit.read(_read_alternatives, key, number)
+
+    async def of(self, story_id: UUID, *, after: str | None = None, limit: int = 50) -> Page[Generation]:
+        """Return a page of the story's generations, also failed ones and those shown no more; one round trip.
+
+        Those of the newest turns first, and of a turn the last attempt first. Empty when there is no such story.
+        """
+        place = (*NEWEST, 0) if after is None else read_cursor(after, datetime.fromisoformat, check_key, _check_attempt)
+        asked = (inputs.check_uuid("story_id", story_id), *place, check_limit(limit) + 1)
+        rows = await self._unit.read(_read_story_generations, *asked)
+        last = rows[limit - 1] if len(rows) > limit else None
+        rest = None if last is None else write_cursor(last.turn_created_at.isoformat(), last.request_key, last.attempt)
+        return Page(tuple(map(make_generation, rows[:limit])), rest)
 
     def preferences(self, story_id: UUID | None = None) -> AsyncIterator[str]:
         """Give pairs of answers to one prompt, a JSON object a line: prompt_digest, chosen, rejected.
@@ -105,6 +121,14 @@ async def read_generation(tx: Transaction, generation_id: UUID) -> Generation:
     if row is None:
         raise GenerationNotFound(generation_id=generation_id)
     return make_generation(row)
+
+
+def _check_attempt(attempt: object) -> int:
+    return inputs.check_integer("after", attempt)
+
+
+async def _read_story_generations(tx: Transaction, *asked: object) -> Sequence[Row[Any]]:
+    return (await tx.execute_text(_STORY_GENERATIONS, (tx.world_id, *asked))).all()
 
 
 async def _read_alternatives(tx: Transaction, story_id: UUID, scene_number: int) -> tuple[Generation, ...]:

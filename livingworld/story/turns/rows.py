@@ -108,7 +108,8 @@ def make_commit_outcome(row: Row[Any], request: CommitRequest) -> CommitOutcome 
         case "committed":
             return Committed(_committed_scene(row, request), row.branch_number, Wakes(row.next_key, row.followed))
         case "regenerated" | "replayed":
-            return AlreadyStored(row.scene_number, row.branch_number, Wakes(row.next_key, row.followed))
+            wakes = Wakes(row.next_key, row.followed)
+            return AlreadyStored(row.scene_number, row.branch_number, wakes, replayed=row.status == "replayed")
         case "stale_head":
             expected, actual = request.holding.base_scene_number or 0, row.parent_scene_number or 0
             return Refusal(StaleHead(expected=expected, actual=actual))

@@ -6,25 +6,24 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Final, Required, TypedDict, Unpack
+from typing import Final, Generic, Required, TypedDict, Unpack
 from uuid import UUID
 
 from livingworld import inputs
 from livingworld.errors import InvalidInput
-from livingworld.postgres.services import Services
 from livingworld.story.stories.appending import Replayed
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.reading import read_scene
 from livingworld.story.stories.records import Scene
 from livingworld.story.turns.checked_request import RECENT, RequestOptions, checked_request
-from livingworld.story.turns.commit_turn import Commits
 from livingworld.story.turns.new_state import NewState
 from livingworld.story.turns.records import BusyPolicy, Combine, TurnInput
-from livingworld.story.turns.renewals import Renewals
 from livingworld.story.turns.repository import read_generation
 from livingworld.story.turns.requests import AT_HEAD, TakeRequest
 from livingworld.story.turns.turn import Turn
+from livingworld.story.turns.turn_parts import Scope, TurnParts
 from livingworld.story.turns.turn_queue import Grant, Takes, TurnQueue
+from livingworld.story.turns.turn_repository import TurnRepository
 
 #: The longest wait for a place, unless another one is asked for.
 TIME_LIMIT: Final = timedelta(seconds=60)
@@ -50,14 +49,14 @@ class TurnOptions(TypedDict, total=False):
     recent: int
 
 
-class Turns:
+class Turns(TurnRepository, Generic[Scope]):
     """The turns of one world: one at a time on each branch, in all processes."""
 
-    def __init__(self, services: Services, takes: Takes, commits: Commits) -> None:
-        self._services = services
-        self._commits = commits
-        self._queue = TurnQueue(services, takes)
-        self._renewals = Renewals(services)
+    def __init__(self, parts: TurnParts[Scope], takes: Takes) -> None:
+        super().__init__(parts.services.unit)
+        self._services = parts.services
+        self._parts = parts
+        self._queue = TurnQueue(parts.services, takes)
 
     @asynccontextmanager
     async def take(  # noqa: PLR0913 - options of one call, by name
@@ -75,7 +74,7 @@ class Turns:
         combine: Combine | None = None,
         time_limit: timedelta = TIME_LIMIT,
         recent: int = RECENT,
-    ) -> AsyncIterator[Turn]:
+    ) -> AsyncIterator[Turn[Scope]]:
         """Have the next scene of a branch (default: the current one) to write; one round trip when it is free.
 
         In the block nothing is locked and no connection is held: a lease is, renewed in the background. Left without
@@ -125,7 +124,7 @@ class Turns:
         replace_own: bool = False,
         time_limit: timedelta = TIME_LIMIT,
         recent: int = RECENT,
-    ) -> AsyncIterator[Turn]:
+    ) -> AsyncIterator[Turn[Scope]]:
         """Take the turn of a scene (default: the one at the head) again, at the same place, with the same input.
 
         Its commit makes the new text the scene, as `generations.choose` does; the old text stays a generation. Choice
@@ -147,7 +146,7 @@ class Turns:
             yield turn
 
     async def play(
-        self, story_id: UUID, write: Callable[[Turn], Awaitable[Written]], **options: Unpack[TurnOptions]
+        self, story_id: UUID, write: Callable[[Turn[Scope]], Awaitable[Written]], **options: Unpack[TurnOptions]
     ) -> Scene:
         """Take a turn, have `write` make its scene, commit it and return it; options and errors as `take`.
 
@@ -165,9 +164,9 @@ class Turns:
     @asynccontextmanager
     async def _holding(
         self, request: TakeRequest, combine: Combine | None, time_limit: timedelta
-    ) -> AsyncIterator[Turn]:
+    ) -> AsyncIterator[Turn[Scope]]:
         """Yield the turn, and give it up when the block is left without a commit, however it is left."""
-        turn: Turn | None = None
+        turn: Turn[Scope] | None = None
         reason: BaseException | None = None
         grant = await self._queue.take(request, combine, time_limit)
         try:
@@ -182,13 +181,11 @@ class Turns:
             elif turn.scene is None:
                 await asyncio.shield(self._services.tasks.finish(turn.give_up(reason)))
 
-    async def _turn(self, request: TakeRequest, grant: Grant) -> Turn:
+    async def _turn(self, request: TakeRequest, grant: Grant) -> Turn[Scope]:
         unit, taken, recorded = self._services.unit, grant.outcome, None
         if isinstance(taken, Replayed):
             scene = await unit.read(read_scene, request.story_id, taken.scene_number)
-            return Turn(self._services, self._commits, self._renewals, request, scene, asked_at=grant.asked_at)
+            return Turn(self._parts, request, scene, asked_at=grant.asked_at)
         if taken.answered is not None:
             recorded = await unit.read(read_generation, taken.answered)
-        return Turn(
-            self._services, self._commits, self._renewals, request, taken, asked_at=grant.asked_at, recorded=recorded
-        )
+        return Turn(self._parts, request, taken, asked_at=grant.asked_at, recorded=recorded)

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import cached_property, partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar, Unpack
 
+from livingworld import inputs
 from livingworld.background.interruptible import run_unless
 from livingworld.errors import Fenced, InvalidInput, InvalidType, LivingWorldError
 from livingworld.observability import events
 from livingworld.postgres.leases import Lease
-from livingworld.postgres.services import Services
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import Scene
 from livingworld.story.turns.attempt import Attempt
-from livingworld.story.turns.commit_turn import Commits, commit
+from livingworld.story.turns.commit_turn import commit
 from livingworld.story.turns.context_rows import make_context
 from livingworld.story.turns.holdings import give_up, record_answer
 from livingworld.story.turns.new_state import NewState
 from livingworld.story.turns.outcomes import Granted
 from livingworld.story.turns.records import Generation, TurnContext
-from livingworld.story.turns.renewals import Renewals
 from livingworld.story.turns.requests import TakeRequest, end_topic
+from livingworld.story.turns.turn_call import CallOptions, TurnCall, calling
+from livingworld.story.turns.turn_parts import Effect, Scope, TurnParts
 
 T = TypeVar("T")
 
@@ -30,23 +32,20 @@ T = TypeVar("T")
 _INTERVALS: Final = 10
 
 
-class Turn:
+class Turn(Generic[Scope]):
     """One attempt at a turn; made by `take` and `regenerate`. It holds no transaction and no connection."""
 
     def __init__(
         self,
-        services: Services,
-        commits: Commits,
-        renewals: Renewals,
+        parts: TurnParts[Scope],
         request: TakeRequest,
         taken: Granted | Scene,
         *,
         asked_at: float,
         recorded: Generation | None = None,
     ) -> None:
-        self._services = services
-        self._commits = commits
-        self._renewals = renewals
+        self._services = parts.services
+        self._parts = parts
         self._request = request
         #: None when the request was carried out before.
         self._granted = taken if isinstance(taken, Granted) else None
@@ -98,11 +97,25 @@ class Turn:
         self._services.unit.refuse_other_loops()
         return await run_unless(work, {self.lost: partial(Fenced, story_id=self._request.story_id)})
 
-    async def commit(self, scene: NewScene, state: NewState | None = None) -> Scene:
+    def call(self, name: str, **options: Unpack[CallOptions]) -> AbstractAsyncContextManager[TurnCall]:
+        """Give a call of a model in a block, which is stored when the block ends; one round trip.
+
+        For every model that is asked but the one whose answer becomes the scene, which `describe` and `record` keep.
+        `name` says what it is for, `prompt` is its parts by name, in their order. A block that raises is kept with its
+        error, and one whose turn was lost too: it was paid for. `turns.tree` has the calls, `turns.usage` their sums.
+        Raises InvalidInput for a turn that was stored before.
+        """
+        return calling(self._services, self._taken().holding, name, options)
+
+    async def commit(
+        self, scene: NewScene, state: NewState | None = None, *, effect: Effect[Scope] | None = None
+    ) -> Scene:
         """Store the scene at the head that the turn was taken at, end the turn, and return the scene; one round trip.
 
         `state` is what becomes true with it, stored together or not at all. Again, or after a lost answer, it returns
         the stored scene. Names in the cast that are new become characters with the scene. The choice is the turn's own.
+        `effect` gets the transaction that stores them, after the scene, for what is no state of the story; it may be
+        called again, and takes place once. When it raises, nothing is stored and the turn is still held.
         Raises Fenced when the turn was taken over, replaced or given up, StaleHead when the branch has moved on,
         CharacterNotFound, SameCharacter, DimensionMismatch, Archived; then nothing was written.
         """
@@ -110,11 +123,13 @@ class Turn:
             raise InvalidType("scene", f"must be a NewScene, not {type(scene).__name__}")
         if state is not None and not isinstance(state, NewState):
             raise InvalidType("state", f"must be a NewState, not {type(state).__name__}")
+        if effect is not None:
+            inputs.check_function("effect", effect)
         if scene.chosen_choice not in {None, self._choice}:
             raise InvalidInput("scene.chosen_choice", "must be left to the turn, which was taken with the choice")
         if self.scene is None:
             holding = self._taken().holding
-            self.scene = await commit(self._services, self._commits, holding, scene, self._attempt, state)
+            self.scene = await commit(self._parts, holding, scene, self._attempt, state, effect)
             self.end_lease()
         return self.scene
 
@@ -133,7 +148,10 @@ class Turn:
         except LivingWorldError as failure:
             events.emit(events.TURN_ABANDONED, **ids, error=type(failure).__name__)
             return
-        events.emit(events.TURN_GIVEN_UP, **ids, reason=type(reason).__name__)
+        if reason is None:
+            events.emit(events.TURN_NOT_COMMITTED, **ids, generation_id=self._taken().holding.owner)
+        else:
+            events.emit(events.TURN_GIVEN_UP, **ids, reason=type(reason).__name__)
 
     def end_lease(self) -> None:
         """Stop renewing."""
@@ -161,7 +179,7 @@ class Turn:
 
     async def _renew(self) -> bool:
         services, holding = self._services, self._taken().holding
-        held = await self._renewals.renew(holding)
+        held = await self._parts.renewals.renew(holding)
         if not held:
             events.emit(events.TURN_LOST, world_id=services.world_id, story_id=holding.story_id)
         return held

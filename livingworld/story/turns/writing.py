@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import Final
 
+from livingworld.inputs import canonical_json
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import note_published, publish_at_commit
 from livingworld.observability import events
@@ -16,7 +17,15 @@ from livingworld.postgres.locks import in_order, row_order_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.stories.appending import Refusal
-from livingworld.story.turns.outcomes import Chosen, CommitOutcome, Granted, Mergeable, TakeOutcome
+from livingworld.story.turns.outcomes import (
+    AlreadyStored,
+    Chosen,
+    CommitOutcome,
+    Committed,
+    Granted,
+    Mergeable,
+    TakeOutcome,
+)
 from livingworld.story.turns.records import TurnInput
 from livingworld.story.turns.requests import ChooseRequest, CommitRequest, TakeRequest, end_topic, turn_topic
 from livingworld.story.turns.rows import make_choose_outcome, make_commit_outcome, make_take_outcome
@@ -28,7 +37,8 @@ def _parameters(count: int) -> str:
 
 
 _TAKE: Final = f"SELECT * FROM livingworld.take_turns_v1({_parameters(17)})"  # noqa: S608
-_COMMIT: Final = f"SELECT * FROM livingworld.commit_turns_v1({_parameters(16)})"  # noqa: S608
+_COMMIT: Final = f"SELECT * FROM livingworld.commit_turns_v1({_parameters(17)})"  # noqa: S608
+_PUBLISH: Final = "SELECT unnest(livingworld.publish_turn_v1($1, $2, $3, $4, $5, $6, $7))"
 _CHOOSE: Final = f"SELECT * FROM livingworld.choose_generation_v1({_parameters(7)})"  # noqa: S608
 _MERGE: Final = f"SELECT * FROM livingworld.merge_turn_v1({_parameters(13)})"  # noqa: S608
 
@@ -51,11 +61,11 @@ async def take_turns(
 
 
 async def commit_turns(
-    tx: Transaction, requests: Sequence[CommitRequest], *, wait: bool
+    tx: Transaction, requests: Sequence[CommitRequest], *, wait: bool, publish: bool = True
 ) -> list[CommitOutcome | NotTried]:
     """Commit turns by one statement and return one outcome for each, in order; see commit_turns_v1.sql."""
     columns = zip(*(request.values() for request in requests), strict=True)
-    rows = (await tx.execute_text(_COMMIT, (tx.world_id, wait, *map(list, columns)))).all()
+    rows = (await tx.execute_text(_COMMIT, (tx.world_id, wait, publish, *map(list, columns)))).all()
     if len(rows) != len(requests):
         message = f"commit_turns_v1 answered {len(rows)} of {len(requests)} requests"
         raise AssertionError(message)
@@ -71,6 +81,29 @@ async def commit_turn(tx: Transaction, request: CommitRequest) -> CommitOutcome:
     (outcome,) = await commit_turns(tx, [request], wait=True)
     assert not isinstance(outcome, NotTried)  # noqa: S101 - it waits, and is alone in its statement
     return outcome
+
+
+async def commit_joined(tx: Transaction, request: CommitRequest) -> CommitOutcome:
+    """Commit one turn as part of a transaction that goes on; locks the story until it ends."""
+    tx.locks(LockKind.STORY, tx.world_id, request.story_id)
+    (outcome,) = await commit_turns(tx, [request], wait=True, publish=False)
+    assert not isinstance(outcome, NotTried)  # noqa: S101 - it waits, and is alone in its statement
+    tx.lock_order.hold(LockKind.STORY, row_order_key({"world_id": tx.world_id, "story_id": request.story_id}))
+    if isinstance(outcome, Committed):
+        tx.store_at_commit(_publish, (request, "committed", outcome.scene.number, outcome.branch_number))
+    elif isinstance(outcome, AlreadyStored) and not outcome.replayed:
+        tx.store_at_commit(_publish, (request, "regenerated", outcome.scene_number, outcome.branch_number))
+    return outcome
+
+
+async def _publish(tx: Transaction, committed: list[tuple[CommitRequest, str, int, int]]) -> None:
+    """Publish committed turns, as their statement does where it is alone; see publish_turn_v1.sql."""
+    tx.lock_order.hold(LockKind.STREAM, tx.world_id)
+    for request, status, scene_number, branch_number in committed:
+        cast = canonical_json(request.cast) if request.cast else None
+        values = (request.story_id, status, scene_number, branch_number, request.holding.owner, cast)
+        for (stream_id,) in await tx.execute_text(_PUBLISH, (tx.world_id, *values)):
+            note_published(tx, stream_id)
 
 
 async def choose_generation(tx: Transaction, request: ChooseRequest) -> Chosen:

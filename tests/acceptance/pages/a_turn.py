@@ -2,9 +2,17 @@ from __future__ import annotations
 
 import asyncio
 
-from livingworld import LivingWorld, NewMemory, NewScene, NewState, RelationshipChange, Subject
+from livingworld import (
+    LivingWorld,
+    NewMemory,
+    NewScene,
+    NewState,
+    RelationshipChange,
+    Subject,
+    TransactionScope,
+)
 
-__all__ = ["NewMemory", "NewScene", "NewState", "RelationshipChange", "Subject"]
+__all__ = ["NewMemory", "NewScene", "NewState", "RelationshipChange", "Subject", "TransactionScope"]
 
 
 async def main() -> None:

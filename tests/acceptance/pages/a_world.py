@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import asyncio
 
-from livingworld import LivingWorld, NewScene, Turn, TurnContext
+from livingworld import Busy, LivingWorld, NewScene, Turn, TurnContext
 
-__all__ = ["NewScene", "Turn"]
+__all__ = ["Busy", "NewScene", "Turn"]
 
 
 async def my_model(context: TurnContext) -> str:

@@ -11,6 +11,7 @@
 CREATE FUNCTION livingworld.commit_turns_v1(
     in_world_id uuid,
     in_wait boolean,
+    in_publish boolean,             -- false: the caller goes on, and publishes at the end of its transaction
     in_story_ids uuid[],
     in_request_keys text[],
     in_owners uuid[],
@@ -221,7 +222,7 @@ BEGIN
             IF in_states[place] IS NOT NULL THEN
                 PERFORM livingworld.write_turn_state_v1(in_world_id, in_story_ids[place], scene_number, in_states[place]);
             END IF;
-            IF in_story_ids[place] = ANY (followed_streams) OR newcomers[place] IS NOT NULL THEN
+            IF in_publish AND (in_story_ids[place] = ANY (followed_streams) OR newcomers[place] IS NOT NULL) THEN
                 streams := livingworld.publish_turn_v1(
                     in_world_id, in_story_ids[place], status, scene_number, branch_number, in_owners[place], in_cast[place]
                 );

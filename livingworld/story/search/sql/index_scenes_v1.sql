@@ -1,4 +1,4 @@
--- Index the words of scenes that are still in the queue. No writer of a scene waits for this: it locks nothing but rows of
+-- Index the words of scenes that are still in the queue, with those of the instructions by which they were written. No writer of a scene waits for this: it locks nothing but rows of
 -- the queue, passes those that another session has, and a purge waits for one batch at most.
 --
 -- A row of the queue is seen together with the text of its version or a later one. When the text changes meanwhile, the row
@@ -20,12 +20,17 @@ BEGIN
     -- In one order, so that two sessions that have rows of the same scenes do not wait for each other.
     words AS MATERIALIZED (
         SELECT DISTINCT ON (due.story_id, due.scene_number) due.story_id, due.scene_number, scene.version,
-               to_tsvector('simple', left(scene.content, 100000)) AS words
+               to_tsvector('simple', left(scene.content, 100000) || coalesce(E'\n' || left(turn.instruction, 10000), '')) AS words
         FROM due
         CROSS JOIN LATERAL (
-            SELECT s.version, s.content FROM livingworld.scenes s
+            SELECT s.version, s.content, s.turn_key FROM livingworld.scenes s
             WHERE s.world_id = in_world_id AND s.story_id = due.story_id AND s.scene_number = due.scene_number OFFSET 0
         ) scene
+        LEFT JOIN LATERAL (
+            SELECT t.instruction FROM livingworld.turns t
+            WHERE t.world_id = in_world_id AND t.story_id = due.story_id AND t.request_key = scene.turn_key
+                AND scene.turn_key IS NOT NULL OFFSET 0
+        ) turn ON true
         ORDER BY due.story_id, due.scene_number
     ),
     stored AS (

@@ -5,6 +5,8 @@
 -- them. What has them in the order of a phrase and without those that are excluded is decided by the text, which costs more. Nor
 -- is what may be shown asked for there: without statistics the planner would take an index of that for the better one.
 --
+-- A scene is found by the instruction of the turn that wrote it too, as if that stood below its text.
+--
 -- A scene whose text is not indexed yet is in a queue. Its text is read, and what the index has of it is passed over: that is
 -- of an older text. At most $9 such scenes are read, those of the newest stories and the newest of a story first.
 WITH asked AS (
@@ -64,7 +66,14 @@ looked_at AS (
     SELECT 'scene', s.story_id, s.scene_number, NULL, NULL, s.content, true
     FROM unindexed AS u
     CROSS JOIN LATERAL (
-        SELECT s.story_id, s.scene_number, left(s.content, 100000) AS content FROM livingworld.scenes AS s
+        SELECT s.story_id, s.scene_number,
+               left(s.content, 100000) || coalesce(E'\n' || left(turn.instruction, 10000), '') AS content
+        FROM livingworld.scenes AS s
+        LEFT JOIN LATERAL (
+            SELECT t.instruction FROM livingworld.turns AS t
+            WHERE t.world_id = $1 AND t.story_id = u.story_id AND t.request_key = s.turn_key
+                AND s.turn_key IS NOT NULL OFFSET 0
+        ) AS turn ON true
         WHERE s.world_id = $1 AND s.story_id = u.story_id AND s.scene_number = u.scene_number OFFSET 0
     ) AS s
 ),
@@ -92,9 +101,14 @@ found AS (
     ) AS p
     CROSS JOIN asked
     CROSS JOIN LATERAL (
-        SELECT t.title, left(s.content, 100000) AS content
+        SELECT t.title, left(s.content, 100000) || coalesce(E'\n' || left(turn.instruction, 10000), '') AS content
         FROM livingworld.scenes AS s
         JOIN livingworld.stories AS t ON t.world_id = s.world_id AND t.story_id = s.story_id
+        LEFT JOIN LATERAL (
+            SELECT t.instruction FROM livingworld.turns AS t
+            WHERE t.world_id = $1 AND t.story_id = p.story_id AND t.request_key = s.turn_key
+                AND s.turn_key IS NOT NULL OFFSET 0
+        ) AS turn ON true
         WHERE p.kind = 'scene' AND s.world_id = $1 AND s.story_id = p.story_id AND s.scene_number = p.scene_number
         UNION ALL
         SELECT NULL, m.content FROM livingworld.memories AS m
