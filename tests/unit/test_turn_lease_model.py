@@ -7,7 +7,8 @@ from typing import Final
 
 import pytest
 
-from tests.support.turn_lease_model import Guard, Try, TurnLease, explore
+from tests.support.turn_lease_model import Guard, Try, TurnLease
+from tests.support.turn_lease_states import explore
 
 POLICIES: Final = ("queue", "replace", "merge")
 #: Two tries of the first key, and one of each other key.
