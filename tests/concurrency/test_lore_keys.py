@@ -21,7 +21,7 @@ async def elsewhere(url: str, world: World) -> AsyncIterator[World]:
 
 
 async def called(world: World | TransactionScope, text: str = "lamp gull tide") -> list[str]:
-    return [each.key for each in await world.lore.match(text)]
+    return [each.key or "" for each in await world.lore.match(text)]
 
 
 async def test_what_another_process_changes_is_matched_at_once(database_url: str, world: World) -> None:

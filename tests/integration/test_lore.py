@@ -9,7 +9,7 @@ import pytest
 from livingworld import NewLoreEntry, World
 from livingworld.errors import InvalidCursor, InvalidInput, LoreEntryNotFound, VersionConflict
 from livingworld.identifiers import new_id
-from livingworld.story.lore.matching import EntryKeys, KeyIndex
+from livingworld.story.lore.matching import EntryKeys, KeyIndex, ScannedTexts
 
 
 async def test_entries_come_back_in_the_order_of_their_book(world: World) -> None:
@@ -91,7 +91,7 @@ async def test_entries_match_by_their_keys_the_longest_key_first(world: World) -
 )
 def test_a_key_stands_as_whole_words(text: str, key: str, found: bool, *, case_sensitive: bool) -> None:  # noqa: FBT001
     index = KeyIndex([EntryKeys(new_id(), "lore", 0, [key], case_sensitive)])
-    assert (list(index.match(text, None, 1).values()) == [key]) is found
+    assert (list(index.match(ScannedTexts([text]), None, 1).values()) == [key]) is found
 
 
 async def test_bad_input_is_named_and_nothing_is_stored(world: World) -> None:

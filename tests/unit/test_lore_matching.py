@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from livingworld.story.lore import matching
-from livingworld.story.lore.matching import EntryKeys, KeyIndex
+from livingworld.story.lore.matching import EntryKeys, KeyIndex, ScannedTexts
 
 pytestmark = pytest.mark.any_server
 
@@ -64,7 +64,7 @@ def test_the_index_finds_what_a_search_for_each_key_finds(
 ) -> None:
     given_entries = [EntryKeys(UUID(int=number), *fields) for number, fields in enumerate(entries)]
 
-    found = KeyIndex(given_entries).match(text, books, limit)
+    found = KeyIndex(given_entries).match(ScannedTexts([text]), books, limit)
 
     assert list(found.items()) == matched(given_entries, text, books)[:limit]
 
@@ -75,4 +75,4 @@ def test_keys_of_several_automata_are_all_found(monkeypatch: pytest.MonkeyPatch)
         EntryKeys(UUID(int=number), "x", number, [word], case_sensitive=False) for number, word in enumerate("abcde")
     ]
 
-    assert list(KeyIndex(entries).match("e d c b a", None, 9).values()) == list("abcde")
+    assert list(KeyIndex(entries).match(ScannedTexts(["e d c b a"]), None, 9).values()) == list("abcde")

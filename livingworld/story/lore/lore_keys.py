@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from livingworld.deadlines import one_call
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
-from livingworld.story.lore.matching import EntryKeys, KeyIndex
+from livingworld.story.lore.matching import EntryKeys, KeyIndex, ScannedTexts
 from livingworld.story.lore.records import LoreMatch
 from livingworld.story.lore.rows import make_called
 
@@ -26,7 +26,9 @@ _CHANGES: Final = """
     FROM livingworld.lore_changes AS c WHERE c.world_id = $1
 """
 _KEYS: Final = """
-    SELECT e.lore_id, e.book, e.position, e.keys AS entry_keys, e.case_sensitive FROM livingworld.lore_entries AS e
+    SELECT e.lore_id, e.book, e.position, e.keys AS entry_keys, e.case_sensitive, e.whole_words, e.regex,
+           e.secondary_keys, e.secondary_logic, e.constant, e.scan_depth, e.exclude_recursion
+    FROM livingworld.lore_entries AS e
     WHERE e.world_id = $1 AND e.lore_id > $2 AND e.removed_at IS NULL AND e.enabled
     ORDER BY e.lore_id LIMIT $3
 """
@@ -34,7 +36,8 @@ _CALLED: Final = f"""
     SELECT known.changes, e.* FROM ({_CHANGES}) AS known
     LEFT JOIN LATERAL (
         SELECT e.lore_id, e.book, e.position, e.title, e.content, e.keys AS entry_keys, e.case_sensitive, e.enabled,
-               e.raw::text AS raw, e.version, e.created_at, e.updated_at
+               e.raw::text AS raw, e.version, e.created_at, e.updated_at, e.whole_words, e.regex, e.secondary_keys,
+               e.secondary_logic, e.constant, e.scan_depth, e.exclude_recursion, e.prevent_recursion
         FROM unnest($2::uuid[]) AS called (lore_id)
         CROSS JOIN LATERAL (
             SELECT * FROM livingworld.lore_entries AS e
@@ -43,6 +46,18 @@ _CALLED: Final = f"""
     ) AS e ON true
 """  # noqa: S608 - our own words
 _FIRST: Final = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is looked for, and in what."""
+
+    #: The newest last.
+    texts: tuple[str, ...]
+    books: Collection[str] | None
+    limit: int
+    #: How often the contents of what was called are looked through too.
+    recursion: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +75,17 @@ class LoreKeys:
         self._known: _Known | None = None
         self._reading = asyncio.Lock()
 
-    async def match(
-        self, unit: WorldUnit, text: str, books: Collection[str] | None, limit: int
-    ) -> tuple[LoreMatch, ...]:
-        """Return the enabled entries whose keys occur in a text, in their order."""
+    async def match(self, unit: WorldUnit, asked: Asked) -> tuple[LoreMatch, ...]:
+        """Return the enabled entries that are called, in their order."""
         unit.refuse_misplaced()
         with one_call(unit.call_timeout):
             known = self._known or await self._newer(unit, None)
             for _ in range(_READINGS):
-                matches = await _match(unit, known, text, books, limit)
+                matches = await _match(unit, known, asked)
                 if matches is not None:
                     return matches
                 known = await self._newer(unit, known)
-            return await _match(unit, known, text, books, limit, anyway=True) or ()
+            return await _match(unit, known, asked, anyway=True) or ()
 
     async def _newer(self, unit: WorldUnit, old: _Known | None) -> _Known:
         """Return other keys than the old ones: those that another task has just read, or read them."""
@@ -83,16 +96,26 @@ class LoreKeys:
             return self._known
 
 
-async def _match(
-    unit: WorldUnit, known: _Known, text: str, books: Collection[str] | None, limit: int, *, anyway: bool = False
-) -> tuple[LoreMatch, ...] | None:
+async def _match(unit: WorldUnit, known: _Known, asked: Asked, *, anyway: bool = False) -> tuple[LoreMatch, ...] | None:
     """Return the matches; None when the keys are not the newest, unless they are to do anyway."""
-    called = await asyncio.to_thread(known.index.match, text, books, limit)
-    rows = await unit.read(_read_called, list(called))
-    if rows[0].changes != known.changes and not anyway:
-        return None
-    entries = {entry.id: entry for entry in (make_called(row) for row in rows if row.lore_id is not None)}
-    return tuple(LoreMatch(entry=entries[each], key=key) for each, key in called.items() if each in entries)
+    matches: list[LoreMatch] = []
+    contents: list[str] = []
+    for depth in range(asked.recursion + 1):
+        so_far = frozenset(match.entry.id for match in matches)
+        texts = ScannedTexts(asked.texts, tuple(contents), so_far)
+        called = await asyncio.to_thread(known.index.match, texts, asked.books, asked.limit - len(matches))
+        rows = await unit.read(_read_called, list(called))
+        if rows[0].changes != known.changes and not anyway:
+            return None
+        entries = {entry.id: entry for entry in (make_called(row) for row in rows if row.lore_id is not None)}
+        matches += [
+            LoreMatch(entry=entries[each], key=key, depth=depth) for each, key in called.items() if each in entries
+        ]
+        more = [entry.content for entry in entries.values() if not entry.prevent_recursion]
+        contents += more
+        if not more or len(matches) >= asked.limit:
+            break
+    return tuple(matches)
 
 
 async def _read(tx: Transaction) -> tuple[list[UUID], list[EntryKeys]]:
@@ -103,7 +126,11 @@ async def _read(tx: Transaction) -> tuple[list[UUID], list[EntryKeys]]:
     while more:
         rows = (await tx.execute_text(_KEYS, (tx.world_id, after, _SLICE))).all()
         entries += [
-            EntryKeys(UUID(int=row.lore_id.int), row.book, row.position, row.entry_keys, row.case_sensitive)
+            EntryKeys(
+                *(UUID(int=row.lore_id.int), row.book, row.position, row.entry_keys, row.case_sensitive),
+                *(row.whole_words, row.regex, row.secondary_keys, row.secondary_logic, row.constant, row.scan_depth),
+                exclude_recursion=row.exclude_recursion,
+            )
             for row in rows
         ]
         more = len(rows) == _SLICE

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import islice
-from typing import Final
+from math import inf
+from typing import Any, Final
 from uuid import UUID
 
 import ahocorasick  # type: ignore[import-not-found] # it has no stubs
+
+from livingworld.story.lore.regular_expressions import compile_key
 
 #: Keys of one automaton. Nothing else of the process runs while it is finished: for this many a few milliseconds.
 _KEYS: Final = 10_000
@@ -25,6 +29,52 @@ class EntryKeys:
     position: int
     keys: Sequence[str]
     case_sensitive: bool
+    whole_words: bool = True
+    regex: bool = False
+    secondary_keys: Sequence[str] = ()
+    secondary_logic: str = "and_any"
+    constant: bool = False
+    scan_depth: int | None = None
+    exclude_recursion: bool = False
+
+    def all_keys(self) -> list[str]:
+        """Return the keys, then the secondary ones."""
+        return [*self.keys, *self.secondary_keys]
+
+    def called_by(self, numbers: Collection[int]) -> int | None:
+        """Return the longest key of those that occur, the first of equally long; None when they call nothing."""
+        own = [number for number in numbers if number < len(self.keys)]
+        if not own or not self._has_secondary(len(numbers) - len(own)):
+            return None
+        return min(own, key=lambda number: (-len(self.keys[number]), number))
+
+    def _has_secondary(self, occurring: int) -> bool:
+        if not self.secondary_keys:
+            return True
+        return {
+            "and_any": occurring > 0,
+            "and_all": occurring == len(self.secondary_keys),
+            "not_any": occurring == 0,
+            "not_all": occurring < len(self.secondary_keys),
+        }[self.secondary_logic]
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedTexts:
+    """What is looked through."""
+
+    #: The newest last.
+    texts: Sequence[str]
+    #: Contents of the entries that were called before: as near as the newest text.
+    contents: Sequence[str] = ()
+    #: What was called before, and is not looked for again.
+    called: Collection[UUID] = frozenset()
+
+    def by_depth(self) -> Iterator[tuple[int, str]]:
+        """Yield each text with its place from the newest back, from 1."""
+        yield from enumerate(reversed(self.texts), 1)
+        for content in self.contents:
+            yield 1, content
 
 
 class KeyIndex:
@@ -38,41 +88,65 @@ class KeyIndex:
         # The entries with a spelling, each with the number of the key among its own.
         self._exact: dict[str, list[tuple[int, int]]] = {}
         self._folded: dict[str, list[tuple[int, int]]] = {}
+        self._regular: list[tuple[int, int, Any]] = []
         for place, entry in enumerate(self._entries):
-            spellings = self._exact if entry.case_sensitive else self._folded
-            spell = _composed if entry.case_sensitive else _folded
-            for number, key in enumerate(entry.keys):
-                if spelled := spell(key).strip():
-                    spellings.setdefault(spelled, []).append((place, number))
+            self._add(place, entry)
+        self._constant = [place for place, entry in enumerate(self._entries) if entry.constant]
         self._automata = list(_automata(self._exact)), list(_automata(self._folded))
 
-    def match(self, text: str, books: Collection[str] | None, limit: int) -> dict[UUID, str]:
+    def match(self, scanned: ScannedTexts, books: Collection[str] | None, limit: int) -> dict[UUID, str | None]:
         """Return the ids of the entries that match, each with its longest key that occurs, the first of equally long.
 
-        The longest key first, then by book, position and id.
+        First those that match everything, then the longest key first, then by book, position and id.
         """
+        found: dict[int, set[int]] = defaultdict(set)
+        for depth, text in scanned.by_depth():
+            for place, number in self._occurring(text):
+                if depth <= (self._entries[place].scan_depth or depth):
+                    found[place].add(number)
+        best = {place: self._entries[place].called_by(numbers) for place, numbers in found.items()}
+        keys = {place: self._entries[place].keys[number] for place, number in best.items() if number is not None}
+        called: dict[int, str | None] = {**keys, **dict.fromkeys(self._constant)}
+        wanted = ((place, key) for place, key in called.items() if self._is_wanted(place, scanned, books))
+        return {self._entries[place].lore_id: key for place, key in nsmallest(limit, wanted, key=self._order)}
+
+    def _add(self, place: int, entry: EntryKeys) -> None:
+        spellings = self._exact if entry.case_sensitive else self._folded
+        spell = _composed if entry.case_sensitive else _folded
+        for number, key in enumerate(entry.all_keys()):
+            if entry.regex:
+                compiled = compile_key("keys", key, case_sensitive=entry.case_sensitive)
+                self._regular.append((place, number, compiled))
+            elif spelled := spell(key).strip():
+                spellings.setdefault(spelled, []).append((place, number))
+
+    def _occurring(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield the entries with a key that occurs in a text as the entry wants it, with the number of the key."""
         exact, folded = self._automata
-        best: dict[int, tuple[int, int]] = {}
         for spellings, automata, spelled in (
             (self._exact, exact, _composed(text)),
             (self._folded, folded, _folded(text)),
         ):
-            for key in _occurring(automata, spelled):
+            for key, is_whole in _occurring(automata, spelled).items():
                 for place, number in spellings[key]:
-                    rank = (-len(self._entries[place].keys[number]), number)
-                    best[place] = min(best.get(place, rank), rank)
-        named = ((place, number) for place, (_, number) in best.items() if self._is_of(place, books))
-        return {
-            self._entries[place].lore_id: self._entries[place].keys[number]
-            for place, number in nsmallest(limit, named, key=self._order)
-        }
+                    if is_whole or not self._entries[place].whole_words:
+                        yield place, number
+        composed = _composed(text)
+        for place, number, compiled in self._regular:
+            if compiled.search(composed):
+                yield place, number
 
-    def _is_of(self, place: int, books: Collection[str] | None) -> bool:
-        return books is None or self._entries[place].book in books
+    def _is_wanted(self, place: int, scanned: ScannedTexts, books: Collection[str] | None) -> bool:
+        entry = self._entries[place]
+        if entry.lore_id in scanned.called or (scanned.contents and entry.exclude_recursion):
+            return False
+        return books is None or entry.book in books
 
-    def _order(self, called: tuple[int, int]) -> tuple[object, ...]:
-        entry = self._entries[called[0]]
-        return (-len(entry.keys[called[1]]), entry.book, entry.position, str(entry.lore_id))
+    def _order(self, called: tuple[int, str | None]) -> tuple[object, ...]:
+        place, key = called
+        entry = self._entries[place]
+        length = inf if key is None else len(key)
+        return (-length, entry.book, entry.position, str(entry.lore_id))
 
 
 def _automata(spellings: Iterable[str]) -> Iterator[ahocorasick.Automaton]:
@@ -85,13 +159,13 @@ def _automata(spellings: Iterable[str]) -> Iterator[ahocorasick.Automaton]:
         yield automaton
 
 
-def _occurring(automata: Iterable[ahocorasick.Automaton], text: str) -> set[str]:
-    """Return the keys that occur in the text with no word that continues across their ends."""
-    found: set[str] = set()
+def _occurring(automata: Iterable[ahocorasick.Automaton], text: str) -> dict[str, bool]:
+    """Return the keys that occur in the text, and whether somewhere no word continues across their ends."""
+    found: dict[str, bool] = {}
     for automaton in automata:
         for last, key in automaton.iter(text):
-            if key not in found and _is_whole(text, last + 1 - len(key), last + 1):
-                found.add(key)
+            if not found.get(key):
+                found[key] = _is_whole(text, last + 1 - len(key), last + 1)
     return found
 
 

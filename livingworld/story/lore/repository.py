@@ -23,12 +23,15 @@ from livingworld.inputs import (
 from livingworld.postgres.keyset import Page, check_limit, read_cursor
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.lore import reading, writing
-from livingworld.story.lore.lore_keys import LoreKeys
+from livingworld.story.lore.lore_keys import Asked, LoreKeys
 from livingworld.story.lore.records import EDITABLE, LoreEntry, LoreMatch, NewLoreEntry, check_fields
 from livingworld.story.revisions import Revision, read_revisions
 
 #: Maximum number of entries of one call.
 MAX_ENTRIES: Final = 1000
+#: Most texts of one match, and how often contents are looked through.
+MAX_TEXTS: Final = 1000
+MAX_RECURSION: Final = 10
 
 
 class LoreRepository:
@@ -48,8 +51,9 @@ class LoreRepository:
         rows = []
         for index, given in enumerate(check_sequence("entries", entries, limit=MAX_ENTRIES)):
             entry = _check_entry(f"entries[{index}]", given)
-            fields = {name: getattr(entry, name) for name in EDITABLE} | {"keys": list(entry.keys), "raw": entry.raw}
-            rows.append({"world_id": self._unit.world_id, "lore_id": new_id(), **fields})
+            fields = {name: getattr(entry, name) for name in EDITABLE} | {"raw": entry.raw}
+            lists = {name: list(fields[name]) for name in ("keys", "secondary_keys")}
+            rows.append({"world_id": self._unit.world_id, "lore_id": new_id(), **fields, **lists})
         return await self._unit.write(writing.add_entries, rows) if rows else ()
 
     async def get(self, lore_id: UUID) -> LoreEntry:
@@ -103,22 +107,31 @@ class LoreRepository:
         """Return the old copies of an entry, oldest first; empty when it was never changed."""
         return await self._unit.read(read_revisions, "lore", check_uuid("lore_id", lore_id))
 
-    async def match(self, text: str, *, books: Sequence[str] | None = None, limit: int = 50) -> tuple[LoreMatch, ...]:
-        """Return the enabled entries whose keys occur in a text, the longest key first, then by book and position.
+    async def match(
+        self,
+        text: str | Sequence[str],
+        *,
+        books: Sequence[str] | None = None,
+        recursion: int = 0,
+        limit: int = 50,
+    ) -> tuple[LoreMatch, ...]:
+        """Return the enabled entries that a text, or texts of which the newest is the last, call.
 
-        A key matches as whole words, without case unless the entry is case sensitive; composed and decomposed accents
-        are equal. The longest of the matching keys of an entry counts; an entry without keys never matches.
-
-        A world keeps the keys in its process and reads them again after a change, in slices; a transaction reads them
-        at its first match. Text and keys are compared in a thread, so the event loop is not blocked.
+        Constant entries first, then the longest key first, then by book and position. A key matches a whole word or
+        phrase, or any part of one, without regard to case, or as a regular expression, as its entry says. With
+        `recursion`, the contents of what was called are looked through too, so many times; what they call comes last.
+        The keys stay in the process; every match proves that they are the newest, by one statement for each time.
+        Raises MissingPackage when an entry has a regular expression and this process has no engine for it.
         """
-        check_text("text", text, limit=MAX_CONTENT_CHARACTERS)
-        check_limit(limit)
+        given = (text,) if isinstance(text, str) else tuple(check_sequence("text", text, limit=MAX_TEXTS))
+        for index, each in enumerate(given):
+            check_text("text" if isinstance(text, str) else f"text[{index}]", each, limit=MAX_CONTENT_CHARACTERS)
+        times = check_integer("recursion", recursion, maximum=MAX_RECURSION)
         named = None
         if books is not None:
-            given = check_sequence("books", books, limit=MAX_ENTRIES)
-            named = [check_label("books", book, empty=True) for book in given]
-        return await self._keys.match(self._unit, text, named, limit)
+            all_books = check_sequence("books", books, limit=MAX_ENTRIES)
+            named = [check_label("books", book, empty=True) for book in all_books]
+        return await self._keys.match(self._unit, Asked(given, named, check_limit(limit), times))
 
 
 def _check_book(book: object) -> str:

@@ -36,6 +36,20 @@ lore_entries = Table(
     Column("keys", ARRAY(Text), nullable=False),
     Column("case_sensitive", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
+    #: Whether a key matches only where no word continues across its ends.
+    Column("whole_words", Boolean, nullable=False, server_default=text("true")),
+    #: Whether its keys are regular expressions.
+    Column("regex", Boolean, nullable=False, server_default=text("false")),
+    #: The keys that are looked for too when one of `keys` occurs, and what has to be so of them.
+    Column("secondary_keys", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("secondary_logic", Text, nullable=False, server_default=text("'and_any'")),
+    #: Whether it matches every text.
+    Column("constant", Boolean, nullable=False, server_default=text("false")),
+    #: In how many of the last texts its keys are looked for; NULL: in all.
+    Column("scan_depth", Integer),
+    #: Whether the contents of other entries do not call it, and its content calls no other.
+    Column("exclude_recursion", Boolean, nullable=False, server_default=text("false")),
+    Column("prevent_recursion", Boolean, nullable=False, server_default=text("false")),
     #: The record that it was imported from, unchanged; NULL: it was not imported.
     Column("raw", JSONB(none_as_null=True)),
     version_column(),
@@ -45,6 +59,8 @@ lore_entries = Table(
     CheckConstraint(f"char_length(book) BETWEEN 1 AND {MAX_LABEL_CHARACTERS}", name="book_length"),
     CheckConstraint(f"char_length(title) <= {MAX_LABEL_CHARACTERS}", name="title_length"),
     CheckConstraint(f"char_length(content) <= {MAX_DESCRIPTION_CHARACTERS}", name="content_length"),
+    CheckConstraint("secondary_logic IN ('and_any', 'and_all', 'not_any', 'not_all')", name="secondary_logic_known"),
+    CheckConstraint("scan_depth >= 1", name="scan_depth_positive"),
     CheckConstraint("version > 0", name="version_positive"),
 )
 # The order of lists.

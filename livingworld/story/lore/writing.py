@@ -15,7 +15,7 @@ from livingworld.live.log import publish_at_commit
 from livingworld.postgres.locks import lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.story.lore.records import EDITABLE, LoreEntry
+from livingworld.story.lore.records import EDITABLE, LoreEntry, check_expressions
 from livingworld.story.lore.rows import make_entry
 from livingworld.story.lore.tables import lore_entries
 from livingworld.story.revisions import keep_revision, read_revisions
@@ -45,7 +45,9 @@ async def add_entries(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> tup
 
 async def update_entry(tx: Transaction, lore_id: UUID, expected_version: int, changes: Mapping[str, Any]) -> LoreEntry:
     """Change columns of an entry; raises VersionConflict, LoreEntryNotFound also when it was removed."""
-    return await _change(tx, await _lock(tx, lore_id, expected_version, also_removed=False), changes)
+    old = await _lock(tx, lore_id, expected_version, also_removed=False)
+    check_expressions({**old._mapping, **changes})  # noqa: SLF001 - its public name
+    return await _change(tx, old, changes)
 
 
 async def restore_entry(tx: Transaction, lore_id: UUID, expected_version: int, version: int) -> LoreEntry:

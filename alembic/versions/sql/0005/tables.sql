@@ -28,6 +28,14 @@ CREATE TABLE livingworld.lore_entries (
     keys TEXT[] NOT NULL,
     case_sensitive BOOLEAN NOT NULL,
     enabled BOOLEAN NOT NULL,
+    whole_words BOOLEAN DEFAULT true NOT NULL,
+    regex BOOLEAN DEFAULT false NOT NULL,
+    secondary_keys TEXT[] DEFAULT '{}' NOT NULL,
+    secondary_logic TEXT DEFAULT 'and_any' NOT NULL,
+    constant BOOLEAN DEFAULT false NOT NULL,
+    scan_depth INTEGER,
+    exclude_recursion BOOLEAN DEFAULT false NOT NULL,
+    prevent_recursion BOOLEAN DEFAULT false NOT NULL,
     raw JSONB,
     version INTEGER DEFAULT 1 NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -38,6 +46,8 @@ CREATE TABLE livingworld.lore_entries (
     CONSTRAINT ck_lore_entries_book_length CHECK (char_length(book) BETWEEN 1 AND 500),
     CONSTRAINT ck_lore_entries_title_length CHECK (char_length(title) <= 500),
     CONSTRAINT ck_lore_entries_content_length CHECK (char_length(content) <= 100000),
+    CONSTRAINT ck_lore_entries_secondary_logic_known CHECK (secondary_logic IN ('and_any', 'and_all', 'not_any', 'not_all')),
+    CONSTRAINT ck_lore_entries_scan_depth_positive CHECK (scan_depth >= 1),
     CONSTRAINT ck_lore_entries_version_positive CHECK (version > 0)
 );
 
