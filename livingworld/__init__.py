@@ -19,6 +19,7 @@ from livingworld.coordination.sessions.records import Interaction, Session, Task
 from livingworld.coordination.sessions.running_task import RunningTask
 from livingworld.deadlines import deadline
 from livingworld.errors import *  # noqa: F403 - they stand in its own __all__
+from livingworld.inputs import UNCHANGED, Unchanged
 from livingworld.live.kinds import LiveKind
 from livingworld.live.live import LiveSnapshot
 from livingworld.live.records import LiveEvent, Missed, Presence, PresentPlayer
@@ -71,6 +72,7 @@ __all__ = [
     "ABSENT",
     "COMMANDS",
     "RETRACTED",
+    "UNCHANGED",
     "AIModel",
     "Absent",
     "Action",
@@ -164,6 +166,7 @@ __all__ = [
     "TurnInput",
     "TurnRecord",
     "TurnTree",
+    "Unchanged",
     "Verdict",
     "World",
     "WorldRecord",

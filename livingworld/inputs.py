@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from enum import Enum
 from itertools import islice
@@ -39,6 +39,16 @@ MAX_DURATION: Final = timedelta(days=36_500)
 #: Shortest and longest time that something is held for without being renewed.
 MIN_TTL: Final = timedelta(milliseconds=100)
 MAX_TTL: Final = timedelta(days=1)
+
+
+class Unchanged(Enum):
+    """The type of UNCHANGED."""
+
+    UNCHANGED = "unchanged"
+
+
+#: As an argument of a change: the field stays as it is. None sets a field back to nothing, where it can be nothing.
+UNCHANGED: Final = Unchanged.UNCHANGED
 
 #: Unicode's Cc, Zl and Zp, and the format characters (Cf) that change what stands around them.
 _NOT_IN_A_LABEL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206f\ufff9-\ufffb]")
@@ -170,6 +180,11 @@ def check_iterable(field: str, value: object, *, limit: int) -> list[Any]:
     if len(items) > limit:
         raise InvalidNumber(field, f"has more than {limit} items")
     return items
+
+
+def check_changes(checks: Mapping[str, Callable[[str, Any], object]], given: Mapping[str, object]) -> dict[str, Any]:
+    """Return the fields that are given, each as its check returns it; what is UNCHANGED is left out."""
+    return {name: checks[name](name, value) for name, value in given.items() if value is not UNCHANGED}
 
 
 def check_boolean(field: str, value: object) -> bool:

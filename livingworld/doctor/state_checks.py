@@ -59,11 +59,12 @@ STATE_CHECKS: Final = (
             LEFT JOIN LATERAL livingworld.last_relationship_v1(
                 :world_id, c.story_id, c.source_id, c.target_id, c.timeline_number, c.position, c.version
             ) p ON true
-            WHERE c.world_id = :world_id AND c.archived_in IS NULL AND (
+            WHERE c.world_id = :world_id AND c.archived_in IS NULL AND NOT (c.is_first AND p.changes > 0) AND (
                 abs(c.sentiment - greatest(-1, least(1, coalesce(p.sentiment, 0) + c.sentiment_delta))) > 1e-9
                 OR abs(c.trust - greatest(-1, least(1, coalesce(p.trust, 0) + c.trust_delta))) > 1e-9
                 OR abs(c.familiarity - greatest(0, least(1, coalesce(p.familiarity, 0) + c.familiarity_delta))) > 1e-9
-                OR c.kind IS DISTINCT FROM coalesce(c.kind_given, p.kind)
+                OR c.kind IS DISTINCT FROM nullif(coalesce(c.kind_given, p.kind), '')
+                OR c.notes IS DISTINCT FROM nullif(coalesce(c.notes_given, p.notes), '')
                 OR c.changes <> coalesce(p.changes, 0) + 1
             )
             GROUP BY c.story_id, c.source_id, c.target_id

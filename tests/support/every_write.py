@@ -136,6 +136,9 @@ WRITES: Final[dict[str, Write]] = {
     "stories.append_scene": lambda at: at.world.stories.append_scene(at.story.id, NewScene("Three.", cast=["Ada"])),
     "stories.append_scene, key": lambda at: at.world.stories.append_scene(at.story.id, NewScene("3"), request_key="k"),
     "stories.edit_scene": lambda at: at.world.stories.edit_scene(at.story.id, 1, expected_version=1, content="x"),
+    "stories.edit_scene, cast": lambda at: at.world.stories.edit_scene(
+        at.story.id, 1, expected_version=1, choices=["On"], cast=["Ada"]
+    ),
     "branches.fork": lambda at: at.world.branches.fork(at.story.id, "new", at=1),
     "branches.fork, key": lambda at: at.world.branches.fork(at.story.id, "new", at=1, request_key="fork"),
     "branches.undo": lambda at: at.world.branches.undo(at.story.id),
@@ -151,6 +154,9 @@ WRITES: Final[dict[str, Write]] = {
     "facts.set": lambda at: at.world.facts.set(at.story.id, "Mara", "mood", "glad"),
     "facts.retract": lambda at: at.world.facts.retract(at.story.id, "Mara", "mood"),
     "relationships.adjust": lambda at: at.world.relationships.adjust(at.story.id, at.mara.id, at.tom.id, trust=0.1),
+    "relationships.get_or_create": lambda at: at.world.relationships.get_or_create(
+        at.story.id, "Tom", "Mara", trust=0.1
+    ),
     "memories.add": lambda at: at.world.memories.add(at.story.id, [NewMemory("It snowed.", at.mara.id)]),
     "memories.consolidate": lambda at: at.world.memories.consolidate(
         at.story.id, [at.memory.id], NewMemory("Weather.", at.mara.id)

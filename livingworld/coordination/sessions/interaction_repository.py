@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
@@ -18,8 +19,12 @@ from livingworld.errors import InteractionNotFound, InvalidInput, VersionConflic
 from livingworld.inputs import (
     MAX_CONTENT_CHARACTERS,
     MAX_INTEGER,
+    UNCHANGED,
+    Unchanged,
+    check_changes,
     check_integer,
     check_json_object,
+    check_optional_text,
     check_text,
     check_uuid,
 )
@@ -30,6 +35,12 @@ from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_b
 from livingworld.postgres.removal import remove_old
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
+
+_CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
+    "request": partial(check_text, limit=MAX_CONTENT_CHARACTERS),
+    "response": partial(check_optional_text, limit=MAX_CONTENT_CHARACTERS),
+    "metadata": check_json_object,
+}
 
 
 class InteractionRepository:
@@ -53,8 +64,9 @@ class InteractionRepository:
         epoch: int | None = None,
     ) -> Interaction:
         """Store an exchange under the session's next number and return it; numbers have no gap and no duplicate."""
-        check_text("request", request, limit=MAX_CONTENT_CHARACTERS)
-        values = _checked(request, response, {} if metadata is None else metadata)
+        values = check_changes(
+            _CHECKS, {"request": request, "response": response, "metadata": {} if metadata is None else metadata}
+        )
         with one_call(self._unit.call_timeout):
             key, since = await began(self._unit, session, epoch)
             return await self._unit.write(_add, key, since, values)
@@ -64,19 +76,19 @@ class InteractionRepository:
         session: UUID | Session,
         number: int,
         *,
-        request: str | None = None,
-        response: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        request: str | Unchanged = UNCHANGED,
+        response: str | Unchanged | None = UNCHANGED,
+        metadata: Mapping[str, Any] | Unchanged = UNCHANGED,
         expected_version: int | None = None,
         epoch: int | None = None,
     ) -> Interaction:
-        """Change what is given of an exchange and return it; None leaves a field as it is.
+        """Change what is given of an exchange and return it; None takes the response away.
 
         Raises InteractionNotFound, also after a clear, and VersionConflict when `expected_version` is given and is not
         the stored one.
         """
         check_integer("number", number, minimum=1)
-        values = _checked(request, response, metadata)
+        values = check_changes(_CHECKS, {"request": request, "response": response, "metadata": metadata})
         if not values:
             raise InvalidInput("response", "or another field must be given: there is nothing to change")
         if expected_version is not None:
@@ -176,14 +188,3 @@ async def _clear(tx: Transaction, session_id: UUID, epoch: int) -> int:
 
 def _of(tx: Transaction, session_id: UUID) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return (interactions.c.world_id == tx.world_id, interactions.c.session_id == session_id)
-
-
-def _checked(request: str | None, response: str | None, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the columns that are given."""
-    texts = {"request": request, "response": response}
-    values: dict[str, Any] = {
-        name: check_text(name, text, limit=MAX_CONTENT_CHARACTERS) for name, text in texts.items() if text is not None
-    }
-    if metadata is not None:
-        values["metadata"] = check_json_object("metadata", metadata)
-    return values

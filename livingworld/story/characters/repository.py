@@ -10,7 +10,15 @@ from uuid import UUID
 from livingworld.deadlines import one_call
 from livingworld.errors import InvalidType, SerializationFailure
 from livingworld.identifiers import new_id
-from livingworld.inputs import check_integer, check_iterable, check_json_object, check_key
+from livingworld.inputs import (
+    UNCHANGED,
+    Unchanged,
+    check_changes,
+    check_integer,
+    check_iterable,
+    check_json_object,
+    check_key,
+)
 from livingworld.observability import events
 from livingworld.postgres.keyset import Page, check_limit, newest_cursor
 from livingworld.postgres.own_keys import get_or_create
@@ -113,8 +121,8 @@ class CharacterRepository:
         character: UUID | str,
         *,
         expected_version: int,
-        name: str | None = None,
-        card: Mapping[str, Any] | None = None,
+        name: str | Unchanged = UNCHANGED,
+        card: Mapping[str, Any] | Unchanged = UNCHANGED,
     ) -> Character:
         """Change the given fields, keep the old ones as a revision, and return the character.
 
@@ -122,11 +130,7 @@ class CharacterRepository:
         `expected_version`, NameTaken, CharacterNotFound.
         """
         check_integer("expected_version", expected_version, minimum=1)
-        changes: dict[str, Any] = {}
-        if name is not None:
-            changes["name"] = check_name("name", name)
-        if card is not None:
-            changes["card"] = check_json_object("card", card)
+        changes = check_changes({"name": check_name, "card": check_json_object}, {"name": name, "card": card})
         who = check_character("character", character)
         return await self._unit.write(update_character, who, expected_version, changes)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from livingworld import inputs
 from livingworld.errors import InvalidInput
+from livingworld.inputs import UNCHANGED, Unchanged
 from livingworld.story.characters.references import check_character
 
 #: The widest a value can be moved: from one end of its range to the other.
@@ -26,16 +27,24 @@ class RelationshipChange:
     sentiment: float = 0.0
     trust: float = 0.0
     familiarity: float = 0.0
-    #: What they are to each other from now on: "sister", "rival"; None leaves it.
-    kind: str | None = None
+    #: What they are to each other from now on: "sister", "rival"; None: nothing any more.
+    kind: str | Unchanged | None = UNCHANGED
     reason: str | None = None
+    #: What is worth knowing of it from now on, in the application's words; None: nothing any more.
+    notes: str | Unchanged | None = field(default=UNCHANGED, kw_only=True)
+    #: Whether it is the value that the relationship begins with: where something is felt already, nothing changes.
+    first: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if check_character("source", self.source) == check_character("target", self.target):
             raise InvalidInput("target", "must be another character than the source")
-        for field in ("sentiment", "trust", "familiarity"):
-            inputs.check_number(field, getattr(self, field), minimum=-MAX_DELTA, maximum=MAX_DELTA)
-        inputs.check_optional_label("kind", self.kind)
+        for name in ("sentiment", "trust", "familiarity"):
+            inputs.check_number(name, getattr(self, name), minimum=-MAX_DELTA, maximum=MAX_DELTA)
+        if self.kind is not UNCHANGED:
+            inputs.check_optional_label("kind", self.kind)
+        if self.notes is not UNCHANGED:
+            inputs.check_optional_text("notes", self.notes, limit=inputs.MAX_DESCRIPTION_CHARACTERS)
+        inputs.check_boolean("first", self.first)
         inputs.check_optional_text("reason", self.reason, limit=inputs.MAX_DESCRIPTION_CHARACTERS)
 
     def row(self) -> dict[str, Any]:
@@ -46,9 +55,16 @@ class RelationshipChange:
             "sentiment": float(self.sentiment),
             "trust": float(self.trust),
             "familiarity": float(self.familiarity),
-            "kind": self.kind,
+            "kind": _given(self.kind),
+            "notes": _given(self.notes),
             "reason": self.reason,
+            "first": self.first,
         }
+
+
+def _given(value: str | Unchanged | None) -> str | None:
+    """Return a text as a change stores it: NULL leaves what is there, an empty text takes it away."""
+    return None if value is UNCHANGED else value or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +80,8 @@ class Relationship:
     #: From 0 to 1.
     familiarity: float
     kind: str | None
+    #: What is worth knowing of it, in the application's words.
+    notes: str | None
     #: How many changes led to it.
     changes: int
     #: The last change's version, unique in the relationship over all paths.
@@ -82,4 +100,6 @@ class LedgerEntry:
     trust_delta: float
     familiarity_delta: float
     reason: str | None
+    #: Whether it was to be the first value; without effect where another change came before.
+    first: bool
     relationship: Relationship

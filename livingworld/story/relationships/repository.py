@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from livingworld.errors import InvalidType
-from livingworld.inputs import canonical_json, check_sequence
+from livingworld.inputs import UNCHANGED, Unchanged, canonical_json, check_sequence
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.characters.references import check_character, raise_unknown
@@ -39,6 +39,12 @@ _LEDGER: Final = f"""
     ) AS change
     ORDER BY change.position, change.version
 """  # noqa: S608 - no value in it
+_FELT: Final = f"""
+    SELECT felt.* FROM {_ENDS}
+    CROSS JOIN LATERAL livingworld.last_relationship_v1(
+        $1, $2, source.character_id, target.character_id, $3, $4, NULL
+    ) AS felt
+"""  # noqa: S608 - no value in it
 _WRITE: Final = """
     SELECT named.unknown, written.* FROM livingworld.named_characters_v1($1, $7) AS named
     LEFT JOIN LATERAL livingworld.write_relationships_v1(
@@ -68,19 +74,42 @@ class RelationshipRepository:
         sentiment: float = 0.0,
         trust: float = 0.0,
         familiarity: float = 0.0,
-        kind: str | None = None,
+        kind: str | Unchanged | None = UNCHANGED,
+        notes: str | Unchanged | None = UNCHANGED,
         reason: str | None = None,
         branch: int | None = None,
         expected_head: int | None = None,
     ) -> Relationship:
         """Add to what `source` feels toward `target`, keep the change in the ledger, and return what is felt now.
 
-        Sums are clamped: sentiment and trust to -1..1, familiarity to 0..1. Raises SameCharacter when both are
-        names of one.
+        None takes the kind or the notes away. Sums are clamped: sentiment and trust to -1..1, familiarity to 0..1.
+        Raises SameCharacter when both are names of one.
         """
-        change = RelationshipChange(source, target, sentiment, trust, familiarity, kind, reason)
+        change = RelationshipChange(source, target, sentiment, trust, familiarity, kind, reason, notes=notes)
         (felt,) = await self.adjust_many(story_id, [change], branch=branch, expected_head=expected_head)
         return felt
+
+    async def get_or_create(  # noqa: PLR0913 - what is felt has these parts
+        self,
+        story_id: UUID,
+        source: UUID | str,
+        target: UUID | str,
+        *,
+        sentiment: float = 0.0,
+        trust: float = 0.0,
+        familiarity: float = 0.0,
+        kind: str | None = None,
+        notes: str | None = None,
+        branch: int | None = None,
+        expected_head: int | None = None,
+    ) -> tuple[Relationship, bool]:
+        """Return what `source` feels toward `target`, and whether this call began it with these values.
+
+        Where something is felt already it is returned as it is. Raises as `adjust`.
+        """
+        check_place(story_id, branch, expected_head)
+        change = RelationshipChange(source, target, sentiment, trust, familiarity, kind, notes=notes, first=True)
+        return await self._unit.write(_begin, story_id, change.row(), branch, expected_head)
 
     async def adjust_many(
         self,
@@ -152,6 +181,19 @@ async def _adjust(
     written = (await tx.execute_text(_WRITE, (*at, canonical_json(rows), ends))).all()
     raise_unknown(written[0].unknown)
     return tuple(map(make_relationship, written))
+
+
+async def _begin(
+    tx: Transaction, story_id: UUID, row: dict[str, Any], branch: int | None, expected_head: int | None
+) -> tuple[Relationship, bool]:
+    place = await lock_head(tx, story_id, branch, expected_head)
+    at = place.written_at(tx.world_id, story_id)
+    felt = (await tx.execute_text(_FELT, (*at[:4], row["source"], row["target"]))).one_or_none()
+    if felt is not None:
+        return make_relationship(felt), False
+    written = (await tx.execute_text(_WRITE, (*at, canonical_json([row]), [row["source"], row["target"]]))).one()
+    raise_unknown(written.unknown)
+    return make_relationship(written), True
 
 
 async def _read(tx: Transaction, view: Viewpoint, source: str | None, target: str | None) -> tuple[Relationship, ...]:

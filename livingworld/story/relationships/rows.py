@@ -19,6 +19,7 @@ def make_relationship(row: Row[Any]) -> Relationship:
         trust=row.trust,
         familiarity=row.familiarity,
         kind=row.kind,
+        notes=row.notes,
         changes=row.changes,
         version=row.version,
         scene_number=row.scene_number,
@@ -33,5 +34,6 @@ def make_entry(row: Row[Any]) -> LedgerEntry:
         trust_delta=row.trust_delta,
         familiarity_delta=row.familiarity_delta,
         reason=row.reason,
+        first=row.is_first,
         relationship=make_relationship(row),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
     func,
 )
 
@@ -72,9 +74,13 @@ relationship_changes = Table(
     Column("sentiment", Double, nullable=False),
     Column("trust", Double, nullable=False),
     Column("familiarity", Double, nullable=False),
-    #: Named by this change; NULL: the one before stays.
+    #: Whether it counts only where no change comes before it.
+    Column("is_first", Boolean, nullable=False, server_default=false()),
+    #: Given by this change; NULL: the one before stays; an empty text: there is none any more.
     Column("kind_given", Text),
     Column("kind", Text),
+    Column("notes_given", Text),
+    Column("notes", Text),
     #: How many changes the path has up to this one.
     Column("changes", Integer, nullable=False),
     #: The generation that keeps it while another one is the scene; NULL: it is true.
@@ -92,6 +98,7 @@ relationship_changes = Table(
     CheckConstraint("position >= 0 AND (position = 0) = (scene_number = 0)", name="coordinate_fits"),
     CheckConstraint("version >= 1 AND changes >= 0", name="counts_fit"),
     CheckConstraint(f"char_length(kind_given) <= {MAX_LABEL_CHARACTERS}", name="kind_length"),
+    CheckConstraint(f"char_length(notes_given) <= {MAX_DESCRIPTION_CHARACTERS}", name="notes_length"),
     CheckConstraint(f"char_length(reason) <= {MAX_DESCRIPTION_CHARACTERS}", name="reason_length"),
     # No two changes of a relationship have one version, whatever path they are on. The version stands second, so that
     # no read of the changes on a path uses the index.

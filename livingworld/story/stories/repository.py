@@ -10,20 +10,23 @@ from uuid import UUID
 from livingworld import inputs
 from livingworld.errors import InvalidInput, InvalidType
 from livingworld.identifiers import new_id
+from livingworld.inputs import UNCHANGED, Unchanged
 from livingworld.postgres.idempotency import CreateRequest
 from livingworld.postgres.keyset import Page, check_limit, newest_cursor, number_cursor, page_by
 from livingworld.postgres.own_keys import get_or_create
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.world_unit import WorldUnit
+from livingworld.story.characters.cast import CastMember
 from livingworld.story.revisions import Revision, read_revisions
 from livingworld.story.stories import reading, writing
 from livingworld.story.stories.append_request import AppendRequest
 from livingworld.story.stories.coordinates import check_branch, check_head
+from livingworld.story.stories.editing import SCENE_CHECKS, edit_scene
 from livingworld.story.stories.locking import lock_story
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import Scene, Status, Story, StoryHead
 from livingworld.story.stories.scene_appender import Appends, SceneAppender
-from livingworld.story.stories.story_fields import checked, checked_new
+from livingworld.story.stories.story_fields import STORY_CHECKS, checked_new
 
 
 class StoryRepository:
@@ -95,18 +98,19 @@ class StoryRepository:
         story_id: UUID,
         *,
         expected_version: int,
-        title: str | None = None,
-        premise: str | None = None,
-        system_prompt: str | None = None,
-        status: Status | None = None,
-        settings: Mapping[str, Any] | None = None,
+        title: str | Unchanged = UNCHANGED,
+        premise: str | Unchanged = UNCHANGED,
+        system_prompt: str | Unchanged = UNCHANGED,
+        status: Status | Unchanged = UNCHANGED,
+        settings: Mapping[str, Any] | Unchanged = UNCHANGED,
     ) -> Story:
         """Change the given fields, keep the old ones as a revision, and return the story.
 
         Locks the story. Raises VersionConflict when it was changed since `expected_version`, StoryNotFound, Archived.
         """
         inputs.check_integer("expected_version", expected_version, minimum=1)
-        changes = checked(title, premise, system_prompt, status, settings)
+        given = {"title": title, "premise": premise, "system_prompt": system_prompt, "status": status}
+        changes = inputs.check_changes(STORY_CHECKS, {**given, "settings": settings})
         key = inputs.check_uuid("story_id", story_id)
         return await self._unit.write(writing.update_story, key, expected_version, changes)
 
@@ -208,32 +212,32 @@ class StoryRepository:
         key, number = inputs.check_uuid("story_id", story_id), inputs.check_integer("scene_number", scene_number)
         return await self._unit.read(reading.read_raw_response, key, number)
 
-    async def edit_scene(
+    async def edit_scene(  # noqa: PLR0913 - a scene has these parts
         self,
         story_id: UUID,
         scene_number: int,
         *,
         expected_version: int,
-        content: str | None = None,
-        location: str | None = None,
-        story_time: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        content: str | Unchanged = UNCHANGED,
+        choices: Sequence[str] | Unchanged = UNCHANGED,
+        cast: Sequence[str | UUID | CastMember] | Unchanged = UNCHANGED,
+        location: str | Unchanged | None = UNCHANGED,
+        story_time: str | Unchanged | None = UNCHANGED,
+        metadata: Mapping[str, Any] | Unchanged = UNCHANGED,
     ) -> Scene:
         """Change the given fields, keep the old ones as a revision, and return the scene.
 
-        Locks the story. Raises VersionConflict when it was edited since `expected_version`, StoryNotFound,
-        SceneNotFound, Archived.
+        None takes the location or the time away. `choices` and `cast` are the whole of them; a new name in the cast
+        becomes a character. Locks the story. Raises VersionConflict when it was edited since `expected_version`,
+        ChoiceNotFound when a scene that follows was reached by a choice that would be gone, CharacterNotFound,
+        StoryNotFound, SceneNotFound, Archived.
         """
         inputs.check_integer("expected_version", expected_version, minimum=1)
-        changes = {
-            "content": inputs.check_optional_text("content", content, limit=inputs.MAX_CONTENT_CHARACTERS),
-            "location": inputs.check_optional_text("location", location),
-            "story_time": inputs.check_optional_text("story_time", story_time),
-            "metadata": None if metadata is None else inputs.check_json_object("metadata", metadata),
-        }
-        given = {name: value for name, value in changes.items() if value is not None}
+        parts: dict[str, object] = {"content": content, "choices": choices, "cast": cast}
+        parts |= {"location": location, "story_time": story_time, "metadata": metadata}
+        changes = inputs.check_changes(SCENE_CHECKS, parts)
         key, number = inputs.check_uuid("story_id", story_id), inputs.check_integer("scene_number", scene_number)
-        return await self._unit.write(writing.edit_scene, key, number, expected_version, given)
+        return await self._unit.write(edit_scene, key, number, expected_version, changes)
 
     async def revisions(self, story_id: UUID, *, scene_number: int | None = None) -> tuple[Revision, ...]:
         """Return the old copies of a story, or of one of its scenes, oldest first; empty when it was never edited."""

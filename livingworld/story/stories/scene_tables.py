@@ -42,7 +42,7 @@ scenes = Table(
     Column("timeline_number", Integer, nullable=False),
     Column("position", Integer, nullable=False),
     Column("content", Text, nullable=False),
-    #: What it offers; a choice is named by its place, from 1. Replaced only while no scene follows.
+    #: What it offers; a choice is named by its place, from 1. An edit keeps those that a scene was reached by.
     Column("choices", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     #: The choice of the parent that led here; append_scenes_v1 looks for it under the lock of the story.
     Column("chosen_choice", Integer),

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from livingworld.errors import SceneNotFound, StoryNotFound, VersionConflict
+from livingworld.errors import StoryNotFound, VersionConflict
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit, remove_streams
 from livingworld.postgres.idempotency import CreateRequest, create_once, request_keys
@@ -18,9 +18,9 @@ from livingworld.postgres.own_keys import insert_with_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.revisions import keep_revision, revisions
-from livingworld.story.stories.locking import WRITTEN_NOW, lock_open_story, lock_story, touched
-from livingworld.story.stories.reading import find_story, read_scene
-from livingworld.story.stories.records import Scene, Story
+from livingworld.story.stories.locking import WRITTEN_NOW, lock_open_story, lock_story
+from livingworld.story.stories.reading import find_story
+from livingworld.story.stories.records import Story
 from livingworld.story.stories.rows import make_story
 from livingworld.story.stories.scene_tables import scene_cast, scenes
 from livingworld.story.stories.tables import FIRST_TIMELINE, branches, in_story, stories, timelines
@@ -95,33 +95,6 @@ async def set_archived(tx: Transaction, story_id: UUID, *, archived: bool) -> St
     if (old.archived_at is not None) == archived:
         return make_story(old)
     return await _change(tx, old, archived_at=func.now() if archived else None)
-
-
-async def edit_scene(
-    tx: Transaction,
-    story_id: UUID,
-    scene_number: int,
-    expected_version: int,
-    changes: Mapping[str, Any],
-) -> Scene:
-    """Change fields of a scene and keep the old ones as a revision; raises as `update_story`, and SceneNotFound."""
-    await lock_open_story(tx, story_id)
-    own = (*in_story(scenes, tx.world_id, story_id), scenes.c.scene_number == scene_number)
-    old = (await tx.execute(select(scenes).where(*own))).one_or_none()
-    if old is None:
-        raise SceneNotFound(story_id=story_id, scene_number=scene_number)
-    if old.version != expected_version:
-        raise VersionConflict(expected=expected_version, actual=old.version)
-    content = {name: getattr(old, name) for name in ("content", "location", "story_time", "metadata")}
-    await keep_revision(tx, "scene", story_id, scene_number=scene_number, version=old.version, content=content)
-    new = {**changes, "version": scenes.c.version + 1, "updated_at": func.now()}
-    await tx.execute(update(scenes).where(*own).values(**new).add_cte(touched(tx.world_id, story_id)))
-    if "content" in changes:
-        key = {"world_id": tx.world_id, "story_id": story_id, "scene_number": scene_number}
-        await tx.execute(insert(unindexed_scenes).values(**key, version=old.version + 1))
-        tx.leave_work()
-    publish_at_commit(tx, story_id, LiveKind.SCENE_CHANGED, scene_number=scene_number, version=old.version + 1)
-    return await read_scene(tx, story_id, scene_number)
 
 
 async def purge_story(tx: Transaction, story_id: UUID, lock_dependents: LockDependents) -> None:

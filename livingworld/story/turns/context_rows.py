@@ -29,7 +29,8 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "cast_members": "character_id name role importance",
         "cast": "character_id name card version created_at updated_at key names",
         "facts": "subject name attribute value version scene_number created_at",
-        "relationships": "source_id target_id sentiment trust familiarity kind changes version scene_number created_at",
+        "relationships": "source_id target_id sentiment trust familiarity kind notes changes version scene_number"
+        " created_at",
         "memories": "memory_id story_id content character_id kind private importance valence scene_number"
         " consolidated_into forgotten_at created_at",
     }.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -14,7 +14,10 @@ from livingworld.deadlines import one_call
 from livingworld.errors import RequestKeyReused, SerializationFailure, VersionConflict, WorldNotFound
 from livingworld.identifiers import new_id
 from livingworld.inputs import (
+    UNCHANGED,
+    Unchanged,
     check_boolean,
+    check_changes,
     check_integer,
     check_json_object,
     check_key,
@@ -34,6 +37,12 @@ from livingworld.story.worlds.tables import worlds
 
 #: A key can be taken and given up between two looks, but not as often as this.
 _LOOKS: Final = 5
+#: How each field of a world that can be changed is checked.
+_CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
+    "name": check_label,
+    "tenant": check_optional_label,
+    "settings": check_json_object,
+}
 
 
 class WorldRepository:
@@ -118,24 +127,18 @@ class WorldRepository:
         world_id: UUID,
         *,
         expected_version: int,
-        name: str | None = None,
-        tenant: str | None = None,
-        settings: Mapping[str, Any] | None = None,
+        name: str | Unchanged = UNCHANGED,
+        tenant: str | Unchanged | None = UNCHANGED,
+        settings: Mapping[str, Any] | Unchanged = UNCHANGED,
     ) -> WorldRecord:
-        """Change the given fields and return the world; the other fields stay.
+        """Change the given fields and return the world; None takes the tenant away.
 
         One statement on the locked row. Raises VersionConflict when it was changed since `expected_version`,
         WorldNotFound.
         """
         world = self._world(world_id)
         check_integer("expected_version", expected_version, minimum=1)
-        changes: dict[str, Any] = {}
-        if name is not None:
-            changes["name"] = check_label("name", name)
-        if tenant is not None:
-            changes["tenant"] = check_label("tenant", tenant, empty=True)
-        if settings is not None:
-            changes["settings"] = check_json_object("settings", settings)
+        changes = check_changes(_CHECKS, {"name": name, "tenant": tenant, "settings": settings})
         return await world.write(_update, expected_version, changes)
 
     async def archive(self, world_id: UUID) -> WorldRecord:

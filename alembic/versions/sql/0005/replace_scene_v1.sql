@@ -19,6 +19,7 @@ AS $function$
 DECLARE
     old record;
     new record;
+    old_cast jsonb;
     written_at timestamptz := clock_timestamp(); -- read under the lock: no write of a story moves it back
 BEGIN
     SELECT s.* INTO old FROM livingworld.scenes s
@@ -28,6 +29,10 @@ BEGIN
     LEFT JOIN livingworld.turns t
         ON t.world_id = in_world_id AND t.story_id = in_story_id AND t.request_key = g.request_key AND t.token > 0
     WHERE g.world_id = in_world_id AND g.generation_id = in_generation_id;
+    SELECT coalesce(jsonb_agg(jsonb_build_object('character_id', m.character_id, 'role', m.role,
+                                                 'importance', m.importance) ORDER BY m.character_id), '[]')
+    INTO old_cast FROM livingworld.scene_cast m
+    WHERE m.world_id = in_world_id AND m.story_id = in_story_id AND m.scene_number = in_scene_number;
     PERFORM livingworld.archive_state_v1(in_world_id, in_story_id, in_scene_number, (
         SELECT g.generation_id FROM livingworld.generations g
         WHERE g.world_id = in_world_id AND g.story_id = in_story_id AND g.scene_number = in_scene_number
@@ -35,17 +40,13 @@ BEGIN
     INSERT INTO livingworld.revisions (world_id, entity, entity_id, scene_number, version, content)
     VALUES (in_world_id, 'scene', in_story_id, in_scene_number, old.version,
             jsonb_build_object('content', old.content, 'location', old.location,
-                               'story_time', old.story_time, 'metadata', old.metadata));
+                               'story_time', old.story_time, 'metadata', old.metadata,
+                               'choices', to_jsonb(old.choices), 'cast', old_cast));
     UPDATE livingworld.generations g
     SET scene_number = NULL, parsed = jsonb_build_object(
         'content', old.content, 'location', old.location, 'story_time', old.story_time, 'metadata', old.metadata,
         'choices', to_jsonb(old.choices),
-        'cast', coalesce((
-            SELECT jsonb_agg(jsonb_build_object('character_id', m.character_id, 'role', m.role,
-                                                'importance', m.importance) ORDER BY m.character_id)
-            FROM livingworld.scene_cast m
-            WHERE m.world_id = in_world_id AND m.story_id = in_story_id AND m.scene_number = in_scene_number
-        ), '[]')
+        'cast', old_cast
     )
     WHERE g.world_id = in_world_id AND g.story_id = in_story_id AND g.scene_number = in_scene_number;
     UPDATE livingworld.scenes s

@@ -398,8 +398,11 @@ CREATE TABLE livingworld.relationship_changes (
     sentiment DOUBLE PRECISION NOT NULL,
     trust DOUBLE PRECISION NOT NULL,
     familiarity DOUBLE PRECISION NOT NULL,
+    is_first BOOLEAN DEFAULT false NOT NULL,
     kind_given TEXT,
     kind TEXT,
+    notes_given TEXT,
+    notes TEXT,
     changes INTEGER NOT NULL,
     archived_in UUID,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -412,6 +415,7 @@ CREATE TABLE livingworld.relationship_changes (
     CONSTRAINT ck_relationship_changes_coordinate_fits CHECK (position >= 0 AND (position = 0) = (scene_number = 0)),
     CONSTRAINT ck_relationship_changes_counts_fit CHECK (version >= 1 AND changes >= 0),
     CONSTRAINT ck_relationship_changes_kind_length CHECK (char_length(kind_given) <= 500),
+    CONSTRAINT ck_relationship_changes_notes_length CHECK (char_length(notes_given) <= 100000),
     CONSTRAINT ck_relationship_changes_reason_length CHECK (char_length(reason) <= 100000),
     CONSTRAINT uq_relationship_changes_version UNIQUE (world_id, version, story_id, source_id, target_id)
 );

@@ -108,7 +108,7 @@ BEGIN
     END IF;
     IF json_array_length(cast_members) > 1 THEN
         SELECT json_agg(
-            json_build_array(c.source_id, c.target_id, c.sentiment, c.trust, c.familiarity, c.kind, c.changes, c.version,
+            json_build_array(c.source_id, c.target_id, c.sentiment, c.trust, c.familiarity, c.kind, c.notes, c.changes, c.version,
                              c.scene_number, c.created_at)
             ORDER BY c.source_id, c.target_id
         ) INTO relationships

@@ -1,5 +1,6 @@
 -- Recompute what the changes of a relationship led to, from a place on: at it, and on every path that continues from it.
--- Usually that is the one change just written; more after a head was moved back. The caller holds the lock of the story.
+-- Usually that is the one change just written; more after a head was moved back. A first value counts where no change comes
+-- before it. The caller holds the lock of the story.
 CREATE FUNCTION livingworld.refold_relationship_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -15,6 +16,7 @@ DECLARE
     change record;
     prior record;
     goes_on boolean;
+    counts boolean;
 BEGIN
     -- Usually nothing follows, and then the length of the story does not matter.
     goes_on := in_scene_number = 0 OR EXISTS (
@@ -22,13 +24,13 @@ BEGIN
         WHERE s.world_id = in_world_id AND s.story_id = in_story_id AND s.parent_scene_number = in_scene_number
     );
     FOR change IN
-        SELECT c.timeline_number, c.position, c.version
+        SELECT c.timeline_number, c.position, c.version, c.is_first
         FROM livingworld.relationship_changes c
         WHERE c.world_id = in_world_id AND c.story_id = in_story_id AND c.source_id = in_source_id
             AND c.target_id = in_target_id AND c.timeline_number = in_timeline AND c.position = in_position
             AND c.archived_in IS NULL
         UNION ALL
-        SELECT c.timeline_number, c.position, c.version
+        SELECT c.timeline_number, c.position, c.version, c.is_first
         FROM livingworld.relationship_changes c
         WHERE goes_on AND c.world_id = in_world_id AND c.story_id = in_story_id AND c.source_id = in_source_id
             AND c.target_id = in_target_id AND c.position > in_position AND c.archived_in IS NULL
@@ -39,15 +41,18 @@ BEGIN
             ))
         ORDER BY 2, 3
     LOOP
-        SELECT p.sentiment, p.trust, p.familiarity, p.kind, p.changes INTO prior
+        SELECT p.sentiment, p.trust, p.familiarity, p.kind, p.notes, p.changes INTO prior
         FROM livingworld.last_relationship_v1(
             in_world_id, in_story_id, in_source_id, in_target_id, change.timeline_number, change.position, change.version
         ) p;
+        counts := prior.changes IS NULL OR NOT change.is_first;
         UPDATE livingworld.relationship_changes c
-        SET sentiment = greatest(-1, least(1, coalesce(prior.sentiment, 0) + c.sentiment_delta)),
-            trust = greatest(-1, least(1, coalesce(prior.trust, 0) + c.trust_delta)),
-            familiarity = greatest(0, least(1, coalesce(prior.familiarity, 0) + c.familiarity_delta)),
-            kind = coalesce(c.kind_given, prior.kind),
+        SET sentiment = greatest(-1, least(1, coalesce(prior.sentiment, 0) + CASE WHEN counts THEN c.sentiment_delta ELSE 0 END)),
+            trust = greatest(-1, least(1, coalesce(prior.trust, 0) + CASE WHEN counts THEN c.trust_delta ELSE 0 END)),
+            familiarity = greatest(0, least(1, coalesce(prior.familiarity, 0)
+                                               + CASE WHEN counts THEN c.familiarity_delta ELSE 0 END)),
+            kind = nullif(coalesce(CASE WHEN counts THEN c.kind_given END, prior.kind), ''),
+            notes = nullif(coalesce(CASE WHEN counts THEN c.notes_given END, prior.notes), ''),
             changes = coalesce(prior.changes, 0) + 1
         WHERE c.world_id = in_world_id AND c.story_id = in_story_id AND c.source_id = in_source_id
             AND c.target_id = in_target_id AND c.timeline_number = change.timeline_number
