@@ -120,16 +120,19 @@ class Recollection(tuple[Recalled, ...]):  # noqa: SLOT001 - a tuple has no room
 class RecallWeights:
     """What a memory's place in the order is made of; raises InvalidInput for a negative weight.
 
-    score = similarity * cosine + importance * importance + recency * 0.5 ** (scenes since then / half_life)
+    score = similarity * cosine + words * fit of the words + importance * importance
+    + recency * 0.5 ** (scenes since then / half_life); without a vector, the fit of the words is the similarity.
     """
 
     similarity: float = 1.0
     importance: float = 0.2
     recency: float = 0.1
+    #: Of the words beside a vector, where a query has both.
+    words: float = 0.2
     #: In scenes of the path.
     half_life: float = RECENCY_HALF_LIFE
 
     def __post_init__(self) -> None:
-        for name in ("similarity", "importance", "recency"):
+        for name in ("similarity", "importance", "recency", "words"):
             inputs.check_number(name, getattr(self, name), minimum=0, maximum=1000)
         inputs.check_number("half_life", self.half_life, minimum=1e-6, maximum=1e9)

@@ -8,7 +8,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from livingworld.errors import InvalidInput, InvalidType, MemoryNotFound
-from livingworld.inputs import check_integer, check_label, check_sequence, check_text, check_uuid
+from livingworld.inputs import (
+    check_boolean,
+    check_integer,
+    check_label,
+    check_number,
+    check_sequence,
+    check_text,
+    check_uuid,
+)
 from livingworld.models.embeddings.vectors import MAX_DIMENSIONS, check_vector, normalized
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
@@ -70,8 +78,11 @@ class MemoryRepository:
         embedder: str | None = None,
         character: UUID | str | None = None,
         kinds: Sequence[str] | None = None,
+        excluded_kinds: Sequence[str] | None = None,
+        only_own: bool = False,
         k: int = 10,
         weights: RecallWeights | None = None,
+        min_similarity: float | None = None,
         branch: int | None = None,
         as_of: int | None = None,
         candidates: int = RECALL_CANDIDATES,
@@ -79,9 +90,11 @@ class MemoryRepository:
         """Return the k memories that come first, best first; empty when there is none. One round trip.
 
         A vector is compared with those of `embedder` (default: the world's); memories that have none, and all of them
-        when the query is text, go by their words, those of `text` beside a vector. Only what is on the path at the head
-        of a branch, or at a scene, and what `character` may know: private memories of others never come, nor does what
-        a summary that comes stands for.
+        when the query is text, go by their words, those of `text` beside a vector. With both, the words count by their
+        weight too, among the 1,000 that come first without them. Only what is on the path at the head of a branch, or
+        at a scene, and what `character` may know: private memories of others never come, nor does what a summary that
+        comes stands for; with `only_own`, what `character` remembers. What is less similar than `min_similarity` does
+        not come.
 
         Exact, unless `is_cut` says that one that was not compared might have come before. With an index of the world's
         vectors (`livingworld db index-memories`) the newest 300 are compared, and at least as many that are near.
@@ -101,8 +114,11 @@ class MemoryRepository:
         asked = (vector, embedder, words, weighed.similarity, weighed.importance, weighed.recency, weighed.half_life)
         most = check_integer("candidates", candidates, minimum=1, maximum=MAX_CANDIDATES)
         view = Viewpoint(story_id, branch, as_of)
-        narrowed = _known_to(character, kinds)
-        return await self._unit.read(_recall, view, vector, *narrowed, *asked, _count(k), most)
+        (who, wanted), excluding = _known_to(character, kinds), _excluding(character, excluded_kinds, only_own=only_own)
+        if min_similarity is not None:
+            check_number("min_similarity", min_similarity, minimum=-1, maximum=1)
+        narrowed = (*excluding, min_similarity, weighed.words)
+        return await self._unit.read(_recall, view, vector, who, wanted, *asked, _count(k), most, *narrowed)
 
     async def recent(
         self,
@@ -110,13 +126,16 @@ class MemoryRepository:
         *,
         character: UUID | str | None = None,
         kinds: Sequence[str] | None = None,
+        excluded_kinds: Sequence[str] | None = None,
+        only_own: bool = False,
         k: int = 10,
         branch: int | None = None,
         as_of: int | None = None,
     ) -> tuple[Memory, ...]:
         """Return the k newest memories, newest first, of those that `recall` may bring back; raises as it does."""
         view, most = Viewpoint(story_id, branch, as_of), _count(k)
-        return await self._unit.read(_recent, view, *_known_to(character, kinds), most)
+        excluding = _excluding(character, excluded_kinds, only_own=only_own)
+        return await self._unit.read(_recent, view, *_known_to(character, kinds), *excluding, most)
 
     async def consolidate(
         self,
@@ -199,3 +218,13 @@ def _known_to(character: UUID | str | None, kinds: Sequence[str] | None) -> tupl
     if kinds is None:
         return who, None
     return who, [check_label("kinds", kind, empty=True) for kind in check_sequence("kinds", kinds, limit=100)]
+
+
+def _excluding(character: object, kinds: Sequence[str] | None, *, only_own: bool) -> tuple[list[str] | None, bool]:
+    """Return the kinds that do not come back, and whether only the character's own do."""
+    if check_boolean("only_own", only_own) and character is None:
+        raise InvalidInput("only_own", "needs the character whose memories come back")
+    if kinds is None:
+        return None, only_own
+    given = check_sequence("excluded_kinds", kinds, limit=100)
+    return [check_label("excluded_kinds", kind, empty=True) for kind in given], only_own

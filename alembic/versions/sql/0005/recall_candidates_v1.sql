@@ -17,7 +17,9 @@ CREATE FUNCTION livingworld.recall_candidates_v1(
     in_recency double precision,
     in_half_life double precision,
     in_count integer,               -- how many are to come back
-    in_candidates integer           -- how many may be compared without an index
+    in_candidates integer,          -- how many may be compared without an index
+    in_excluded_kinds text[],
+    in_own boolean                  -- only what this character remembers
 ) RETURNS TABLE (memory_id uuid, weight double precision, is_cut boolean)
 LANGUAGE plpgsql
 STABLE
@@ -40,7 +42,8 @@ BEGIN
     IF in_vector IS NOT NULL AND in_candidates > newest THEN
         newest_ids := ARRAY(
             SELECT v.memory_id FROM livingworld.visible_memories_v1(
-                in_world_id, in_story_id, in_timeline, in_position, in_character_id, in_kinds, 0, newest
+                in_world_id, in_story_id, in_timeline, in_position, in_character_id, in_kinds, 0, newest,
+                in_excluded_kinds, in_own
             ) v
         );
         has_more := cardinality(newest_ids) = newest;
@@ -48,7 +51,8 @@ BEGIN
             near_ids := ARRAY(
                 SELECT v.memory_id FROM livingworld.visible_among_v1(
                     in_world_id, in_story_id, in_timeline, in_position, in_character_id, in_kinds,
-                    ARRAY(SELECT livingworld.nearest_memories(in_world_id, in_embedder, in_vector, nearest))
+                    ARRAY(SELECT livingworld.nearest_memories(in_world_id, in_embedder, in_vector, nearest)),
+                    in_excluded_kinds, in_own
                 ) v
             );
         END IF;
@@ -69,7 +73,8 @@ BEGIN
                + in_recency * 0.5 ^ least((in_position - v.position) / in_half_life, 100) AS weight,
                count(*) OVER () > in_candidates
         FROM livingworld.visible_memories_v1(
-            in_world_id, in_story_id, in_timeline, in_position, in_character_id, in_kinds, 0, NULL
+            in_world_id, in_story_id, in_timeline, in_position, in_character_id, in_kinds, 0, NULL, in_excluded_kinds,
+            in_own
         ) v
         ORDER BY weight DESC, v.position DESC, v.memory_id DESC LIMIT in_candidates;
 END

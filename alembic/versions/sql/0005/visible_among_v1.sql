@@ -6,7 +6,9 @@ CREATE FUNCTION livingworld.visible_among_v1(
     in_position integer,
     in_character_id uuid,
     in_kinds text[],
-    in_memory_ids uuid[]
+    in_memory_ids uuid[],
+    in_excluded_kinds text[] DEFAULT NULL,
+    in_own boolean DEFAULT false
 ) RETURNS TABLE (memory_id uuid)
 LANGUAGE plpgsql
 STABLE
@@ -36,6 +38,8 @@ BEGIN
             AND m.archived_in IS NULL AND m.forgotten_at IS NULL
             AND (NOT m.private OR m.character_id = in_character_id)
             AND (in_kinds IS NULL OR m.kind = ANY (in_kinds))
+            AND (in_excluded_kinds IS NULL OR m.kind <> ALL (in_excluded_kinds))
+            AND (NOT in_own OR m.character_id = in_character_id)
             AND (m.consolidated_into IS NULL OR NOT EXISTS (
                 SELECT FROM livingworld.memories s
                 CROSS JOIN path q

@@ -8,7 +8,9 @@ CREATE FUNCTION livingworld.visible_memories_v1(
     in_character_id uuid,           -- who recalls; NULL: nothing private is visible
     in_kinds text[],                -- NULL: all
     in_from_position integer,       -- none that were remembered before it
-    in_limit integer                -- the newest so many; NULL: all
+    in_limit integer,               -- the newest so many; NULL: all
+    in_excluded_kinds text[] DEFAULT NULL,
+    in_own boolean DEFAULT false    -- only what this character remembers
 ) RETURNS TABLE (memory_id uuid, "position" integer, importance double precision)
 LANGUAGE plpgsql
 STABLE
@@ -43,6 +45,8 @@ BEGIN
             WHERE m.archived_in IS NULL AND m.forgotten_at IS NULL
                 AND (NOT m.private OR m.character_id = in_character_id)
                 AND (in_kinds IS NULL OR m.kind = ANY (in_kinds))
+                AND (in_excluded_kinds IS NULL OR m.kind <> ALL (in_excluded_kinds))
+                AND (NOT in_own OR m.character_id = in_character_id)
                 AND (m.consolidated_into IS NULL OR NOT EXISTS (
                     SELECT FROM livingworld.memories s
                     CROSS JOIN path q
