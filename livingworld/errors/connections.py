@@ -47,8 +47,8 @@ class DatabaseMissing(ConnectionRejected):
 
 
 class TlsRefused(ConnectionRejected):
-    """The server does not support TLS, which is required: enable it there, or relax sslmode in the URL."""
+    """The server does not support TLS, which is required: enable it, or say what you accept by sslmode in the URL."""
 
 
 class CertificateRejected(ConnectionRejected):
-    """The server's certificate is not accepted: check sslrootcert or LIVINGWORLD_TLS_CA_FILE, and the host's name."""
+    """The server's certificate is not accepted: see sslrootcert, LIVINGWORLD_TLS_CA_FILE, sslmode, and the host."""

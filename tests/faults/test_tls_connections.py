@@ -15,6 +15,7 @@ from livingworld import LivingWorld, Settings
 from livingworld.errors import CertificateRejected, LivingWorldError, LoginRefused, TlsRefused
 from livingworld.postgres import migrations
 from livingworld.postgres.driver_errors.failures import ConnectFailed
+from livingworld.settings.database_url import Address
 from livingworld.testing.staged_races import connected
 from tests.faults.certificates import Certificates
 from tests.faults.tcp_server import TcpServer, free_port, programs_with_tls, tcp_server
@@ -81,6 +82,31 @@ async def test_a_mode_that_verifies_nothing_takes_any_certificate(
     server: TcpServer, query: str, *, encrypted: bool
 ) -> None:
     assert await is_encrypted(server.url(query=query)) is encrypted
+
+
+async def test_a_server_on_another_machine_is_verified_without_an_sslmode(
+    server: TcpServer, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Address, "is_local", property(lambda _: False))
+    url = server.url(host="localhost")
+
+    error = await refusal(url)
+    assert isinstance(error, CertificateRejected)
+    assert "sslmode" in str(error)
+    assert await is_encrypted(server.url(host="localhost", query="sslmode=require"))
+    monkeypatch.setenv("SSL_CERT_FILE", certificates.file("authority.crt"))
+    assert await is_encrypted(url)
+
+
+async def test_a_server_on_another_machine_that_has_no_tls_is_refused_by_the_name_of_the_setting(
+    server_without_tls: TcpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Address, "is_local", property(lambda _: False))
+
+    error = await refusal(server_without_tls.url())
+    assert isinstance(error, TlsRefused)
+    assert "sslmode" in str(error)
+    assert not await is_encrypted(server_without_tls.url(query="sslmode=disable"))
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])

@@ -89,7 +89,7 @@ def test_user_password_and_database_may_stand_in_the_query() -> None:
 
 
 def test_a_url_that_sqlalchemy_writes_is_read_as_it_was() -> None:
-    url = Settings.load(database_url="postgresql://u:p%40@h1:1,h2:2/d?options=-c%20geqo%3Doff").url()
+    url = Settings.load(database_url="postgresql://u:p%40@h1:1,h2:2/d?sslmode=prefer&options=-c%20geqo%3Doff").url()
     assert url is not None
 
     again = url.render_as_string(hide_password=False)
@@ -100,7 +100,6 @@ def test_a_url_that_sqlalchemy_writes_is_read_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("", "prefer"),
         ("sslmode=prefer", "prefer"),
         ("sslmode=allow", "allow"),
         ("sslmode=disable", False),
@@ -221,11 +220,12 @@ def test_what_asyncpg_does_anyway_may_be_asked_for(query: str) -> None:
         ("nonsense=1", "leave it out"),
         ("sslmode=no-verify", "must be one of"),
         ("target_session_attrs=leader", "must be one of"),
-        ("sslnegotiation=direct", "sslmode=require"),
+        ("sslmode=prefer&sslnegotiation=direct", "sslmode=require"),
         ("sslmode=verify-full", "sslrootcert=system"),
         ("sslmode=verify-ca", "sslrootcert=system"),
         ("sslmode=require&sslrootcert=system", "verify-full"),
-        ("sslcert=/nowhere/client.crt", "use sslmode=require or more"),
+        ("sslmode=prefer&sslcert=/nowhere/client.crt", "use sslmode=require or more"),
+        ("sslcert=/nowhere/client.crt", "No such file"),
         ("sslmode=require&sslcert=/nowhere/client.crt", "No such file"),
         ("sslmode=verify-full&sslrootcert=/nowhere/root.crt", "No such file"),
         ("connect_timeout=soon", "whole number of seconds"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 
 from sqlalchemy import URL
@@ -26,6 +27,16 @@ class Address:
     def is_socket(self) -> bool:
         """Whether it is the directory of a unix socket, through which there is no TLS."""
         return self.host is not None and self.host.startswith("/")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what is sent there stays on this machine."""
+        if self.host is None or self.is_socket or self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
 
 def addresses_of(url: URL, parameters: Parameters) -> tuple[Address, ...]:

@@ -105,6 +105,10 @@ class Parameters:
         """Return whether the URL has a value for it."""
         return bool(self._left.get(name))
 
+    def is_chosen(self, name: str) -> bool:
+        """Return whether the URL or libpq's environment variable has a value for it."""
+        return self.has(name) or bool(os.environ.get(_VARIABLES.get(name, "")))
+
     def take(self, name: str) -> str | None:
         """Take the value in the URL, else libpq's environment variable."""
         return self.given(name) or os.environ.get(_VARIABLES.get(name, "")) or None

@@ -49,7 +49,7 @@ class ConnectionTarget:
             "user": self.user,
             "password": self.password,
             "database": self.database,
-            "ssl": False if address.is_socket else self.encryption.ssl,
+            "ssl": False if address.is_socket else self.encryption.to(local=address.is_local),
             "direct_tls": self.encryption.direct and not address.is_socket,
             "server_settings": dict(self.server_settings),
             **self.others,
@@ -70,7 +70,8 @@ def connection_target(
 ) -> ConnectionTarget:
     """Return where a URL leads, or raise InvalidSettings naming the parameter that asyncpg cannot honour.
 
-    `tls` takes precedence over the URL's TLS parameters; without either, libpq's defaults hold, PGSSLMODE included.
+    `tls` takes precedence over the URL's TLS parameters. Without either and without PGSSLMODE, a server on another
+    machine is verified, and on this one libpq's default holds.
     """
     parsed = parse_url(url, field) if isinstance(url, str) else url
     parameters = Parameters.of(parsed, field)
@@ -80,7 +81,12 @@ def connection_target(
         user=parsed.username,
         password=parsed.password,
         database=parsed.database,
-        encryption=encryption_of(parameters, tls, by_tcp=not all(address.is_socket for address in addresses)),
+        encryption=encryption_of(
+            parameters,
+            tls,
+            by_tcp=not all(address.is_socket for address in addresses),
+            leaves_machine=not all(address.is_local for address in addresses),
+        ),
         connect_timeout=parameters.seconds("connect_timeout"),
         target_session_attrs=parameters.one_of("target_session_attrs", _SESSION_ATTRIBUTES),
         shuffled=parameters.one_of("load_balance_hosts", ("disable", "random")) == "random",

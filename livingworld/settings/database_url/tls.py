@@ -1,7 +1,8 @@
 """TLS as libpq's parameters ask for it.
 
 `require` encrypts and does not verify the server, unless there is a root certificate; `verify-ca` requires a
-certificate that the root signed, `verify-full` also the host's name in it.
+certificate that the root signed, `verify-full` also the host's name in it. Unlike libpq, a server on another machine is
+verified (`verify-full`) where no sslmode is named: `prefer` would give the password to whoever answers.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from livingworld.settings.database_url.parameters import Parameters
 
@@ -29,22 +30,36 @@ _NO_ROOT: Final = (
 )
 
 
+_Ssl: TypeAlias = ssl.SSLContext | str | bool
+
+
 @dataclass(frozen=True, slots=True)
 class Encryption:
     """How a connection by TCP is encrypted."""
 
     #: A context, False for no TLS, or a mode that takes what it gets and that asyncpg knows by name.
-    ssl: ssl.SSLContext | str | bool
+    ssl: _Ssl
     #: Whether TLS begins with the first byte, without asking whether the server has it.
     direct: bool = False
+    #: Whether no sslmode was named, so that it holds for servers on other machines only.
+    is_default: bool = False
+
+    def to(self, *, local: bool) -> _Ssl:
+        """Return how a connection to this machine, or to another one, is encrypted."""
+        return _MODES[0] if local and self.is_default else self.ssl
 
 
-def encryption_of(parameters: Parameters, tls: ssl.SSLContext | None, *, by_tcp: bool) -> Encryption:
+def encryption_of(
+    parameters: Parameters, tls: ssl.SSLContext | None, *, by_tcp: bool, leaves_machine: bool
+) -> Encryption:
     """Take every parameter of TLS and return what they ask for; a context of the application takes precedence."""
     named = [name for name in (*_FILES, *_VERSION_LIMITS) if parameters.has(name)]
     files = {name: value for name in _FILES if (value := parameters.take(name))}
     versions = {limit: parameters.one_of(name, choices) for name, (limit, choices) in _VERSION_LIMITS.items()}
-    mode = _mode(parameters, files)
+    is_default = leaves_machine and tls is None and not parameters.is_chosen("sslmode")
+    mode = _mode(parameters, files, verified=leaves_machine)
+    if is_default:
+        files.setdefault("sslrootcert", _usual("root.crt") or "system")
     direct = parameters.one_of("sslnegotiation", ("postgres", "direct")) == "direct"
     if not by_tcp:
         return Encryption(ssl=False)
@@ -60,12 +75,13 @@ def encryption_of(parameters: Parameters, tls: ssl.SSLContext | None, *, by_tcp:
         tls = _context(mode, files, parameters)
         for limit, version in versions.items():
             setattr(tls, limit, _VERSIONS[version])
-    return Encryption(tls, direct)
+    return Encryption(tls, direct, is_default=is_default)
 
 
-def _mode(parameters: Parameters, files: Mapping[str, str]) -> str:
+def _mode(parameters: Parameters, files: Mapping[str, str], *, verified: bool) -> str:
     from_system = files.get("sslrootcert") == "system"
-    mode = parameters.one_of("sslmode", _MODES[::-1] if from_system else _MODES)  # the first is the default
+    # The first is the default.
+    mode = parameters.one_of("sslmode", _MODES[::-1] if from_system or verified else _MODES)
     if from_system and mode != "verify-full":
         raise parameters.refusal("sslrootcert", "system trusts many authorities: use sslmode=verify-full")
     return mode
