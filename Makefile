@@ -24,7 +24,7 @@ LONG := -o slow_timeout=3600 -o faulthandler_timeout=7200
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check check-code check-format check-lint check-types check-imports check-docker check-migrations \
-	migrations docs serve-docs format story-generator soak bench constraints clean
+	migrations docs serve-docs format story-generator soak mutants bench constraints clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +79,9 @@ story-generator: $(READY) ## Tell stories in the browser; ARGS='--help' shows wh
 soak: $(READY) ## Do everything at once for a minute, then try all of what a test run tries a part of
 	LIVINGWORLD_SOAK_SECONDS=60 $(RUN) pytest $(LONG) tests/acceptance/test_soak.py $(ARGS)
 	LIVINGWORLD_TEST_PART=all $(RUN) pytest -n $(WORKERS) --dist loadgroup $(LONG) -m 'rotates or hypothesis' $(ARGS)
+
+mutants: $(READY) ## Take out each guard of tests/mutants/guards.toml in turn and see that a test fails (an hour)
+	$(VENV)/bin/python tests/mutants/run_mutants.py $(ARGS)
 
 bench: $(READY) ## Measure speed, each beside hand-written asyncpg or another library in the same run
 	for measured in append turns reads live world_state actions isolation; do \
