@@ -13,6 +13,8 @@ from livingworld.errors import InvalidCursor, StoryNotFound, TurnNotFound
 from livingworld.identifiers import new_id
 from livingworld.story.turns.turn_call import CallOptions
 from livingworld.story.turns.turn_records import UsagePart
+from livingworld.testing.staged_races import holding
+from tests.support.staging import THE_STORY
 from tests.support.turn_checks import at_once, joined, rows, until_found
 
 WAITS = "SELECT FROM livingworld.turn_waiters WHERE request_key = $1"
@@ -149,6 +151,19 @@ async def test_pages_of_turns_are_the_newest_first_and_neither_repeat_nor_skip(w
     assert await keys(player="nobody") == []
     with pytest.raises(InvalidCursor):
         await world.turns.of(story.id, after="x")
+
+
+async def test_a_turn_that_waited_for_its_story_comes_after_those_of_before(
+    database_url: str, world: World, story: Story
+) -> None:
+    """Otherwise a reader who has a page already would never see it."""
+    async with holding(database_url, THE_STORY, [world.id, story.id]) as holder:
+        late = asyncio.create_task(world.turns.play(story.id, at_once("late"), request_key="late"))
+        await holder.until_blocked()
+        ((released_at,),) = await rows(database_url, "SELECT clock_timestamp()")
+    await late
+
+    assert (await world.turns.get(story.id, "late")).created_at > released_at
 
 
 async def test_generations_of_a_story_are_read_in_pages(world: World, story: Story) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,6 +13,8 @@ from livingworld.testing.staged_races import connected
 
 #: What holds times and ids inside, or is made from them.
 _TIMED: Final = {"result", "results", "request_hash", "duration_ms"}
+#: An id as a text, for instance the subject of a fact that is a character.
+_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: What the background makes of scenes, in its own time.
 _DERIVED: Final = {"unindexed_scenes", "scene_words"}
 
@@ -39,9 +42,9 @@ async def _rows(url: str, world_id: UUID, tells: Callable[[str, Any], bool]) -> 
 
 
 def _is_new_each_time(name: str, value: Any) -> bool:  # noqa: ANN401 - a column's value
-    new = isinstance(value, UUID | datetime | timedelta) or (isinstance(value, list) and any(map(_is_id, value)))
-    return new or name in _TIMED
+    new = isinstance(value, datetime | timedelta) or (isinstance(value, list) and any(map(_is_id, value)))
+    return new or _is_id(value) or name in _TIMED
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, UUID)
+    return isinstance(value, UUID) or (isinstance(value, str) and _ID.fullmatch(value) is not None)
