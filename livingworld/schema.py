@@ -18,7 +18,7 @@ from livingworld.story.memories.tables import memories, memory_embedders, memory
 from livingworld.story.relationships.tables import relationship_changes, relationships
 from livingworld.story.revisions import revisions
 from livingworld.story.stories.scene_tables import scene_cast, scenes
-from livingworld.story.stories.tables import branches, stories, timeline_lineage, timelines
+from livingworld.story.stories.tables import branches, stories, story_activity, timeline_lineage, timelines
 from livingworld.story.stories.word_tables import scene_words, unindexed_scenes
 from livingworld.story.turns.tables import generations, turn_leases, turn_waiters, turns
 from livingworld.story.worlds.tables import worlds
@@ -65,6 +65,7 @@ __all__ = [
     "scripts",
     "sessions",
     "stories",
+    "story_activity",
     "tasks",
     "timeline_lineage",
     "timelines",

@@ -23,7 +23,7 @@ from livingworld.story.lore.tables import lore_entries
 from livingworld.story.memories.tables import memory_embedders
 from livingworld.story.revisions import revisions
 from livingworld.story.stories.scene_tables import scene_cast, scenes
-from livingworld.story.stories.tables import branches, stories, timelines
+from livingworld.story.stories.tables import branches, stories, story_activity, timelines
 from livingworld.story.stories.word_tables import scene_words, unindexed_scenes
 from livingworld.story.worlds.tables import worlds
 
@@ -45,7 +45,7 @@ _PARTS: Final[tuple[Column[Any], ...]] = (
 #: The tables whose rows are removed, in this order; the rows of other tables are removed with their parents.
 #: The queue comes before the words: see their module.
 _TABLES: Final[tuple[Table, ...]] = (
-    *(branches, unindexed_scenes, scene_words, scene_cast, scenes, timelines, stories),
+    *(branches, unindexed_scenes, scene_words, scene_cast, scenes, timelines, stories, story_activity),
     sessions,
     *(character_names, characters),
     *(document_versions, documents),

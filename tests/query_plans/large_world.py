@@ -13,6 +13,11 @@ _OTHERS = (
     SELECT $1, gen_random_uuid(), 'story ' || n FROM generate_series(1, $2::integer) n
     """,
     """
+    INSERT INTO livingworld.story_activity (world_id, status, archived, last_scene_at, story_id)
+    SELECT world_id, status, false, created_at, story_id FROM livingworld.stories
+    WHERE world_id = $1 AND title LIKE 'story %' AND $2 > 0
+    """,
+    """
     INSERT INTO livingworld.timelines (world_id, story_id, timeline_number)
     SELECT world_id, story_id, 1 FROM livingworld.stories WHERE world_id = $1 AND title LIKE 'story %' AND $2 > 0
     """,

@@ -59,6 +59,15 @@ _PROMISES: Final = {
             = (c.world_id, c.story_id, c.parent_scene_number)
         WHERE c.world_id = $1 AND c.story_id = $2 AND c.chosen_choice > cardinality(p.choices)
     """,
+    "the list of what was last played has it once, where it stands": """
+        SELECT s.status, s.archived_at, s.last_scene_at, s.created_at,
+            (SELECT array_agg(a) FROM livingworld.story_activity a WHERE a.story_id = s.story_id) AS listed
+        FROM livingworld.stories s
+        WHERE s.world_id = $1 AND s.story_id = $2 AND
+            ARRAY(SELECT (a.world_id, a.status, a.archived, a.last_scene_at)::text FROM livingworld.story_activity a
+                WHERE a.story_id = s.story_id)
+            <> ARRAY[(s.world_id, s.status, s.archived_at IS NOT NULL, coalesce(s.last_scene_at, s.created_at))::text]
+    """,
     "timelines are counted": """
         SELECT s.last_timeline_number, max(t.timeline_number), count(*)
         FROM livingworld.stories s JOIN livingworld.timelines t USING (world_id, story_id)

@@ -30,7 +30,14 @@ from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.branches.paths import is_on_path, place_of_scene, place_on_path
 from livingworld.story.stories.coordinates import Place, head_of
-from livingworld.story.stories.locking import WRITTEN_NOW, branch_of, lock_open_story, touched
+from livingworld.story.stories.locking import (
+    PLAYED_NOW,
+    WRITTEN_NOW,
+    branch_of,
+    lock_open_story,
+    moved_in_list,
+    touched,
+)
 from livingworld.story.stories.records import Branch
 from livingworld.story.stories.rows import make_branch
 from livingworld.story.stories.tables import branches, in_story, stories
@@ -177,7 +184,8 @@ async def _update(tx: Transaction, row: Row[Any], **values: Any) -> Row[Any]:  #
 
 async def _update_story(tx: Transaction, story_id: UUID, **values: int) -> None:
     own = in_story(stories, tx.world_id, story_id)
-    await tx.execute(update(stories).where(*own).values(**values, updated_at=WRITTEN_NOW))
+    changed = update(stories).where(*own).values(**values, **PLAYED_NOW)
+    await tx.execute(changed.add_cte(moved_in_list(tx.world_id, story_id, last_scene_at=WRITTEN_NOW)))
 
 
 async def _refuse_taken(tx: Transaction, story_id: UUID, name: str) -> None:

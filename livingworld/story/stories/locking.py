@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CTE, Row, func, select, update
+from sqlalchemy import CTE, ColumnElement, Row, delete, func, select, update
 
 from livingworld.errors import Archived, BranchNotFound, StaleHead, StoryNotFound
 from livingworld.postgres.locks import lock_free_rows, lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.story.stories.tables import branches, in_story, stories
+from livingworld.story.stories.tables import branches, in_story, stories, story_activity
 
 #: The value of `stories.updated_at`, set by a statement after the lock, so that no write moves it back.
 WRITTEN_NOW: Final = func.statement_timestamp()
@@ -53,7 +53,38 @@ async def branch_of(tx: Transaction, story: Row[Any], number: int | None, expect
     return row
 
 
+#: What a write of a story's scenes or branches sets in its row.
+PLAYED_NOW: Final = {"updated_at": WRITTEN_NOW, "last_scene_at": WRITTEN_NOW}
+
+
 def touched(world_id: UUID, story_id: UUID) -> CTE:
-    """Return the CTE that sets `updated_at` of a locked story, for the statement of another write."""
-    moved = update(stories).where(*in_story(stories, world_id, story_id)).values(updated_at=WRITTEN_NOW)
+    """Return the CTE that notes that a locked story is played, for the statement of another write."""
+    moved = update(stories).where(*in_story(stories, world_id, story_id)).values(**PLAYED_NOW)
+    moved = moved.add_cte(moved_in_list(world_id, story_id, last_scene_at=WRITTEN_NOW))
     return moved.returning(stories.c.story_id).cte("touched")
+
+
+def moved_in_list(world_id: UUID, story_id: UUID, **values: Any) -> CTE:  # noqa: ANN401 - column values
+    """Return the CTE that changes where a locked story stands in the list by when it was last played.
+
+    It reads the story as it was before the statement, by which the row of the list is found.
+    """
+    moved = update(story_activity).where(*_place_in_list(world_id, story_id)).values(**values)
+    return moved.returning(story_activity.c.story_id).cte("moved_in_list")
+
+
+def _place_in_list(world_id: UUID, story_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    own, row = story_activity.c, stories.c
+    return (
+        *in_story(stories, world_id, story_id),
+        own.world_id == world_id,
+        own.status == row.status,
+        own.archived == row.archived_at.is_not(None),
+        own.last_scene_at == func.coalesce(row.last_scene_at, row.created_at),
+        own.story_id == story_id,
+    )
+
+
+async def remove_from_list(tx: Transaction, story_id: UUID) -> None:
+    """Take a locked story out of the list by when it was last played."""
+    await tx.execute(delete(story_activity).where(*_place_in_list(tx.world_id, story_id)))

@@ -5,7 +5,6 @@ Where it finds nothing, a second one finds out what is missing.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -13,13 +12,12 @@ from sqlalchemy import select
 
 from livingworld.errors import BranchNotFound, SceneNotFound, StoryNotFound
 from livingworld.inputs import MAX_INTEGER
-from livingworld.postgres.keyset import Page, newest_first, page_of
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.stories.records import Branch, Scene, Story, StoryHead, TreeScene
 from livingworld.story.stories.rows import make_branch, make_scene, make_story, make_tree_scene
 from livingworld.story.stories.scene_query import select_head, select_path, select_scene
 from livingworld.story.stories.scene_tables import scenes
-from livingworld.story.stories.tables import EVERY_STORY, branches, in_story, stories
+from livingworld.story.stories.tables import branches, in_story, stories
 
 _TREE: Final = """
     SELECT s.scene_number, s.parent_scene_number, s.position, s.chosen_choice, heads.branch_numbers
@@ -32,17 +30,6 @@ _TREE: Final = """
     WHERE s.world_id = $1 AND s.story_id = $2
     ORDER BY s.scene_number
 """
-
-
-async def list_stories(
-    tx: Transaction, after: tuple[datetime, UUID], limit: int, *, include_archived: bool
-) -> Page[Story]:
-    """Return a page of stories, newest first."""
-    statement = select(stories).where(stories.c.world_id == tx.world_id, EVERY_STORY)
-    if not include_archived:
-        statement = statement.where(stories.c.archived_at.is_(None))
-    statement = newest_first(statement, stories.c.created_at, stories.c.story_id, after=after, limit=limit)
-    return page_of((await tx.execute(statement)).all(), limit, make_story, "story_id")
 
 
 async def find_story(tx: Transaction, key: str) -> Story | None:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 Status = Literal["active", "paused", "completed"]
+#: What a list of stories begins with: the newest, the last played, or the first by title.
+StoryOrder = Literal["created", "played", "title"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class Story:
     created_at: datetime
     #: When its fields, its scenes or its branches were last written.
     updated_at: datetime
+    #: When it was last played: a scene stored, regenerated or edited, or a branch moved. None: never.
+    last_scene_at: datetime | None
     #: When it was archived, or None.
     archived_at: datetime | None
 

@@ -12,7 +12,7 @@ from livingworld.errors import InvalidInput, InvalidType
 from livingworld.identifiers import new_id
 from livingworld.inputs import UNCHANGED, Unchanged
 from livingworld.postgres.idempotency import CreateRequest
-from livingworld.postgres.keyset import Page, check_limit, newest_cursor, number_cursor, page_by
+from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
 from livingworld.postgres.own_keys import get_or_create
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.world_unit import WorldUnit
@@ -22,9 +22,10 @@ from livingworld.story.stories import reading, writing
 from livingworld.story.stories.append_request import AppendRequest
 from livingworld.story.stories.coordinates import check_branch, check_head
 from livingworld.story.stories.editing import SCENE_CHECKS, edit_scene
+from livingworld.story.stories.listing import StoryList, list_stories
 from livingworld.story.stories.locking import lock_story
 from livingworld.story.stories.new_scene import NewScene
-from livingworld.story.stories.records import Scene, Status, Story, StoryHead
+from livingworld.story.stories.records import Scene, Status, Story, StoryHead, StoryOrder
 from livingworld.story.stories.scene_appender import Appends, SceneAppender
 from livingworld.story.stories.story_fields import STORY_CHECKS, checked_new
 
@@ -85,13 +86,24 @@ class StoryRepository:
         """Return a story, archived or not; raises StoryNotFound."""
         return (await self.head(story_id)).story
 
-    async def list(self, *, include_archived: bool = False, after: str | None = None, limit: int = 50) -> Page[Story]:
-        """Return a page of stories with their scene counts, newest first; empty when there is none."""
-        check_limit(limit)
-        inputs.check_boolean("include_archived", include_archived)
-        return await self._unit.read(
-            reading.list_stories, newest_cursor(after), limit, include_archived=include_archived
-        )
+    async def list(
+        self,
+        *,
+        order: StoryOrder = "created",
+        status: Status | None = None,
+        search: str | None = None,
+        include_archived: bool = False,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> Page[Story]:
+        """Return a page of stories with their scene counts: the newest, the last played, or the first by title first.
+
+        Titles are in the order of the database's collation. A page costs the same wherever it begins; one with a
+        `search` costs what the stories cost that have the words in title or premise, as `search.find` compares them.
+        A story that is played between two pages moves to the front. Empty when there is none.
+        """
+        stories = StoryList(order, status, search, include_archived)
+        return await self._unit.read(list_stories, stories, stories.place(after), check_limit(limit))
 
     async def update(
         self,

@@ -90,6 +90,7 @@ def make_story(row: Row[Any]) -> Story:
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        last_scene_at=row.last_scene_at,
         archived_at=row.archived_at,
     )
 

@@ -9,7 +9,14 @@ from typing import Any, Final
 from livingworld import inputs
 from livingworld.errors import InvalidInput
 
-_STATUSES = ("active", "paused", "completed")
+STATUSES = ("active", "paused", "completed")
+
+
+def check_status(field: str, status: object) -> str:
+    """Return a status of a story; raises InvalidInput for anything else."""
+    if not isinstance(status, str) or status not in STATUSES:
+        raise InvalidInput(field, f"must be one of {', '.join(STATUSES)}")
+    return str.__str__(status)
 
 
 def checked_new(title: str, premise: str, system_prompt: str, settings: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -18,18 +25,12 @@ def checked_new(title: str, premise: str, system_prompt: str, settings: Mapping[
     return inputs.check_changes(STORY_CHECKS, given)
 
 
-def _check_status(field: str, status: object) -> object:
-    if status not in _STATUSES:
-        raise InvalidInput(field, f"must be one of {', '.join(_STATUSES)}")
-    return status
-
-
 _check_long = partial(inputs.check_text, limit=inputs.MAX_DESCRIPTION_CHARACTERS)
 #: How each field of a story that can be changed is checked.
 STORY_CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
     "title": inputs.check_label,
     "premise": _check_long,
     "system_prompt": _check_long,
-    "status": _check_status,
+    "status": check_status,
     "settings": inputs.check_json_object,
 }

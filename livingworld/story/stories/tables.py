@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     DDL,
+    Boolean,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     event,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -76,6 +78,8 @@ stories = Table(
     Column("settings", JSONB, nullable=False, server_default=text("'{}'")),
     version_column(),
     *time_columns(),
+    #: When it was last played; NULL: never. See story_activity, which has it too.
+    Column("last_scene_at", DateTime(timezone=True)),
     Column("archived_at", DateTime(timezone=True)),
     ForeignKeyConstraint(["world_id"], [f"{SCHEMA}.worlds.world_id"], ondelete="CASCADE"),
     CheckConstraint(f"char_length(title) BETWEEN 1 AND {MAX_LABEL_CHARACTERS}", name="title_length"),
@@ -86,16 +90,39 @@ stories = Table(
     CheckConstraint("version > 0", name="version_positive"),
 )
 unique_key(stories)
-#: True of every story. The index of the list is partial on it, so that no other statement can use that index: a planner
-#: without statistics takes it for as good as the key, and reads every story of the world for a few.
-EVERY_STORY: Final = text("stories.created_at > '-infinity'")
+# What a list shows stands together: the stories of one status, archived or not. The indexes of the lists are partial on
+# what is true of every story, so that no other statement can use them: a planner without statistics takes them for as
+# good as the key, and reads every story of the world for a few.
+_SHELF: Final = (stories.c.world_id, stories.c.status, stories.c.archived_at.is_not(None))
+for _name, _order in (("created_at", stories.c.created_at), ("title", stories.c.title)):
+    Index(
+        f"ix_stories_{_name}",
+        *_SHELF,
+        _order,
+        stories.c.story_id,
+        postgresql_where=text("created_at > '-infinity'"),
+    )
 Index(
-    "ix_stories_world_id_created_at",
-    stories.c.world_id,
-    stories.c.created_at,
-    stories.c.story_id,
-    postgresql_where=text("created_at > '-infinity'"),
+    "ix_stories_words",
+    func.to_tsvector(text("'simple'"), stories.c.title + text("' '") + stories.c.premise),
+    postgresql_using="gin",
 )
+
+# The list by when a story was last played. It moves with every scene, so it has a row and an index of its own: an index
+# of the table stories would make each append write to all of them. No foreign key: whoever writes it holds the story.
+story_activity = Table(
+    "story_activity",
+    metadata,
+    world_id_column(),
+    Column("status", Text, primary_key=True),
+    Column("archived", Boolean, primary_key=True),
+    #: That of the story; while it was never played, when it was created.
+    Column("last_scene_at", DateTime(timezone=True), primary_key=True),
+    story_id_column(),
+)
+# The first page reads past the dead entries of what moved since the last vacuum.
+_OFTEN: Final = DDL("ALTER TABLE %(fullname)s SET (autovacuum_vacuum_scale_factor = 0.02)")  # type: ignore[no-untyped-call]
+event.listen(story_activity, "after_create", _OFTEN)
 
 branches = Table(
     "branches",

@@ -18,12 +18,18 @@ from livingworld.postgres.own_keys import insert_with_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.revisions import keep_revision, revisions
-from livingworld.story.stories.locking import WRITTEN_NOW, lock_open_story, lock_story
+from livingworld.story.stories.locking import (
+    WRITTEN_NOW,
+    lock_open_story,
+    lock_story,
+    moved_in_list,
+    remove_from_list,
+)
 from livingworld.story.stories.reading import find_story
 from livingworld.story.stories.records import Story
 from livingworld.story.stories.rows import make_story
 from livingworld.story.stories.scene_tables import scene_cast, scenes
-from livingworld.story.stories.tables import FIRST_TIMELINE, branches, in_story, stories, timelines
+from livingworld.story.stories.tables import FIRST_TIMELINE, branches, in_story, stories, story_activity, timelines
 from livingworld.story.stories.word_tables import scene_words, unindexed_scenes
 
 #: Locks what the removal of a story touches beside its own rows.
@@ -73,7 +79,10 @@ async def _begin(tx: Transaction, row: Row[Any]) -> Story:
     """Give a new story its first timeline and its branch, and publish it."""
     story_id = UUID(int=row.story_id.int)
     key = {"world_id": tx.world_id, "story_id": story_id}
-    await tx.execute(insert(timelines).values(**key, timeline_number=FIRST_TIMELINE))
+    timeline = insert(timelines).values(**key, timeline_number=FIRST_TIMELINE)
+    place = {"status": row.status, "archived": False, "last_scene_at": row.created_at}
+    listed = insert(story_activity).values(**key, **place).returning(story_activity.c.story_id)
+    await tx.execute(timeline.add_cte(listed.cte("listed")))
     await tx.execute(insert(branches).values(**key, **MAIN_BRANCH))
     publish_at_commit(tx, tx.world_id, LiveKind.STORY_CREATED, story_id=story_id)
     return make_story(row)
@@ -105,6 +114,7 @@ async def purge_story(tx: Transaction, story_id: UUID, lock_dependents: LockDepe
     await tx.execute(
         delete(request_keys).where(request_keys.c.world_id == tx.world_id, request_keys.c.scope_id == story_id)
     )
+    await remove_from_list(tx, story_id)
     for table in (branches, unindexed_scenes, scene_words, scene_cast, scenes, timelines, stories):
         await tx.execute(delete(table).where(*in_story(table, tx.world_id, story_id)))
     await remove_streams(tx, [story_id])
@@ -118,6 +128,11 @@ async def _change(tx: Transaction, old: Row[Any], **changes: Any) -> Story:  # n
         .values(**changes, version=stories.c.version + 1, updated_at=WRITTEN_NOW)
         .returning(stories)
     )
+    shelf = {"status": changes["status"]} if "status" in changes else {}
+    if "archived_at" in changes:
+        shelf["archived"] = changes["archived_at"] is not None
+    if shelf:
+        statement = statement.add_cte(moved_in_list(old.world_id, old.story_id, **shelf))
     story = make_story((await tx.execute(statement)).one())
     publish_at_commit(tx, old.story_id, LiveKind.STORY_CHANGED, version=story.version)
     return story

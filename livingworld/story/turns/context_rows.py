@@ -22,7 +22,7 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     part: tuple(columns.split())
     for part, columns in {
         "story": "story_id title premise system_prompt status last_scene_number current_branch settings version"
-        " created_at updated_at archived_at key",
+        " created_at updated_at archived_at key last_scene_at",
         "branch": "branch_number name head_scene_number head_position",
         "recent": "scene_number parent_scene_number position content chosen_choice location story_time scene_metadata"
         " scene_version scene_created_at scene_updated_at choices turn_key cast_members",
@@ -35,7 +35,10 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         " consolidated_into forgotten_at created_at",
     }.items()
 }
-_TIMES: Final = ("created_at", "updated_at", "archived_at", "forgotten_at", "scene_created_at", "scene_updated_at")
+_TIMES: Final = (
+    *("created_at", "updated_at", "last_scene_at", "archived_at", "forgotten_at"),
+    *("scene_created_at", "scene_updated_at"),
+)
 _IDS: Final = ("story_id", "character_id", "source_id", "target_id", "memory_id", "consolidated_into")
 _REALS: Final = ("sentiment", "trust", "familiarity", "importance", "valence")
 #: Of the columns that JSON has no type for, what makes their values.

@@ -44,6 +44,8 @@ AS $function$
 DECLARE
     current_number integer;
     last_number integer;
+    its_status text;
+    last_at timestamptz;
     written_at timestamptz;
     at_branch integer;
     at_head integer;
@@ -56,10 +58,12 @@ BEGIN
         RAISE EXCEPTION 'livingworld needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
     END IF;
     IF in_wait THEN
-        SELECT s.current_branch, s.last_scene_number INTO current_number, last_number FROM livingworld.stories s
+        SELECT s.current_branch, s.last_scene_number, s.status, coalesce(s.last_scene_at, s.created_at)
+        INTO current_number, last_number, its_status, last_at FROM livingworld.stories s
         WHERE s.world_id = in_world_id AND s.story_id = in_story_id AND s.archived_at IS NULL FOR NO KEY UPDATE;
     ELSE
-        SELECT s.current_branch, s.last_scene_number INTO current_number, last_number FROM livingworld.stories s
+        SELECT s.current_branch, s.last_scene_number, s.status, coalesce(s.last_scene_at, s.created_at)
+        INTO current_number, last_number, its_status, last_at FROM livingworld.stories s
         WHERE s.world_id = in_world_id AND s.story_id = in_story_id AND s.archived_at IS NULL
         FOR NO KEY UPDATE SKIP LOCKED;
     END IF;
@@ -115,7 +119,12 @@ BEGIN
     SET head_scene_number = last_number + 1, head_position = at_position + 1, version = b.version + 1,
         updated_at = now()
     WHERE b.world_id = in_world_id AND b.story_id = in_story_id AND b.branch_number = at_branch;
-    UPDATE livingworld.stories s SET last_scene_number = last_number + 1, updated_at = written_at
+    -- As note_play_v1 does, with what was read under the lock.
+    UPDATE livingworld.story_activity a SET last_scene_at = written_at
+    WHERE a.world_id = in_world_id AND a.status = its_status AND a.archived = false AND a.last_scene_at = last_at
+        AND a.story_id = in_story_id;
+    UPDATE livingworld.stories s
+    SET last_scene_number = last_number + 1, updated_at = written_at, last_scene_at = written_at
     WHERE s.world_id = in_world_id AND s.story_id = in_story_id;
     IF in_publish THEN
         is_followed := livingworld.publish_scenes_v1(

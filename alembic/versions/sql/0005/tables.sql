@@ -137,6 +137,7 @@ CREATE TABLE livingworld.stories (
     version INTEGER DEFAULT 1 NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    last_scene_at TIMESTAMP WITH TIME ZONE,
     archived_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_stories PRIMARY KEY (world_id, story_id),
     CONSTRAINT ck_stories_key_length CHECK (char_length(key) BETWEEN 1 AND 500),
@@ -149,11 +150,26 @@ CREATE TABLE livingworld.stories (
     CONSTRAINT ck_stories_version_positive CHECK (version > 0)
 );
 
-CREATE INDEX ix_stories_world_id_created_at ON livingworld.stories (world_id, created_at, story_id) WHERE created_at > '-infinity';
+CREATE INDEX ix_stories_created_at ON livingworld.stories (world_id, status, (archived_at IS NOT NULL), created_at, story_id) WHERE created_at > '-infinity';
+
+CREATE INDEX ix_stories_title ON livingworld.stories (world_id, status, (archived_at IS NOT NULL), title, story_id) WHERE created_at > '-infinity';
+
+CREATE INDEX ix_stories_words ON livingworld.stories USING gin (to_tsvector('simple', title || ' ' || premise));
 
 CREATE UNIQUE INDEX uq_stories_key ON livingworld.stories (world_id, key) WHERE key IS NOT NULL;
 
 ALTER TABLE livingworld.stories SET (fillfactor = 50);
+
+CREATE TABLE livingworld.story_activity (
+    world_id UUID NOT NULL,
+    status TEXT NOT NULL,
+    archived BOOLEAN NOT NULL,
+    last_scene_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    story_id UUID NOT NULL,
+    CONSTRAINT pk_story_activity PRIMARY KEY (world_id, status, archived, last_scene_at, story_id)
+);
+
+ALTER TABLE livingworld.story_activity SET (autovacuum_vacuum_scale_factor = 0.02);
 
 CREATE TABLE livingworld.unindexed_scenes (
     world_id UUID NOT NULL,

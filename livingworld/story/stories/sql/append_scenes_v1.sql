@@ -240,9 +240,11 @@ BEGIN
         WHERE b.world_id = in_world_id AND b.story_id = ANY (to_stories)
             AND b.branch_number = to_branches[array_position(to_stories, b.story_id)];
 
+        PERFORM livingworld.note_play_v1(in_world_id, t.story_id, written_at) FROM unnest(to_stories) AS t (story_id);
         UPDATE livingworld.stories s
         SET last_scene_number = to_numbers[array_position(to_stories, s.story_id)],
-            last_timeline_number = to_last_timelines[array_position(to_stories, s.story_id)], updated_at = written_at
+            last_timeline_number = to_last_timelines[array_position(to_stories, s.story_id)], updated_at = written_at,
+            last_scene_at = written_at
         WHERE s.world_id = in_world_id AND s.story_id = ANY (to_stories);
 
         IF in_request_keys IS NOT NULL THEN

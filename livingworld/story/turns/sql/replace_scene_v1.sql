@@ -58,7 +58,8 @@ BEGIN
     -- A caller that decided on the old text has to look again.
     UPDATE livingworld.branches b SET version = b.version + 1, updated_at = now()
     WHERE b.world_id = in_world_id AND b.story_id = in_story_id AND b.branch_number = in_branch_number;
-    UPDATE livingworld.stories s SET updated_at = written_at
+    PERFORM livingworld.note_play_v1(in_world_id, in_story_id, written_at);
+    UPDATE livingworld.stories s SET updated_at = written_at, last_scene_at = written_at
     WHERE s.world_id = in_world_id AND s.story_id = in_story_id;
 END
 $function$

@@ -31,7 +31,8 @@ DECLARE
 BEGIN
     SELECT json_build_array(
         s.story_id, s.title, s.premise, s.system_prompt, s.status, s.last_scene_number, s.current_branch, s.settings,
-        s.version, s.created_at, s.updated_at, s.archived_at, s.key
+        s.version, s.created_at, s.updated_at, s.archived_at, s.key,
+        s.last_scene_at
     ) INTO the_story
     FROM livingworld.stories s WHERE s.world_id = in_world_id AND s.story_id = in_story_id;
     SELECT json_build_array(b.branch_number, b.name, b.head_scene_number, b.head_position) INTO the_branch
