@@ -51,7 +51,17 @@ from livingworld.story.relationships.records import LedgerEntry, Relationship, R
 from livingworld.story.revisions import Revision
 from livingworld.story.search.records import SearchBacklog, SearchHit, SearchPage
 from livingworld.story.stories.new_scene import NewScene
-from livingworld.story.stories.records import Branch, Choice, Scene, SceneCharacter, Story, StoryHead, TreeScene
+from livingworld.story.stories.records import (
+    Branch,
+    Choice,
+    Scene,
+    SceneCharacter,
+    StoredScene,
+    Story,
+    StoryCharacter,
+    StoryHead,
+    TreeScene,
+)
 from livingworld.story.turns.new_state import NewState
 from livingworld.story.turns.records import Generation, TurnContext, TurnInput
 from livingworld.story.turns.turn_call import TurnCall
@@ -148,7 +158,9 @@ __all__ = [
     "SentenceTransformersEmbedder",
     "Session",
     "Settings",
+    "StoredScene",
     "Story",
+    "StoryCharacter",
     "StoryHead",
     "Strategies",
     "Strategy",

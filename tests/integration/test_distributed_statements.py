@@ -51,6 +51,8 @@ async def use_worlds_and_stories(livingworld: LivingWorld, world: World) -> None
     await world.stories.head(story.id, branch=1)
     await world.stories.recent(story.id, 3, branch=1)
     await world.stories.scenes(story.id)
+    await world.stories.all_scenes(story.id)
+    await world.stories.characters(story.id)
     await world.stories.raw_response(story.id, 1)
     await world.stories.edit_scene(story.id, 1, expected_version=1, content="uno")
     await world.stories.revisions(story.id, scene_number=1)
@@ -137,6 +139,9 @@ async def use_memories(world: World, story: Story, who: UUID) -> None:
     )
     ids = [memory.id for memory, _ in added]
     await world.memories.get(ids[0])
+    await world.memories.update(ids[0], expected_version=1, importance=1)
+    await world.memories.list(story.id)
+    await world.memories.list(story.id, character=who)
     await world.memories.recall(story.id, [1.0, 0.0], text="a", character=who)
     await world.memories.recent(story.id)
     await world.memories.consolidate(story.id, ids, NewMemory("a and b", who))
@@ -201,6 +206,7 @@ async def use_characters_and_transactions(livingworld: LivingWorld, world: World
     await world.characters.add_alias(mara.id, "The lamplighter")
     await world.characters.update(mara.id, expected_version=1, name="Mara Vale")
     await world.characters.list()
+    await world.characters.get_many([mara.id])
     await world.characters.revisions(mara.id)
     async with world.transaction() as tx:
         await tx.stories.lock(story.id)

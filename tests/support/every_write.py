@@ -161,6 +161,7 @@ WRITES: Final[dict[str, Write]] = {
     "memories.consolidate": lambda at: at.world.memories.consolidate(
         at.story.id, [at.memory.id], NewMemory("Weather.", at.mara.id)
     ),
+    "memories.update": lambda at: at.world.memories.update(at.memory.id, expected_version=1, importance=1),
     "memories.forget": lambda at: at.world.memories.forget([at.memory.id]),
     "memories.use_embedder": lambda at: at.world.memories.use_embedder("hash", 8),
     "documents.compare_and_set": lambda at: at.world.documents.compare_and_set("flags", 2, expected_version=1),

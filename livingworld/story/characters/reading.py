@@ -28,6 +28,14 @@ _BY_ID: Final = f"""
 _BY_OWN_KEY: Final = f"""
     SELECT {_CHARACTER} FROM livingworld.characters AS c WHERE c.world_id = $1 AND c.key = $2
 """  # noqa: S608 - our own words
+_BY_REFERENCES: Final = f"""
+    SELECT given.reference, found.* FROM unnest($2::text[]) AS given (reference)
+    CROSS JOIN LATERAL livingworld.referred_character_v1($1, given.reference) AS who
+    CROSS JOIN LATERAL (
+        SELECT {_CHARACTER} FROM livingworld.characters AS c
+        WHERE c.world_id = $1 AND c.character_id = who.character_id OFFSET 0
+    ) AS found
+"""  # noqa: S608 - our own words
 #: OFFSET 0 keeps the order of the look-ups, also in a plan that was made while the tables were empty.
 _CHARACTER_OF_NAME: Final = f"""
     LATERAL (
@@ -67,6 +75,16 @@ async def id_of(tx: Transaction, reference: str) -> UUID:
 async def read_character_revisions(tx: Transaction, reference: str) -> tuple[Revision, ...]:
     """Return the old copies of a character, oldest first; raises CharacterNotFound for an unknown name."""
     return await read_revisions(tx, "character", await id_of(tx, reference))
+
+
+async def read_characters(tx: Transaction, references: Sequence[str]) -> tuple[Character, ...]:
+    """Return characters in the order of these references; raises CharacterNotFound for the first that none has."""
+    rows = await tx.execute_text(_BY_REFERENCES, (tx.world_id, references))
+    found = {row.reference: make_character(row) for row in rows}
+    for reference in references:
+        if reference not in found:
+            raise CharacterNotFound.of_reference(reference)
+    return tuple(found[reference] for reference in references)
 
 
 async def find_character(tx: Transaction, key: str) -> Character | None:

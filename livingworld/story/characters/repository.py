@@ -31,6 +31,7 @@ from livingworld.story.characters.reading import (
     list_characters,
     read_character,
     read_character_revisions,
+    read_characters,
 )
 from livingworld.story.characters.records import Character
 from livingworld.story.characters.references import check_character
@@ -111,6 +112,12 @@ class CharacterRepository:
     async def get(self, character: UUID | str) -> Character:
         """Return a character by its id or any of its names; raises CharacterNotFound."""
         return await self._unit.read(read_character, check_character("character", character))
+
+    async def get_many(self, characters: Iterable[UUID | str]) -> tuple[Character, ...]:
+        """Return characters in the order of the ids and names given; one round trip. Raises CharacterNotFound."""
+        given = check_iterable("characters", characters, limit=MAX_NAMES)
+        asked = [check_character(f"characters[{index}]", character) for index, character in enumerate(given)]
+        return await self._unit.read(read_characters, asked) if asked else ()
 
     async def list(self, *, after: str | None = None, limit: int = 50) -> Page[Character]:
         """Return a page of characters, newest first; empty when there is none."""

@@ -89,7 +89,10 @@ class Memory:
     consolidated_into: UUID | None
     #: When it was forgotten, or None.
     forgotten_at: datetime | None
+    #: Incremented by every change; `update` takes the expected one.
+    version: int
     created_at: datetime
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,10 +18,12 @@ from livingworld.inputs import (
     check_uuid,
 )
 from livingworld.models.embeddings.vectors import MAX_DIMENSIONS, check_vector, normalized
+from livingworld.postgres.keyset import Page, check_limit, id_cursor, page_by
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.characters.references import check_optional_character
 from livingworld.story.memories import embedding_jobs, writing
+from livingworld.story.memories.listing import NEWEST, list_memories
 from livingworld.story.memories.records import Memory, NewMemory, RecallWeights, Recollection
 from livingworld.story.memories.rows import make_memory, make_recalled
 from livingworld.story.stories.coordinates import Viewpoint, check_place, read_at
@@ -68,6 +70,52 @@ class MemoryRepository:
     async def get(self, memory_id: UUID) -> Memory:
         """Return a memory wherever it stands, also a forgotten one; raises MemoryNotFound."""
         return await self._unit.read(_get, check_uuid("memory_id", memory_id))
+
+    async def list(
+        self,
+        story_id: UUID,
+        *,
+        character: UUID | str | None = None,
+        kinds: Sequence[str] | None = None,
+        include_forgotten: bool = False,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> Page[Memory]:
+        """Return a page of what a story remembers, or one character in it, newest first, whatever the branch.
+
+        Private ones and parts of summaries are among them; those that `kinds` leaves out are read and passed over.
+        Costs the same wherever the page begins. Empty when there is no such story; raises CharacterNotFound.
+        """
+        check_limit(limit)
+        key, place = check_uuid("story_id", story_id), NEWEST if after is None else id_cursor(after)
+        who, of_kinds = _known_to(character, kinds)
+        asked = (key, place, of_kinds, check_boolean("include_forgotten", include_forgotten), limit + 1)
+        return page_by(await self._unit.read(list_memories, asked, who), limit, lambda memory: memory.id)
+
+    async def update(
+        self,
+        memory_id: UUID,
+        *,
+        expected_version: int,
+        kind: str | None = None,
+        private: bool | None = None,
+        importance: float | None = None,
+        valence: float | None = None,
+    ) -> Memory:
+        """Change the given fields of a memory and return it; its text stays: forget it, and add another.
+
+        Locks its story. Raises VersionConflict when it was changed since `expected_version`, MemoryNotFound, Archived.
+        """
+        key = check_uuid("memory_id", memory_id)
+        check_integer("expected_version", expected_version, minimum=1)
+        given = {
+            "kind": None if kind is None else check_label("kind", kind),
+            "private": None if private is None else check_boolean("private", private),
+            "importance": None if importance is None else check_number("importance", importance, minimum=0, maximum=1),
+            "valence": None if valence is None else check_number("valence", valence, minimum=-1, maximum=1),
+        }
+        changes = {name: value for name, value in given.items() if value is not None}
+        return await self._unit.write(writing.update_memory, key, expected_version, changes)
 
     async def recall(  # noqa: PLR0913 - each narrows what comes back
         self,

@@ -25,7 +25,9 @@ def make_memory(row: Row[Any]) -> Memory:
         scene_number=row.scene_number,
         consolidated_into=None if row.consolidated_into is None else UUID(int=row.consolidated_into.int),
         forgotten_at=row.forgotten_at,
+        version=row.version,
         created_at=row.created_at,
+        updated_at=row.updated_at,
     )
 
 

@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from livingworld.inputs import MAX_DESCRIPTION_CHARACTERS, MAX_LABEL_CHARACTERS
 from livingworld.models.embeddings.vectors import MAX_DIMENSIONS
-from livingworld.postgres.metadata import SCHEMA, metadata, world_id_column
+from livingworld.postgres.metadata import SCHEMA, metadata, time_columns, version_column, world_id_column
 
 _TIMELINE = ("world_id", "story_id", "timeline_number")
 
@@ -63,7 +63,8 @@ memories = Table(
     Column("forgotten_at", DateTime(timezone=True)),
     #: The generation that keeps it while another one is the scene; NULL: it is true.
     Column("archived_in", Uuid()),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    version_column(),
+    *time_columns(),
     # The timeline belongs to the story, so this is the foreign key to the story too.
     ForeignKeyConstraint(_TIMELINE, [f"{SCHEMA}.timelines.{name}" for name in _TIMELINE], ondelete="CASCADE"),
     ForeignKeyConstraint(
@@ -79,6 +80,7 @@ memories = Table(
     CheckConstraint("importance BETWEEN 0 AND 1", name="importance_is_share"),
     CheckConstraint("valence BETWEEN -1 AND 1", name="valence_clamped"),
     CheckConstraint("consolidated_into <> memory_id", name="not_its_own_summary"),
+    CheckConstraint("version > 0", name="version_positive"),
     CheckConstraint("NOT private OR character_id IS NOT NULL", name="private_of_a_character"),
 )
 # One text is remembered once by one at one coordinate; the digest stands second to find it by.
@@ -127,7 +129,16 @@ Index(
     memories.c.consolidated_into,
     postgresql_where=memories.c.consolidated_into.is_not(None),
 )
-Index("ix_memories_character", memories.c.world_id, memories.c.character_id)
+# Also the list of what one character remembers of a story.
+Index("ix_memories_character", memories.c.world_id, memories.c.character_id, memories.c.story_id, memories.c.memory_id)
+# The list of a story's memories. Partial on what is true of each: it serves only that list.
+Index(
+    "ix_memories_story",
+    memories.c.world_id,
+    memories.c.story_id,
+    memories.c.memory_id,
+    postgresql_where=memories.c.position >= 0,
+)
 
 memory_vectors = Table(
     "memory_vectors",

@@ -23,30 +23,16 @@ from livingworld.story.stories.story_fields import STATUSES, check_status
 _QUERY_CHARACTERS: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """What a list goes by."""
-
-    of_story: str
-    type: str
-    beyond: str
-    direction: str
-    #: The place before all stories, and what reads one from a cursor.
-    start: tuple[object, UUID]
-    reader: Callable[[Any], object]
-
-
 def _title(value: object) -> str:
     return inputs.check_text("after", value)
 
 
 _NEWEST: Final = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
-_ORDERS: Final[dict[str, _Order]] = {
-    "created": _Order("s.created_at", "timestamptz", "<", "DESC", _NEWEST, datetime.fromisoformat),
-    "played": _Order(
-        "coalesce(s.last_scene_at, s.created_at)", "timestamptz", "<", "DESC", _NEWEST, datetime.fromisoformat
-    ),
-    "title": _Order("s.title", "text", ">", "ASC", ("", UUID(int=0)), _title),
+#: By order, the place before all stories, and what reads one from a cursor.
+_ORDERS: Final[dict[str, tuple[tuple[object, UUID], Callable[[Any], object]]]] = {
+    "created": (_NEWEST, datetime.fromisoformat),
+    "played": (_NEWEST, datetime.fromisoformat),
+    "title": (("", UUID(int=0)), _title),
 }
 
 
@@ -70,8 +56,8 @@ class StoryList:
 
     def place(self, cursor: object) -> tuple[Any, ...]:
         """Return the place after which a page begins; raises InvalidCursor."""
-        order = _ORDERS[self.order]
-        return order.start if cursor is None else read_cursor(cursor, order.reader, UUID)
+        start, reader = _ORDERS[self.order]
+        return start if cursor is None else read_cursor(cursor, reader, UUID)
 
 
 async def list_stories(tx: Transaction, stories: StoryList, place: tuple[Any, ...], limit: int) -> Page[Story]:
@@ -90,61 +76,86 @@ def _cursor(place: str | datetime, story_id: UUID) -> str:
 
 
 # Parameters: the world; statuses; archived or not; the place after which the page begins; its length; words.
-_SHELVES: Final = "unnest($2::text[]) AS status (name) CROSS JOIN unnest($3::boolean[]) AS shelf (archived)"
-_BY_KEY: Final = """
+_CREATED: Final = """
+    SELECT found.* FROM unnest($2::text[]) AS status (name) CROSS JOIN unnest($3::boolean[]) AS shelf (archived)
     CROSS JOIN LATERAL (
-        SELECT * FROM livingworld.stories AS s WHERE s.world_id = $1 AND s.story_id = page.story_id OFFSET 0
-    ) AS story
+        SELECT s.*, s.created_at AS place FROM livingworld.stories AS s
+        WHERE s.world_id = $1::uuid AND s.status = status.name AND (s.archived_at IS NOT NULL) = shelf.archived
+            AND s.created_at > '-infinity' AND (s.created_at, s.story_id) < ($4::timestamptz, $5::uuid)
+        ORDER BY s.created_at DESC, s.story_id DESC LIMIT $6::integer
+    ) AS found
+    ORDER BY found.place DESC, found.story_id DESC LIMIT $6::integer
 """
-
-
-def _in_order_of_the_table(by: _Order) -> str:
-    order = f"{by.direction}, found.story_id {by.direction}"
-    return f"""
-        SELECT found.* FROM {_SHELVES} CROSS JOIN LATERAL (
-            SELECT s.*, {by.of_story} AS place FROM livingworld.stories AS s
-            WHERE s.world_id = $1::uuid AND s.status = status.name AND (s.archived_at IS NOT NULL) = shelf.archived
-                AND s.created_at > '-infinity' AND ({by.of_story}, s.story_id) {by.beyond} ($4::{by.type}, $5::uuid)
-            ORDER BY {by.of_story} {by.direction}, s.story_id {by.direction} LIMIT $6::integer
-        ) AS found
-        ORDER BY found.place {order} LIMIT $6::integer
-    """  # noqa: S608 - our own words
-
-
-_LAST_PLAYED: Final = f"""
+_TITLE: Final = """
+    SELECT found.* FROM unnest($2::text[]) AS status (name) CROSS JOIN unnest($3::boolean[]) AS shelf (archived)
+    CROSS JOIN LATERAL (
+        SELECT s.*, s.title AS place FROM livingworld.stories AS s
+        WHERE s.world_id = $1::uuid AND s.status = status.name AND (s.archived_at IS NOT NULL) = shelf.archived
+            AND s.created_at > '-infinity' AND (s.title, s.story_id) > ($4::text, $5::uuid)
+        ORDER BY s.title, s.story_id LIMIT $6::integer
+    ) AS found
+    ORDER BY found.place, found.story_id LIMIT $6::integer
+"""
+_PLAYED: Final = """
     SELECT story.*, page.place FROM (
-        SELECT found.* FROM {_SHELVES} CROSS JOIN LATERAL (
+        SELECT found.* FROM unnest($2::text[]) AS status (name) CROSS JOIN unnest($3::boolean[]) AS shelf (archived)
+        CROSS JOIN LATERAL (
             SELECT a.last_scene_at AS place, a.story_id FROM livingworld.story_activity AS a
             WHERE a.world_id = $1::uuid AND a.status = status.name AND a.archived = shelf.archived
                 AND (a.last_scene_at, a.story_id) < ($4::timestamptz, $5::uuid)
             ORDER BY a.last_scene_at DESC, a.story_id DESC LIMIT $6::integer
         ) AS found
         ORDER BY found.place DESC, found.story_id DESC LIMIT $6::integer
-    ) AS page {_BY_KEY}
+    ) AS page
+    CROSS JOIN LATERAL (
+        SELECT * FROM livingworld.stories AS s WHERE s.world_id = $1 AND s.story_id = page.story_id OFFSET 0
+    ) AS story
     ORDER BY page.place DESC, page.story_id DESC
-"""  # noqa: S608
+"""
 
 
-def _with_words(by: _Order) -> str:
-    order = f"place {by.direction}, story_id {by.direction}"
+def _with_words(of_story: str) -> str:
+    """Return the statement whose stories have some words, by a time."""
     return f"""
         SELECT story.*, page.place FROM (
             SELECT m.place, m.story_id FROM (
-                SELECT {by.of_story} AS place, s.story_id FROM livingworld.stories AS s
+                SELECT {of_story} AS place, s.story_id FROM livingworld.stories AS s
                 WHERE s.world_id = $1::uuid
                     AND to_tsvector('simple', s.title || ' ' || s.premise) @@ websearch_to_tsquery('simple', $7::text)
                     AND s.status = ANY ($2::text[]) AND (s.archived_at IS NOT NULL) = ANY ($3::boolean[]) OFFSET 0
             ) AS m
-            WHERE (m.place, m.story_id) {by.beyond} ($4::{by.type}, $5::uuid)
-            ORDER BY {order} LIMIT $6::integer
-        ) AS page {_BY_KEY}
-        ORDER BY page.place {by.direction}, page.story_id {by.direction}
-    """  # noqa: S608
+            WHERE (m.place, m.story_id) < ($4::timestamptz, $5::uuid)
+            ORDER BY m.place DESC, m.story_id DESC LIMIT $6::integer
+        ) AS page
+        CROSS JOIN LATERAL (
+            SELECT * FROM livingworld.stories AS s WHERE s.world_id = $1 AND s.story_id = page.story_id OFFSET 0
+        ) AS story
+        ORDER BY page.place DESC, page.story_id DESC
+    """  # noqa: S608 - our own words
 
 
+_TITLE_WITH_WORDS: Final = """
+    SELECT story.*, page.place FROM (
+        SELECT m.place, m.story_id FROM (
+            SELECT s.title AS place, s.story_id FROM livingworld.stories AS s
+            WHERE s.world_id = $1::uuid
+                AND to_tsvector('simple', s.title || ' ' || s.premise) @@ websearch_to_tsquery('simple', $7::text)
+                AND s.status = ANY ($2::text[]) AND (s.archived_at IS NOT NULL) = ANY ($3::boolean[]) OFFSET 0
+        ) AS m
+        WHERE (m.place, m.story_id) > ($4::text, $5::uuid)
+        ORDER BY m.place, m.story_id LIMIT $6::integer
+    ) AS page
+    CROSS JOIN LATERAL (
+        SELECT * FROM livingworld.stories AS s WHERE s.world_id = $1 AND s.story_id = page.story_id OFFSET 0
+    ) AS story
+    ORDER BY page.place, page.story_id
+"""
 #: By order, and whether words are looked for.
 _STATEMENTS: Final = {
-    **{(name, True): _with_words(by) for name, by in _ORDERS.items()},
-    **{(name, False): _in_order_of_the_table(by) for name, by in _ORDERS.items()},
-    ("played", False): _LAST_PLAYED,
+    ("created", False): _CREATED,
+    ("played", False): _PLAYED,
+    ("title", False): _TITLE,
+    ("created", True): _with_words("s.created_at"),
+    ("played", True): _with_words("coalesce(s.last_scene_at, s.created_at)"),
+    ("title", True): _TITLE_WITH_WORDS,
 }

@@ -5,6 +5,7 @@ Where it finds nothing, a second one finds out what is missing.
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Final
 from uuid import UUID
 
@@ -13,9 +14,9 @@ from sqlalchemy import select
 from livingworld.errors import BranchNotFound, SceneNotFound, StoryNotFound
 from livingworld.inputs import MAX_INTEGER
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.story.stories.records import Branch, Scene, Story, StoryHead, TreeScene
+from livingworld.story.stories.records import Branch, Scene, StoredScene, Story, StoryCharacter, StoryHead, TreeScene
 from livingworld.story.stories.rows import make_branch, make_scene, make_story, make_tree_scene
-from livingworld.story.stories.scene_query import select_head, select_path, select_scene
+from livingworld.story.stories.scene_query import select_head, select_path, select_scene, select_stored_scenes
 from livingworld.story.stories.scene_tables import scenes
 from livingworld.story.stories.tables import branches, in_story, stories
 
@@ -30,6 +31,7 @@ _TREE: Final = """
     WHERE s.world_id = $1 AND s.story_id = $2
     ORDER BY s.scene_number
 """
+_CHARACTERS: Final = files(__package__).joinpath("sql/story_characters.sql").read_text()
 
 
 async def find_story(tx: Transaction, key: str) -> Story | None:
@@ -60,6 +62,24 @@ async def read_scene(tx: Transaction, story_id: UUID, scene_number: int) -> Scen
     if row is None:
         raise SceneNotFound(story_id=story_id, scene_number=scene_number)
     return make_scene(row, story_id)
+
+
+async def read_stored_scenes(tx: Transaction, story_id: UUID, after: int, limit: int) -> list[StoredScene]:
+    """Return scenes of a story in the order of their numbers, with their raw responses."""
+    key = {"world_id": tx.world_id, "story_id": story_id}
+    rows = await tx.execute_text(*select_stored_scenes().bind(**key, after=after, length=limit))
+    return [StoredScene(scene=make_scene(row, story_id), raw_response=row.raw_response) for row in rows]
+
+
+async def read_story_characters(tx: Transaction, story_id: UUID, after: UUID, limit: int) -> list[StoryCharacter]:
+    """Return who appears in a story, in the order of ids."""
+    rows = await tx.execute_text(_CHARACTERS, (tx.world_id, story_id, after, limit))
+    return [
+        StoryCharacter(
+            id=UUID(int=row.character_id.int), name=row.name, first_scene=row.first_scene, last_scene=row.last_scene
+        )
+        for row in rows
+    ]
 
 
 async def read_path(

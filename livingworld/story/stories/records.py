@@ -93,6 +93,26 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredScene:
+    """A scene with what the model answered for it."""
+
+    scene: Scene
+    #: The answer before it was parsed, or None when it was not kept.
+    raw_response: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryCharacter:
+    """A character that appears in a story, on any branch."""
+
+    id: UUID
+    name: str
+    #: Numbers of the first and of the last scene that she appears in.
+    first_scene: int
+    last_scene: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
     """A named pointer into the story's tree of scenes."""
 

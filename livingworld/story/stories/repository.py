@@ -12,7 +12,7 @@ from livingworld.errors import InvalidInput, InvalidType
 from livingworld.identifiers import new_id
 from livingworld.inputs import UNCHANGED, Unchanged
 from livingworld.postgres.idempotency import CreateRequest
-from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
+from livingworld.postgres.keyset import Page, check_limit, id_cursor, number_cursor, page_by
 from livingworld.postgres.own_keys import get_or_create
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.world_unit import WorldUnit
@@ -25,7 +25,7 @@ from livingworld.story.stories.editing import SCENE_CHECKS, edit_scene
 from livingworld.story.stories.listing import StoryList, list_stories
 from livingworld.story.stories.locking import lock_story
 from livingworld.story.stories.new_scene import NewScene
-from livingworld.story.stories.records import Scene, Status, Story, StoryHead, StoryOrder
+from livingworld.story.stories.records import Scene, Status, StoredScene, Story, StoryCharacter, StoryHead, StoryOrder
 from livingworld.story.stories.scene_appender import Appends, SceneAppender
 from livingworld.story.stories.story_fields import STORY_CHECKS, checked_new
 
@@ -218,6 +218,26 @@ class StoryRepository:
         """
         inputs.check_integer("k", k, minimum=1, maximum=1000)
         return tuple(reversed(await self._path(story_id, branch, None, k, newest_first=True)))
+
+    async def all_scenes(self, story_id: UUID, *, after: str | None = None, limit: int = 50) -> Page[StoredScene]:
+        """Return a page of all scenes of a story, whatever the branch, in the order of numbers, with raw responses.
+
+        Costs the same at every number. Empty when there is no such story.
+        """
+        check_limit(limit)
+        key, number = inputs.check_uuid("story_id", story_id), 0 if after is None else number_cursor(after)
+        found = await self._unit.read(reading.read_stored_scenes, key, number, limit + 1)
+        return page_by(found, limit, lambda stored: stored.scene.number)
+
+    async def characters(self, story_id: UUID, *, after: str | None = None, limit: int = 50) -> Page[StoryCharacter]:
+        """Return a page of who appears in a story, on any branch, with the first and the last scene, in order of ids.
+
+        Costs the same in a story of any length. Empty when there is no such story.
+        """
+        check_limit(limit)
+        key, last = inputs.check_uuid("story_id", story_id), UUID(int=0) if after is None else id_cursor(after)
+        found = await self._unit.read(reading.read_story_characters, key, last, limit + 1)
+        return page_by(found, limit, lambda character: character.id)
 
     async def raw_response(self, story_id: UUID, scene_number: int) -> str | None:
         """Return what the model answered for a scene, or None when it was not kept; raises SceneNotFound."""

@@ -46,6 +46,17 @@ def select_scene() -> CompiledText:
 
 
 @cache
+def select_stored_scenes() -> CompiledText:
+    """Select scenes of a story with their raw responses, in the order of numbers.
+
+    Parameters: world_id, story_id, after (an exclusive number) and length.
+    """
+    after, length = bindparam("after", type_=Integer), bindparam("length", type_=Integer)
+    found = select(*SCENE_COLUMNS, scenes.c.raw_response).where(*_IN_STORY, scenes.c.scene_number > after)
+    return CompiledText(found.order_by(scenes.c.scene_number).limit(length))
+
+
+@cache
 def select_head(*, of_named_branch: bool) -> CompiledText:
     """Select a story, one of its branches (NULLs when there is none) and the scene at its head.
 

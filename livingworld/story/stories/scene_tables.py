@@ -105,3 +105,12 @@ scene_cast = Table(
     CheckConstraint("importance BETWEEN 0 AND 1", name="importance_is_share"),
 )
 Index("ix_scene_cast_character", scene_cast.c.world_id, scene_cast.c.character_id)
+# Who appears in a story, and in which scenes. Partial on what is true of every row: it serves only who asks for it.
+Index(
+    "ix_scene_cast_story",
+    scene_cast.c.world_id,
+    scene_cast.c.story_id,
+    scene_cast.c.character_id,
+    scene_cast.c.scene_number,
+    postgresql_where=scene_cast.c.scene_number > 0,
+)

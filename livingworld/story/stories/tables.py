@@ -104,7 +104,7 @@ for _name, _order in (("created_at", stories.c.created_at), ("title", stories.c.
     )
 Index(
     "ix_stories_words",
-    func.to_tsvector(text("'simple'"), stories.c.title + text("' '") + stories.c.premise),
+    func.to_tsvector(text("'simple'"), text("((title || ' '::text) || premise)")),
     postgresql_using="gin",
 )
 

@@ -32,7 +32,7 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "relationships": "source_id target_id sentiment trust familiarity kind notes changes version scene_number"
         " created_at",
         "memories": "memory_id story_id content character_id kind private importance valence scene_number"
-        " consolidated_into forgotten_at created_at",
+        " consolidated_into forgotten_at version created_at updated_at",
     }.items()
 }
 _TIMES: Final = (

@@ -154,8 +154,6 @@ CREATE INDEX ix_stories_created_at ON livingworld.stories (world_id, status, (ar
 
 CREATE INDEX ix_stories_title ON livingworld.stories (world_id, status, (archived_at IS NOT NULL), title, story_id) WHERE created_at > '-infinity';
 
-CREATE INDEX ix_stories_words ON livingworld.stories USING gin (to_tsvector('simple', title || ' ' || premise));
-
 CREATE UNIQUE INDEX uq_stories_key ON livingworld.stories (world_id, key) WHERE key IS NOT NULL;
 
 ALTER TABLE livingworld.stories SET (fillfactor = 50);
@@ -252,6 +250,8 @@ CREATE TABLE livingworld.scene_cast (
 );
 
 CREATE INDEX ix_scene_cast_character ON livingworld.scene_cast (world_id, character_id);
+
+CREATE INDEX ix_scene_cast_story ON livingworld.scene_cast (world_id, story_id, character_id, scene_number) WHERE scene_number > 0;
 
 CREATE TABLE livingworld.branches (
     world_id UUID NOT NULL,
@@ -369,7 +369,9 @@ CREATE TABLE livingworld.memories (
     is_summary BOOLEAN DEFAULT false NOT NULL,
     forgotten_at TIMESTAMP WITH TIME ZONE,
     archived_in UUID,
+    version INTEGER DEFAULT 1 NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_memories PRIMARY KEY (world_id, memory_id),
     CONSTRAINT fk_memories_world_id_story_id_timeline_number FOREIGN KEY(world_id, story_id, timeline_number) REFERENCES livingworld.timelines (world_id, story_id, timeline_number) ON DELETE CASCADE,
     CONSTRAINT fk_memories_world_id_character_id FOREIGN KEY(world_id, character_id) REFERENCES livingworld.characters (world_id, character_id) ON DELETE CASCADE,
@@ -381,16 +383,19 @@ CREATE TABLE livingworld.memories (
     CONSTRAINT ck_memories_importance_is_share CHECK (importance BETWEEN 0 AND 1),
     CONSTRAINT ck_memories_valence_clamped CHECK (valence BETWEEN -1 AND 1),
     CONSTRAINT ck_memories_not_its_own_summary CHECK (consolidated_into <> memory_id),
+    CONSTRAINT ck_memories_version_positive CHECK (version > 0),
     CONSTRAINT ck_memories_private_of_a_character CHECK (NOT private OR character_id IS NOT NULL)
 );
 
 CREATE INDEX ix_memories_archived_in ON livingworld.memories (world_id, archived_in) WHERE archived_in IS NOT NULL;
 
-CREATE INDEX ix_memories_character ON livingworld.memories (world_id, character_id);
+CREATE INDEX ix_memories_character ON livingworld.memories (world_id, character_id, story_id, memory_id);
 
 CREATE INDEX ix_memories_consolidated_into ON livingworld.memories (world_id, consolidated_into) WHERE consolidated_into IS NOT NULL;
 
 CREATE INDEX ix_memories_coordinate ON livingworld.memories (world_id, timeline_number, story_id, position, memory_id);
+
+CREATE INDEX ix_memories_story ON livingworld.memories (world_id, story_id, memory_id) WHERE position >= 0;
 
 CREATE INDEX ix_memories_summaries ON livingworld.memories (world_id, story_id, timeline_number, position, memory_id) WHERE is_summary;
 

@@ -164,7 +164,8 @@ BEGIN
     IF FOUND OR cardinality(summaries) > 0 THEN
         SELECT json_agg(
             json_build_array(m.memory_id, m.story_id, m.content, m.character_id, m.kind, m.private, m.importance,
-                             m.valence, m.scene_number, m.consolidated_into, m.forgotten_at, m.created_at)
+                             m.valence, m.scene_number, m.consolidated_into, m.forgotten_at, m.version, m.created_at,
+                             m.updated_at)
             ORDER BY m.position, m.memory_id
         ) INTO memories
         FROM (

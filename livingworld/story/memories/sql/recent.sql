@@ -1,7 +1,7 @@
 -- The newest memories at a viewpoint ($1 to $4: world, story, branch, scene), for character $5, of the kinds $6 and
 -- not $7, only its own ($8), number $9.
 SELECT m.memory_id, m.story_id, m.content, m.character_id, m.kind, m.private, m.importance, m.valence, m.scene_number,
-       m.consolidated_into, m.forgotten_at, m.created_at
+       m.consolidated_into, m.forgotten_at, m.version, m.created_at, m.updated_at
 FROM (
     SELECT seen.memory_id, seen.position
     FROM livingworld.story_place_v1($1::uuid, $2::uuid, $3::integer, $4::integer) AS place

@@ -61,7 +61,8 @@ BEGIN
             -- It was forgotten in this very scene: it is remembered again.
             ON CONFLICT (world_id, digest, story_id, timeline_number, position, character_id) WHERE archived_in IS NULL
             DO UPDATE SET forgotten_at = NULL, kind = excluded.kind, private = excluded.private,
-                importance = excluded.importance, valence = excluded.valence
+                importance = excluded.importance, valence = excluded.valence,
+                version = m.version + 1, updated_at = now()
             RETURNING m.memory_id INTO memory_id;
             IF given.vector IS NOT NULL THEN
                 INSERT INTO livingworld.memory_vectors (world_id, memory_id, embedder, vector)
