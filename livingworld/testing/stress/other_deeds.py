@@ -50,6 +50,8 @@ async def state(writer: Writer) -> None:
     await writer.do("facts.retract", world.facts.retract(story, Subject("lamp"), value))
     adjusting = world.relationships.adjust(story, first.id, second.id, trust=writer.chance.uniform(-0.2, 0.2))
     await writer.do("relationships.adjust", adjusting)
+    making = world.relationships.get_or_create(story, second.id, first.id)
+    await writer.do("relationships.get_or_create", making)
     adding = world.memories.add(story, [NewMemory(f"It rained {value}.", first.id)])
     ((memory, _),) = await writer.do("memories.add", adding)
     summary = NewMemory(f"Weather {value}.", first.id)
@@ -168,6 +170,15 @@ async def cycles(writer: Writer) -> None:
     await writer.do("live.publish", writer.aside.live.publish("typing", {"by": writer.name}))
 
 
+async def presence(writer: Writer) -> None:
+    """Come, stay for a while, and go."""
+    rooms = writer.aside.presence
+    joined = await writer.do("presence.join", rooms.join(writer.name, story=await _shared(writer)))
+    await writer.do("presence.heartbeat", rooms.heartbeat(joined.id))
+    await writer.do("presence.leave", rooms.leave(joined.id))
+    await writer.do("presence.expire", rooms.expire())
+
+
 async def worlds(writer: Writer) -> None:
     """Make a world, and remove it with what is in it."""
     rooms = writer.livingworld.worlds
@@ -196,6 +207,6 @@ async def _shared(writer: Writer) -> UUID:
 
 
 OTHERS: Final[tuple[Deed, ...]] = (
-    stories, branches, state, characters, flags, lore, sessions, tasks, actions, scripts, models, cycles, worlds,
-    together,
+    stories, branches, state, characters, flags, lore, sessions, tasks, actions, scripts, models, cycles, presence,
+    worlds, together,
 )  # fmt: skip
