@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ import pytest_asyncio
 from pytest_postgresql.executors import NoopExecutor
 from sqlalchemy import make_url
 
-from livingworld import InvalidInput, LivingWorld, NewScene, World
+from livingworld import InvalidInput, LivingWorld, LivingWorldError, NewScene, World
 from livingworld.demo.branching_story import demo_story
 from livingworld.demo.plan import plan_from_story
 from livingworld.demo.players import Ledger, perform
@@ -24,6 +25,8 @@ from livingworld.testing.databases import DatabaseMaker
 from livingworld.testing.staged_races import connected, holding
 from tests.integration.doctor.damages import REFUSED, REFUSED_TOO, REPAIRED, REPAIRED_TOO
 from tests.integration.doctor.lived_world import live
+from tests.support.every_write import WRITES, furnish
+from tests.support.rotation import rotated
 from tests.support.staging import THE_STORY
 
 #: The server of the tests promises nothing, and never vacuums by itself.
@@ -239,3 +242,13 @@ async def test_a_setting_that_gives_a_promise_up_is_found(lived: Lived) -> None:
         await connection.execute(f'ALTER DATABASE "{make_url(lived.url).database}" SET synchronous_commit = off')
     found = (await lived.found())["weak_settings"]
     assert {"name": "synchronous_commit", "setting": "off"} in found.examples
+
+
+@pytest.mark.rotates
+async def test_what_every_write_leaves_is_sound(livingworld: LivingWorld, database_url: str) -> None:
+    for write in rotated(sorted(WRITES), parts=3):
+        there = await furnish(livingworld)
+        with contextlib.suppress(LivingWorldError):  # some are refused in this world
+            await WRITES[write](there)
+    async with Doctor.open(database_url=database_url) as doctor:
+        assert {finding.check for finding in await doctor.examine()} <= OF_THE_SERVER
