@@ -10,10 +10,12 @@ from typing import Final
 from uuid import UUID
 
 from livingworld import LiveEvent, LiveKind, LivingWorld, NewScene, Scene, Turn, TurnInput, World
-from livingworld.errors import TurnTimeout
+from livingworld.errors import Timeout, Unavailable
 
 #: The longest wait of a message for the turns before it.
 _TIME_LIMIT: Final = timedelta(minutes=5)
+#: When the database was busy or away, posting begins again after so many seconds.
+_AGAIN_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class ChatBot:
     async def receive(self, message: Message) -> Scene | None:
         """Return the scene that a message became part of, each time that it is delivered.
 
-        None when the channel was busy for too long: the chat delivers the message again later.
+        None when the channel or the database was busy for too long: the chat delivers the message again later.
         """
         try:
             return await self._world.turns.play(
@@ -60,20 +62,25 @@ class ChatBot:
                 combine=together,
                 time_limit=_TIME_LIMIT,
             )
-        except TurnTimeout:
+        except Timeout:
             return None
 
     async def post_scenes(self, channel: str, post: Post, *, after: int = 0) -> None:
         """Post the scenes of a channel in order, each once, from whatever process they are, until it is cancelled.
 
-        `after` is the number of the last scene that was posted before.
+        `after` is the number of the last scene that was posted before. Goes on when the database is back.
         """
-        story_id = await self.story(channel)
-        async with self._world.live.subscribe(story=story_id) as events:
-            posted = await self._catch_up(channel, story_id, post, after)
-            async for event in events:
-                if not isinstance(event, LiveEvent) or event.kind == LiveKind.SCENE_APPENDED:
+        posted = after
+        while True:
+            try:
+                story_id = await self.story(channel)
+                async with self._world.live.subscribe(story=story_id) as events:
                     posted = await self._catch_up(channel, story_id, post, posted)
+                    async for event in events:
+                        if not isinstance(event, LiveEvent) or event.kind == LiveKind.SCENE_APPENDED:
+                            posted = await self._catch_up(channel, story_id, post, posted)
+            except (Timeout, Unavailable):
+                await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _catch_up(self, channel: str, story_id: UUID, post: Post, posted: int) -> int:
         """Post what is stored and was not posted, and return the number of the last scene."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
+from weakref import WeakValueDictionary
 
 from sqlalchemy import Row, Table
 from sqlalchemy.dialects.postgresql import insert
@@ -19,6 +21,9 @@ T = TypeVar("T")
 
 #: A key can be taken and given up between two looks, but not as often as this.
 _LOOKS: Final = 5
+#: One caller of a unit goes to the database for a new key and the others wait here: of hundreds that wait for one lock
+#: there, the last ones come too late.
+_making: Final[WeakValueDictionary[tuple[object, ...], asyncio.Lock]] = WeakValueDictionary()
 
 
 async def get_or_create(
@@ -31,11 +36,9 @@ async def get_or_create(
     with one_call(unit.call_timeout):
         if (found := await unit.read(find, key)) is not None:
             return found, False
-        if unit.making is None:
+        if unit.call_timeout is None:  # a transaction may hold what the first of them waits for
             return await _make(unit, find, make, key)
-        # One of this process goes to the database and the others wait here: of hundreds that wait for one lock there,
-        # the last ones come too late.
-        only_one = unit.making.of(unit.world_id, find, key)
+        only_one = _making.setdefault((unit, find, key), asyncio.Lock())
         is_late = only_one.locked()
         async with only_one:
             if is_late and (found := await unit.read(find, key)) is not None:

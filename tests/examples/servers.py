@@ -39,20 +39,19 @@ class Server:
 
 @contextmanager
 def serving(
-    database_url: str, *, word_delay: float = 0.001, model_url: str | None = None, port: int | None = None
+    database_url: str,
+    *,
+    word_delay: float = 0.001,
+    model_url: str | None = None,
+    port: int | None = None,
+    lease_seconds: int = LEASE_SECONDS,
 ) -> Iterator[Server]:
     """Start a server, wait until it answers, and end it with the block."""
     port = port or _free_port()
     arguments = ["--port", str(port), "--database-url", database_url, "--word-delay", str(word_delay)]
     if model_url:
         arguments += ["--model-url", model_url]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "story_generator", *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ
-        | {"PYTHONPATH": os.pathsep.join([str(_CODE), *sys.path]), "LIVINGWORLD_TURN_LEASE": str(LEASE_SECONDS)},
-    )
+    process = _started(arguments, lease_seconds)
     try:
         assert process.stdout
         assert process.stdout.readline().startswith("http://127.0.0.1")
@@ -67,6 +66,13 @@ def serving(
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def _started(arguments: list[str], lease_seconds: int) -> subprocess.Popen[str]:
+    own = {"PYTHONPATH": os.pathsep.join([str(_CODE), *sys.path]), "LIVINGWORLD_TURN_LEASE": str(lease_seconds)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "story_generator", *arguments], stdout=subprocess.PIPE, text=True, env=os.environ | own
+    )
 
 
 def _free_port() -> int:

@@ -97,7 +97,7 @@ async def test_the_text_of_a_second_player_stays_until_it_is_accepted(
         for player in (ada, bo):  # both see what runs, and what waits
             await expect(player.turns).to_have_count(2)
             await expect(player.turns.nth(1)).to_contain_text("open the door")
-            await expect(player.turns.nth(1)).to_contain_text("waits for its turn")
+            await expect(player.turns.nth(1)).to_contain_text("Waits in line")
         model.release()
         await expect(bo.scenes).to_have_count(2)
         await expect(bo.scenes.nth(1)).to_contain_text("open the door")
@@ -163,6 +163,23 @@ async def test_a_dead_server_is_said_and_its_model_is_asked_for_the_rest_only(
 
     first, second = model.asked_for("slow and orphaned")
     assert (len(first), second[1]["content"]) == (1, BEGIN)
+
+
+async def test_a_player_need_not_wait_for_the_turn_of_a_dead_server(
+    browser: Browser, shared_database_url: str, model: FakeModel
+) -> None:
+    async with window(browser) as reader:
+        with serving(shared_database_url, model_url=model.url, lease_seconds=3600) as doomed:
+            await reader.begin(doomed.url)
+            await reader.say("slow and deserted")
+            await expect(reader.turns.locator(".text")).to_have_text(BEGIN.strip())
+            doomed.kill()
+        with serving(shared_database_url, model_url=model.url, port=doomed.port):
+            await reader.button("Ask the model again now").click()
+            await until(lambda: len(model.asked_for("slow and deserted")) == 2)
+            model.release()
+            await expect(reader.scenes).to_have_count(1)
+            await expect(reader.problem).to_have_count(0)
 
 
 async def test_a_phone_has_room_for_everything_and_forks_by_touch(browser: Browser, modelled: Server) -> None:

@@ -14,6 +14,7 @@ from tests.support.patience import until
 _CHANNELS = 20
 _PLAYERS = 100
 _MESSAGES = 3
+_AT_ONCE = 60
 
 
 def deliveries() -> list[Message]:
@@ -26,6 +27,11 @@ def deliveries() -> list[Message]:
     twice = [*said, *said]
     Random(7).shuffle(twice)
     return twice
+
+
+async def deliver(few: asyncio.Semaphore, bot: ChatBot, message: Message) -> Scene | None:
+    async with few:
+        return await bot.receive(message)
 
 
 class Chat:
@@ -51,7 +57,8 @@ class Chat:
             worlds = [(await process.worlds.get_or_create("community"))[0] for process in (one, other)]
             bots = [ChatBot(world, self.narrate) for world in worlds]
             posting = [asyncio.create_task(bots[0].post_scenes(f"channel-{n}", self.post)) for n in range(_CHANNELS)]
-            found = await asyncio.gather(*(bots[n % 2].receive(each) for n, each in enumerate(messages)))
+            few = asyncio.Semaphore(_AT_ONCE)
+            found = await asyncio.gather(*(deliver(few, bots[n % 2], each) for n, each in enumerate(messages)))
             scenes = [scene for scene in found if scene is not None]
             number = len({(scene.story_id, scene.number) for scene in scenes})
             await until(lambda: sum(map(len, self.posts.values())) >= number)

@@ -28,7 +28,6 @@ from livingworld.postgres.transactions.connection_places import ConnectionPlaces
 from livingworld.postgres.transactions.failed_attempts import driver_failure, log_rollback, raise_failure
 from livingworld.postgres.transactions.joining import joined
 from livingworld.postgres.transactions.lock_waits import LockWaits
-from livingworld.postgres.transactions.making import Making
 from livingworld.postgres.transactions.overdue import CancelSession
 from livingworld.postgres.transactions.replication import wait_for_standbys
 from livingworld.postgres.transactions.retry import RolledBack, run_within_budgets
@@ -61,8 +60,6 @@ class Database:
         self._lock_waits = LockWaits(self._places.lock_waits)
         self._closed = False
         self.call_timeout: timedelta | None = settings.call_timeout
-        #: See WorldUnit.
-        self.making: Making | None = Making()
         #: The calls of this process that have no answer yet.
         self.backlog = backlog or Backlog(settings.queue_limit, settings.queue_characters)
         #: Cancels the statement of a session; None where that is not possible.

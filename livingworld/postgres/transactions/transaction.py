@@ -26,7 +26,6 @@ from livingworld.postgres.connections.time_limits import in_milliseconds
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind, name_failure
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.lock_order import LockOrder
-from livingworld.postgres.transactions.making import Making
 from livingworld.postgres.transactions.single_statement import SingleStatement
 from livingworld.postgres.transactions.text_result import TextResult
 from livingworld.settings.database_url import database_address
@@ -52,7 +51,6 @@ class Transaction:
     """One transaction that is open on a connection; as a WorldUnit it is joined, never committed."""
 
     call_timeout: timedelta | None = None
-    making: Making | None = None
     #: Whether it is a block of the application: each call in it ends its own work.
     is_block = False
     #: The row whose lock was asked for last.

@@ -9,7 +9,6 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from livingworld.postgres.transactions.database import Database
-from livingworld.postgres.transactions.making import Making
 from livingworld.postgres.transactions.transaction import Operation, P, T, Transaction, Work
 
 
@@ -20,7 +19,6 @@ class WorldDatabase:
         self._database = database
         self.world_id = world_id
         self.call_timeout: timedelta | None = database.call_timeout
-        self.making: Making | None = database.making
 
     async def read(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
         """Run one statement that writes nothing; see WorldUnit."""

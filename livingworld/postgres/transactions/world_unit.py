@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
-from livingworld.postgres.transactions.making import Making
 from livingworld.postgres.transactions.transaction import Operation, P, T
 
 
@@ -21,8 +20,6 @@ class WorldUnit(Protocol):
 
     #: How long a call of several units may take; None in a transaction, whose block is the application's.
     call_timeout: timedelta | None
-    #: What calls of this process make; None in a transaction, which may hold what another call waits for.
-    making: Making | None
 
     @property
     def world_id(self) -> UUID:

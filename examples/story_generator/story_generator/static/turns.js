@@ -103,10 +103,10 @@ export function showTurns() {
 }
 
 function status(turn) {
-  if (turn.running) return turn.regenerate ? "writes this scene again" : "is being written";
-  if (turn.unsent) return state.connected ? "is being sent" : "is sent when the connection is back";
-  if (state.turns.some((each) => each.running)) return "waits for its turn";
-  return turn.replace_own ? "starts" : "waits: the server that had it does not answer and is replaced soon";
+  if (turn.running) return turn.regenerate ? "This scene is being written again" : "Being written";
+  if (turn.unsent) return state.connected ? "Being sent" : "Is sent when the connection is back";
+  if (state.turns.some((each) => each.running)) return "Waits in line";
+  return turn.replace_own ? "Starts" : "Waits in line; if its server has died, another one goes on with it soon";
 }
 
 function showTurn(turn) {
@@ -118,7 +118,7 @@ function showTurn(turn) {
       ?? element("p", { className: "asked" }, element("b", { textContent: turn.player })),
     element("div", { className: "text", textContent: turn.text }),
     element("div", { className: "row" },
-      element("span", { className: "small status", textContent: `This turn ${status(turn)}` }),
+      element("span", { className: "small status", textContent: status(turn) }),
       isOrphaned ? button("Ask the model again now", () => askAgain(turn.request_key)) : null,
       button(turn.running ? "Stop" : mine ? "Withdraw" : "Remove", () => stop(turn.request_key))));
   shown.dataset.turn = turn.request_key;
