@@ -130,7 +130,9 @@ class StoryService:
         turn.describe(model=self._model.name, prompt=prompt)
         written = await self._model.write(prompt)
         await turn.record(written.text)  # paid for: kept, whatever happens from here on
-        found = await self._model.extract(written.text)
+        async with turn.call("extract", model=self._model.name, prompt={"scene": written.text}) as call:
+            found = await self._model.extract(written.text)
+            call.answer(", ".join(found.cast))
         scene = NewScene(written.text, choices=written.choices, cast=found.cast)
         return scene, NewState(relationships=found.feelings, memories=found.memories)
 

@@ -58,6 +58,8 @@ async def test_a_story_goes_on_by_instruction_and_choice_and_is_resumed_with_its
     later = StoryService(await livingworld.worlds.get(world.id), PlainModel())
     resumed = await later.resume((await later.create("ada/slot-1", "another title", "")).id)
     (felt,) = resumed.relationships
+    (attempt,) = (await world.turns.tree(story.id, "click-1")).attempts
+    assert [(call.name, call.answer) for call in attempt.calls] == [("extract", "Mara, Tom")]
     assert again == first
     assert (resumed.story.title, resumed.head) == ("The Causeway", second.number)
     assert [scene.content.partition(".")[0] for scene in resumed.scenes] == ["begin at night", "Wait"]
