@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from sqlalchemy import Row
 
 from livingworld.live.kinds import LiveKind
 from livingworld.live.records import LiveEvent, StoredEvents
+from livingworld.read_only import read_only
 
 _KINDS: Final = {kind.value: kind for kind in LiveKind}
 
@@ -27,6 +27,6 @@ def _make_event(stream_id: UUID, row: Row[Any]) -> LiveEvent:
         stream_id=stream_id,
         number=row.event_number,
         kind=_KINDS.get(row.kind, row.kind),
-        details=MappingProxyType(json.loads(row.details)),
+        details=read_only(json.loads(row.details)),
         at=row.created_at,
     )

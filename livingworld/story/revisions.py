@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from livingworld.postgres.metadata import SCHEMA, metadata, world_id_column
 from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.read_only import read_only
 
 revisions = Table(
     "revisions",
@@ -95,4 +96,6 @@ async def read_revisions(
         .order_by(columns.version)
     )
     rows = await tx.execute(statement)
-    return tuple(Revision(version=row.version, content=row.content, replaced_at=row.created_at) for row in rows)
+    return tuple(
+        Revision(version=row.version, content=read_only(row.content), replaced_at=row.created_at) for row in rows
+    )

@@ -45,7 +45,8 @@ async def test_what_was_set_is_read_and_may_be_set_again(world: World, value: ob
 
 async def test_a_document_is_a_snapshot_that_nothing_changes(world: World) -> None:
     document = await world.documents.compare_and_set("map", {"inn": ["Mara"]}, expected_version=0)
-    document.value["inn"].append("Tom")
+    with pytest.raises(TypeError, match="read-only"):
+        document.value["inn"].append("Tom")
     await world.documents.compare_and_set("map", {}, expected_version=1)
 
     assert document.value == {"inn": ["Mara"]}

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from livingworld.coordination.actions.records import Action
+from livingworld.read_only import read_only
 
 
 def make_action(row: Row[Any]) -> Action:
@@ -17,7 +18,7 @@ def make_action(row: Row[Any]) -> Action:
         lane=row.lane,
         number=row.number,
         kind=row.kind,
-        payload=row.payload,
+        payload=read_only(row.payload),
         priority=row.priority,
         not_before=row.not_before,
         deadline=row.deadline,
@@ -30,7 +31,7 @@ def make_action(row: Row[Any]) -> Action:
         claimed_until=row.claimed_until,
         cancel_requested_at=row.cancel_requested_at,
         cancel_reason=row.cancel_reason,
-        result=row.result,
+        result=read_only(row.result),
         errors=tuple(each["error"] for each in row.errors),
         started_numbers=tuple(row.started_numbers),
         stopped_numbers=tuple(row.stopped_numbers),

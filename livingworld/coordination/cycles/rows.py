@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from livingworld.coordination.cycles.records import CycleRun
+from livingworld.read_only import read_only
 
 
 def make_run(row: Row[Any]) -> CycleRun:
@@ -20,8 +21,8 @@ def make_run(row: Row[Any]) -> CycleRun:
         phases=tuple(row.phases),
         phases_done=row.phases_done,
         reason=row.reason,
-        results={phase: row.results[phase]["result"] for phase in done},
-        durations={phase: timedelta(seconds=row.results[phase]["seconds"]) for phase in done},
+        results=read_only({phase: row.results[phase]["result"] for phase in done}),
+        durations=read_only({phase: timedelta(seconds=row.results[phase]["seconds"]) for phase in done}),
         attempts=row.attempts,
         error=row.error,
         started_at=row.started_at,

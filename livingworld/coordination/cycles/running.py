@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -35,6 +34,7 @@ from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_b
 from livingworld.postgres.leases import Lease
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.read_only import read_only
 
 #: The phases of a cycle that names none itself.
 PHASES: Final = ("plan", "do", "check", "act")
@@ -143,9 +143,8 @@ class Cycles:
                 raise InvalidInput("phases", "lack the one at which the unfinished run stands")
             began = time.monotonic()
             try:
-                cycle = Cycle(
-                    holding.name, run.number, run.reason, MappingProxyType(dict(run.results)), lease.lost, holding
-                )
+                results = read_only(dict(run.results))
+                cycle = Cycle(holding.name, run.number, run.reason, results, lease.lost, holding)
                 result = check_json(f"the result of {name}", await phases[name](cycle))
             except Fenced:
                 raise

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from livingworld.coordination.documents.records import ABSENT, MergeConflict
 from livingworld.errors import InvalidInput, InvalidType
 from livingworld.inputs import check_json_object, check_text
+from livingworld.read_only import read_only
 
 #: prefer_newer keeps what is stored: it was written after the base that the caller decided on. last_write_wins takes
 #: what the caller wants: it is written last. prefer_higher takes the greater of two numbers and leaves everything else
@@ -104,7 +105,7 @@ def _conflict(sides: Sides, field: str, resolved: Side | None) -> MergeConflict:
     return MergeConflict(
         field=field,
         base=sides.base.get(field, ABSENT),
-        ours=sides.changes[field],
+        ours=read_only(sides.changes[field]),
         theirs=sides.theirs.get(field, ABSENT),
         base_version=sides.base_version,
         their_version=sides.their_version,

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final, Literal
 
+from livingworld.read_only import read_only
+
 
 class Absent(Enum):
     """The type of ABSENT."""
@@ -23,7 +25,7 @@ _LONGEST = 2**63
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A document as it was at one version. Nothing done to `value` changes it."""
+    """A document as it was at one version."""
 
     key: str
     #: The value as JSON text, as the database wrote it.
@@ -37,8 +39,8 @@ class Document:
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - a JSON value has no finite type
-        """Return the value as plain dicts, lists, texts and numbers: a fresh copy at each look."""
-        return json.loads(self.json, parse_int=_number)
+        """Return the value, which is read-only all the way down."""
+        return read_only(json.loads(self.json, parse_int=_number))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from livingworld.coordination.sessions.records import Interaction, Session, Task
+from livingworld.read_only import read_only
 
 
 def make_session(row: Row[Any]) -> Session:
@@ -16,7 +17,7 @@ def make_session(row: Row[Any]) -> Session:
         id=UUID(int=row.session_id.int),
         key=row.key,
         player=row.player,
-        context=row.context,
+        context=read_only(row.context),
         context_version=row.context_version,
         epoch=row.epoch,
         last_interaction_number=row.last_interaction_number,
@@ -34,7 +35,7 @@ def make_interaction(row: Row[Any]) -> Interaction:
         number=row.interaction_number,
         request=row.request,
         response=row.response,
-        metadata=row.metadata,
+        metadata=read_only(row.metadata),
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,
@@ -50,9 +51,9 @@ def make_task(row: Row[Any]) -> Task:
         epoch=row.epoch,
         state=row.state,
         token=row.token,
-        payload=row.payload,
-        progress=row.progress,
-        result=row.result,
+        payload=read_only(row.payload),
+        progress=read_only(row.progress),
+        result=read_only(row.result),
         error=row.error,
         dead_after=row.dead_after,
         when_owner_dies=row.when_owner_dies,

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from livingworld.models.ai_models.records import AIModel, TrainingSample
+from livingworld.read_only import read_only
 
 
 def make_model(row: Row[Any]) -> AIModel:
@@ -19,7 +20,7 @@ def make_model(row: Row[Any]) -> AIModel:
         provider=row.provider,
         name=row.name,
         dimensions=row.dimensions,
-        settings=row.settings,
+        settings=read_only(row.settings),
         state=row.state,
         validated_at=row.validated_at,
         activation=row.activation,
@@ -36,8 +37,8 @@ def make_sample(row: Row[Any]) -> TrainingSample:
         role=row.role,
         model_id=None if row.model_id is None else UUID(int=row.model_id.int),
         model_version=row.model_version,
-        input=row.input,
-        output=row.output,
-        metadata=row.metadata,
+        input=read_only(row.input),
+        output=read_only(row.output),
+        metadata=read_only(row.metadata),
         created_at=row.created_at,
     )

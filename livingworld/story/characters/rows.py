@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, ScalarSelect, Select, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from livingworld.read_only import read_only
 from livingworld.story.characters.records import Character
 from livingworld.story.characters.tables import character_names, characters
 
@@ -35,7 +36,7 @@ def make_character(row: Row[Any]) -> Character:
         key=row.key,
         name=row.name,
         names=tuple(row.names or ()),
-        card=row.card,
+        card=read_only(row.card),
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,

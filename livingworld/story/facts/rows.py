@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from livingworld.read_only import read_only
 from livingworld.story.characters.references import Subject
 from livingworld.story.facts.new_facts import WORD
 from livingworld.story.facts.records import Fact
@@ -20,7 +21,7 @@ def make_fact(row: Row[Any]) -> Fact:
     return Fact(
         **_subject(row),
         attribute=row.attribute,
-        value=None if row.value is None else json.loads(row.value),
+        value=None if row.value is None else read_only(json.loads(row.value)),
         version=row.version,
         scene_number=row.scene_number,
         retracted=row.value is None,
@@ -33,7 +34,7 @@ def written_fact(given: Mapping[str, Any], place: Place, stored: Row[Any]) -> Fa
     return Fact(
         **_subject(stored),
         attribute=given["attribute"],
-        value=given.get("value"),
+        value=read_only(given.get("value")),
         version=stored.version,
         scene_number=place.scene_number,
         retracted="value" not in given,

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from livingworld.read_only import read_only
 from livingworld.story.lore.records import LoreEntry
 
 
@@ -40,7 +41,7 @@ def _entry(row: Row[Any], keys: Sequence[str], raw: Mapping[str, Any] | None) ->
         scan_depth=row.scan_depth,
         exclude_recursion=row.exclude_recursion,
         prevent_recursion=row.prevent_recursion,
-        raw=raw,
+        raw=read_only(raw),
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,

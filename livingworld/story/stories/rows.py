@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, ScalarSelect, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
+from livingworld.read_only import read_only
 from livingworld.story.characters.tables import characters
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import Branch, Choice, Scene, SceneCharacter, Story, TreeScene
@@ -86,7 +87,7 @@ def make_story(row: Row[Any]) -> Story:
         status=row.status,
         scene_count=row.last_scene_number,
         current_branch=row.current_branch,
-        settings=row.settings,
+        settings=read_only(row.settings),
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,
@@ -118,7 +119,7 @@ def make_scene(row: Row[Any], story_id: UUID) -> Scene:
         chosen_choice=row.chosen_choice,
         location=row.location,
         story_time=row.story_time,
-        metadata=row.scene_metadata,
+        metadata=read_only(row.scene_metadata),
         turn=row.turn_key,
         version=row.scene_version,
         created_at=row.scene_created_at,
@@ -160,7 +161,7 @@ def make_stored_scene(  # noqa: PLR0913 - what the server adds to a new scene
         chosen_choice=chosen_choice,
         location=given.location,
         story_time=given.story_time,
-        metadata=given.metadata,
+        metadata=read_only(given.metadata),
         turn=turn,
         version=1,
         created_at=created_at,

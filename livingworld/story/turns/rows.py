@@ -24,6 +24,7 @@ from livingworld.errors import (
     StoryNotFound,
 )
 from livingworld.postgres.group_commit.requests import NOT_TRIED, NotTried
+from livingworld.read_only import read_only
 from livingworld.story.stories.appending import Refusal, Replayed
 from livingworld.story.stories.records import Scene
 from livingworld.story.stories.rows import make_cast_members, make_stored_scene
@@ -158,11 +159,11 @@ def make_generation(row: Row[Any]) -> Generation:
         scene_number=row.scene_number,
         model=row.model,
         script_version=row.script_version,
-        parameters=row.parameters,
+        parameters=read_only(row.parameters),
         prompt_digest=None if row.prompt_digest is None else row.prompt_digest.hex(),
         raw_response=row.raw_response,
         content=row.content,
-        parsed=row.parsed,
+        parsed=read_only(row.parsed),
         input_tokens=row.input_tokens,
         output_tokens=row.output_tokens,
         duration=None if row.duration_ms is None else timedelta(milliseconds=row.duration_ms),

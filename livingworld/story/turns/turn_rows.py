@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from livingworld.read_only import read_only
 from livingworld.story.turns.rows import make_generation
 from livingworld.story.turns.turn_records import (
     ModelCall,
@@ -87,7 +88,7 @@ def _call(row: Row[Any], calls: tuple[ModelCall, ...]) -> ModelCall:
         name=row.name,
         model=row.model,
         script_version=row.script_version,
-        parameters=row.parameters,
+        parameters=read_only(row.parameters),
         prompt=dict(row.prompt),
         answer=row.answer,
         input_tokens=row.input_tokens,

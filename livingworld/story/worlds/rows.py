@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from livingworld.read_only import read_only
 from livingworld.story.worlds.records import WorldRecord
 
 
@@ -17,7 +18,7 @@ def make_world_record(row: Row[Any]) -> WorldRecord:
         key=row.key,
         name=row.name,
         tenant=row.tenant,
-        settings=row.settings,
+        settings=read_only(row.settings),
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,
