@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import pickle
 from functools import partial
 from typing import Any
@@ -53,6 +54,16 @@ async def test_a_document_is_a_snapshot_that_nothing_changes(world: World) -> No
     assert pickle.loads(pickle.dumps(document)) == document  # noqa: S301 - our own
     assert hash(document) == hash(await world.documents.at("map", 1))
     assert (document.version, document.created_at) == (1, document.updated_at)
+
+
+async def test_a_value_is_set_whatever_stands_there(world: World) -> None:
+    first = await world.documents.set("map", {"inn": 1})
+    second = await world.documents.set("map", None)
+    assert (first.version, second.version, second.value) == (1, 2, None)
+    done = await asyncio.gather(*(world.documents.set("map", number) for number in range(8)))
+    assert sorted(each.version for each in done) == list(range(3, 11))
+    assert (await world.documents.read("map")).value == max(done, key=lambda each: each.version).value
+    assert [each.value for each in (await world.documents.history("map")).items][:2] == [{"inn": 1}, None]
 
 
 async def test_nothing_there_is_named(world: World) -> None:

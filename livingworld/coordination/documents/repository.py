@@ -9,7 +9,7 @@ from typing import Any
 from livingworld.coordination.documents import reading, statements, writing
 from livingworld.coordination.documents.merge import Strategies, check_changes, check_strategies
 from livingworld.coordination.documents.records import ABSENT, Absent, Document, MergeResult
-from livingworld.errors import DocumentNotFound, NotCountable, VersionConflict
+from livingworld.errors import DocumentNotFound, NotCountable, SerializationFailure, VersionConflict
 from livingworld.inputs import (
     canonical_json,
     check_function,
@@ -57,6 +57,16 @@ class DocumentRepository:
         """Return a document as it was at a version; raises DocumentNotFound."""
         number = check_integer("version", version, minimum=1)
         return await self._unit.read(writing.read_version, check_key(key), number)
+
+    async def set(self, key: str, value: object) -> Document:
+        """Store a value, whatever stands there, and return the document; of two writers the later one wins.
+
+        One statement, which locks the document. The former value stays a version.
+        """
+        document = await self._write(check_key(key), statements.put, value=_json("value", value))
+        if document is None:
+            raise SerializationFailure
+        return document
 
     async def compare_and_set(self, key: str, value: object, *, expected_version: int) -> Document:
         """Store a value where the document still has the expected version, 0 for none yet, and return the document.

@@ -79,6 +79,13 @@ def create() -> Insert:
 
 
 @_write
+def put() -> Insert:
+    """Give a document a new `value`, also one that is missing; returns the new version."""
+    new = _new(_json("value"))
+    return new.on_conflict_do_update(index_elements=["world_id", "key"], set_=dict(_next(_json("value"))))
+
+
+@_write
 def replace_version() -> Update:
     """Give a document a new `value` where it has the `expected` version; returns the new version."""
     return _changed(_json("value"), documents.c.version == bindparam("expected", type_=Integer()))
