@@ -8,7 +8,8 @@
 -- memory without a vector is compared by its words. What is older than a hundred half-lives counts as that old: 0.5 to the
 -- power of more is too small a number for PostgreSQL.
 SELECT m.memory_id, m.story_id, m.content, m.character_id, m.kind, m.private, m.importance, m.valence, m.scene_number,
-       m.consolidated_into, m.forgotten_at, m.version, m.created_at, m.updated_at, best.score, best.similarity, best.dimensions, best.is_cut
+       m.consolidated_into, m.forgotten_at, m.version, m.created_at, m.updated_at,
+       best.score, best.similarity, best.dimensions, best.is_cut
 FROM (
     SELECT first.memory_id, first.similarity, first.dimensions, first.is_cut,
            first.score + CASE WHEN first.dimensions IS NULL OR $9::text IS NULL OR $19::float8 = 0 THEN 0 ELSE (
