@@ -24,7 +24,7 @@ LONG := -o slow_timeout=3600 -o faulthandler_timeout=7200
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check check-code check-format check-lint check-types check-imports check-docker check-migrations \
-	migrations docs serve-docs format story-generator soak mutants bench constraints clean
+	migrations sync docs serve-docs format story-generator soak mutants bench constraints clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -62,10 +62,16 @@ check-migrations: $(READY)
 migrations: $(READY) ## Write the SQL of the unreleased revisions from the tables and functions
 	$(VENV)/bin/python alembic/render_sql.py
 
+sync: $(READY) ## Write the blocking API, livingworld/sync/generated, from the asynchronous one
+	PYTHONPATH=. $(RUN) sync_generator
+
 docs: $(READY_DOCS) ## Build the documentation into site/; a warning is an error
 	$(RUN) mkdocs build --strict $(ARGS)
 
-serve-docs: $(READY_DOCS) ## Show the documentation in the browser, built again at each change
+serve-sync: $(READY) ## Write the blocking API, livingworld/sync/generated, from the asynchronous one
+	PYTHONPATH=. $(RUN) sync_generator
+
+docs: $(READY_DOCS) ## Show the documentation in the browser, built again at each change
 	$(RUN) mkdocs serve $(ARGS)
 
 format: $(READY) ## Put the code into its form and mend what can be mended

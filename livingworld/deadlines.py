@@ -26,12 +26,17 @@ def deadline(limit: timedelta) -> Iterator[None]:
     CommitUnknown.
     """
     end = asyncio.get_running_loop().time() + check_duration("limit", limit).total_seconds()
-    outer = _end.get()
-    token = _end.set(end if outer is None else min(outer, end))
+    token = bound_calls(end)
     try:
         yield
     finally:
         _end.reset(token)
+
+
+def bound_calls(end: float) -> Token[float | None]:
+    """Let the calls of this context end at a moment of the loop's clock, or at an earlier one that is set already."""
+    outer = _end.get()
+    return _end.set(end if outer is None else min(outer, end))
 
 
 def call_end(limit: timedelta) -> float:

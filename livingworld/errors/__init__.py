@@ -61,7 +61,9 @@ from livingworld.errors.failures import (
     TemplateLimitExceeded,
     TransactionPoisoned,
     UnsafeIsolation,
+    UsedAfterFork,
     WrongEventLoop,
+    WrongThread,
 )
 from livingworld.errors.not_found import (
     ActionNotFound,
@@ -270,8 +272,10 @@ __all__ = [
     "TurnTimeout",
     "Unavailable",
     "UnsafeIsolation",
+    "UsedAfterFork",
     "VersionConflict",
     "WorldNotFound",
     "WrongEventLoop",
     "WrongPassword",
+    "WrongThread",
 ]

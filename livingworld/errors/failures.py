@@ -26,6 +26,14 @@ class WrongEventLoop(LivingWorldError):
     """A LivingWorld belongs to the event loop that opened it; open another one in this loop."""
 
 
+class WrongThread(LivingWorldError):
+    """A blocking call in the thread of its own event loop would wait for itself; call it from another thread."""
+
+
+class UsedAfterFork(LivingWorldError):
+    """The event loop of a blocking LivingWorld is not in the child process of a fork; open another one there."""
+
+
 class AlreadyInTransaction(LivingWorldError):
     """A transaction is open here, and this call needs another connection: call `tx.x` in the block, not `world.x`."""
 

@@ -21,6 +21,8 @@ MACHINE_PATH: Final = re.compile(r"(?<![\w.])/(?:work|farm|root|tmp|Users)/")
 LINK: Final = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 MOST_LINES_OF_A_FILE: Final = 300
 MOST_LINES_OF_A_FUNCTION: Final = 30
+#: A call here is one line that names each of its parameters twice.
+GENERATED: Final = "livingworld/sync/generated/"
 
 
 def files_of(folder: Path) -> Iterator[Path]:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import text
 
 from livingworld.settings.settings import Settings
+
+SET_LOCK_TIMEOUT: Final = text("SELECT set_config('lock_timeout', :limit, true)")
+#: Nothing is written by what it reads, so it needs no lock and loses no race.
+SNAPSHOT: Final = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
 def in_milliseconds(limit: timedelta) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -90,9 +90,8 @@ class Database:
 
         Runs it again when PostgreSQL rolled it back, within both budgets, and when it met a row that another session
         holds, for `lock_timeout` (default: the setting; 0: never). A single statement that runs for longer than
-        `overdue` is cancelled: StatementTimeout. A `snapshot` only reads, as of one moment. Raises CommitUnknown when
-        the connection was lost, or the deadline of the call passed, in COMMIT and the work is not repeatable;
-        CallTimeout when the deadline passed before COMMIT.
+        `overdue` is cancelled: StatementTimeout. Raises CommitUnknown when the connection was lost, or the deadline of
+        the call passed, in COMMIT and the work is not repeatable; CallTimeout when the deadline passed before COMMIT.
         """
         self.refuse_misplaced()
         unit = Unit(work, world_id, repeatable, single_statement, overdue, snapshot)
@@ -250,8 +249,10 @@ class Database:
         limits: Mapping[str, timedelta] = _NO_LIMITS,
         **modes: bool,
     ) -> Transaction:
-        held = self._held_by_others(row)
-        return Transaction(connection, self._admission, unit.world_id, limits=limits, is_held=held, **modes)
+        def is_held(other: LockedRow) -> bool:
+            return other != row and self._lock_waits.is_held(other)
+
+        return Transaction(connection, self._admission, unit.world_id, limits=limits, is_held=is_held, **modes)
 
     def _time_limits(self, unit: Unit[Any], may_wait: timedelta | None) -> dict[str, timedelta]:
         """Return the limits to set in a transaction because its session has others, or none."""
@@ -259,9 +260,6 @@ class Database:
         if unit.overdue is not None:
             own |= {"statement_timeout": unit.overdue}
         return self._limits | own
-
-    def _held_by_others(self, own: LockedRow | None) -> Callable[[LockedRow], bool]:
-        return lambda row: row != own and self._lock_waits.is_held(row)
 
     def refuse_misplaced(self) -> None:
         """Raise Closed, WrongEventLoop or AlreadyInTransaction where no unit may begin; see WorldUnit."""
@@ -278,7 +276,7 @@ class Database:
 
 
 async def _nothing(_: Transaction) -> None:
-    """Do nothing: the caller's block is the work of the transaction."""
+    """Do nothing: the work is the caller's block."""
 
 
 def _close_connection(_: object, entry: ConnectionPoolEntry) -> None:

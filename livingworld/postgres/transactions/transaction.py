@@ -22,7 +22,7 @@ from livingworld.errors import (
     UnsafeIsolation,
 )
 from livingworld.observability.events import DEADLOCK_BROKEN, Event, emit
-from livingworld.postgres.connections.time_limits import in_milliseconds
+from livingworld.postgres.connections.time_limits import SET_LOCK_TIMEOUT, SNAPSHOT, in_milliseconds
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind, name_failure
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.lock_order import LockOrder
@@ -179,7 +179,7 @@ class Transaction:
     async def begin(self, *, snapshot: bool = False) -> None:
         """Set the time limits that the session lacks; a `snapshot` reads as of its first statement, and only reads."""
         if snapshot:
-            await self.execute(_SNAPSHOT)
+            await self.execute(SNAPSHOT)
         if self._limits:
             settings = ", ".join(f"set_config('{name}', :{name}, true)" for name in self._limits)
             limits = {name: in_milliseconds(limit) for name, limit in self._limits.items()}
@@ -192,13 +192,13 @@ class Transaction:
             yield
             return
         former = await self.scalar(text("SELECT current_setting('lock_timeout')"))
-        await self.execute(_SET_LOCK_TIMEOUT, {"limit": in_milliseconds(timeout)})
+        await self.execute(SET_LOCK_TIMEOUT, {"limit": in_milliseconds(timeout)})
         self._has_own_limit = True
         try:
             yield  # after an error the transaction is over, and with it the setting
         finally:
             self._has_own_limit = False
-        await self.execute(_SET_LOCK_TIMEOUT, {"limit": former})
+        await self.execute(SET_LOCK_TIMEOUT, {"limit": former})
 
     def log_after_commit(self, event: Event, **fields: object) -> None:
         """Log an event after the commit; without a commit, not at all."""
@@ -294,7 +294,3 @@ class Transaction:
         level = await self.scalar(text("SELECT current_setting('transaction_isolation')"))
         if level != "read committed":
             raise UnsafeIsolation(level=level)
-
-
-_SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")  # writes nothing, so it loses no race
-_SET_LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', :limit, true)")
