@@ -26,6 +26,7 @@ from livingworld.models.embeddings.pipeline import WorldEmbeddings
 from livingworld.models.scripts.kinds import ScriptKinds
 from livingworld.models.scripts.running import Scripts
 from livingworld.models.scripts.template_limits import LIMITS, TemplateLimits
+from livingworld.postgres.connections.driver_connection import request_cancel
 from livingworld.postgres.connections.engine import Revive, create_engine, listening_connection
 from livingworld.postgres.group_commit.group_commit import GroupCommit
 from livingworld.postgres.group_commit.requests import GroupLimits
@@ -62,8 +63,8 @@ class Process:
         engine = create_engine(settings, url, revive_server=revive_server)
         self.database = Database(engine, settings, admission=self.admission)
         self.database.notify = self.background.notify = self.notifications.notify
-        if not settings.behind_pooler:  # there the process id is the pooler's
-            self.database.cancel_session = self._cancel_session
+        # Behind a pooler the process id is the pooler's.
+        self.database.cancel_session = request_cancel if settings.behind_pooler else self._cancel_session
         self.tasks = BackgroundTasks(outside)
         self.live_polling = LivePolling(self.background, self.notifications, self.tasks, settings.poll_interval)
         self._word_indexer = WordIndexer(self.background, self.tasks)
@@ -98,7 +99,8 @@ class Process:
         """Return the limit of an embedder's concurrent batches."""
         return self._gates.setdefault(embedder, asyncio.Semaphore(self.settings.embedding_concurrency))
 
-    async def _cancel_session(self, pid: int) -> None:
+    async def _cancel_session(self, connection: Any) -> None:  # noqa: ANN401 - asyncpg's connection
+        pid = connection.get_server_pid()
         with suppress(LivingWorldError):  # the statement then ends by its own time limit
             await self.background.run(partial(_cancel, pid=pid), repeatable=True, single_statement=True)
 

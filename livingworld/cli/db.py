@@ -16,6 +16,7 @@ from livingworld.cli.migration_report import standing, summary
 from livingworld.errors import SchemaNotReady
 from livingworld.postgres import migrations
 from livingworld.postgres import roles as database_roles
+from livingworld.postgres.connections.pooler import find_pooler
 from livingworld.postgres.migrations import MigrationStatus
 from livingworld.schema import metadata
 from livingworld.story.memories.nearest_index import index_memories as make_index
@@ -56,14 +57,21 @@ def status(url: UrlOption = None) -> None:
 
 @commands.command()
 def check(url: UrlOption = None) -> None:
-    """Compare the database with the tables of this release; exit code 1 when it is behind or different."""
+    """Compare the database with the tables of this release; exit code 1 when it is behind or different.
 
-    async def work() -> tuple[MigrationStatus, list[str]]:
+    Says what a pooler in between allows, and which variables suit it.
+    """
+
+    async def work() -> tuple[MigrationStatus, list[str], list[str]]:
         async with chosen_database(url) as database:
+            pooler = await find_pooler(database.settings, database.url)
             found = await migrations.status(database.url)
-            return found, await migrations.check(database.url, metadata) if found.current else []
+            different = await migrations.check(database.url, metadata) if found.current else []
+            return found, different, ["a pooler is in between; set:", *pooler.advice()] if pooler else []
 
-    found, differences = interruption.run(work())
+    found, differences, advice = interruption.run(work())
+    for line in advice:
+        typer.echo(line)
     for line in differences:
         typer.echo(line)
     if found.pending:

@@ -52,3 +52,7 @@ class TlsRefused(ConnectionRejected):
 
 class CertificateRejected(ConnectionRejected):
     """The server's certificate is not accepted: see sslrootcert, LIVINGWORLD_TLS_CA_FILE, sslmode, and the host."""
+
+
+class LimitsMissing(ConnectionRejected):
+    """The role sets no limits, though the settings leave them to it: `livingworld db check` says how to set them."""

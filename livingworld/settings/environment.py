@@ -18,6 +18,7 @@ OTHER_VARIABLES: Final = {
     "LIVINGWORLD_HOME": "where the embedded server keeps its data",
     "LIVINGWORLD_TEST_PART": "this repository's tests: which part of many cases is tried",
     "LIVINGWORLD_PG_BIN": "the programs of the embedded server",
+    "LIVINGWORLD_PGBOUNCER": "this repository's tests: another PgBouncer than the system's",
     "LIVINGWORLD_SOAK_SECONDS": "this repository's tests: how long everything runs at once",
     "LIVINGWORLD_TEST_DSN": "livingworld[testing]: a server to run the tests on",
     "LIVINGWORLD_TEST_ROLE": "livingworld[testing]: `application` opens the worlds of tests as that role",

@@ -6,7 +6,7 @@ import contextlib
 import ssl
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -121,9 +121,15 @@ class Settings(BaseSettings):
     template_timeout: Duration = timedelta(seconds=1)
     #: Where to listen for notifications when `database_url` leads through a pooler. Default: None, polling there.
     direct_database_url: SecretStr | None = None
-    #: True behind PgBouncer in transaction mode: limits are set in each transaction, no statement is kept prepared.
-    #: Default: False.
+    #: True behind PgBouncer in transaction mode, where the sessions of a connection change. Default: False.
     behind_pooler: bool = False
+    #: Keep statements prepared on a connection. Default: True; False behind a pooler, though PgBouncer keeps them from
+    #: 1.21 on with `max_prepared_statements`.
+    prepared_statements: bool | None = None
+    #: What sets time limits and the isolation level: each "session" as it begins, the "role" (`ALTER ROLE ... SET`, or
+    #: the pooler's `connect_query`; LimitsMissing without), or each "transaction". Default: session; transaction behind
+    #: a pooler.
+    limits: Literal["session", "role", "transaction"] | None = None
     #: TLS for TCP connections, for example `ssl.create_default_context()`; takes precedence over the URL.
     #: Default: None, the URL's parameters.
     tls: ssl.SSLContext | None = None
@@ -162,6 +168,21 @@ class Settings(BaseSettings):
             if (url := getattr(self, field)) is not None:
                 connection_target(url.get_secret_value(), tls=tls, field=field)
         return self
+
+    @model_validator(mode="after")
+    def _limits_reach_sessions(self) -> Self:
+        if self.behind_pooler and self.limits == "session":
+            message = "limits must be role or transaction behind a pooler, which takes them from no session"
+            raise ValueError(message)
+        return self
+
+    def keeps_statements(self) -> bool:
+        """Return whether statements are kept prepared on a connection."""
+        return not self.behind_pooler if self.prepared_statements is None else self.prepared_statements
+
+    def limits_set_by(self) -> Literal["session", "role", "transaction"]:
+        """Return what sets time limits and the isolation level."""
+        return self.limits or ("transaction" if self.behind_pooler else "session")
 
     def tls_context(self) -> ssl.SSLContext | None:
         """Return the TLS context to connect with, or None for the URL's parameters; raises InvalidSettings."""

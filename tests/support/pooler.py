@@ -18,7 +18,10 @@ from sqlalchemy import make_url
 from livingworld.testing.staged_races import connection_arguments
 from tests.support.patience import PATIENCE
 
-PGBOUNCER: Final = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+#: LIVINGWORLD_PGBOUNCER names another one, for example a newer release than the system's.
+PGBOUNCER: Final = os.environ.get("LIVINGWORLD_PGBOUNCER") or shutil.which(
+    "pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin"
+)
 _CONFIGURATION: Final = """
 [databases]
 * = host={host} port={port} user={user}
@@ -31,18 +34,36 @@ pool_mode = transaction
 default_pool_size = {sessions}
 max_client_conn = 200
 logfile = {folder}/log
+{more}
 """
 
 
+def keeps_statements() -> bool:
+    """Return whether the PgBouncer of the tests can keep prepared statements: from 1.21 on."""
+    assert PGBOUNCER is not None
+    version = subprocess.run([PGBOUNCER, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    return tuple(map(int, version.split(".")[:2])) >= (1, 21)
+
+
 @contextmanager
-def pooled(url: str, *, sessions: int) -> Iterator[str]:
-    """Give the URL of the same database through a pooler that ends with the block and leaves nothing."""
+def pooled(url: str, *, sessions: int, **more: object) -> Iterator[str]:
+    """Give the URL of the same database through a pooler that ends with the block and leaves nothing.
+
+    `more` are settings of PgBouncer.
+    """
     assert PGBOUNCER is not None
     server = connection_arguments(url)
     with tempfile.TemporaryDirectory(prefix="livingworld-pooler-") as name:
         folder = Path(name)
         configuration = folder / "pgbouncer.ini"
-        configuration.write_text(_CONFIGURATION.format(folder=folder, sessions=sessions, **server))
+        configuration.write_text(
+            _CONFIGURATION.format(
+                folder=folder,
+                sessions=sessions,
+                more="\n".join(f"{name} = {value}" for name, value in more.items()),
+                **server,
+            )
+        )
         command = [PGBOUNCER, "-q", str(configuration)]
         if os.geteuid() == 0:  # which PgBouncer refuses to be
             owner = pwd.getpwuid(Path(server["host"]).stat().st_uid)  # whoever may reach the server's socket

@@ -39,3 +39,8 @@ async def open_connection(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - 
     """Do as asyncpg.connect does."""
     loop: Any = _Loop(asyncio.get_running_loop())
     return await asyncpg.connect(*args, loop=loop, **options)
+
+
+async def request_cancel(connection: Any) -> None:  # noqa: ANN401 - asyncpg's connection
+    """Have the server cancel what runs on a connection, by the protocol, which a pooler passes on; never raises."""
+    await connection._cancel(asyncio.get_running_loop().create_future())  # noqa: SLF001 - asyncpg has no public way

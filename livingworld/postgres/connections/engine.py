@@ -18,6 +18,7 @@ from livingworld.observability import events
 from livingworld.postgres.connections.connecting import Open, connect
 from livingworld.postgres.connections.connection_pool import ConnectionPool
 from livingworld.postgres.connections.driver_connection import open_connection
+from livingworld.postgres.connections.role_limits import refuse_missing_limits
 from livingworld.postgres.connections.time_limits import in_milliseconds, transaction_limits
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.settings.database_url import ConnectionTarget, connection_target
@@ -74,7 +75,7 @@ def unpooled_engine(url: URL | str, settings: Settings | None = None) -> AsyncEn
 
 def listening_connection(settings: Settings, url: URL) -> Callable[[], Awaitable[Any]]:
     """Return what opens a connection that listens for notifications: asyncpg's own, outside the pool."""
-    direct = settings.model_copy(update={"behind_pooler": False})
+    direct = settings.model_copy(update={"behind_pooler": False, "limits": None, "prepared_statements": None})
     target = connection_target(url, tls=settings.tls_context(), field="direct_database_url")
     return partial(connect, target, timeout=settings.connect_timeout, **_session_options(direct, target))
 
@@ -105,10 +106,12 @@ def _read_json(text: str) -> Any:  # noqa: ANN401 - a JSON value
 
 def _connect_arguments(settings: Settings, target: ConnectionTarget, revive_server: Revive | None) -> dict[str, Any]:
     opening = open_connection if revive_server is None else _reviving(revive_server)
+    if settings.limits_set_by() == "role":
+        opening = _limited_by_role(settings, opening)
     options = _session_options(settings, target) | {"open_connection": opening}
     creator = _creator(target, timeout=settings.connect_timeout, **options)
     arguments: dict[str, Any] = {"async_creator_fn": creator}
-    if settings.behind_pooler:  # its server connections change between transactions
+    if not settings.keeps_statements():  # a pooler's server connections change between transactions
         arguments["prepared_statement_cache_size"] = 0
     return arguments
 
@@ -116,8 +119,10 @@ def _connect_arguments(settings: Settings, target: ConnectionTarget, revive_serv
 def _session_options(settings: Settings, target: ConnectionTarget) -> dict[str, Any]:
     server = {"application_name": "livingworld", **target.server_settings}
     options: dict[str, Any] = {"command_timeout": settings.command_timeout.total_seconds(), "server_settings": server}
-    if settings.behind_pooler:  # it refuses other startup parameters
-        return options | {"statement_cache_size": 0}
+    if not settings.keeps_statements():
+        options["statement_cache_size"] = 0
+    if settings.limits_set_by() != "session":  # a pooler refuses other startup parameters
+        return options
     for name, limit in transaction_limits(settings).items():
         server[name] = in_milliseconds(limit)
     server |= {"default_transaction_isolation": ISOLATION_LEVEL.lower(), "jit": "off"}
@@ -142,6 +147,15 @@ def _reviving(revive_server: Revive) -> Open:
         return await open_connection(**arguments)
 
     return open_again
+
+
+def _limited_by_role(settings: Settings, opening: Open) -> Open:
+    async def open_limited(**arguments: Any) -> Any:  # noqa: ANN401 - asyncpg.connect's own signature
+        connection = await opening(**arguments)
+        await refuse_missing_limits(connection, settings)
+        return connection
+
+    return open_limited
 
 
 def _refuse_closed_connection(dbapi_connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401

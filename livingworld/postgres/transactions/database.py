@@ -55,7 +55,7 @@ class Database:
         self._engine = engine
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._settings = settings
-        self._limits = transaction_limits(settings) if settings.behind_pooler else {}
+        self._limits = transaction_limits(settings) if settings.limits_set_by() == "transaction" else {}
         self._places = ConnectionPlaces(settings)
         self._lock_waits = LockWaits(self._places.lock_waits)
         self._closed = False

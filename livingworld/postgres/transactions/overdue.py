@@ -10,8 +10,8 @@ from typing import Any
 
 from livingworld.deadlines import without_deadline
 
-#: Cancels the statement of a PostgreSQL session, by its process id; never raises.
-CancelSession = Callable[[int], Awaitable[None]]
+#: Cancels the statement that runs on a connection of asyncpg's; never raises.
+CancelSession = Callable[[Any], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -21,11 +21,10 @@ async def cancelled_when_overdue(
     cancel_session: CancelSession,
 ) -> AsyncIterator[None]:
     """Have the statement in the block cancelled after `overdue`."""
-    pid = driver_connection.get_server_pid()
     cancelling: list[asyncio.Task[None]] = []
 
     async def cancel() -> None:
-        await cancel_session(pid)
+        await cancel_session(driver_connection)
 
     def begin() -> None:
         cancelling.append(asyncio.create_task(cancel(), context=without_deadline()))
