@@ -24,7 +24,9 @@ from livingworld.postgres.connections.time_limits import transaction_limits
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, Failure, RetryKind
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.backlog import Backlog
+from livingworld.postgres.transactions.committing import commit
 from livingworld.postgres.transactions.connection_places import ConnectionPlaces
+from livingworld.postgres.transactions.end_of_transaction import Notify, WorkLeft
 from livingworld.postgres.transactions.failed_attempts import driver_failure, log_rollback, raise_failure
 from livingworld.postgres.transactions.joining import joined
 from livingworld.postgres.transactions.lock_waits import LockWaits
@@ -32,7 +34,7 @@ from livingworld.postgres.transactions.overdue import CancelSession
 from livingworld.postgres.transactions.replication import wait_for_standbys
 from livingworld.postgres.transactions.retry import RolledBack, run_within_budgets
 from livingworld.postgres.transactions.single_statement import SingleStatement
-from livingworld.postgres.transactions.transaction import LockedRow, Notify, T, Transaction, Work, WorkLeft
+from livingworld.postgres.transactions.transaction import LockedRow, T, Transaction, Work
 from livingworld.postgres.transactions.unit import Phase, Unit
 from livingworld.settings.settings import Settings
 
@@ -201,7 +203,7 @@ class Database:
                 unit.phase = Phase.WORKING
                 with self._admission.in_transaction():
                     yield tx
-                await _commit(unit, tx, connection)
+                await commit(unit, tx, connection)
         except (LivingWorldError, *DRIVER_EXCEPTIONS) as exception:
             failure = driver_failure(exception, tx, unit.phase)
             if failure is None and unit.phase is not Phase.COMMITTED:
@@ -232,7 +234,7 @@ class Database:
         if failure is not None:
             self._raise(failure, unit, tx)
         if tx is not None:
-            tx.refuse_unstored()
+            tx.end.refuse_unstored()
             tx.report_commit(self.notify, self.work_left)
         return result
 
@@ -282,16 +284,3 @@ async def _nothing(_: Transaction) -> None:
 def _close_connection(_: object, entry: ConnectionPoolEntry) -> None:
     """Close a connection that comes back to a closed pool."""
     entry.close()
-
-
-async def _commit(unit: Unit[Any], tx: Transaction, connection: AsyncConnection) -> None:
-    unit.phase = Phase.CHECKING
-    tx.refuse_if_it_met_a_lock()
-    await tx.refuse_if_poisoned()
-    tx.refuse_if_lost()
-    await tx.store_all()
-    if unit.commit_was_lost:
-        await wait_for_standbys(tx)
-    unit.phase = Phase.COMMITTING
-    await connection.commit()
-    unit.phase = Phase.COMMITTED

@@ -25,6 +25,7 @@ from livingworld.observability.events import DEADLOCK_BROKEN, Event, emit
 from livingworld.postgres.connections.time_limits import SET_LOCK_TIMEOUT, SNAPSHOT, in_milliseconds
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind, name_failure
 from livingworld.postgres.transactions.admission import Admission
+from livingworld.postgres.transactions.end_of_transaction import EndOfTransaction, Item, Notify, StoreAll, WorkLeft
 from livingworld.postgres.transactions.lock_order import LockOrder
 from livingworld.postgres.transactions.single_statement import SingleStatement
 from livingworld.postgres.transactions.text_result import TextResult
@@ -32,17 +33,10 @@ from livingworld.settings.database_url import database_address
 
 T = TypeVar("T")
 P = ParamSpec("P")
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 Work = Callable[["Transaction"], Awaitable[T]]
 #: A function of a transaction and of further arguments.
 Operation = Callable[Concatenate["Transaction", P], Awaitable[T]]
-#: Stores what was collected in a transaction, as one of its last statements.
-StoreAll = Callable[["Transaction", list[Item]], Awaitable[None]]
-#: Wakes the subscribers of a topic, in this process and others; never blocks or raises.
-Notify = Callable[[str], None]
-#: Takes notice of a world for which a commit left work in the background of this process; never blocks or raises.
-WorkLeft = Callable[[UUID], None]
 #: What is locked: its kind and the parts of its key.
 LockedRow = tuple[object, ...]
 
@@ -59,8 +53,6 @@ class Transaction:
     _met: Failure | None = None
     #: Whether a lock is being asked for with a time limit of its own.
     _has_own_limit = False
-    #: Whether it leaves work of its world to the background.
-    _leaves_work = False
 
     def __init__(
         self,
@@ -85,9 +77,8 @@ class Transaction:
         #: One statement is all of it: it commits itself, and publishes itself.
         self.is_single = is_single
         self._suspect = False
-        self._unlogged: list[tuple[Event, dict[str, object]]] = []
-        self._topics: list[str] = []
-        self._unstored: dict[StoreAll[Any], list[Any]] = {}
+        #: What is stored, logged and notified at its end.
+        self.end = EndOfTransaction()
         #: The last thing the driver reported; the runner asks it whether the unit may run again.
         self.failure: Failure | None = None
         self.lock_order = LockOrder()
@@ -202,70 +193,49 @@ class Transaction:
 
     def log_after_commit(self, event: Event, **fields: object) -> None:
         """Log an event after the commit; without a commit, not at all."""
-        self._unlogged.append((event, fields))
+        self.end.events.append((event, fields))
 
     def notify_after_commit(self, topic: str) -> None:
         """Notify the subscribers of a topic after the commit; without a commit, not at all."""
-        self._topics.append(topic)
+        self.end.topics.append(topic)
 
     def leave_work(self) -> None:
         """Leave work of this world to the background of this process, after the commit."""
-        self._leaves_work = True
+        self.end.leaves_work = True
 
     def report_commit(self, notify: Notify, work_left: WorkLeft) -> None:
         """Log, notify and leave what was kept; called after the commit, or when a joined block ends."""
-        for event, fields in self._unlogged:
-            emit(event, **fields)
-        for topic in self._topics:
-            notify(topic)
-        if self._leaves_work:
+        self.end.report(notify)
+        if self.end.leaves_work:
             work_left(self.world_id)
-        self._unlogged.clear()
-        self._topics.clear()
 
     def store_at_commit(self, store: StoreAll[Item], item: Item) -> None:
         """Have `store` called with this item and all others that it is given, as the last write of this transaction.
 
         Not for a single statement, which has no last write.
         """
-        self._unstored.setdefault(store, []).append(item)
+        self.end.unstored.setdefault(store, []).append(item)
 
     async def store_all(self) -> None:
-        """Call every `store` with its items."""
-        stores, self._unstored = self._unstored, {}
-        for store, items in stores.items():
-            await store(self, items)
-
-    def refuse_unstored(self) -> None:
-        """Raise AssertionError when an item was kept by a single statement: it would be lost."""
-        if any(self._unstored.values()):
-            raise AssertionError("a single statement has no end at which anything is stored")
+        """Store what waits for the end."""
+        await self.end.store_all(self)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what the block wrote and locked, and only that, when it raises."""
         await self.execute(text("SAVEPOINT livingworld"))
-        held, kept = self.lock_order.copy(), self._kept()
+        held, kept = self.lock_order.copy(), self.end.mark()
         try:
             yield
         except Exception:
             failure = self.failure
-            self._forget_after(kept)
+            self.end.forget_after(kept)
             with suppress(LivingWorldError):  # a rollback that fails must not hide why it was needed
                 await self.execute(text("ROLLBACK TO SAVEPOINT livingworld"))
             self.failure = failure
             self.lock_order.restore(held)
             raise
         await self.execute(text("RELEASE SAVEPOINT livingworld"))
-
-    def _kept(self) -> tuple[int, int, dict[StoreAll[Any], list[Any]]]:
-        """Return how much is kept for the end of the transaction."""
-        return len(self._unlogged), len(self._topics), {store: list(items) for store, items in self._unstored.items()}
-
-    def _forget_after(self, kept: tuple[int, int, dict[StoreAll[Any], list[Any]]]) -> None:
-        """Drop what was kept since then."""
-        logged, notified, self._unstored = kept
-        del self._unlogged[logged:], self._topics[notified:]
 
     async def refuse_if_poisoned(self) -> None:
         """Raise TransactionPoisoned when a statement failed and was not undone by a savepoint.
