@@ -24,7 +24,8 @@ NAMES: Final = {
 #: What is told, sought, or read by a model; cursors; fields of JSON; kinds that a rule is about.
 FREE: Final = {
     *("premise", "system_prompt", "content", "instruction", "reason", "error", "response", "request", "text", "query"),
-    *("notes", "body", "after", "prefix", "raw_response", "location", "story_time", "field", "new", "present"),
+    *("notes", "search"),
+    *("body", "after", "prefix", "raw_response", "location", "story_time", "field", "new", "present"),
 }
 CONTROL: Final = (
     *("two\nlines", "tab\there", "\x1b[31mred", "del\x7f", "\x85"),
