@@ -13,7 +13,7 @@ from livingworld.testing.staged_races import connected
 
 #: What holds times and ids inside, or is made from them.
 _TIMED: Final = {"result", "results", "request_hash", "duration_ms"}
-#: An id as a text, for instance the subject of a fact that is a character.
+#: An id in a text: the subject of a fact that is a character, the cast in a revision.
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: What the background makes of scenes, in its own time.
 _DERIVED: Final = {"unindexed_scenes", "scene_words"}
@@ -26,7 +26,8 @@ async def rows_of(url: str, world_id: UUID) -> dict[str, list[str]]:
 
 async def comparable_rows_of(url: str, world_id: UUID) -> dict[str, list[str]]:
     """Return the rows of a world, without what is another one in every world."""
-    return await _rows(url, world_id, lambda name, value: not _is_new_each_time(name, value))
+    tables = await _rows(url, world_id, lambda name, value: not _is_new_each_time(name, value))
+    return {table: sorted(_ID.sub("an id", row) for row in rows) for table, rows in tables.items()}
 
 
 async def _rows(url: str, world_id: UUID, tells: Callable[[str, Any], bool]) -> dict[str, list[str]]:
