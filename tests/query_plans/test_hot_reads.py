@@ -67,10 +67,17 @@ def calls(story_id: UUID, scenes: int) -> dict[str, Call]:
         "newest memories": lambda world: world.memories.recent(story_id, k=5),
         "memories as of": lambda world: world.memories.recent(story_id, k=5, as_of=middle),
         "list of memories": lambda world: world.memories.list(story_id, limit=5),
+        **reads_of_the_world(),
+        **writes(story_id),
+    }
+
+
+def reads_of_the_world() -> dict[str, Call]:
+    """Return those that are about no story."""
+    return {
         "find": lambda world: world.characters.find("Person  7"),
         "stories": lambda world: world.stories.list(limit=5),
         "characters": lambda world: world.characters.list(limit=5),
-        **writes(story_id),
     }
 
 

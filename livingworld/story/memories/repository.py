@@ -150,23 +150,17 @@ class MemoryRepository:
         vectors of 384 numbers take half a second without pgvector. Raises StoryNotFound, BranchNotFound,
         SceneNotFound, CharacterNotFound, DimensionMismatch.
         """
-        vector = None if isinstance(query, str) else list(normalized(check_vector("query", query)))
-        words = query if isinstance(query, str) else text
-        if words is not None:
-            check_text("query" if isinstance(query, str) else "text", words, limit=_QUERY_CHARACTERS)
+        vector, words = _asked(query, text)
         if embedder is not None:
             check_label("embedder", embedder)
-        weighed = RecallWeights() if weights is None else weights
-        if not isinstance(weighed, RecallWeights):
-            raise InvalidType("weights", f"must be RecallWeights, not {type(weighed).__name__}")
-        asked = (vector, embedder, words, weighed.similarity, weighed.importance, weighed.recency, weighed.half_life)
-        most = check_integer("candidates", candidates, minimum=1, maximum=MAX_CANDIDATES)
-        view = Viewpoint(story_id, branch, as_of)
-        (who, wanted), excluding = _known_to(character, kinds), _excluding(character, excluded_kinds, only_own=only_own)
+        by, narrowing = _weighed(weights), _excluding(character, excluded_kinds, only_own=only_own)
         if min_similarity is not None:
             check_number("min_similarity", min_similarity, minimum=-1, maximum=1)
-        narrowed = (*excluding, min_similarity, weighed.words)
-        return await self._unit.read(_recall, view, vector, who, wanted, *asked, _count(k), most, *narrowed)
+        most = check_integer("candidates", candidates, minimum=1, maximum=MAX_CANDIDATES)
+        who, wanted = _known_to(character, kinds)
+        asked = (vector, embedder, words, by.similarity, by.importance, by.recency, by.half_life, _count(k), most)
+        view = Viewpoint(story_id, branch, as_of)
+        return await self._unit.read(_recall, view, vector, who, wanted, *asked, *narrowing, min_similarity, by.words)
 
     async def recent(
         self,
@@ -258,6 +252,22 @@ def _row(field: str, memory: object) -> dict[str, Any]:
 
 def _count(k: int) -> int:
     return check_integer("k", k, minimum=1, maximum=MAX_MEMORIES)
+
+
+def _asked(query: str | Sequence[float], text: str | None) -> tuple[list[float] | None, str | None]:
+    """Return the vector and the words that are looked for."""
+    vector = None if isinstance(query, str) else list(normalized(check_vector("query", query)))
+    field, words = ("query", query) if isinstance(query, str) else ("text", text)
+    if words is not None:
+        check_text(field, words, limit=_QUERY_CHARACTERS)
+    return vector, words
+
+
+def _weighed(weights: RecallWeights | None) -> RecallWeights:
+    by = RecallWeights() if weights is None else weights
+    if not isinstance(by, RecallWeights):
+        raise InvalidType("weights", f"must be RecallWeights, not {type(by).__name__}")
+    return by
 
 
 def _known_to(character: UUID | str | None, kinds: Sequence[str] | None) -> tuple[str | None, list[str] | None]:
