@@ -47,7 +47,7 @@ async def test_equal_requests_with_a_new_character_are_one_scene_and_one_charact
         appends = [
             worlds[number % 2].stories.append_scene(story.id, scene, request_key="turn 1") for number in range(20)
         ]
-        results = await race(database_url, THE_STORY, [world.id, story.id], appends, blocked=10)
+        results = await race(database_url, THE_STORY, [world.id, story.id], appends, blocked=2)
 
     assert kinds(results) == ["Scene"] * 20
     assert all(result == results[0] for result in results)

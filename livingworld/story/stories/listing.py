@@ -63,7 +63,7 @@ class StoryList:
 async def list_stories(tx: Transaction, stories: StoryList, place: tuple[Any, ...], limit: int) -> Page[Story]:
     """Return a page of stories."""
     statuses = STATUSES if stories.status is None else (stories.status,)
-    shelves = (list(statuses), [False, True] if stories.include_archived else [False])
+    shelves = (list(statuses), stories.include_archived)
     words = () if stories.search is None else (stories.search,)
     statement = _STATEMENTS[stories.order, bool(words)]
     rows = (await tx.execute_text(statement, (tx.world_id, *shelves, *place, limit + 1, *words))).all()
@@ -75,9 +75,10 @@ def _cursor(place: str | datetime, story_id: UUID) -> str:
     return write_cursor(place if isinstance(place, str) else place.isoformat(), str(story_id))
 
 
-# Parameters: the world; statuses; archived or not; the place after which the page begins; its length; words.
+# Parameters: the world; statuses; whether archived ones too; the place after which the page begins; its length; words.
 _CREATED: Final = """
-    SELECT found.* FROM unnest($2::text[]) AS status (name) CROSS JOIN unnest($3::boolean[]) AS shelf (archived)
+    SELECT found.* FROM unnest($2::text[]) AS status (name)
+    CROSS JOIN unnest(CASE WHEN $3::boolean THEN ARRAY[false, true] ELSE ARRAY[false] END) AS shelf (archived)
     CROSS JOIN LATERAL (
         SELECT s.*, s.created_at AS place FROM livingworld.stories AS s
         WHERE s.world_id = $1::uuid AND s.status = status.name AND (s.archived_at IS NOT NULL) = shelf.archived
@@ -87,7 +88,8 @@ _CREATED: Final = """
     ORDER BY found.place DESC, found.story_id DESC LIMIT $6::integer
 """
 _TITLE: Final = """
-    SELECT found.* FROM unnest($2::text[]) AS status (name) CROSS JOIN unnest($3::boolean[]) AS shelf (archived)
+    SELECT found.* FROM unnest($2::text[]) AS status (name)
+    CROSS JOIN unnest(CASE WHEN $3::boolean THEN ARRAY[false, true] ELSE ARRAY[false] END) AS shelf (archived)
     CROSS JOIN LATERAL (
         SELECT s.*, s.title AS place FROM livingworld.stories AS s
         WHERE s.world_id = $1::uuid AND s.status = status.name AND (s.archived_at IS NOT NULL) = shelf.archived
@@ -98,7 +100,8 @@ _TITLE: Final = """
 """
 _PLAYED: Final = """
     SELECT story.*, page.place FROM (
-        SELECT found.* FROM unnest($2::text[]) AS status (name) CROSS JOIN unnest($3::boolean[]) AS shelf (archived)
+        SELECT found.* FROM unnest($2::text[]) AS status (name)
+    CROSS JOIN unnest(CASE WHEN $3::boolean THEN ARRAY[false, true] ELSE ARRAY[false] END) AS shelf (archived)
         CROSS JOIN LATERAL (
             SELECT a.last_scene_at AS place, a.story_id FROM livingworld.story_activity AS a
             WHERE a.world_id = $1::uuid AND a.status = status.name AND a.archived = shelf.archived
@@ -122,7 +125,7 @@ def _with_words(of_story: str) -> str:
                 SELECT {of_story} AS place, s.story_id FROM livingworld.stories AS s
                 WHERE s.world_id = $1::uuid
                     AND to_tsvector('simple', s.title || ' ' || s.premise) @@ websearch_to_tsquery('simple', $7::text)
-                    AND s.status = ANY ($2::text[]) AND (s.archived_at IS NOT NULL) = ANY ($3::boolean[]) OFFSET 0
+                    AND s.status = ANY ($2::text[]) AND (s.archived_at IS NULL OR $3::boolean) OFFSET 0
             ) AS m
             WHERE (m.place, m.story_id) < ($4::timestamptz, $5::uuid)
             ORDER BY m.place DESC, m.story_id DESC LIMIT $6::integer
@@ -140,7 +143,7 @@ _TITLE_WITH_WORDS: Final = """
             SELECT s.title AS place, s.story_id FROM livingworld.stories AS s
             WHERE s.world_id = $1::uuid
                 AND to_tsvector('simple', s.title || ' ' || s.premise) @@ websearch_to_tsquery('simple', $7::text)
-                AND s.status = ANY ($2::text[]) AND (s.archived_at IS NOT NULL) = ANY ($3::boolean[]) OFFSET 0
+                AND s.status = ANY ($2::text[]) AND (s.archived_at IS NULL OR $3::boolean) OFFSET 0
         ) AS m
         WHERE (m.place, m.story_id) > ($4::text, $5::uuid)
         ORDER BY m.place, m.story_id LIMIT $6::integer

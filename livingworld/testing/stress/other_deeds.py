@@ -54,6 +54,8 @@ async def state(writer: Writer) -> None:
     await writer.do("relationships.get_or_create", making)
     adding = world.memories.add(story, [NewMemory(f"It rained {value}.", first.id)])
     ((memory, _),) = await writer.do("memories.add", adding)
+    changing = world.memories.update(memory.id, expected_version=memory.version, importance=1)
+    await writer.do("memories.update", changing)
     summary = NewMemory(f"Weather {value}.", first.id)
     await writer.do("memories.consolidate", world.memories.consolidate(story, [memory.id], summary))
     await writer.do("memories.forget", world.memories.forget([memory.id]))
@@ -72,7 +74,7 @@ async def flags(writer: Writer) -> None:
     world = writer.aside
     await world.documents.update("flag", lambda value: value, default=0)
     await writer.do("documents.set_if", world.documents.set_if("flag", 1, expected=0))
-    await world.documents.set_if("flag", 0, expected=1)
+    await writer.do("documents.set", world.documents.set("flag", 0))
     await writer.do("memories.use_embedder", world.memories.use_embedder("hash", 8))
     await writer.do("search.index", world.search.index())
 

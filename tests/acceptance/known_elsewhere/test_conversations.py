@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from livingworld import NewScene, NewState, Story, Turn, World
+from livingworld import NewScene, NewState, Story, Subject, Turn, World
 from livingworld.errors import Fenced, SessionCleared, StaleHead, VersionConflict
 from tests.concurrency.turn_players import expire, player
 from tests.support.story_checks import broken_promises, read_path
@@ -114,10 +114,10 @@ async def test_a_branch_keeps_the_state_of_its_past(world: World, story: Story) 
     """
     for number, mood in enumerate(("calm", "wary"), start=1):
         async with world.turns.take(story.id, request_key=str(number)) as turn:
-            await turn.commit(NewScene(mood), NewState(facts={("Mara", "mood"): mood}))
+            await turn.commit(NewScene(mood), NewState(facts={(Subject("sea"), "mood"): mood}))
     fork = await world.branches.fork(story.id, "aside", at=1)
     async with world.turns.take(story.id, request_key="aside", branch=fork.number) as turn:
-        await turn.commit(NewScene("lit"), NewState(facts={("lamp", "lit"): True}))
+        await turn.commit(NewScene("lit"), NewState(facts={(Subject("lamp"), "lit"): True}))
 
     async def known(branch: int) -> dict[str, object]:
         return {fact.attribute: fact.value for fact in await world.facts.all(story.id, branch=branch)}
