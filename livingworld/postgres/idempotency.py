@@ -97,19 +97,19 @@ async def create_once(
     request: CreateRequest | None,
     create: Callable[[], Awaitable[T]],
     read: Callable[[Any], Awaitable[T]],
-    name: Callable[[T], str | int],
+    name: Callable[[T], object],
 ) -> T:
     """Return what `create` makes, or read what an earlier request with the same key made, as it is now.
 
-    `name` gives what `read` finds the record by. Locks the key until the transaction ends; raises RequestKeyReused, and
-    what `read` raises when the record is there no more.
+    `name` gives what `read` finds the record by, a JSON value. Locks the key until the transaction ends; raises
+    RequestKeyReused, and what `read` raises when the record is there no more.
     """
     if request is None:
         return await create()
     await lock_names(tx, request.kind, tx.world_id, [f"request \x00{request.request_key}"])
     made: list[T] = []
 
-    async def work() -> str | int:
+    async def work() -> object:
         made.append(await create())
         return name(made[0])
 

@@ -173,6 +173,7 @@ WRITES: Final[dict[str, Write]] = {
     "documents.increment, new": lambda at: at.world.documents.increment("counter"),
     "documents.set_if": lambda at: at.world.documents.set_if("flags", {"on": 3}, expected={"on": 1}),
     "lore.add": lambda at: at.world.lore.add(NewLoreEntry("Too late.")),
+    "lore.add, key": lambda at: at.world.lore.add(NewLoreEntry("Too late."), request_key="lore"),
     "lore.update": lambda at: at.world.lore.update(at.entry.id, expected_version=1, content="x"),
     "lore.remove": lambda at: at.world.lore.remove(at.entry.id, expected_version=1),
     "search.index": lambda at: at.world.search.index(),
@@ -187,6 +188,7 @@ WRITES: Final[dict[str, Write]] = {
     "sessions.expire": lambda at: at.world.sessions.expire(timedelta(0)),
     "interactions.add": lambda at: at.world.interactions.add(at.session.id, "Hello?"),
     "interactions.add, record": lambda at: at.world.interactions.add(at.session, "Hello?"),
+    "interactions.add, key": lambda at: at.world.interactions.add(at.session, "Hello?", request_key="exchange"),
     "interactions.update": lambda at: at.world.interactions.update(at.session.id, 1, expected_version=1, response="x"),
     "interactions.clear": lambda at: at.world.interactions.clear(at.session.id),
     "tasks.create_unless_running": lambda at: at.world.tasks.create_unless_running(at.session.id, "draw"),
@@ -199,6 +201,7 @@ WRITES: Final[dict[str, Write]] = {
     "actions.enqueue, new lane": lambda at: at.world.actions.enqueue("new", "walk"),
     "actions.enqueue, policy": lambda at: at.world.actions.enqueue("waiting", "walk", conflict="replace"),
     "actions.enqueue, policy, new lane": lambda at: at.world.actions.enqueue("new", "walk", conflict="replace"),
+    "actions.enqueue, key": lambda at: at.world.actions.enqueue("waiting", "walk", request_key="action"),
     "actions.enqueue_many": lambda at: at.world.actions.enqueue_many([NewAction("a", "x"), NewAction("waiting", "x")]),
     "actions.claim": lambda at: at.world.actions.claim(),
     "actions.complete": lambda at: at.world.actions.complete(at.claimed),
@@ -216,6 +219,9 @@ WRITES: Final[dict[str, Write]] = {
     "scripts.use": run_a_script,
     "ai_models.register": lambda at: at.world.ai_models.register("narrator", provider="local", name="late"),
     "ai_models.register, new role": lambda at: at.world.ai_models.register("judge", provider="local", name="late"),
+    "ai_models.register, key": lambda at: at.world.ai_models.register(
+        "narrator", provider="local", name="late", request_key="model"
+    ),
     "ai_models.promote": lambda at: at.world.ai_models.promote(at.staged.id),
     "ai_models.rollback": lambda at: at.world.ai_models.rollback("narrator"),
     "ai_models.samples.add_many": lambda at: at.world.ai_models.samples.add_many(

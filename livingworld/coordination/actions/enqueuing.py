@@ -15,6 +15,7 @@ from livingworld.coordination.actions.locking import (
     actions_topic,
     enter_lanes,
     lock_lane,
+    read_action,
     refuse_vanished,
 )
 from livingworld.coordination.actions.records import Action, Decision
@@ -22,6 +23,7 @@ from livingworld.coordination.actions.rows import make_action
 from livingworld.coordination.actions.tables import actions
 from livingworld.errors import QueueFull
 from livingworld.inputs import canonical_json, check_json_object
+from livingworld.postgres.idempotency import CreateRequest, create_once
 from livingworld.postgres.transactions.transaction import Transaction
 
 _ENQUEUE: Final = "SELECT * FROM livingworld.enqueue_actions_v1($1, $2)"
@@ -47,6 +49,25 @@ async def enqueue(tx: Transaction, rows: Sequence[dict[str, Any]]) -> list[Actio
     if full := [row["lane"] for row, result in zip(rows, results, strict=True) if isinstance(result, QueueFull)]:
         await refuse_vanished(tx, full[0])
     return results
+
+
+async def enqueue_once(
+    tx: Transaction, row: dict[str, Any], policy: ConflictPolicy | None, request: CreateRequest | None
+) -> Action:
+    """Give a command to its lane, once; None: behind what waits there. Raises QueueFull."""
+
+    async def give() -> Action:
+        if policy is not None:
+            return await enqueue_decided(tx, row, policy)
+        (result,) = await enqueue(tx, [row])
+        if isinstance(result, QueueFull):
+            raise result
+        return result
+
+    async def read(given: str) -> Action:
+        return await read_action(tx, UUID(given))
+
+    return await create_once(tx, request, give, read, lambda action: str(action.id))
 
 
 async def enqueue_all_decided(

@@ -19,8 +19,10 @@ from livingworld.coordination.actions.rows import make_action
 from livingworld.coordination.actions.tables import actions, lanes
 from livingworld.errors import QueueFull
 from livingworld.inputs import check_duration, check_integer, check_label, check_optional_text, check_uuid
+from livingworld.postgres.idempotency import CreateRequest
 from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
 from livingworld.postgres.removal import remove_old
+from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
 
@@ -39,13 +41,16 @@ class ActionRepository(ActionClaims):
         max_attempts: int = 5,
         conflict: Decision | ConflictPolicy = "queue",
         id: UUID | None = None,  # noqa: A002 - it is the action's id
+        request_key: str | None = None,
     ) -> Action:
         """Give a command to a lane and return it, with what was decided about it.
 
         `conflict` decides what becomes of it when something runs or waits there: one decision for all, or a policy,
         which is asked under the lane's lock and must not wait. A command that it rejects is stored and returned, in the
-        state "rejected", as from `enqueue_many`. Given an `id`, the same call again returns what is stored. Raises
-        QueueFull, then nothing is stored.
+        state "rejected", as from `enqueue_many`. Given an `id`, the same call again returns what is stored. With a
+        `request_key` a repetition returns the action as it is now, whatever `conflict` says, or raises ActionNotFound
+        when it was forgotten; other arguments under the same key are RequestKeyReused. Raises QueueFull, then nothing
+        is stored.
         """
         action = NewAction(
             lane,
@@ -57,6 +62,8 @@ class ActionRepository(ActionClaims):
             max_attempts=max_attempts,
             id=id,
         )
+        if request_key is not None:
+            return await self._store_once(action, conflict, request_key)
         (result,) = await self._store([check_action(action)], conflict)
         if isinstance(result, QueueFull):
             raise result
@@ -68,9 +75,17 @@ class ActionRepository(ActionClaims):
         """Give commands to their lanes, each after those before it, and return what became of each, in their order.
 
         One whose lane is full comes back as QueueFull and leaves the others alone. One that cannot be stored raises
-        InvalidInput with its place, and nothing is stored. One round trip for `conflict="queue"` unless a lane is full.
+        InvalidInput with its place, and nothing is stored. The same call again stores nothing twice where the actions
+        have ids. One round trip for `conflict="queue"` unless a lane is full.
         """
         return await self._store(check_actions(actions), conflict)
+
+    async def _store_once(self, action: NewAction, conflict: Decision | ConflictPolicy, request_key: str) -> Action:
+        row, policy = check_action(action), check_policy(conflict)
+        arguments = {**row, "action_id": None if action.id is None else row["action_id"]}
+        request = CreateRequest.of(request_key, LockKind.LANE, "actions.enqueue", arguments)
+        decided = None if conflict == "queue" else policy
+        return await self._unit.write_idempotent(enqueuing.enqueue_once, row, decided, request)
 
     async def _store(
         self, rows: Sequence[dict[str, Any]], conflict: Decision | ConflictPolicy

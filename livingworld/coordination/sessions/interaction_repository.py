@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
-from livingworld.coordination.sessions.locking import began, change_session, lock_open_session
+from livingworld.coordination.sessions.locking import began, change_session, lock_open_session, session_id_of
 from livingworld.coordination.sessions.records import Interaction, Session
 from livingworld.coordination.sessions.rows import make_interaction
 from livingworld.coordination.sessions.tables import interactions, sessions
@@ -31,8 +31,10 @@ from livingworld.inputs import (
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit
 from livingworld.postgres.compiled_text import select_row
+from livingworld.postgres.idempotency import CreateRequest, create_once
 from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
 from livingworld.postgres.removal import remove_old
+from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
 
@@ -62,14 +64,23 @@ class InteractionRepository:
         *,
         metadata: Mapping[str, Any] | None = None,
         epoch: int | None = None,
+        request_key: str | None = None,
     ) -> Interaction:
-        """Store an exchange under the session's next number and return it; numbers have no gap and no duplicate."""
+        """Store an exchange under the session's next number and return it; numbers have no gap and no duplicate.
+
+        With a `request_key` a repetition returns the exchange as it is now, whatever the epoch, or raises
+        InteractionNotFound when it was cleared; other arguments under the same key are RequestKeyReused.
+        """
         values = check_changes(
             _CHECKS, {"request": request, "response": response, "metadata": {} if metadata is None else metadata}
         )
+        arguments = [str(session_id_of(session)), values]
+        once = CreateRequest.of(request_key, LockKind.SESSION, "interactions.add", arguments)
         with one_call(self._unit.call_timeout):
             key, since = await began(self._unit, session, epoch)
-            return await self._unit.write(_add, key, since, values)
+            if once is None:
+                return await self._unit.write(_add, key, since, values)
+            return await self._unit.write_idempotent(_add_once, key, since, values, once)
 
     async def update(
         self,
@@ -136,6 +147,13 @@ async def _add(tx: Transaction, session_id: UUID, epoch: int, values: Mapping[st
     publish_at_commit(tx, session_id, LiveKind.INTERACTION_ADDED, interaction_number=number)
     row = await tx.execute(insert(interactions).values(**key, **values).returning(interactions))
     return make_interaction(row.one())
+
+
+async def _add_once(
+    tx: Transaction, session_id: UUID, epoch: int, values: Mapping[str, Any], request: CreateRequest
+) -> Interaction:
+    add, read = partial(_add, tx, session_id, epoch, values), partial(_get, tx, session_id)
+    return await create_once(tx, request, add, read, lambda interaction: interaction.number)
 
 
 async def _update(

@@ -26,12 +26,17 @@ async def began(unit: WorldUnit, session: object, epoch: object) -> tuple[UUID, 
     That is the given epoch, or the one of the record that stands for the session, or else the one of this moment, read
     before the write waits for any lock; raises SessionNotFound.
     """
-    if isinstance(session, Session):
-        return check_uuid("session", session.id), check_epoch(session.epoch if epoch is None else epoch)
-    key = check_uuid("session", session)
+    key = session_id_of(session)
+    if isinstance(session, Session) and epoch is None:
+        return key, check_epoch(session.epoch)
     if epoch is not None:
         return key, check_epoch(epoch)
     return key, (await unit.read(find_session, key)).epoch
+
+
+def session_id_of(session: object) -> UUID:
+    """Return the id of the session that a write names by its id or its record."""
+    return check_uuid("session", session.id if isinstance(session, Session) else session)
 
 
 def check_epoch(epoch: object) -> int:

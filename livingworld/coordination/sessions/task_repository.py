@@ -58,7 +58,8 @@ class TaskRepository:
         """Start a task and return it, or raise AlreadyRunning with the one of this kind that runs as its `task`.
 
         One runs for each session and kind, across processes. One that runs fails first if its owner is dead and its
-        policy is "fail". Raises SessionNotFound, SessionClosed, and SessionCleared as the writes of interactions do.
+        policy is "fail". No request key: a repetition would be a second owner. Raises SessionNotFound, SessionClosed,
+        and SessionCleared as the writes of interactions do.
         """
         values = {
             "task_id": UUID(int=new_id().int),

@@ -17,7 +17,9 @@ from livingworld.models.ai_models.records import AIModel
 from livingworld.models.ai_models.rows import make_model
 from livingworld.models.ai_models.sample_repository import TrainingSampleRepository
 from livingworld.models.ai_models.tables import ai_models
+from livingworld.postgres.idempotency import CreateRequest
 from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
+from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
 
@@ -42,13 +44,16 @@ class AIModelRepository:
         name: str,
         dimensions: int | None = None,
         settings: Mapping[str, Any] | None = None,
+        request_key: str | None = None,
     ) -> AIModel:
         """Store a model in staging and return it, with the next version of its role: 1..n without a gap.
 
-        `settings` are JSON that anybody may read; a key that looks like a secret is InvalidInput.
+        `settings` are JSON that anybody may read; a key that looks like a secret is InvalidInput. With a `request_key`
+        a repetition returns the model as it is now; other arguments under the same key are RequestKeyReused.
         """
         values, model_id = check_new_model(role, provider, name, dimensions, settings), UUID(int=new_id().int)
-        return await self._unit.write_idempotent(transitions.register, model_id, values)
+        request = CreateRequest.of(request_key, LockKind.MODEL, "ai_models.register", values)
+        return await self._unit.write_idempotent(transitions.register_once, model_id, values, request)
 
     async def get(self, model_id: UUID) -> AIModel:
         """Return a model; one round trip, no lock. Raises ModelNotFound."""

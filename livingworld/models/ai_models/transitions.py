@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from livingworld.models.ai_models.rows import make_model
 from livingworld.models.ai_models.tables import ai_model_roles, ai_models
 from livingworld.observability import events
 from livingworld.observability.events import Event
+from livingworld.postgres.idempotency import CreateRequest, create_once
 from livingworld.postgres.locks import ANY, UNKNOWN, in_order, lock_row, row_order_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
@@ -41,6 +43,17 @@ async def register(tx: Transaction, model_id: UUID, values: Mapping[str, Any]) -
     role = await _count(tx, values["role"], last_version=ai_model_roles.c.last_version + 1)
     new = {**values, "world_id": tx.world_id, "model_id": model_id, "version": role.last_version}
     return make_model((await tx.execute(insert(ai_models).values(**new).returning(ai_models))).one())
+
+
+async def register_once(
+    tx: Transaction, model_id: UUID, values: Mapping[str, Any], request: CreateRequest | None
+) -> AIModel:
+    """Store a model in staging as `register` does, once for each request key."""
+
+    async def read(registered: str) -> AIModel:
+        return await read_model(tx, UUID(registered))
+
+    return await create_once(tx, request, partial(register, tx, model_id, values), read, lambda model: str(model.id))
 
 
 async def mark_validated(tx: Transaction, model_id: UUID) -> AIModel:

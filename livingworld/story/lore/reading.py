@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -29,6 +30,16 @@ async def read_entry(tx: Transaction, lore_id: UUID) -> LoreEntry:
     if row is None:
         raise LoreEntryNotFound(lore_id=lore_id)
     return make_entry(row)
+
+
+async def read_entries(tx: Transaction, lore_ids: Sequence[UUID]) -> tuple[LoreEntry, ...]:
+    """Return entries in the order of their ids as given; raises LoreEntryNotFound, also when one was removed."""
+    statement = select(lore_entries).where(*present(tx), lore_entries.c.lore_id.in_(lore_ids))
+    found = {entry.id: entry for entry in map(make_entry, await tx.execute(statement))}
+    for lore_id in lore_ids:
+        if lore_id not in found:
+            raise LoreEntryNotFound(lore_id=lore_id)
+    return tuple(found[lore_id] for lore_id in lore_ids)
 
 
 async def list_entries(

@@ -20,7 +20,9 @@ from livingworld.inputs import (
     check_text,
     check_uuid,
 )
+from livingworld.postgres.idempotency import CreateRequest
 from livingworld.postgres.keyset import Page, check_limit, read_cursor
+from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.lore import reading, writing
 from livingworld.story.lore.lore_keys import Asked, LoreKeys
@@ -41,20 +43,28 @@ class LoreRepository:
         self._unit = unit
         self._keys = keys or LoreKeys()
 
-    async def add(self, entry: NewLoreEntry) -> LoreEntry:
-        """Store an entry and return it; raises WorldNotFound."""
-        (made,) = await self.add_many([_check_entry("entry", entry)])
+    async def add(self, entry: NewLoreEntry, *, request_key: str | None = None) -> LoreEntry:
+        """Store an entry and return it; raises and repeats as `add_many`."""
+        (made,) = await self.add_many([_check_entry("entry", entry)], request_key=request_key)
         return made
 
-    async def add_many(self, entries: Sequence[NewLoreEntry]) -> tuple[LoreEntry, ...]:
-        """Store entries by one statement, all or none, and return them in the order given; raises WorldNotFound."""
-        rows = []
-        for index, given in enumerate(check_sequence("entries", entries, limit=MAX_ENTRIES)):
-            entry = _check_entry(f"entries[{index}]", given)
-            fields = {name: getattr(entry, name) for name in EDITABLE} | {"raw": entry.raw}
-            lists = {name: list(fields[name]) for name in ("keys", "secondary_keys")}
-            rows.append({"world_id": self._unit.world_id, "lore_id": new_id(), **fields, **lists})
-        return await self._unit.write(writing.add_entries, rows) if rows else ()
+    async def add_many(
+        self, entries: Sequence[NewLoreEntry], *, request_key: str | None = None
+    ) -> tuple[LoreEntry, ...]:
+        """Store entries by one statement, all or none, and return them in the order given; raises WorldNotFound.
+
+        With a `request_key` a repetition returns the entries as they are now, or raises LoreEntryNotFound when one was
+        removed; other entries under the same key are RequestKeyReused.
+        """
+        given = enumerate(check_sequence("entries", entries, limit=MAX_ENTRIES))
+        new = [_columns(_check_entry(f"entries[{index}]", entry)) for index, entry in given]
+        request = CreateRequest.of(request_key, LockKind.LORE, "lore.add_many", new)
+        rows = [{"world_id": self._unit.world_id, "lore_id": new_id(), **columns} for columns in new]
+        if not rows:
+            return ()
+        if request is None:
+            return await self._unit.write(writing.add_entries, rows)
+        return await self._unit.write_idempotent(writing.add_entries_once, rows, request)
 
     async def get(self, lore_id: UUID) -> LoreEntry:
         """Return an entry; raises LoreEntryNotFound, also when it was removed."""
@@ -140,6 +150,11 @@ def _check_book(book: object) -> str:
 
 def _check_position(position: object) -> int:
     return check_integer("after", position, minimum=-MAX_INTEGER)
+
+
+def _columns(entry: NewLoreEntry) -> dict[str, Any]:
+    fields = {name: getattr(entry, name) for name in EDITABLE} | {"raw": entry.raw}
+    return fields | {name: list(fields[name]) for name in ("keys", "secondary_keys")}
 
 
 def _check_entry(field: str, entry: object) -> NewLoreEntry:

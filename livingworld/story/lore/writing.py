@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,9 +13,11 @@ from livingworld.errors import LoreEntryNotFound, VersionConflict
 from livingworld.identifiers import new_id
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import publish_at_commit
+from livingworld.postgres.idempotency import CreateRequest, create_once
 from livingworld.postgres.locks import lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.lore.reading import read_entries
 from livingworld.story.lore.records import EDITABLE, LoreEntry, check_expressions
 from livingworld.story.lore.rows import make_entry
 from livingworld.story.lore.tables import lore_entries
@@ -41,6 +44,18 @@ async def add_entries(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> tup
     for entry in added:
         _publish(tx, entry.id)
     return added
+
+
+async def add_entries_once(
+    tx: Transaction, rows: Sequence[Mapping[str, Any]], request: CreateRequest
+) -> tuple[LoreEntry, ...]:
+    """Store entries, once; raises LoreEntryNotFound when one of them was removed since."""
+
+    async def read(ids: Sequence[str]) -> tuple[LoreEntry, ...]:
+        return await read_entries(tx, [UUID(each) for each in ids])
+
+    add = partial(add_entries, tx, rows)
+    return await create_once(tx, request, add, read, lambda added: [str(entry.id) for entry in added])
 
 
 async def update_entry(tx: Transaction, lore_id: UUID, expected_version: int, changes: Mapping[str, Any]) -> LoreEntry:

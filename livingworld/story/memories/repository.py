@@ -59,8 +59,8 @@ class MemoryRepository:
     ) -> tuple[tuple[Memory, bool], ...]:
         """Remember texts and return, for each in order, its memory and whether this call made it; all or none.
 
-        A text that the same one remembers on the path already is not remembered again. Raises CharacterNotFound,
-        and DimensionMismatch for a vector of the world's embedder.
+        A text that the same one remembers on the path already is not remembered again, so the same call at the same
+        head needs no request key. Raises CharacterNotFound, and DimensionMismatch for a vector of the world's embedder.
         """
         check_place(story_id, branch, expected_head)
         given = check_sequence("memories", memories, limit=MAX_MEMORIES)

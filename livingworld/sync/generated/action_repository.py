@@ -34,6 +34,7 @@ class ActionRepository(ActionClaims, original=ActionRepositoryOriginal):
         max_attempts: int = 5,
         conflict: Decision | ConflictPolicy = "queue",
         id: UUID | None = None,
+        request_key: str | None = None,
     ) -> Action:
         """Give a command to a lane and return it, with what was decided about it."""
         returned: Action = self._call(
@@ -47,6 +48,7 @@ class ActionRepository(ActionClaims, original=ActionRepositoryOriginal):
             max_attempts=max_attempts,
             conflict=conflict,
             id=id,
+            request_key=request_key,
         )
         return returned
 

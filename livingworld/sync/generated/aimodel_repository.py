@@ -34,10 +34,17 @@ class AIModelRepository(Mirror, original=AIModelRepositoryOriginal):
         name: str,
         dimensions: int | None = None,
         settings: Mapping[str, Any] | None = None,
+        request_key: str | None = None,
     ) -> AIModel:
         """Store a model in staging and return it, with the next version of its role: 1..n without a gap."""
         returned: AIModel = self._call(
-            "register", role, provider=provider, name=name, dimensions=dimensions, settings=settings
+            "register",
+            role,
+            provider=provider,
+            name=name,
+            dimensions=dimensions,
+            settings=settings,
+            request_key=request_key,
         )
         return returned
 

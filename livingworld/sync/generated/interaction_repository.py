@@ -30,9 +30,12 @@ class InteractionRepository(Mirror, original=InteractionRepositoryOriginal):
         *,
         metadata: Mapping[str, Any] | None = None,
         epoch: int | None = None,
+        request_key: str | None = None,
     ) -> Interaction:
         """Store an exchange under the session's next number and return it; numbers have no gap and no duplicate."""
-        returned: Interaction = self._call("add", session, request, response, metadata=metadata, epoch=epoch)
+        returned: Interaction = self._call(
+            "add", session, request, response, metadata=metadata, epoch=epoch, request_key=request_key
+        )
         return returned
 
     def update(

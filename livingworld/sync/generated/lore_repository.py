@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 class LoreRepository(Mirror, original=LoreRepositoryOriginal):
     """The lore of one world."""
 
-    def add(self, entry: NewLoreEntry) -> LoreEntry:
-        """Store an entry and return it; raises WorldNotFound."""
-        returned: LoreEntry = self._call("add", entry)
+    def add(self, entry: NewLoreEntry, *, request_key: str | None = None) -> LoreEntry:
+        """Store an entry and return it; raises and repeats as `add_many`."""
+        returned: LoreEntry = self._call("add", entry, request_key=request_key)
         return returned
 
-    def add_many(self, entries: Sequence[NewLoreEntry]) -> tuple[LoreEntry, ...]:
+    def add_many(self, entries: Sequence[NewLoreEntry], *, request_key: str | None = None) -> tuple[LoreEntry, ...]:
         """Store entries by one statement, all or none, and return them in the order given; raises WorldNotFound."""
-        returned: tuple[LoreEntry, ...] = self._call("add_many", entries)
+        returned: tuple[LoreEntry, ...] = self._call("add_many", entries, request_key=request_key)
         return returned
 
     def get(self, lore_id: UUID) -> LoreEntry:
