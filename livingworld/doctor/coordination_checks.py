@@ -36,7 +36,7 @@ COORDINATION_CHECKS: Final = (
             WHERE d.world_id = :world_id GROUP BY d.key, d.version
             HAVING max(v.version) > d.version OR coalesce(max(v.version), 0) < d.version - 1
                 OR count(v.version) <> coalesce(max(v.version), 0)
-                OR bool_or(v.version = d.version AND v.value <> d.value)
+                OR bool_or(v.version = d.version AND v.value IS DISTINCT FROM d.value)
         """,
         wrong="The history of a document has gaps, is ahead of it, or ends with another value.",
         meaning="A reader of an earlier version gets nothing, or the next write asks for a version that is taken.",

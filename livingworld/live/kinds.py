@@ -65,7 +65,7 @@ class LiveKind(StrEnum):
     CHARACTER_CREATED = "character created"
     #: Its card, name or aliases: `character_id`.
     CHARACTER_CHANGED = "character changed"
-    #: `key`, `version`; also for a document that is new.
+    #: `key`, `version`; also for a document that is new or deleted.
     DOCUMENT_CHANGED = "document changed"
     #: `lore_id`; added, edited, removed or restored.
     LORE_CHANGED = "lore changed"

@@ -47,7 +47,7 @@ async def kept(url: str, world: World) -> list[tuple[Any, ...]]:
             d.version <> (SELECT count(*) FROM livingworld.document_versions v
                           WHERE v.world_id = d.world_id AND v.key = d.key)
             OR NOT EXISTS (SELECT FROM livingworld.document_versions v WHERE v.world_id = d.world_id
-                           AND v.key = d.key AND v.version = d.version AND v.value = d.value))
+                           AND v.key = d.key AND v.version = d.version AND v.value IS NOT DISTINCT FROM d.value))
         """,
         world.id,
     )

@@ -35,6 +35,12 @@ CASES: dict[str, tuple[str, list[Any], Callable[[World, Any], Awaitable[object]]
         BAD_VERSION[1:],
         lambda w, bad: w.documents.compare_and_set("k", 1, expected_version=bad),
     ),
+    "delete key": ("key", BAD_KEY, lambda w, bad: w.documents.delete(bad)),
+    "delete version": (
+        "expected_version",
+        [bad for bad in BAD_VERSION if bad is not None],
+        lambda w, bad: w.documents.delete("k", expected_version=bad),
+    ),
     "update key": ("key", BAD_KEY, lambda w, bad: w.documents.update(bad, str, default=1)),
     "update function": ("function", [None, 7], lambda w, bad: w.documents.update("k", bad, default=1)),
     "update default": ("default", BAD_VALUE, lambda w, bad: w.documents.update("k", str, default=bad)),

@@ -139,15 +139,17 @@ async def test_the_world_tells_of_documents_lore_and_cycles(world: World) -> Non
         await world.documents.increment("gold")
         await world.documents.set_if("gold", 7, expected=5)  # nothing is written
         await world.documents.update("gold", lambda value: value + 1)
+        await world.documents.delete("gold")
         entry = await world.lore.add(NewLoreEntry("The lamp.", ["lamp"]))
         await world.lore.remove(entry.id, expected_version=1)
         await world.cycles.run("tide", {"do": phase})
-        received = await published(events, 5)
+        received = await published(events, 6)
         assert await nothing_more(events)
 
     assert received == [
         (LiveKind.DOCUMENT_CHANGED, {"key": "gold", "version": 1}),
         (LiveKind.DOCUMENT_CHANGED, {"key": "gold", "version": 2}),
+        (LiveKind.DOCUMENT_CHANGED, {"key": "gold", "version": 3}),
         (LiveKind.LORE_CHANGED, {"lore_id": str(entry.id)}),
         (LiveKind.LORE_CHANGED, {"lore_id": str(entry.id)}),
         (LiveKind.CYCLE_ENDED, {"name": "tide", "run_number": 1, "state": "done"}),

@@ -24,6 +24,7 @@ CALLS: dict[str, Callable[[World], Awaitable[object]]] = {
     "list of a prefix": lambda world: world.documents.list(prefix="state 7", after="state 71", limit=20),
     "at": lambda world: world.documents.at("state 77", 2),
     "history": lambda world: world.documents.history("state 77", limit=2),
+    "delete": lambda world: world.documents.delete("state 80"),
     "increment": lambda world: world.documents.increment("sum"),
     "increment a field": lambda world: world.documents.increment("state 78", field="gold"),
     "set_if": lambda world: world.documents.set_if("state 79", {"gold": 1}, expected={"gold": 1}),

@@ -168,6 +168,8 @@ WRITES: Final[dict[str, Write]] = {
     "documents.compare_and_set, new": lambda at: at.world.documents.compare_and_set("new", 2, expected_version=0),
     "documents.set": lambda at: at.world.documents.set("flags", 2),
     "documents.set, new": lambda at: at.world.documents.set("new", 2),
+    "documents.delete": lambda at: at.world.documents.delete("flags"),
+    "documents.delete, version": lambda at: at.world.documents.delete("flags", expected_version=1),
     "documents.update": lambda at: at.world.documents.update("flags", lambda _: {"on": 0}),
     "documents.increment": lambda at: at.world.documents.increment("flags", field="on"),
     "documents.increment, new": lambda at: at.world.documents.increment("counter"),

@@ -30,9 +30,9 @@ class Document:
     key: str
     #: The value as JSON text, as the database wrote it.
     json: str
-    #: 1 for the first one; raised by every write, never lowered.
+    #: 1 for the first one; raised by every write, never lowered. A deletion takes a number too.
     version: int
-    #: When the document was made.
+    #: When the first version was written.
     created_at: datetime
     #: When this version was written.
     updated_at: datetime

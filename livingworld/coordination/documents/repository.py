@@ -49,12 +49,15 @@ class DocumentRepository:
         return await self._unit.read(reading.read_keys, begins, last, check_limit(limit))
 
     async def history(self, key: str, *, after: str | None = None, limit: int = 50) -> Page[Document]:
-        """Return a page of every version of a document, oldest first; empty when there is no document."""
+        """Return a page of every version of a document, oldest first; empty when there never was one.
+
+        The versions of a deleted document stay. The number of a deletion is left out.
+        """
         version = 0 if after is None else number_cursor(after)
         return await self._unit.read(reading.read_history, check_key(key), version, check_limit(limit))
 
     async def at(self, key: str, version: int) -> Document:
-        """Return a document as it was at a version; raises DocumentNotFound."""
+        """Return a document as it was at a version; raises DocumentNotFound, also for the version of a deletion."""
         number = check_integer("version", version, minimum=1)
         return await self._unit.read(writing.read_version, check_key(key), number)
 
@@ -81,9 +84,23 @@ class DocumentRepository:
         else:
             document = await self._write(name, statements.replace_version, value=json, expected=expected_version)
         if document is None:
-            stored = await self.find(name)
-            raise VersionConflict(expected=expected_version, actual=0 if stored is None else stored.version)
+            raise await self._conflict(name, expected_version)
         return document
+
+    async def delete(self, key: str, *, expected_version: int | None = None) -> bool:
+        """Delete a document, whatever its value, and return whether it was there.
+
+        From then on there is none, but its versions stay. What makes it again gets the next version: no version comes
+        twice. One statement, which locks the document. With `expected_version` it raises VersionConflict when the
+        document has another version, 0 where there is none.
+        """
+        name = check_key(key)
+        if expected_version is None:
+            return await self._write(name, statements.delete) is not None
+        version = check_integer("expected_version", expected_version, minimum=1)
+        if await self._write(name, statements.delete_version, expected=version) is None:
+            raise await self._conflict(name, version)
+        return True
 
     async def update(
         self, key: str, function: Callable[[Any], object], *, default: object | Absent = ABSENT
@@ -153,6 +170,10 @@ class DocumentRepository:
         if old is None:
             return await self._write(name, statements.create, value=new)
         return await self._write(name, statements.replace_value, value=new, expected=old)
+
+    async def _conflict(self, key: str, expected: int) -> VersionConflict:
+        stored = await self.find(key)
+        return VersionConflict(expected=expected, actual=0 if stored is None else stored.version)
 
     async def _write(self, key: str, statement: statements.Write, **values: object) -> Document | None:
         return await self._unit.write_single(writing.write, key, statement, values)

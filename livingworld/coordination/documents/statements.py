@@ -1,7 +1,8 @@
 """The statements of documents: each write is one, which changes the document and keeps the new version.
 
-They are compiled once, each as a statement that publishes what it wrote and as one that does not. Their parameters are
-world_id, key and what their docstrings name; a value is its JSON text.
+A deleted document is a row whose value is SQL's NULL: the reads pass it over, and the writes that make a missing
+document give it a value again. The statements are compiled once, each as one that publishes what it wrote and as one
+that does not. Their parameters are world_id, key and what their docstrings name; a value is its JSON text.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from sqlalchemy import (
     false,
     func,
     insert,
+    literal_column,
+    null,
     select,
     update,
 )
@@ -49,14 +52,14 @@ _MINE: Final = (documents.c.world_id == _WORLD_ID, documents.c.key == _KEY)
 
 FIND: Final = """
     SELECT key, value::text AS json, version, created_at, updated_at
-    FROM livingworld.documents WHERE world_id = $1 AND key = $2
+    FROM livingworld.documents WHERE world_id = $1 AND key = $2 AND value IS NOT NULL
 """
 FIND_NEWER: Final = f"{FIND} AND version > $3"
 AT_VERSION: Final = """
     SELECT v.key, v.value::text AS json, v.version, d.created_at, v.created_at AS updated_at
     FROM livingworld.document_versions AS v
     JOIN livingworld.documents AS d ON d.world_id = $1 AND d.key = v.key
-    WHERE v.world_id = $1 AND v.key = $2 AND v.version = $3
+    WHERE v.world_id = $1 AND v.key = $2 AND v.version = $3 AND v.value IS NOT NULL
 """
 
 
@@ -75,7 +78,7 @@ def _write(make: Callable[[], Insert | Update]) -> Write:
 @_write
 def create() -> Insert:
     """Make a document of `value`, or nothing when there is one; returns the new one."""
-    return _new(_json("value")).on_conflict_do_nothing(index_elements=["world_id", "key"])
+    return _or_change(_new(_json("value")), _json("value"), documents.c.value.is_(null()))
 
 
 @_write
@@ -88,7 +91,19 @@ def put() -> Insert:
 @_write
 def replace_version() -> Update:
     """Give a document a new `value` where it has the `expected` version; returns the new version."""
-    return _changed(_json("value"), documents.c.version == bindparam("expected", type_=Integer()))
+    return _changed(_json("value"), _is_there(), _has_expected_version())
+
+
+@_write
+def delete() -> Update:
+    """Delete a document; returns nothing when it is missing."""
+    return _changed(null(), _is_there())
+
+
+@_write
+def delete_version() -> Update:
+    """Delete a document where it has the `expected` version."""
+    return _changed(null(), _is_there(), _has_expected_version())
 
 
 @_write
@@ -107,15 +122,15 @@ def put_field() -> Update:
 @_write
 def add_field() -> Insert:
     """Give a document, made of the object `value` if it is missing, a `field` that it lacks; returns the version."""
-    new = documents.c.value.op("||")(_json("value"))
+    new = _present().op("||")(_json("value"))
     return _or_change(_new(_json("value")), new, and_(_is_object(), _field().is_(None)))
 
 
 @_write
 def increment() -> Insert:
     """Add `by` to the number that a document is, 0 when it is missing; returns nothing when it is no number."""
-    total = cast(documents.c.value, Numeric) + _by()
-    is_number = func.jsonb_typeof(documents.c.value) == "number"
+    total = func.coalesce(cast(documents.c.value, Numeric), Decimal(0)) + _by()
+    is_number = func.coalesce(func.jsonb_typeof(documents.c.value), "number") == "number"
     # CASE, because PostgreSQL may judge the sides of an AND in any order, and a text cannot be cast.
     countable = case((is_number, total.between(_LOWEST, _HIGHEST)), else_=false())
     return _or_change(_new(_json("value")), func.to_jsonb(total), countable)
@@ -127,23 +142,24 @@ def increment_field() -> Insert:
     total = func.coalesce(cast(_field(), Numeric), Decimal(0)) + _by()
     kind = func.coalesce(func.jsonb_typeof(_field()), "number")
     countable = case((and_(_is_object(), kind == "number"), total.between(_LOWEST, _HIGHEST)), else_=false())
-    new = documents.c.value.op("||")(func.jsonb_build_object(bindparam("field", type_=Text()), total))
+    new = _present().op("||")(func.jsonb_build_object(bindparam("field", type_=Text()), total))
     return _or_change(_new(_json("value")), new, countable)
 
 
 def list_documents(world_id: UUID) -> Select[Any]:
     """Select the documents of a world as they are now."""
-    return select(*_shown(documents.c)).where(documents.c.world_id == world_id)
+    return select(*_shown(documents.c)).where(documents.c.world_id == world_id, _is_there())
 
 
 def read_versions(world_id: UUID, key: str) -> Select[Any]:
-    """Select every version of a document."""
+    """Select every version of a document that has a value."""
     columns = document_versions.c
     shown = (columns.key, _as_text(columns.value), columns.version, documents.c.created_at)
     return (
         select(*shown, columns.created_at.label("updated_at"))
         .join(documents, and_(documents.c.world_id == columns.world_id, documents.c.key == columns.key))
         .where(columns.world_id == world_id, documents.c.world_id == world_id, columns.key == key)
+        .where(columns.value.is_not(null()))
     )
 
 
@@ -204,8 +220,21 @@ def _by() -> BindParameter[Any]:
 
 def _field() -> ColumnElement[Any]:
     """Return the field of the document, SQL's NULL when it is missing or the document is no object."""
-    return documents.c.value.op("->", return_type=JSONB())(bindparam("field", type_=Text()))
+    return _present().op("->", return_type=JSONB())(bindparam("field", type_=Text()))
 
 
 def _is_object() -> ColumnElement[bool]:
-    return func.jsonb_typeof(documents.c.value) == "object"
+    return func.jsonb_typeof(_present()) == "object"
+
+
+def _present() -> ColumnElement[Any]:
+    """Return the value, which is an empty object where fields are added to a deleted document."""
+    return func.coalesce(documents.c.value, cast(literal_column("'{}'"), JSONB))
+
+
+def _is_there() -> ColumnElement[bool]:
+    return documents.c.value.is_not(null())
+
+
+def _has_expected_version() -> ColumnElement[bool]:
+    return documents.c.version == bindparam("expected", type_=Integer())

@@ -1,4 +1,7 @@
-"""What is stored of a document: its value as it is now, and every version it ever had."""
+"""What is stored of a document: its value as it is now, and every version it ever had.
+
+A deleted document keeps its row, so that its next version is one that it never had.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ documents = Table(
     metadata,
     world_id_column(),
     _key_column(),
-    #: Any JSON value; JSON's null is one, SQL's NULL is none.
-    Column("value", JSONB(none_as_null=False), nullable=False),
+    #: Any JSON value, and JSON's null is one; SQL's NULL is that of a deleted document.
+    Column("value", JSONB(none_as_null=False)),
     version_column(),
     *time_columns(),
     ForeignKeyConstraint(["world_id"], [f"{SCHEMA}.worlds.world_id"], ondelete="CASCADE"),
@@ -35,7 +38,8 @@ document_versions = Table(
     _key_column(),
     #: Every one since the first, the current one among them; written by the statement that wrote the document.
     Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("value", JSONB(none_as_null=False), nullable=False),
+    #: SQL's NULL: with this version the document was deleted.
+    Column("value", JSONB(none_as_null=False)),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     ForeignKeyConstraint(
         ["world_id", "key"], [f"{SCHEMA}.documents.{name}" for name in ("world_id", "key")], ondelete="CASCADE"

@@ -22,7 +22,8 @@ class Documents(DocumentRepository):
         """Yield the document whenever its version has risen above the last one yielded, the present one first.
 
         Versions that came and went between two looks are skipped, the last one never is. A missing document is waited
-        for. No lock and no connection is held while waiting. Ends only by an error of reading, or when it is left.
+        for, and so is a deleted one: a deletion is not yielded, and the document comes back with a higher version. No
+        lock and no connection is held while waiting. Ends only by an error of reading, or when it is left.
         """
         name, seen = check_key(key), check_integer("after_version", after_version)
         return self._watch(name, seen)

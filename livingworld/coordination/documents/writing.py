@@ -20,7 +20,7 @@ from livingworld.postgres.locks import in_order, lock_names, lock_row, row_order
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
-#: Nothing removes a document but the removal of its world, so the second look finds it.
+#: Nothing removes the row of a document but the removal of its world, so the second look finds it and locks it.
 _LOOKS: Final = 3
 
 
@@ -34,15 +34,16 @@ async def write(
 ) -> Document | None:
     """Run one writing statement, which locks the document, and return what it wrote, or None.
 
-    Raises LockOrderViolation instead of waiting out of order, as `lock_row` does.
+    The row may be locked also where nothing was written: most statements are judged under the lock. Raises
+    LockOrderViolation instead of waiting out of order, as `lock_row` does.
     """
     order_key = row_order_key({"world_id": tx.world_id, "key": key})
     async with in_order(tx, LockKind.DOCUMENT, order_key):
         text = statement(tx.is_single).bind(world_id=tx.world_id, key=key, **values)
         row = (await tx.execute_text(*text)).one_or_none()
+    tx.lock_order.hold(LockKind.DOCUMENT, order_key)
     if row is None:
         return None
-    tx.lock_order.hold(LockKind.DOCUMENT, order_key)
     tx.notify_after_commit(document_topic(tx.world_id, key))
     if not tx.is_single:
         publish_at_commit(tx, tx.world_id, LiveKind.DOCUMENT_CHANGED, key=key, version=row.version)

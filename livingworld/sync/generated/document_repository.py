@@ -36,12 +36,12 @@ class DocumentRepository(Mirror, original=DocumentRepositoryOriginal):
         return returned
 
     def history(self, key: str, *, after: str | None = None, limit: int = 50) -> Page[Document]:
-        """Return a page of every version of a document, oldest first; empty when there is no document."""
+        """Return a page of every version of a document, oldest first; empty when there never was one."""
         returned: Page[Document] = self._call("history", key, after=after, limit=limit)
         return returned
 
     def at(self, key: str, version: int) -> Document:
-        """Return a document as it was at a version; raises DocumentNotFound."""
+        """Return a document as it was at a version; raises DocumentNotFound, also for the version of a deletion."""
         returned: Document = self._call("at", key, version)
         return returned
 
@@ -55,6 +55,11 @@ class DocumentRepository(Mirror, original=DocumentRepositoryOriginal):
         document.
         """
         returned: Document = self._call("compare_and_set", key, value, expected_version=expected_version)
+        return returned
+
+    def delete(self, key: str, *, expected_version: int | None = None) -> bool:
+        """Delete a document, whatever its value, and return whether it was there."""
+        returned: bool = self._call("delete", key, expected_version=expected_version)
         return returned
 
     def update(

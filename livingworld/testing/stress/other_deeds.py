@@ -75,6 +75,8 @@ async def flags(writer: Writer) -> None:
     await world.documents.update("flag", lambda value: value, default=0)
     await writer.do("documents.set_if", world.documents.set_if("flag", 1, expected=0))
     await writer.do("documents.set", world.documents.set("flag", 0))
+    await world.documents.increment("passing")
+    await writer.do("documents.delete", world.documents.delete("passing"))
     await writer.do("memories.use_embedder", world.memories.use_embedder("hash", 8))
     await writer.do("search.index", world.search.index())
 

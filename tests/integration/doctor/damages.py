@@ -110,6 +110,7 @@ REFUSED_TOO: Final[dict[str, tuple[str, str]]] = {
         SELECT world_id, story_id, 50, 1, 1 FROM livingworld.stories""",
     ),
     "another value than in its history": ("document_history", "UPDATE livingworld.documents SET value = '1'"),
+    "a deletion that is not in its history": ("document_history", "UPDATE livingworld.documents SET value = NULL"),
     "an old copy of a version to come": (
         "history_behind",
         "UPDATE livingworld.revisions SET version = 9",

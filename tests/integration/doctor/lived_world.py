@@ -25,6 +25,8 @@ async def live(livingworld: LivingWorld) -> UUID:
     await embeddings.use()
     await embeddings.run_all()
     await world.documents.increment("flags", field="on")
+    await world.documents.increment("passing")
+    await world.documents.delete("passing")
     await world.cycles.run("tide", {"plan": nothing})
     async with world.leases.hold("tide"):
         pass

@@ -39,7 +39,7 @@ CREATE TABLE livingworld.cycles (
 CREATE TABLE livingworld.documents (
     world_id UUID NOT NULL,
     key TEXT COLLATE "C" NOT NULL,
-    value JSONB NOT NULL,
+    value JSONB,
     version INTEGER DEFAULT 1 NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -169,7 +169,7 @@ CREATE TABLE livingworld.document_versions (
     world_id UUID NOT NULL,
     key TEXT COLLATE "C" NOT NULL,
     version INTEGER NOT NULL,
-    value JSONB NOT NULL,
+    value JSONB,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_document_versions PRIMARY KEY (world_id, key, version),
     CONSTRAINT fk_document_versions_world_id_key FOREIGN KEY(world_id, key) REFERENCES livingworld.documents (world_id, key) ON DELETE CASCADE,
