@@ -68,10 +68,7 @@ sync: $(READY) ## Write the blocking API, livingworld/sync/generated, from the a
 docs: $(READY_DOCS) ## Build the documentation into site/; a warning is an error
 	$(RUN) mkdocs build --strict $(ARGS)
 
-serve-sync: $(READY) ## Write the blocking API, livingworld/sync/generated, from the asynchronous one
-	PYTHONPATH=. $(RUN) sync_generator
-
-docs: $(READY_DOCS) ## Show the documentation in the browser, built again at each change
+serve-docs: $(READY_DOCS) ## Show the documentation in the browser, built again at each change
 	$(RUN) mkdocs serve $(ARGS)
 
 format: $(READY) ## Put the code into its form and mend what can be mended

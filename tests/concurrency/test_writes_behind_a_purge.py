@@ -40,6 +40,7 @@ TOLD: Final[dict[str, type | UnionType]] = {
     "documents.compare_and_set": VersionConflict,
     "documents.set_if": type(None),
     "memories.forget": int,
+    "presence.leave": bool,
     "search.index": int,
     "sessions.expire": tuple,
     "tasks.take_over": type(None),

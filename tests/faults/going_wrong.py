@@ -212,7 +212,7 @@ EXPECTED: Final[dict[Callable[[Stage], Awaitable[None]], type[errors.LivingWorld
     json_that_cannot_be_stored: errors.InvalidInput,
     name_that_is_too_long: errors.InvalidInput,
     cursor_that_is_none: errors.InvalidCursor,
-    no_such_role: errors.LoginRefused,
+    no_such_role: errors.WrongPassword,
     no_such_database: errors.DatabaseMissing,
     no_such_server: errors.ServerNotRunning,
     url_that_is_none: errors.InvalidSettings,

@@ -43,7 +43,8 @@ async def test_a_new_column_disturbs_no_pooled_connection(
 
 
 @pytest.mark.rotates(parts=2)
-@pytest.mark.parametrize("column", ["worlds.name", "stories.title", "characters.name", "scenes.location"])
+# Not characters.name: a function with an atomic body depends on it, so a migration replaces the function first.
+@pytest.mark.parametrize("column", ["worlds.name", "stories.title", "characters.key", "scenes.location"])
 async def test_a_plan_whose_result_changed_its_type_is_made_anew(
     column: str,
     livingworld: LivingWorld,
