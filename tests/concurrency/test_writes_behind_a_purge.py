@@ -38,6 +38,7 @@ MOMENTS: Final = {
 #: What is told, of things that are not there, other than that.
 TOLD: Final[dict[str, type | UnionType]] = {
     "documents.compare_and_set": VersionConflict,
+    "documents.delete, version": VersionConflict,
     "documents.set_if": type(None),
     "memories.forget": int,
     "presence.leave": bool,

@@ -10,10 +10,11 @@ import psycopg
 import pytest
 
 from livingworld.embedded_server import EmbeddedServer, find_binaries
+from livingworld.embedded_server.binaries import reachable_binaries
 from livingworld.embedded_server.layout import PORT, Layout, socket_file
 from livingworld.embedded_server.server_account import ServerAccount
 from livingworld.errors import EmbeddedServerFailed
-from tests.support.embedded_servers import ask_server, needs_root
+from tests.support.embedded_servers import ask_server, make_home, needs_root, remove_home
 
 pytestmark = pytest.mark.any_server
 #: What initdb of an earlier release wrote.
@@ -32,15 +33,21 @@ def open_to_all(server: EmbeddedServer) -> None:
 
 
 def connect_as(server: EmbeddedServer, user: str, role: str = "postgres") -> str:
-    account = pwd.getpwnam(user)
-    return ServerAccount(account.pw_uid, account.pw_gid, switched=True).run(
-        find_binaries() / "psql",
-        *("-h", server.socket_directory, "-p", str(PORT), "-U", role, "-d", "postgres"),
-        "--no-password",
-        "--tuples-only",
-        "--command=SELECT 'let in'",
-        time_limit=timedelta(seconds=30),
-    )
+    entry = pwd.getpwnam(user)
+    account = ServerAccount(entry.pw_uid, entry.pw_gid, switched=True)
+    folder = make_home()
+    try:
+        account.take(folder)
+        return account.run(
+            reachable_binaries(find_binaries(), account, folder) / "psql",
+            *("-h", server.socket_directory, "-p", str(PORT), "-U", role, "-d", "postgres"),
+            "--no-password",
+            "--tuples-only",
+            "--command=SELECT 'let in'",
+            time_limit=timedelta(seconds=30),
+        )
+    finally:
+        remove_home(folder)
 
 
 def test_nobody_is_trusted(home: Path) -> None:

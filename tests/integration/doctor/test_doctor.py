@@ -83,6 +83,7 @@ async def test_a_sound_world_has_no_finding(lived: Lived) -> None:
     assert (await lived.found()).keys() <= OF_THE_SERVER
 
 
+@pytest.mark.rotates(parts=3)
 @pytest.mark.parametrize(
     "case",
     [
@@ -105,6 +106,7 @@ async def test_what_is_safe_is_repaired(lived: Lived, case: tuple[str, str, str]
     assert check not in await lived.found()
 
 
+@pytest.mark.rotates(parts=3)
 @pytest.mark.parametrize(
     "case",
     [*((name, name, sql) for name, sql in REFUSED.items()), *((name, *damage) for name, damage in REFUSED_TOO.items())],

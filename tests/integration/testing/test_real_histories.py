@@ -18,6 +18,8 @@ from livingworld.testing.stress.other_deeds import OTHERS
 from livingworld.testing.stress.stage import COUNTER, LEASE, Stage, facts_of
 from livingworld.testing.stress.writer import Deed, Writer
 
+pytestmark = pytest.mark.any_server
+
 
 @dataclass(frozen=True)
 class Played:
