@@ -17,6 +17,7 @@ OTHER_VARIABLES: Final = {
     "LIVINGWORLD_DATABASE_PORT": "docker/compose.yaml: the port of its database on this machine",
     "LIVINGWORLD_HOME": "where the embedded server keeps its data",
     "LIVINGWORLD_TEST_PART": "this repository's tests: which part of many cases is tried",
+    "LIVINGWORLD_TEST_SHARE": "this repository's tests: one of so many parts of the files is run",
     "LIVINGWORLD_PG_BIN": "the programs of the embedded server",
     "LIVINGWORLD_PGBOUNCER": "this repository's tests: another PgBouncer than the system's",
     "LIVINGWORLD_SOAK_SECONDS": "this repository's tests: how long everything runs at once",

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from livingworld import LivingWorld
+from livingworld import LivingWorld, Presence
 from livingworld.errors import Fenced, NotFound, NothingToRollBack, VersionConflict
 from livingworld.schema import metadata
 from livingworld.testing.staged_races import connected, holding, until_blocked
@@ -38,10 +38,15 @@ MOMENTS: Final = {
 #: What is told, of things that are not there, other than that.
 TOLD: Final[dict[str, type | UnionType]] = {
     "documents.compare_and_set": VersionConflict,
+    "documents.delete": bool,
     "documents.delete, version": VersionConflict,
     "documents.set_if": type(None),
     "memories.forget": int,
+    "live.publish": type(None),
+    "live.publish, world": type(None),
     "presence.leave": bool,
+    "presence.expire": int,
+    "presence.heartbeat": Presence | NotFound,  # its row goes last, so it may come before
     "search.index": int,
     "sessions.expire": tuple,
     "tasks.take_over": type(None),

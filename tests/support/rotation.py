@@ -3,6 +3,9 @@
 `LIVINGWORLD_TEST_PART` is a number, or `all`; without it the number is the digest of the commit.
 `@pytest.mark.rotates(parts=4)` keeps one of four parts of the cases of a test. A test that goes through cases itself is
 marked with `@pytest.mark.rotates` and takes them from `rotated`.
+
+`LIVINGWORLD_TEST_SHARE=2`, in the second lane of `.ci/run`, keeps one of two parts of the files too, and all of those
+whose outcome depends on the server's release the most.
 """
 
 from __future__ import annotations
@@ -35,6 +38,10 @@ def _part_of_the_commit() -> str:
     return str(int(head.stdout or "0", 16) % _PARTS)
 
 
+#: One of so many parts of the files is run.
+SHARE: Final = int(os.environ.get("LIVINGWORLD_TEST_SHARE") or 1)
+#: Plans, migrations and budgets are those of a release of the server.
+_ALWAYS: Final = ("tests/query_plans/", "tests/migrations/", "tests/budgets/")
 #: What is tried in this session.
 PART: Final = os.environ.get(VARIABLE) or _part_of_the_commit()
 WHOLE: Final = PART == ALL
@@ -53,6 +60,13 @@ def rotated_names(names: Sequence[str], parts: int, part: str = PART) -> frozens
     return frozenset(rotated(sorted(names, key=_digest), parts, number))
 
 
+def in_share(file: str, share: int = SHARE, part: str = PART) -> bool:
+    """Return whether the tests of a file are run in this session."""
+    if share == 1 or part == ALL or file.startswith(_ALWAYS):
+        return True
+    return int.from_bytes(_digest(file)) % share == int(part) % share
+
+
 def _digest(name: str) -> bytes:
     return blake2b(name.encode(), digest_size=8).digest()
 
@@ -69,6 +83,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for (_, parts), names in cases.items()
         for name in set(names) - rotated_names(names, parts, PART) - set(config.args)
     }
+    left_out |= {item.nodeid for item in items if not in_share(item.nodeid.partition("::")[0])} - set(config.args)
     if left_out:
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
         items[:] = [item for item in items if item.nodeid not in left_out]

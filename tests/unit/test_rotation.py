@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import rotation
-from tests.support.rotation import ALL, VARIABLE, rotated, rotated_names
+from tests.support.rotation import ALL, VARIABLE, in_share, rotated, rotated_names
 
 CASES = list(range(103))
 OPTIONS = ["-p", "tests.support.rotation", "-o", "asyncio_default_fixture_loop_scope=function"]
@@ -116,3 +116,14 @@ def part_in(given: dict[str, str]) -> str:
         check=True,
     )
     return asked.stdout.strip()
+
+
+def test_the_shares_of_the_files_are_together_the_whole_and_plans_are_in_each() -> None:
+    files = [f"tests/integration/test_{number}.py" for number in range(200)]
+    shares = [{file for file in files if in_share(file, 2, part)} for part in ("4710", "4711")]
+
+    assert set.union(*shares) == set(files)
+    assert set.intersection(*shares) == set()
+    assert min(map(len, shares)) > 50
+    assert all(in_share("tests/query_plans/test_plans.py", 2, part) for part in ("4710", "4711", ALL))
+    assert all(in_share(file, 2, ALL) and in_share(file, 1, "4711") for file in files)
