@@ -26,6 +26,7 @@ from livingworld.models.embeddings.pipeline import WorldEmbeddings
 from livingworld.models.scripts.kinds import ScriptKinds
 from livingworld.models.scripts.running import Scripts
 from livingworld.models.scripts.template_limits import LIMITS, TemplateLimits
+from livingworld.observability.metrics import Metrics
 from livingworld.postgres.connections.driver_connection import request_cancel
 from livingworld.postgres.connections.engine import Revive, create_engine, listening_connection
 from livingworld.postgres.group_commit.group_commit import GroupCommit
@@ -55,13 +56,16 @@ class Process:
     def __init__(self, settings: Settings, url: URL, *, revive_server: Revive | None = None) -> None:
         self.settings = settings
         self.admission = Admission()
+        self.metrics = Metrics()
         few = settings.model_copy(update={"pool_size": settings.background_connections})
         self.background = Database(create_engine(few, url, revive_server=revive_server), few, admission=self.admission)
+        self.background.metrics = self.metrics
         direct = settings.listening_url() or (None if settings.behind_pooler else url)
         connect = None if direct is None else listening_connection(settings, direct)
         self.notifications = Notifications(connect, self.background)
         engine = create_engine(settings, url, revive_server=revive_server)
         self.database = Database(engine, settings, admission=self.admission)
+        self.database.metrics = self.metrics
         self.database.notify = self.background.notify = self.notifications.notify
         # Behind a pooler the process id is the pooler's.
         self.database.cancel_session = request_cancel if settings.behind_pooler else self._cancel_session
@@ -88,6 +92,7 @@ class Process:
             notifications=self.notifications,
             tasks=self.tasks,
             settings=self.settings,
+            metrics=self.metrics,
             process_id=self.id,
         )
 

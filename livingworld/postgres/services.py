@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from livingworld.background.tasks import BackgroundTasks
+from livingworld.observability.metrics import Metrics
 from livingworld.postgres.notifications import Notifications
 from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.settings.settings import Settings
@@ -22,6 +23,8 @@ class Services:
     notifications: Notifications
     tasks: BackgroundTasks
     settings: Settings
+    #: What this LivingWorld counts and measures.
+    metrics: Metrics
     #: Names this opened LivingWorld to other processes.
     process_id: UUID
 

@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from livingworld.deadlines import call_end
 from livingworld.errors import CallTimeout, Closed, CommitUnknown, LivingWorldError, ServerReadOnly, StatementTimeout
 from livingworld.observability import events
+from livingworld.observability.metrics import Metrics
 from livingworld.postgres.connections.connection_pool import ConnectionPool
 from livingworld.postgres.connections.engine import pooled_connection
 from livingworld.postgres.connections.time_limits import transaction_limits
@@ -64,6 +65,8 @@ class Database:
         self.call_timeout: timedelta | None = settings.call_timeout
         #: The calls of this process that have no answer yet.
         self.backlog = backlog or Backlog(settings.queue_limit, settings.queue_characters)
+        #: What is counted and measured; one object for the pools of one LivingWorld.
+        self.metrics = Metrics()
         #: Cancels the statement of a session; None where that is not possible.
         self.cancel_session: CancelSession | None = None
         #: Wakes the subscribers of a topic; called after each commit.
