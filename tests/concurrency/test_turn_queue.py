@@ -13,14 +13,16 @@ from livingworld.errors import InvalidInput, TurnTimeout
 from livingworld.story.turns.outcomes import Mergeable
 from livingworld.testing.staged_races import connected
 from tests.concurrency.turn_players import player
-from tests.support.patience import patiently
-from tests.support.staging import same_world
+from tests.support.patience import NEVER, patiently
+from tests.support.staging import kinds, same_world
 from tests.support.story_checks import broken_promises, read_path
 from tests.support.turn_checks import at_once, broken_turns, merging, rows, until_found
 
 WAITING = "SELECT FROM livingworld.turn_waiters WHERE request_key = $1"
 #: Who waits is told of every end, and is not thought to be gone before it is silent for a minute: twelve looks.
 PATIENT = {"poll_interval": timedelta(seconds=5)}
+#: No poll comes within the test: what wakes a waiter is a notification.
+UNPOLLED = {"poll_interval": NEVER / 4, "turn_lease": NEVER}
 GONE = "UPDATE livingworld.turn_waiters SET expires_at = now() - interval '1 second' WHERE request_key = ANY ($1)"
 
 
@@ -104,6 +106,51 @@ async def test_who_comes_while_others_wait_does_not_overtake_them(
     assert order == [f"{number}" for number in range(9)]
     assert [scene.number for scene in scenes] == list(range(2, 11))
     assert await read_path(world, story.id, 1) == list(range(1, 11))
+
+
+async def test_each_request_that_is_refused_in_the_line_wakes_the_next_one(
+    database_url: str, world: World, story: Story
+) -> None:
+    async with same_world(database_url, world.id, pools=2, **UNPOLLED) as worlds:
+        async with worlds[0].turns.take(story.id, request_key="ahead") as turn:
+            plays = []
+            for number, expected_head in enumerate((0, 0, 0, None)):
+                play = worlds[number % 2].turns.play(
+                    story.id,
+                    at_once(f"{number}"),
+                    request_key=f"{number}",
+                    expected_head=expected_head,
+                    busy="queue",
+                    time_limit=NEVER,
+                )
+                plays.append(asyncio.create_task(play))
+                await until_waiting(database_url, number + 1)
+            await turn.commit(NewScene("ahead"))
+        async with patiently():
+            *refused, told = await asyncio.gather(*plays, return_exceptions=True)
+
+    assert kinds(refused) == ["StaleHead"] * 3
+    assert isinstance(told, Scene)
+    assert (told.number, told.content) == (2, "3")
+    assert await broken_turns(database_url, story.id) == []
+
+
+async def test_a_key_that_waits_in_two_processes_is_answered_in_both_when_one_of_them_has_its_scene(
+    database_url: str, world: World, story: Story
+) -> None:
+    async with same_world(database_url, world.id, pools=2, **UNPOLLED) as worlds:
+        async with worlds[0].turns.take(story.id, request_key="ahead") as turn:
+            clicks = []
+            for number, each in enumerate(worlds):
+                click = each.turns.play(story.id, at_once("twice"), request_key="twice", busy="queue", time_limit=NEVER)
+                clicks.append(asyncio.create_task(click))
+                await until_waiting(database_url, number + 1)
+            await turn.commit(NewScene("ahead"))
+        async with patiently():
+            scenes = await asyncio.gather(*clicks)
+
+    assert [scene.number for scene in scenes] == [2, 2]
+    assert await broken_turns(database_url, story.id) == []
 
 
 async def test_two_inputs_that_wait_become_one_turn_and_both_get_its_scene(

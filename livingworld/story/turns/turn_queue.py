@@ -87,6 +87,8 @@ class TurnQueue:
                 topics = _Topics(self._services.notifications, stack)
                 if request.busy != "reject":
                     topics.subscribe(turn_topic(request.story_id, request.request_key))
+                    # Another try of the key may be the one that is granted.
+                    topics.subscribe(end_topic(request.story_id, request.request_key))
                 answer = await self._ask(request)
                 if not isinstance(answer, Grant):
                     waiting = True

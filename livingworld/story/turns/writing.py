@@ -57,6 +57,8 @@ async def take_turns(
         replaces = request.busy == "replace" or request.replace_own
         if replaces and isinstance(outcome, Granted) and row.request_key is not None:
             tx.notify_after_commit(end_topic(request.story_id, row.request_key))
+        if row.next_key is not None:
+            tx.notify_after_commit(turn_topic(request.story_id, row.next_key))
     return outcomes
 
 

@@ -43,7 +43,8 @@ CREATE FUNCTION livingworld.take_turns_v1(
     choice integer,
     instruction text,
     answered uuid,                  -- an answer that an earlier try of the turn, at the same place, has left
-    context text                    -- when granted; see turn_context_v1
+    context text,                   -- when granted; see turn_context_v1
+    next_key text                   -- the request whose turn has come, when this try had an answer and left the line
 )
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -116,6 +117,7 @@ BEGIN
         instruction := NULL;
         answered := NULL;
         context := NULL;
+        next_key := NULL;
         held := coalesce(lease.owner IS NOT NULL AND lease.expires_at > right_now
             AND lease.branch_version = branch.version, false);
         live := held AND lease.owner IS DISTINCT FROM input.owner;
@@ -146,6 +148,7 @@ BEGIN
                 DELETE FROM livingworld.turn_waiters w
                 WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = branch.branch_number
                     AND w.ticket = standing.ticket AND w.owner = input.owner;
+                next_key := livingworld.next_in_line_v1(in_world_id, input.story_id, branch.branch_number, right_now);
             END IF;
             RETURN NEXT;
             CONTINUE;
