@@ -6,6 +6,7 @@ import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -16,8 +17,9 @@ from livingworld.postgres.idempotency import request_keys
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.settings.settings import Settings
 from livingworld.story.characters.tables import character_names
-from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection
+from livingworld.testing.protocol_proxy import Moment, ProtocolProxy
 from livingworld.testing.staged_races import connected, holding
+from tests.support.killed_sessions import kill
 from tests.support.staging import elsewhere
 
 TEXT: Final = f"text-{secrets.token_hex(8)}"
@@ -102,12 +104,8 @@ async def lost_commit(stage: Stage) -> None:
 
 
 async def killed_session(stage: Stage) -> None:
-    async def kill(connection: ProxiedConnection) -> None:
-        async with connected(stage.url) as killer:
-            await killer.execute("SELECT pg_terminate_backend($1, 5000)", connection.backend_pid)
-
     for nth in (1, 2, 3):  # the first try, its repetition, and nothing is left of the budget
-        stage.proxy.at(Moment.BEFORE, "UPDATE", kill, nth=nth)
+        stage.proxy.at(Moment.BEFORE, "UPDATE", partial(kill, stage.url), nth=nth)
     await stage.world.stories.update(stage.story.id, expected_version=1, title=TEXT)
 
 

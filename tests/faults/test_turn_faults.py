@@ -11,8 +11,8 @@ import pytest_asyncio
 
 from livingworld import LivingWorld, NewScene, Settings, Story, Turn, World
 from livingworld.errors import Fenced, Unavailable
-from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, ProxiedConnection, cut
-from livingworld.testing.staged_races import Connection, connected
+from livingworld.testing.protocol_proxy import Moment, ProtocolProxy, cut
+from livingworld.testing.staged_races import Connection
 from tests.faults.turns_going_wrong import (
     CASES,
     KEY,
@@ -23,6 +23,7 @@ from tests.faults.turns_going_wrong import (
     play,
     settled,
 )
+from tests.support.killed_sessions import kill
 from tests.support.patience import patiently
 from tests.support.rotation import rotated
 from tests.support.turn_checks import broken_turns, rows, until_found
@@ -37,11 +38,6 @@ _ROTATION = 2
 async def livingworld(proxy: ProtocolProxy, no_patience: None, strict_loop: None) -> AsyncIterator[LivingWorld]:
     async with LivingWorld.open(Settings.load(database_url=proxy.url, **QUICK)) as opened:
         yield opened
-
-
-async def kill(url: str, connection: ProxiedConnection) -> None:
-    async with connected(url) as killer:
-        await killer.fetchval("SELECT pg_terminate_backend($1, 5000)", connection.backend_pid)
 
 
 @pytest.mark.rotates(parts=3)
