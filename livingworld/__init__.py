@@ -44,6 +44,7 @@ from livingworld.story.characters.records import Character
 from livingworld.story.characters.references import Subject
 from livingworld.story.facts.new_facts import RETRACTED
 from livingworld.story.facts.records import Fact
+from livingworld.story.lore.lorebooks import Lorebook, UnsupportedLore, read_lorebook
 from livingworld.story.lore.records import LoreEntry, LoreMatch, NewLoreEntry
 from livingworld.story.memories.embed_memories import MemoryEmbeddings
 from livingworld.story.memories.records import Memory, NewMemory, Recalled, RecallWeights, Recollection
@@ -114,6 +115,7 @@ __all__ = [
     "LivingWorld",
     "LoreEntry",
     "LoreMatch",
+    "Lorebook",
     "Memory",
     "MemoryEmbeddings",
     "MergeConflict",
@@ -179,12 +181,14 @@ __all__ = [
     "TurnRecord",
     "TurnTree",
     "Unchanged",
+    "UnsupportedLore",
     "Verdict",
     "World",
     "WorldRecord",
     "__version__",
     "deadline",
     "packaged_minilm",
+    "read_lorebook",
     "replay",
 ]
 __all__ += errors.__all__
