@@ -37,6 +37,9 @@ from livingworld.models.embeddings.records import Embedded
 from livingworld.models.embeddings.sentence_transformers import SentenceTransformersEmbedder, packaged_minilm
 from livingworld.models.scripts.kinds import CheckedScript
 from livingworld.models.scripts.records import Script, ScriptExecution, ScriptHead, ScriptUsage, ScriptVersion
+from livingworld.observability.histogram import Distribution
+from livingworld.observability.instruments import Instrument
+from livingworld.observability.snapshot import MetricSeries, MetricsSnapshot
 from livingworld.postgres.keyset import Page
 from livingworld.settings.settings import Settings
 from livingworld.story.characters.cast import CastMember
@@ -98,6 +101,7 @@ __all__ = [
     "CycleRun",
     "CycleStatus",
     "DispatchPolicy",
+    "Distribution",
     "Document",
     "Embedded",
     "Embedder",
@@ -106,6 +110,7 @@ __all__ = [
     "Fact",
     "Generation",
     "HeldLease",
+    "Instrument",
     "Interaction",
     "LaneSize",
     "LedgerEntry",
@@ -120,6 +125,8 @@ __all__ = [
     "MemoryEmbeddings",
     "MergeConflict",
     "MergeResult",
+    "MetricSeries",
+    "MetricsSnapshot",
     "Missed",
     "ModelCall",
     "ModelHost",

@@ -11,7 +11,8 @@ from typer.main import get_command
 
 from livingworld import LiveKind, Settings
 from livingworld.cli.command_line import all_commands
-from livingworld.observability import events
+from livingworld.observability import events, instruments
+from livingworld.observability.prometheus import prometheus_name
 from site_generator.field_comments import field_comments
 from site_generator.prose import linked
 
@@ -37,6 +38,17 @@ def event_reference() -> str:
         for each in sorted(events.ALL, key=lambda each: each.name)
     ]
     return "\n".join(["| event | level | fields | when |", "|---|---|---|---|", *rows])
+
+
+def metric_reference() -> str:
+    """Return a row for each instrument: its names, its kind, its unit, its attributes and what it shows."""
+    rows = [
+        f"| `{each.name}` | `{prometheus_name(each)}` | {each.kind.value} | {each.unit} "
+        f"| {', '.join(f'`{name}`' for name in each.attributes)} | {each.meaning} |"
+        for each in sorted(instruments.ALL, key=lambda each: each.name)
+    ]
+    head = "| instrument | for Prometheus | kind | unit | attributes | what it shows |"
+    return "\n".join([head, "|---|---|---|---|---|---|", *rows])
 
 
 def live_kind_reference() -> str:

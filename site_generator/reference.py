@@ -14,6 +14,7 @@ from site_generator.lists import (
     decision_reference,
     event_reference,
     live_kind_reference,
+    metric_reference,
     setting_reference,
 )
 from site_generator.records import record_reference
@@ -26,6 +27,7 @@ _LISTS: Final[Mapping[str, Callable[[], str]]] = {
     "decisions": decision_reference,
     "log events": event_reference,
     "live events": live_kind_reference,
+    "metrics": metric_reference,
     "records": record_reference,
     "settings": setting_reference,
     "tables": table_reference,

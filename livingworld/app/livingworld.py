@@ -13,7 +13,8 @@ from livingworld.app.pruning import PRUNE_EVERY, Pruned, Pruning
 from livingworld.app.purge_world import purge_world
 from livingworld.app.world import World
 from livingworld.embedded_server.embedded_database import embedded_database
-from livingworld.inputs import check_uuid
+from livingworld.inputs import check_optional_label, check_uuid
+from livingworld.observability.snapshot import MetricsSnapshot
 from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.settings.settings import Settings
 from livingworld.story.worlds.records import WorldRecord
@@ -90,6 +91,7 @@ class LivingWorld:
 
     def __init__(self, process: Process) -> None:
         self.worlds = Worlds(process)
+        self._process = process
         self._pruning = Pruning(process.background, process.settings)
 
     async def prune(self) -> Pruned:
@@ -104,6 +106,16 @@ class LivingWorld:
     def pruning(self, *, every: timedelta = PRUNE_EVERY) -> AbstractAsyncContextManager[None]:
         """Prune while the block runs, at its begin and then about so often; what fails is logged, and done later."""
         return self._pruning.pruning(every)
+
+    def metrics(self, *, reader: str | None = None) -> MetricsSnapshot:
+        """Return what this LivingWorld has counted and measured, all as of one moment; no statement is sent.
+
+        Since it was opened, or since the last call with the same `reader`, which takes nothing from other readers.
+        Raises WrongEventLoop elsewhere, InvalidInput for a seventeenth reader.
+        """
+        name = check_optional_label("reader", reader)
+        self._process.admission.refuse_other_loops()
+        return self._process.metrics.snapshot(name)
 
     @classmethod
     @asynccontextmanager

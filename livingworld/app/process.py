@@ -30,6 +30,7 @@ from livingworld.observability.metrics import Metrics
 from livingworld.postgres.connections.driver_connection import request_cancel
 from livingworld.postgres.connections.engine import Revive, create_engine, listening_connection
 from livingworld.postgres.group_commit.group_commit import GroupCommit
+from livingworld.postgres.group_commit.group_meter import GroupMeter
 from livingworld.postgres.group_commit.requests import GroupLimits
 from livingworld.postgres.notifications import Notifications
 from livingworld.postgres.services import Services
@@ -58,14 +59,11 @@ class Process:
         self.admission = Admission()
         self.metrics = Metrics()
         few = settings.model_copy(update={"pool_size": settings.background_connections})
-        self.background = Database(create_engine(few, url, revive_server=revive_server), few, admission=self.admission)
-        self.background.metrics = self.metrics
+        self.background = self._pool(few, url, revive_server, "background")
         direct = settings.listening_url() or (None if settings.behind_pooler else url)
         connect = None if direct is None else listening_connection(settings, direct)
         self.notifications = Notifications(connect, self.background)
-        engine = create_engine(settings, url, revive_server=revive_server)
-        self.database = Database(engine, settings, admission=self.admission)
-        self.database.metrics = self.metrics
+        self.database = self._pool(settings, url, revive_server, "work")
         self.database.notify = self.background.notify = self.notifications.notify
         # Behind a pooler the process id is the pooler's.
         self.database.cancel_session = request_cancel if settings.behind_pooler else self._cancel_session
@@ -74,6 +72,8 @@ class Process:
         self._word_indexer = WordIndexer(self.background, self.tasks)
         if settings.index_words:
             self.database.work_left = self._word_indexer.wake
+        #: Counts the group commits of all worlds, by kind.
+        self.group_meters = {kind: GroupMeter(self.metrics, kind) for kind in ("append", "take turn", "commit turn")}
         #: Identifies this LivingWorld to other processes.
         self.id = UUID(int=new_id().int)
         self.script_kinds = ScriptKinds(_template_limits(settings))
@@ -83,6 +83,10 @@ class Process:
         self.embeddings: WeakValueDictionary[UUID, WorldEmbeddings] = WeakValueDictionary()
         #: One for each world that is in use here, until its last World and its last request have ended.
         self._shared_parts: WeakValueDictionary[UUID, SharedParts] = WeakValueDictionary()
+
+    def _pool(self, settings: Settings, url: URL, revive_server: Revive | None, name: str) -> Database:
+        engine = create_engine(settings, url, revive_server=revive_server)
+        return Database(engine, settings, admission=self.admission, metrics=self.metrics, name=name)
 
     def services(self, world_id: UUID) -> Services:
         """Return the services of this process for the parts of a world."""
@@ -140,12 +144,12 @@ class SharedParts:
 
     def __init__(self, process: Process, world_id: UUID) -> None:
         self.services = services = process.services(world_id)
-        settings = process.settings
+        settings, meters = process.settings, process.group_meters
         limits = GroupLimits(settings.call_timeout, settings.lock_timeout, process.database.backlog)
         take = partial(take_turns, lease=settings.turn_lease, patience=patience(settings.poll_interval))
-        self.appends: Appends = GroupCommit(process.database, world_id, append_together, limits)
-        takes: Takes = GroupCommit(process.database, world_id, take, limits)
-        commits: Commits = GroupCommit(process.database, world_id, commit_turns, limits)
+        self.appends: Appends = GroupCommit(process.database, world_id, append_together, limits, meters["append"])
+        takes: Takes = GroupCommit(process.database, world_id, take, limits, meters["take turn"])
+        commits: Commits = GroupCommit(process.database, world_id, commit_turns, limits, meters["commit turn"])
         self._group_commits: tuple[GroupCommit[Any, Any], ...] = (self.appends, takes, commits)
         self.embeddings = process.embeddings.setdefault(world_id, WorldEmbeddings(services, process.gate))
         self.lore_keys = LoreKeys()

@@ -43,17 +43,95 @@ _counter = partial(declare, Kind.COUNTER)
 _gauge = partial(declare, Kind.GAUGE)
 _histogram = partial(declare, Kind.HISTOGRAM)
 
-UNITS: Final = _counter(
-    "livingworld.units",
-    "{unit}",
-    "outcome error.type",
-    "Units of work that ended: committed, refused (an answer that a caller has to expect) or failed.",
+# The database client, by the names of OpenTelemetry.
+STATEMENT_DURATION: Final = _histogram(
+    "db.client.operation.duration",
+    "s",
+    "db.operation.name error.type",
+    "A statement from its sending to its answer: by its SQL function, or by its first word.",
 )
-RETRIES: Final = _counter(
+CONNECTION_COUNT: Final = _gauge(
+    "db.client.connection.count",
+    "{connection}",
+    "db.client.connection.pool.name db.client.connection.state",
+    "Connections that are used, or idle in the pool.",
+)
+CONNECTION_MAX: Final = _gauge(
+    "db.client.connection.max",
+    "{connection}",
+    "db.client.connection.pool.name",
+    "Most connections that the pool opens.",
+)
+CONNECTION_PENDING: Final = _gauge(
+    "db.client.connection.pending_requests",
+    "{request}",
+    "db.client.connection.pool.name",
+    "Uses that wait for a connection, or open one.",
+)
+CONNECTION_TIMEOUTS: Final = _counter(
+    "db.client.connection.timeouts",
+    "{timeout}",
+    "db.client.connection.pool.name",
+    "Uses that got no connection within `pool_timeout`.",
+)
+CONNECTION_WAIT: Final = _histogram(
+    "db.client.connection.wait_time",
+    "s",
+    "db.client.connection.pool.name",
+    "The time to get an open connection from the pool.",
+)
+# Units of work, which the runner repeats.
+UNIT_DURATION: Final = _histogram(
+    "livingworld.unit.duration",
+    "s",
+    "outcome error.type",
+    "A unit of work with all its tries: committed, refused (an answer that a caller has to expect) or failed.",
+)
+UNIT_RETRIES: Final = _counter(
     "livingworld.unit.retries",
     "{retry}",
     "kind error.type",
-    "Further tries of a unit: after a conflict, an outage, or a lock that another session held.",
+    "Further tries of a unit that PostgreSQL rolled back (conflict), or while the server was away (outage).",
+)
+UNIT_LOCK_WAIT: Final = _histogram(
+    "livingworld.unit.lock_wait",
+    "s",
+    "outcome",
+    "How long a unit that met a held row waited for it in all: until it went on, or gave up.",
+)
+CONFLICTS: Final = _counter(
+    "livingworld.conflicts", "{conflict}", "error.type", "Calls that were answered by a conflict or a refusal."
+)
+CALLS_UNANSWERED: Final = _gauge(
+    "livingworld.calls.unanswered",
+    "{call}",
+    "db.client.connection.pool.name",
+    "Calls without an answer yet; `queue_limit` is the most.",
+)
+CHARACTERS_UNANSWERED: Final = _gauge(
+    "livingworld.calls.characters",
+    "{character}",
+    "db.client.connection.pool.name",
+    "Text of these calls; `queue_characters` is the most.",
+)
+LOCK_QUEUE: Final = _gauge(
+    "livingworld.unit.lock_queue",
+    "{unit}",
+    "db.client.connection.pool.name",
+    "Units that wait in the process for rows that other sessions hold.",
+)
+# Group commit.
+GROUP_SIZE: Final = _histogram(
+    "livingworld.group.size", "{request}", "kind", "Requests that one statement of a group commit carried."
+)
+GROUP_QUEUE_TIME: Final = _histogram(
+    "livingworld.group.queue_time", "s", "kind", "How long a request waited in its process before it was sent."
+)
+GROUP_WAITING: Final = _gauge(
+    "livingworld.group.waiting", "{request}", "kind", "Requests that wait to be sent with a group."
+)
+GROUP_PARTS: Final = _counter(
+    "livingworld.group.parts", "{part}", "kind", "Parts of groups that had to be sent again by themselves."
 )
 
 #: All of them, for documentation, for export and for tests.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from livingworld.errors import InvalidInput
 from livingworld.observability.histogram import Distribution, Histogram
 from livingworld.observability.instruments import Instrument, Kind
+from livingworld.observability.snapshot import MetricSeries, MetricsSnapshot, Value
 
 #: Most series of one instrument; further ones are counted together, in the series whose attributes are all OTHER.
 MOST_SERIES: Final = 200
@@ -17,8 +21,6 @@ OTHER: Final = "_OTHER"
 
 #: The values of an instrument's attributes, in their order.
 Attributes: TypeAlias = tuple[str, ...]
-#: An instrument's number, or its distribution.
-Value: TypeAlias = float | Distribution
 
 
 class Counter:
@@ -33,15 +35,6 @@ class Counter:
         """Return what was added since the last time, and begin again."""
         value, self.value = self.value, 0
         return value
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One instrument with one set of attributes, and what it shows."""
-
-    instrument: Instrument
-    attributes: Mapping[str, str]
-    value: Value
 
 
 @dataclass(slots=True)
@@ -62,7 +55,9 @@ class Metrics:
     def __init__(self) -> None:
         self._cells: dict[Instrument, dict[Attributes, _Cell]] = {}
         self._gauges: dict[Instrument, dict[Attributes, Callable[[], float]]] = {}
-        self._readers: list[str] = []
+        self._began = datetime.now(UTC)
+        #: When each reader with intervals of its own asked last.
+        self._readers: dict[str, datetime] = {}
 
     def counter(self, instrument: Instrument, *attributes: str) -> Counter:
         """Return the counter of a series; the same object each time."""
@@ -89,21 +84,30 @@ class Metrics:
         _check(instrument, Kind.GAUGE, attributes)
         self._gauges.setdefault(instrument, {})[attributes] = read
 
-    def read(self, reader: str | None = None) -> Iterator[Series]:
-        """Yield every series as it is at this moment; consumed without an await, all belong to one moment.
+    def snapshot(self, reader: str | None = None) -> MetricsSnapshot:
+        """Return every series as it is at this moment.
 
         Counters and histograms are those since the beginning, or those since the last time that the same `reader`
-        asked, the first time since the beginning. A reader takes nothing from another one.
+        asked, the first time since the beginning. A reader takes nothing from another one. Raises InvalidInput for a
+        further reader when there are MOST_READERS.
         """
-        for instrument, readings in self._gauges.items():
-            for attributes, read in readings.items():
-                yield _series(instrument, attributes, read())
-        is_new = reader is not None and reader not in self._readers
-        if reader is not None and is_new:
-            self._add_reader(reader)
-        for instrument, cells in self._cells.items():
-            for attributes, cell in cells.items():
-                yield _series(instrument, attributes, self._taken(cell, reader, is_new=is_new))
+        at, since, is_new = datetime.now(UTC), self._began, False
+        if reader is not None:
+            is_new, since = reader not in self._readers, self._readers.get(reader, since)
+            if is_new and len(self._readers) >= MOST_READERS:
+                raise InvalidInput("reader", f"is a further one; there are {MOST_READERS} readers already")
+            self._readers[reader] = at
+        series = [
+            _series(instrument, attributes, read())
+            for instrument, readings in self._gauges.items()
+            for attributes, read in readings.items()
+        ]
+        series += [
+            _series(instrument, attributes, self._taken(cell, reader, is_new=is_new))
+            for instrument, cells in self._cells.items()
+            for attributes, cell in cells.items()
+        ]
+        return MetricsSnapshot(at=at, since=since, series=tuple(series))
 
     def _taken(self, cell: _Cell, reader: str | None, *, is_new: bool) -> Value:
         """Give what was written to the total and to each reader, and return what this reader is to see."""
@@ -115,11 +119,6 @@ class Metrics:
             return cell.total
         pending = cell.pending.pop(reader)
         return cell.total if is_new else pending
-
-    def _add_reader(self, reader: str) -> None:
-        if len(self._readers) >= MOST_READERS:
-            raise ValueError(reader)
-        self._readers.append(reader)
 
     def _cell(self, instrument: Instrument, kind: Kind, attributes: Attributes) -> _Cell:
         cells = self._cells.get(instrument)
@@ -141,8 +140,11 @@ def _check(instrument: Instrument, kind: Kind, attributes: Attributes) -> None:
         raise TypeError(instrument.name)
 
 
-def _series(instrument: Instrument, attributes: Attributes, value: Value) -> Series:
-    return Series(instrument, dict(zip(instrument.attributes, attributes, strict=True)), value)
+def _series(instrument: Instrument, attributes: Attributes, value: Value) -> MetricSeries:
+    named = {name: text for name, text in zip(instrument.attributes, attributes, strict=True) if text}
+    if instrument.name.startswith("db."):
+        named["db.system.name"] = "postgresql"
+    return MetricSeries(instrument, MappingProxyType(named), value)
 
 
 def _sum(one: Value, other: Value) -> Value:

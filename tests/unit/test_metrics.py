@@ -4,9 +4,11 @@ import random
 
 import pytest
 
+from livingworld.errors import InvalidInput
 from livingworld.observability.histogram import BOUNDS, Distribution, Histogram
 from livingworld.observability.instruments import ALL, Instrument, Kind, declare
-from livingworld.observability.metrics import MOST_READERS, MOST_SERIES, OTHER, Metrics, Value
+from livingworld.observability.metrics import MOST_READERS, MOST_SERIES, OTHER, Metrics
+from livingworld.observability.snapshot import Value
 
 EVENTS = declare(Kind.COUNTER, "test.events", "{event}", "kind", "Events.")
 TIMES = declare(Kind.HISTOGRAM, "test.times", "s", "", "Times.")
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.any_server
 
 def values(metrics: Metrics, reader: str | None = None) -> dict[Instrument, dict[tuple[str, ...], Value]]:
     found: dict[Instrument, dict[tuple[str, ...], Value]] = {}
-    for series in metrics.read(reader):
+    for series in metrics.snapshot(reader).series:
         found.setdefault(series.instrument, {})[tuple(series.attributes.values())] = series.value
     return found
 
@@ -100,7 +102,7 @@ def test_series_and_readers_are_limited() -> None:
         values(metrics, str(number))
 
     assert values(metrics)[EVENTS][OTHER,] == 5
-    with pytest.raises(ValueError, match="one more"):
+    with pytest.raises(InvalidInput, match="reader: is a further one"):
         values(metrics, "one more")
 
 

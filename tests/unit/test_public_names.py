@@ -16,6 +16,7 @@ ROOT: Final = Path(__file__).parents[2]
 DOCUMENTED: Final = {
     "livingworld.doctor",
     "livingworld.errors",
+    "livingworld.observability.prometheus",
     "livingworld.sync",
     "livingworld.testing.fixtures",
     "livingworld.testing.hashing_embedder",

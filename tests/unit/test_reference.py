@@ -12,7 +12,7 @@ import pytest
 
 import livingworld
 from livingworld import LiveKind, Settings, TransactionScope, World, errors
-from livingworld.observability import events
+from livingworld.observability import events, instruments
 from livingworld.schema import metadata
 from site_generator.records import INTERNAL
 from site_generator.reference import filled, rooms_of
@@ -67,6 +67,8 @@ def test_every_setting_event_and_table_has_a_row_or_a_section() -> None:
         assert f"| `LiveKind.{kind.name}` | `{kind.value}` |" in filled(TEXTS["live-events"])
     for event in events.ALL:
         assert f"| `{event.name}` |" in filled(TEXTS["log-events"])
+    for instrument in instruments.ALL:
+        assert f"| `{instrument.name}` |" in filled(TEXTS["metrics"])
     for table in metadata.tables.values():
         assert f"## {table.name}\n\n```sql\nCREATE TABLE" in filled(TEXTS["tables"])
 

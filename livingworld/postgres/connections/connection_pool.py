@@ -5,8 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
+
+from livingworld.observability import instruments
+from livingworld.observability.histogram import Histogram
+from livingworld.observability.metrics import Counter, Metrics
 
 
 class ConnectionPool(AsyncAdaptedQueuePool):
@@ -15,12 +20,25 @@ class ConnectionPool(AsyncAdaptedQueuePool):
     #: How many uses wait for a connection, or open one.
     _asking = 0
     _disposed = False
+    #: What is measured of it: the waits for a connection, and those that were in vain.
+    _waits = Histogram()
+    _timeouts = Counter()
+
+    def measure(self, metrics: Metrics, name: str) -> None:
+        """Count the uses of this pool, under a name."""
+        self._waits = metrics.histogram(instruments.CONNECTION_WAIT, name)
+        self._timeouts = metrics.counter(instruments.CONNECTION_TIMEOUTS, name)
+        metrics.observe(instruments.CONNECTION_COUNT, self.checkedout, name, "used")
+        metrics.observe(instruments.CONNECTION_COUNT, self.checkedin, name, "idle")
+        metrics.observe(instruments.CONNECTION_MAX, self.size, name)
+        metrics.observe(instruments.CONNECTION_PENDING, lambda: self._asking, name)
 
     async def take(self) -> ConnectionPoolEntry:
         """Take an entry, which is to be given back; waits for one, or connects, when none is idle."""
         if not self._asking and not self._pool.empty():  # who waits is not overtaken
             entry = self._pool.get_nowait()
             if not _is_closed(entry) and not self._is_retired(entry):
+                self._waits.record(0.0)
                 return entry
             self._do_return_conn(entry)
         return await greenlet_spawn(self._take_open)
@@ -49,10 +67,15 @@ class ConnectionPool(AsyncAdaptedQueuePool):
 
     def _do_get(self) -> ConnectionPoolEntry:
         self._asking += 1
+        began = time.perf_counter()
         try:
             return super()._do_get()
+        except NoConnection:
+            self._timeouts.value += 1
+            raise
         finally:
             self._asking -= 1
+            self._waits.record(time.perf_counter() - began)
 
     def _take_open(self) -> Any:  # noqa: ANN401 - an entry; SQLAlchemy's type lacks what opens its connection
         entry: Any = self._do_get()

@@ -60,6 +60,12 @@ def create_engine(settings: Settings, url: URL, *, revive_server: Revive | None 
     return engine
 
 
+async def close_engine(engine: AsyncEngine) -> None:
+    """Close every idle connection, and each busy one when it comes back."""
+    event.listen(engine.sync_engine, "checkin", lambda _, entry: entry.close())
+    await engine.dispose()
+
+
 def unpooled_engine(url: URL | str, settings: Settings | None = None) -> AsyncEngine:
     """Return an engine for one-off work, without the library's time limits; settings default to the environment's."""
     settings = settings or Settings.load()

@@ -26,3 +26,9 @@ def transaction_limits(settings: Settings) -> dict[str, timedelta]:
         "lock_timeout": min(settings.prompt_lock_timeout, settings.lock_timeout),
         "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout,
     }
+
+
+def unit_limits(*, lock: timedelta | None, statement: timedelta | None) -> dict[str, timedelta]:
+    """Return the limits of one unit where its session has others: of its waits for locks, and of its statement."""
+    given = {"lock_timeout": lock, "statement_timeout": statement}
+    return {name: limit for name, limit in given.items() if limit is not None}

@@ -23,9 +23,11 @@ from uuid import UUID
 
 from livingworld.deadlines import call_end, without_deadline
 from livingworld.errors import Closed, LockTimeout
+from livingworld.observability.calls import current_call
+from livingworld.observability.metrics import Metrics
 from livingworld.postgres.group_commit.call_ends import CallEnds
+from livingworld.postgres.group_commit.group_meter import GroupMeter, share
 from livingworld.postgres.group_commit.requests import (
-    MARGIN_SECONDS,
     GroupLimits,
     NotTried,
     Q,
@@ -60,12 +62,22 @@ _GROUP: Final = 64
 class GroupCommit(Generic[Q, R]):
     """The requests of one kind and one world in this process."""
 
-    def __init__(self, database: Runner, world_id: UUID, send: Send[Q, R], limits: GroupLimits | None = None) -> None:
+    def __init__(
+        self,
+        database: Runner,
+        world_id: UUID,
+        send: Send[Q, R],
+        limits: GroupLimits | None = None,
+        meter: GroupMeter | None = None,
+    ) -> None:
         self._database = database
         self._world_id = world_id
         self._send = Sending(world_id, send)
         self._limits = limits or GroupLimits()
         self._queues = StoryQueues[Q, R]()
+        #: Counts what is sent.
+        self.meter = meter or GroupMeter(Metrics(), "other")
+        self.meter.add(self._queues)
         self._ends = CallEnds()
         self._statements = 0
         #: When the statements under way that are not overtaken yet began.
@@ -89,7 +101,10 @@ class GroupCommit(Generic[Q, R]):
             self._limits.backlog.enter(characters)
         loop = asyncio.get_running_loop()
         result: asyncio.Future[R] = loop.create_future()
-        waiter = Waiter(request, result, loop.time(), end, request.story_id.int, characters)
+        call = current_call.get()
+        if call is not None:
+            call.story_id = request.story_id
+        waiter = Waiter(request, result, loop.time(), end, request.story_id.int, characters, call)
         result.add_done_callback(partial(self._forget, waiter))
         self._ends.add(waiter)
         self._queues.add(waiter)
@@ -243,7 +258,7 @@ class GroupCommit(Generic[Q, R]):
     async def _write_in_order(self, part: list[Waiter[Q, R]], held_since: float) -> list[list[Waiter[Q, R]]]:
         """Write requests of one story, wait where it is held, and return what is still to be written, in parts."""
         now = asyncio.get_running_loop().time
-        ends = [self._lock_wait_end(waiter, held_since) for waiter in part]
+        ends = [waiter.lock_wait_end(held_since, self._limits.lock_timeout) for waiter in part]
         try:
             results = await self._carry_out(part, timedelta(seconds=max(min(ends) - now(), 0)), self._send.one_story)
         except asyncio.CancelledError:
@@ -263,11 +278,6 @@ class GroupCommit(Generic[Q, R]):
         left = answer_each(part, results)
         return [left] if left else []
 
-    def _lock_wait_end(self, waiter: Waiter[Q, R], held_since: float) -> float:
-        """Return when a request has waited long enough for its story: a little before its call is over."""
-        limit = self._limits.lock_timeout.total_seconds()
-        return min(max(waiter.asked, held_since) + limit, waiter.end - MARGIN_SECONDS)
-
     async def _carry_out(
         self,
         group: list[Waiter[Q, R]],
@@ -276,11 +286,15 @@ class GroupCommit(Generic[Q, R]):
     ) -> list[R | NotTried]:
         requests = [waiter.request for waiter in group]
         usual = timedelta(seconds=self._usual_seconds)
-        return await self._database.run(
-            lambda tx: send(tx, requests),
-            repeatable=all(request.repeatable for request in requests),
-            single_statement=True,
-            world_id=self._world_id,
-            lock_timeout=lock_timeout,
-            overdue=max(_OVERDUE, usual * _OVERDUE_TIMES) if len(group) > 1 else None,
-        )
+        measure, sent_at = self.meter.sending(group), asyncio.get_running_loop().time()
+        try:
+            return await self._database.run(
+                lambda tx: send(tx, requests),
+                repeatable=all(request.repeatable for request in requests),
+                single_statement=True,
+                world_id=self._world_id,
+                lock_timeout=lock_timeout,
+                overdue=max(_OVERDUE, usual * _OVERDUE_TIMES) if len(group) > 1 else None,
+            )
+        finally:
+            share(measure, group, sent_at)

@@ -23,12 +23,13 @@ from livingworld.errors import (
     Unavailable,
 )
 from livingworld.errors.base import own_copy
+from livingworld.observability.calls import CallMeasure
 from livingworld.postgres.transactions.backlog import Backlog
 from livingworld.postgres.transactions.transaction import Transaction, Work
 
 #: So long before the end of a call its wait for a lock ends, and so long after it a certain answer may still come:
 #: later the outcome of a write that was sent is unknown.
-MARGIN_SECONDS: Final = 0.05
+_MARGIN_SECONDS: Final = 0.05
 _GRACE_SECONDS: Final = 1.0
 #: Errors that every request of a group would meet.
 _COMMON_FAILURES: Final = (Unavailable, PoolTimeout, CallTimeout, Closed, Overloaded, SchemaNotReady)
@@ -117,7 +118,15 @@ class Waiter(Generic[Q, R]):
     #: The number of the story's id, and about how many characters of text it brings.
     story: int
     characters: int
+    #: The call that it is a part of, where somebody follows it.
+    call: CallMeasure | None = None
     sent: bool = False
+    #: Whether a statement has carried it before, which did not carry it out.
+    tried: bool = False
+
+    def lock_wait_end(self, held_since: float, lock_timeout: timedelta) -> float:
+        """Return when it has waited long enough for its story: a little before its call is over."""
+        return min(max(self.asked, held_since) + lock_timeout.total_seconds(), self.end - _MARGIN_SECONDS)
 
     def answer(self, outcome: R | Exception) -> None:
         """Give the outcome to the caller, unless it was cancelled or the call's time is over."""

@@ -11,20 +11,21 @@ class Backlog:
     def __init__(self, calls: int, characters: int) -> None:
         self._most_calls = calls
         self._most_characters = characters
-        self._calls = 0
-        self._characters = 0
+        #: The calls, and the text that they bring.
+        self.calls = 0
+        self.characters = 0
 
     def enter(self, characters: int = 0) -> None:
         """Count a call and the text that it brings, or raise Overloaded, which names the limit, and count nothing."""
-        if self._calls >= self._most_calls:
+        if self.calls >= self._most_calls:
             raise Overloaded(setting="queue_limit", limit=self._most_calls)
         # One call alone is within the limits of its fields.
-        if self._characters and self._characters + characters > self._most_characters:
+        if self.characters and self.characters + characters > self._most_characters:
             raise Overloaded(setting="queue_characters", limit=self._most_characters)
-        self._calls += 1
-        self._characters += characters
+        self.calls += 1
+        self.characters += characters
 
     def leave(self, characters: int = 0) -> None:
         """Forget a call that has its answer."""
-        self._calls -= 1
-        self._characters -= characters
+        self.calls -= 1
+        self.characters -= characters

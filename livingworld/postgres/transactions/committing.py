@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,5 +22,8 @@ async def commit(unit: Unit[Any], tx: Transaction, connection: AsyncConnection) 
     if unit.commit_was_lost:
         await wait_for_standbys(tx)
     unit.phase = Phase.COMMITTING
+    began = perf_counter()
     await connection.commit()
+    if tx.meter is not None:
+        tx.meter.answered("COMMIT", began, tx.call)
     unit.phase = Phase.COMMITTED

@@ -7,36 +7,38 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from time import perf_counter
 from types import MappingProxyType
 from typing import Any, Final, NoReturn, cast
 from uuid import UUID
 
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from livingworld.deadlines import call_end
 from livingworld.errors import CallTimeout, Closed, CommitUnknown, LivingWorldError, ServerReadOnly, StatementTimeout
 from livingworld.observability import events
+from livingworld.observability.calls import current_call
 from livingworld.observability.metrics import Metrics
 from livingworld.postgres.connections.connection_pool import ConnectionPool
-from livingworld.postgres.connections.engine import pooled_connection
-from livingworld.postgres.connections.time_limits import transaction_limits
+from livingworld.postgres.connections.engine import close_engine, pooled_connection
+from livingworld.postgres.connections.time_limits import transaction_limits, unit_limits
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, Failure, RetryKind
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.backlog import Backlog
 from livingworld.postgres.transactions.committing import commit
 from livingworld.postgres.transactions.connection_places import ConnectionPlaces
 from livingworld.postgres.transactions.end_of_transaction import Notify, WorkLeft
-from livingworld.postgres.transactions.failed_attempts import driver_failure, log_rollback, raise_failure
+from livingworld.postgres.transactions.failed_attempts import driver_failure, raise_failure, report_failure
 from livingworld.postgres.transactions.joining import joined
 from livingworld.postgres.transactions.lock_waits import LockWaits
 from livingworld.postgres.transactions.overdue import CancelSession
+from livingworld.postgres.transactions.pool_gauges import observe_pool
 from livingworld.postgres.transactions.replication import wait_for_standbys
 from livingworld.postgres.transactions.retry import RolledBack, run_within_budgets
 from livingworld.postgres.transactions.single_statement import SingleStatement
 from livingworld.postgres.transactions.transaction import LockedRow, T, Transaction, Work
 from livingworld.postgres.transactions.unit import Phase, Unit
+from livingworld.postgres.transactions.unit_meter import UnitMeter
 from livingworld.settings.settings import Settings
 
 _NO_LIMITS: Final[Mapping[str, timedelta]] = MappingProxyType({})
@@ -52,8 +54,10 @@ class Database:
         backlog: Backlog | None = None,
         *,
         admission: Admission | None = None,
+        metrics: Metrics | None = None,
+        name: str = "work",
     ) -> None:
-        """`admission` is shared by the pools of one LivingWorld; by default the pool has its own."""
+        """`admission` and `metrics` are shared by the pools of one LivingWorld; by default the pool has its own."""
         self._admission = admission or Admission()
         self._engine = engine
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -62,11 +66,11 @@ class Database:
         self._places = ConnectionPlaces(settings)
         self._lock_waits = LockWaits(self._places.lock_waits)
         self._closed = False
+        self.meter = UnitMeter(metrics or Metrics())
         self.call_timeout: timedelta | None = settings.call_timeout
         #: The calls of this process that have no answer yet.
         self.backlog = backlog or Backlog(settings.queue_limit, settings.queue_characters)
-        #: What is counted and measured; one object for the pools of one LivingWorld.
-        self.metrics = Metrics()
+        observe_pool(self.meter.metrics, name, engine, self.backlog, self._lock_waits)
         #: Cancels the statement of a session; None where that is not possible.
         self.cancel_session: CancelSession | None = None
         #: Wakes the subscribers of a topic; called after each commit.
@@ -77,8 +81,7 @@ class Database:
     async def close(self) -> None:
         """Close every connection, a busy one when its unit ends; no other unit begins."""
         self._closed = True
-        event.listen(self._engine.sync_engine, "checkin", _close_connection)
-        await self._engine.dispose()
+        await close_engine(self._engine)
 
     async def run(
         self,
@@ -99,7 +102,7 @@ class Database:
         the call passed, in COMMIT and the work is not repeatable; CallTimeout when the deadline passed before COMMIT.
         """
         self.refuse_misplaced()
-        unit = Unit(work, world_id, repeatable, single_statement, overdue, snapshot)
+        unit = Unit(work, world_id, repeatable, single_statement, overdue, snapshot, current_call.get())
         patience = self._settings.lock_timeout if lock_timeout is None else lock_timeout
         lost: RolledBack | None = None
         self.backlog.enter()
@@ -109,12 +112,12 @@ class Database:
             lost = signal
         except Exception as error:
             if overdue is None or not isinstance(error, StatementTimeout):  # the caller tries it again in parts
-                log_rollback(error)
+                report_failure(self.meter, unit.began, error)
             raise
         finally:
             self.backlog.leave()
         if patience or lost.kind is not RetryKind.LOCK:  # without patience the caller tries it again in parts
-            log_rollback(lost.traced_error())
+            report_failure(self.meter, unit.began, lost.traced_error())
         raise lost.error from lost.cause
 
     async def _until_deadline(self, unit: Unit[T], lock_timeout: timedelta) -> T:
@@ -122,7 +125,11 @@ class Database:
         timer = asyncio.timeout_at(end)
         try:
             async with timer:
-                return await run_within_budgets(lambda: self._try(unit, lock_timeout, end), self._settings, end)
+                result = await run_within_budgets(
+                    lambda: self._try(unit, lock_timeout, end), self._settings, end, self.meter.retried
+                )
+                self.meter.committed(unit.began)
+                return result
         except TimeoutError:
             if not timer.expired():
                 raise
@@ -132,7 +139,7 @@ class Database:
 
     async def _try(self, unit: Unit[T], lock_timeout: timedelta, end: float) -> T:
         """Run a unit; when it meets a row that another session holds, run it again when the row may be free."""
-        began = asyncio.get_running_loop().time()
+        began, met_at = asyncio.get_running_loop().time(), perf_counter()
         try:
             return await self._attempt(unit, None, None)
         except RolledBack as signal:
@@ -143,10 +150,20 @@ class Database:
         if lock_timeout:
             events.emit(events.LOCK_AWAITED, milliseconds=milliseconds)
         until = min(end, began + lock_timeout.total_seconds())
-        return await self._lock_waits.run_again(met, partial(self._attempt, unit), until)
+        went_on = False
+        try:
+            result = await self._lock_waits.run_again(met, partial(self._attempt, unit), until)
+            went_on = True
+        finally:
+            if lock_timeout:
+                self.meter.waited(met_at, unit.call, went_on=went_on)
+        return result
 
     async def _attempt(self, unit: Unit[T], may_wait: timedelta | None, row: LockedRow | None) -> T:
         unit.attempts += 1
+        if unit.call is not None:
+            unit.call.tries += 1
+            unit.call.world_id = unit.world_id
         if unit.single_statement and not self._limits and may_wait is None:
             return await self._statement(unit, row)
         async with self._unit(unit, may_wait, row) as tx:
@@ -161,21 +178,20 @@ class Database:
         """
         self.refuse_misplaced()
         lost: RolledBack | None = None
+        unit = Unit(_nothing, world_id, call=current_call.get())
         try:
-            async with (
-                self._places.block(),
-                self._unit(Unit(_nothing, world_id), self._settings.lock_timeout, None) as tx,
-            ):
+            async with self._places.block(), self._unit(unit, self._settings.lock_timeout, None) as tx:
                 tx.is_block = True
                 yield tx
         except RolledBack as signal:
             lost = signal
         except Exception as error:
-            log_rollback(error)
+            report_failure(self.meter, unit.began, error)
             raise
         if lost is not None:
-            log_rollback(lost.traced_error())
+            report_failure(self.meter, unit.began, lost.traced_error())
             raise lost.error from lost.cause
+        self.meter.committed(unit.began)
 
     @asynccontextmanager
     async def join(
@@ -183,6 +199,7 @@ class Database:
     ) -> AsyncIterator[Transaction]:
         """Work inside a transaction that the caller opened; see World.join."""
         async with joined(connection, self._admission, world_id) as tx:
+            tx.meter, tx.call = self.meter, current_call.get()
             yield tx
         tx.report_commit(self.notify, self.work_left)
 
@@ -200,7 +217,7 @@ class Database:
         failure: Failure | None = None
         try:
             async with pooled_connection(self._engine) as connection:
-                limits = self._time_limits(unit, may_wait)
+                limits = self._limits | unit_limits(lock=may_wait, statement=unit.overdue)
                 tx = self._opened(connection, unit, row, limits, may_wait=may_wait is not None)
                 await tx.begin(snapshot=unit.snapshot)
                 unit.phase = Phase.WORKING
@@ -257,14 +274,9 @@ class Database:
         def is_held(other: LockedRow) -> bool:
             return other != row and self._lock_waits.is_held(other)
 
-        return Transaction(connection, self._admission, unit.world_id, limits=limits, is_held=is_held, **modes)
-
-    def _time_limits(self, unit: Unit[Any], may_wait: timedelta | None) -> dict[str, timedelta]:
-        """Return the limits to set in a transaction because its session has others, or none."""
-        own = {"lock_timeout": may_wait} if may_wait is not None else {}
-        if unit.overdue is not None:
-            own |= {"statement_timeout": unit.overdue}
-        return self._limits | own
+        tx = Transaction(connection, self._admission, unit.world_id, limits=limits, is_held=is_held, **modes)
+        tx.meter, tx.call = self.meter, unit.call
+        return tx
 
     def refuse_misplaced(self) -> None:
         """Raise Closed, WrongEventLoop or AlreadyInTransaction where no unit may begin; see WorldUnit."""
@@ -282,8 +294,3 @@ class Database:
 
 async def _nothing(_: Transaction) -> None:
     """Do nothing: the work is the caller's block."""
-
-
-def _close_connection(_: object, entry: ConnectionPoolEntry) -> None:
-    """Close a connection that comes back to a closed pool."""
-    entry.close()

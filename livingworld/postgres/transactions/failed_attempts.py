@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
-from livingworld.errors import (
-    AlreadyInTransaction,
-    Closed,
-    CommitUnknown,
-    Conflict,
-    DeadlockDetected,
-    InvalidInput,
-    LivingWorldError,
-    NotFound,
-    Refused,
-    SerializationFailure,
-)
+from livingworld.errors import CommitUnknown, DeadlockDetected, LivingWorldError, SerializationFailure
 from livingworld.observability import events
 from livingworld.postgres.driver_errors.failures import Failure, RetryKind, name_failure
 from livingworld.postgres.transactions.retry import RolledBack
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.unit import Phase, Unit
-
-#: Answers that a caller has to expect: they are no failures.
-_REFUSALS: Final = (InvalidInput, NotFound, Conflict, Refused, Closed, AlreadyInTransaction)
+from livingworld.postgres.transactions.unit_meter import REFUSALS, UnitMeter
 
 
 def driver_failure(exception: Exception, tx: Transaction | None, phase: Phase) -> Failure | None:
@@ -49,12 +36,14 @@ def raise_failure(failure: Failure, unit: Unit[Any], tx: Transaction | None) -> 
     raise failure.error from failure.cause
 
 
-def log_rollback(error: BaseException) -> None:
-    """Log why a unit was rolled back: a failure as an error, the application's own exception by its class only.
+def report_failure(meter: UnitMeter, began: float, error: BaseException) -> None:
+    """Count a unit that was rolled back, and log why.
 
-    A refusal that the caller has to expect is not logged.
+    A failure is logged as an error, the application's own exception by its class only, and a refusal that the caller
+    has to expect not at all.
     """
+    meter.failed(began, error)
     if not isinstance(error, LivingWorldError):
         events.emit(events.ROLLED_BACK, error=type(error).__name__)
-    elif isinstance(error, SerializationFailure | DeadlockDetected) or not isinstance(error, _REFUSALS):
+    elif isinstance(error, SerializationFailure | DeadlockDetected) or not isinstance(error, REFUSALS):
         events.emit_failure(error)

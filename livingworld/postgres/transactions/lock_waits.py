@@ -45,6 +45,11 @@ class LockWaits:
         self._places = asyncio.Semaphore(places) if places else None
         self._queues: dict[LockedRow, _Queue] = {}
 
+    @property
+    def waiting(self) -> int:
+        """How many units wait."""
+        return sum(queue.members for queue in self._queues.values())
+
     def is_held(self, row: LockedRow) -> bool:
         """Return whether a unit of this process waits for the row: another one would only wait behind it."""
         return row in self._queues

@@ -17,6 +17,8 @@ from livingworld.postgres.driver_errors.failures import DriverError, RetryKind
 from livingworld.settings.settings import Settings
 
 T = TypeVar("T")
+#: Takes notice of a further try: its kind, and the error of the try before.
+Retried = Callable[[str, LivingWorldError], None]
 
 _FIRST_WAIT_SECONDS = {RetryKind.CONFLICT: 0.005, RetryKind.OUTAGE: 0.2}
 _LONGEST_WAIT_SECONDS = {RetryKind.CONFLICT: 0.25, RetryKind.OUTAGE: 5.0}
@@ -40,7 +42,9 @@ class RolledBack(Exception):  # noqa: N818 - a signal to the retry loop; callers
         return self.error.with_traceback(self.error.__traceback__ or self.__traceback__)
 
 
-async def run_within_budgets(unit: Callable[[], Awaitable[T]], settings: Settings, end: float) -> T:
+async def run_within_budgets(
+    unit: Callable[[], Awaitable[T]], settings: Settings, end: float, retried: Retried = lambda _kind, _error: None
+) -> T:
     """Run a unit until it succeeds, fails for good, or a budget or the time is used up; then raise its last error.
 
     No try is begun that could not start before `end`, in seconds of the event loop's clock.
@@ -60,7 +64,7 @@ async def run_within_budgets(unit: Callable[[], Awaitable[T]], settings: Setting
             raise first
         return await unit()
 
-    return await Budgets(settings, end).retrying()(again)
+    return await Budgets(settings, end, retried).retrying()(again)
 
 
 @dataclass
@@ -70,12 +74,14 @@ class Budgets:
     settings: Settings
     #: When the call has to be over, in seconds of the event loop's clock.
     end: float
+    #: Called before each further try.
+    retried: Retried
     spent: Counter[RetryKind] = field(default_factory=Counter)
 
     def retrying(self) -> AsyncRetrying:
         """Return the tenacity loop that runs a unit within these budgets and re-raises its last error."""
         return AsyncRetrying(
-            retry=self._may_repeat, stop=self._time_is_up, wait=self._wait, before_sleep=_report, reraise=True
+            retry=self._may_repeat, stop=self._time_is_up, wait=self._wait, before_sleep=self._report, reraise=True
         )
 
     def _may_repeat(self, state: RetryCallState) -> bool:
@@ -100,18 +106,14 @@ class Budgets:
         bound = _FIRST_WAIT_SECONDS[signal.kind] * 2.0 ** min(self.spent[signal.kind], 16)
         return random.uniform(0, min(bound, _LONGEST_WAIT_SECONDS[signal.kind]))  # noqa: S311 - no secret
 
+    def _report(self, state: RetryCallState) -> None:
+        signal = _signal(state)
+        if signal is not None:
+            kind = signal.kind.value
+            self.retried(kind, signal.error)
+            events.emit(events.RETRIED, error=type(signal.error).__name__, attempt=state.attempt_number, kind=kind)
+
 
 def _signal(state: RetryCallState) -> RolledBack | None:
     error = state.outcome.exception() if state.outcome else None
     return error if isinstance(error, RolledBack) else None
-
-
-def _report(state: RetryCallState) -> None:
-    signal = _signal(state)
-    if signal is not None:
-        events.emit(
-            events.RETRIED,
-            error=type(signal.error).__name__,
-            attempt=state.attempt_number,
-            kind=signal.kind.value,
-        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from time import perf_counter
 from typing import Any, cast
 
 from asyncpg import Record
@@ -22,6 +23,9 @@ from livingworld.postgres.transactions.text_result import TextResult
 
 class SingleStatement:
     """The connection of a unit that is one statement; it is taken when the statement comes, and given back with it."""
+
+    #: When there was a connection to send the statement on, as a moment of perf_counter.
+    sent_at: float | None = None
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class SingleStatement:
 
     async def _fetch(self, driver: Any, sql: str, parameters: tuple[Any, ...]) -> list[Record]:  # noqa: ANN401
         self._sending()
+        self.sent_at = perf_counter()
         if self._overdue is None or self._cancel_session is None:
             return await driver.fetch(sql, *parameters)  # type: ignore[no-any-return]
         async with cancelled_when_overdue(driver, self._overdue, self._cancel_session):
@@ -62,4 +67,5 @@ class SingleStatement:
         """Run a statement that SQLAlchemy compiles; its rows are read before the connection is given back."""
         async with pooled_connection(self.engine) as connection:
             self._sending()
+            self.sent_at = perf_counter()
             return await connection.execute(statement, parameters)

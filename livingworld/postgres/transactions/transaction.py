@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from time import perf_counter
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from livingworld.errors import (
     TransactionPoisoned,
     UnsafeIsolation,
 )
+from livingworld.observability.calls import CallMeasure
 from livingworld.observability.events import DEADLOCK_BROKEN, Event, emit
 from livingworld.postgres.connections.time_limits import SET_LOCK_TIMEOUT, SNAPSHOT, in_milliseconds
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind, name_failure
@@ -29,6 +31,7 @@ from livingworld.postgres.transactions.end_of_transaction import EndOfTransactio
 from livingworld.postgres.transactions.lock_order import LockOrder
 from livingworld.postgres.transactions.single_statement import SingleStatement
 from livingworld.postgres.transactions.text_result import TextResult
+from livingworld.postgres.transactions.unit_meter import UnitMeter
 from livingworld.settings.database_url import database_address
 
 T = TypeVar("T")
@@ -45,6 +48,9 @@ class Transaction:
     """One transaction that is open on a connection; as a WorldUnit it is joined, never committed."""
 
     call_timeout: timedelta | None = None
+    #: Counts its statements, also for the call that it works for.
+    meter: UnitMeter | None = None
+    call: CallMeasure | None = None
     #: Whether it is a block of the application: each call in it ends its own work.
     is_block = False
     #: The row whose lock was asked for last.
@@ -108,26 +114,41 @@ class Transaction:
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:  # noqa: ANN401
         """Run one statement; a driver's exception becomes the livingworld error that it means."""
         self.refuse_other_loops()
-        return await self._named(self._connection.execute(statement, parameters))
+        return await self._named(statement, self._connection.execute(statement, parameters))
 
     async def execute_text(self, sql: str, parameters: tuple[Any, ...]) -> CursorResult[Any] | TextResult:
         """Run a statement that is text with $1, $2, ...: for what is called often; nothing is compiled."""
         self.refuse_other_loops()
-        return await self._named(self._connection.exec_driver_sql(sql, parameters))
+        return await self._named(sql, self._connection.exec_driver_sql(sql, parameters))
 
-    async def _named(self, execution: Awaitable[Result]) -> Result:
+    async def _named(self, statement: object, execution: Awaitable[Result]) -> Result:
         self.statements += 1
+        began = perf_counter()
         try:
-            return await (before_deadline(execution) if self.is_block else execution)
+            result = await (before_deadline(execution) if self.is_block else execution)
         except DRIVER_EXCEPTIONS as exception:
             failure = self._noted(self._place(name_failure(exception)))
         except BaseException:
             self._suspect = True  # cancelled half way: the server may still run it
             raise
+        else:
+            self._measure(statement, began)
+            return result
         self._suspect = True
+        self._measure(statement, began, failure.error)
         if isinstance(failure.error, DeadlockDetected):
             emit(DEADLOCK_BROKEN, statements=self.statements)
         raise failure.error from failure.cause  # outside `except`: the driver's text is not chained as context
+
+    def _measure(self, statement: object, began: float | None, error: LivingWorldError | None = None) -> None:
+        if isinstance(self._connection, SingleStatement):
+            began = self._connection.sent_at
+        if self.meter is None or began is None:  # without a connection nothing was sent
+            return
+        if error is None:
+            self.meter.answered(statement, began, self.call)
+        else:
+            self.meter.refused(statement, began, error, self.call)
 
     def _place(self, failure: Failure) -> Failure:
         """Name the database in a SchemaNotReady, which does not help without it."""

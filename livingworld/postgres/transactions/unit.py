@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
+from time import perf_counter
 from typing import Generic
 from uuid import UUID
 
+from livingworld.observability.calls import CallMeasure
 from livingworld.postgres.transactions.transaction import T, Work
 
 
@@ -33,6 +35,10 @@ class Unit(Generic[T]):
     overdue: timedelta | None = None
     #: Whether it only reads, all of it as of one moment.
     snapshot: bool = False
+    #: The call that it works for, where somebody follows it.
+    call: CallMeasure | None = None
+    #: When it was asked for, as a moment of perf_counter.
+    began: float = field(default_factory=perf_counter)
     attempts: int = 0
     phase: Phase = Phase.OPENING
     #: Whether an earlier attempt ended in COMMIT without an answer.

@@ -57,6 +57,8 @@ class SceneAppender:
         if isinstance(outcome, Newcomers):  # they were made by the transaction that asks again
             raise SerializationFailure
         if isinstance(outcome, Refusal):
+            if self._group_commit is not None:  # otherwise the refusal ends the unit, which counts it
+                self._group_commit.meter.refused(outcome.error)
             _refuse(world_id, request, outcome.error)
         place = {"world_id": world_id, "story_id": story_id, "scene_number": outcome.scene_number}
         if isinstance(outcome, Appended):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+from uuid import UUID
+
 from livingworld.deadlines import one_call
+from livingworld.errors import LivingWorldError
 from livingworld.identifiers import new_id
 from livingworld.observability import events
 from livingworld.postgres.services import Services
@@ -43,14 +47,19 @@ async def commit(
         outcome = await _store(parts, request, effect)
         place = {"world_id": services.world_id, "story_id": holding.story_id}
         if isinstance(outcome, Refusal):
-            events.emit(events.TURN_REFUSED, **place, error=type(outcome.error).__name__)
-            raise outcome.error
+            _refuse(parts, place, outcome.error)
         number = outcome.scene.number if isinstance(outcome, Committed) else outcome.scene_number
         events.emit(events.TURN_COMMITTED, **place, scene_number=number, branch_number=outcome.branch_number)
         _wake(services, holding, outcome.wakes)
         if isinstance(outcome, Committed):
             return outcome.scene
         return await services.unit.read(read_scene, holding.story_id, number)
+
+
+def _refuse(parts: TurnParts[Scope], place: dict[str, UUID], error: LivingWorldError) -> NoReturn:
+    parts.commits.meter.refused(error)
+    events.emit(events.TURN_REFUSED, **place, error=type(error).__name__)
+    raise error
 
 
 def _wake(services: Services, holding: Holding, wakes: Wakes) -> None:

@@ -133,6 +133,7 @@ class TurnQueue:
             case Replayed(scene_number):
                 events.emit(events.TURN_REPLAYED, **ids, scene_number=scene_number)
             case Refusal(error):
+                self._takes.meter.refused(error)
                 events.emit(events.TURN_REFUSED, **ids, error=type(error).__name__)
 
     async def _wait(

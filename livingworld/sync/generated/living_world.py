@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from livingworld.app.pruning import Pruned
+    from livingworld.observability.snapshot import MetricsSnapshot
     from livingworld.sync.generated.worlds import Worlds
 
 
@@ -32,4 +33,9 @@ class LivingWorld(Mirror, original=LivingWorldOriginal):
     def pruning(self, *, every: timedelta = timedelta(seconds=3600)) -> AbstractContextManager[None]:
         """Prune while the block runs, at its begin and then about so often; what fails is logged, and done later."""
         returned: AbstractContextManager[None] = self._enter("pruning", every=every)
+        return returned
+
+    def metrics(self, *, reader: str | None = None) -> MetricsSnapshot:
+        """Return what this LivingWorld has counted and measured, all as of one moment; no statement is sent."""
+        returned: MetricsSnapshot = self._call("metrics", reader=reader)
         return returned

@@ -1,0 +1,63 @@
+"""What is counted of the group commits of one kind, over all worlds of a process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakSet
+
+from livingworld.errors import LivingWorldError
+from livingworld.observability import instruments
+from livingworld.observability.calls import CallMeasure, current_call
+from livingworld.observability.metrics import Metrics
+from livingworld.postgres.group_commit.requests import Waiter
+from livingworld.postgres.group_commit.story_queues import StoryQueues
+
+
+class GroupMeter:
+    """Counts groups, their requests and the time that these waited."""
+
+    def __init__(self, metrics: Metrics, kind: str) -> None:
+        self._metrics = metrics
+        self._sizes = metrics.histogram(instruments.GROUP_SIZE, kind)
+        self._queue_times = metrics.histogram(instruments.GROUP_QUEUE_TIME, kind)
+        self._parts = metrics.counter(instruments.GROUP_PARTS, kind)
+        self._queues: WeakSet[StoryQueues[Any, Any]] = WeakSet()
+        metrics.observe(instruments.GROUP_WAITING, self._waiting, kind)
+
+    def add(self, queues: StoryQueues[Any, Any]) -> None:
+        """Count what waits in the queues of a further world, as long as they are used."""
+        self._queues.add(queues)
+
+    def sending(self, group: Sequence[Waiter[Any, Any]]) -> CallMeasure | None:
+        """Count what is sent now, and return what measures its statement; None when nobody follows a call in it."""
+        self._sizes.record(len(group))
+        self._parts.value += group[0].tried
+        followed, now, record = False, asyncio.get_running_loop().time(), self._queue_times.record
+        for waiter in group:
+            followed |= waiter.call is not None
+            if not waiter.tried:
+                waiter.tried = True
+                record(now - waiter.asked)
+        # What sends serves every caller of the group, and not the one that it was started by.
+        measure = CallMeasure() if followed else None
+        current_call.set(measure)
+        return measure
+
+    def refused(self, error: LivingWorldError) -> None:
+        """Count a request that was answered by a refusal, while others of its group were carried out."""
+        self._metrics.add(instruments.CONFLICTS, 1, type(error).__name__)
+
+    def _waiting(self) -> int:
+        return sum(queues.requests for queues in self._queues)
+
+
+def share(measure: CallMeasure | None, group: Sequence[Waiter[Any, Any]], sent_at: float) -> None:
+    """Give what the statement met to each call that somebody follows; `sent_at` is a moment of the loop's clock."""
+    if measure is None:
+        return
+    for waiter in group:
+        if waiter.call is not None:
+            waiter.call.world_id = measure.world_id
+            waiter.call.share(measure, len(group), sent_at - waiter.asked)
