@@ -18,6 +18,7 @@ from livingworld.coordination.locks.leases import HeldLease
 from livingworld.coordination.sessions.records import Interaction, Session, Task
 from livingworld.coordination.sessions.running_task import RunningTask
 from livingworld.deadlines import deadline
+from livingworld.erasure.records import Erased
 from livingworld.errors import *  # noqa: F403 - they stand in its own __all__
 from livingworld.inputs import UNCHANGED, Unchanged
 from livingworld.live.kinds import LiveKind
@@ -107,6 +108,7 @@ __all__ = [
     "Embedder",
     "EmbedderDispatcher",
     "EmbeddingPipeline",
+    "Erased",
     "Fact",
     "Generation",
     "HeldLease",

@@ -16,6 +16,8 @@ from livingworld.coordination.documents.world_documents import Documents
 from livingworld.coordination.locks.world_locks import WorldLocks
 from livingworld.coordination.sessions.world_sessions import Sessions
 from livingworld.coordination.sessions.world_tasks import Tasks
+from livingworld.erasure.erasing import Erasure
+from livingworld.erasure.records import Erased, Scenes
 from livingworld.inputs import check_function, check_json_object, check_label
 from livingworld.live.live import Live
 from livingworld.models.ai_models.serving import AIModels
@@ -114,6 +116,20 @@ class World(WorldRepositories):
         key = check_label("request_key", request_key)
         digest = request_hash(check_json_object("arguments", arguments or {}))
         return await self._unit.write_idempotent(_once, work, key, digest)
+
+    async def erase(self, *, player: str, scenes: Scenes = "keep") -> Erased:
+        """Remove or blank what one player wrote in this world, and return how many rows of which table that was.
+
+        Her turns, with the prompts and answers of models, lose their input, text and key; her sessions, her presence,
+        the cached vectors, and the actions, samples and events that name her as `player` are removed or emptied. The
+        text of the scenes that her turns led to is the story's and stays; with `scenes="blank"` it goes too, with what
+        became true in them. A turn of hers that runs ends, as does one that took in an input of hers.
+
+        Each transaction is short and locks one story, session, place or lane at a time; other writers go on. Again, it
+        erases what came since, or goes on where it was interrupted. Raises InvalidInput; a world that is gone has
+        nothing.
+        """
+        return await Erasure(self._unit, player, scenes).run()
 
     @asynccontextmanager
     async def join(self, connection: AsyncConnection | AsyncSession) -> AsyncIterator[TransactionScope]:

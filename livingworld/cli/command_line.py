@@ -12,7 +12,7 @@ import typer
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
-from livingworld.cli import db, demo, doctor, scripts, stress
+from livingworld.cli import db, demo, doctor, scripts, stress, world
 from livingworld.cli.interruption import INTERRUPTED, interruption
 from livingworld.demo.run import WorldStays
 from livingworld.errors import InvalidInput, LivingWorldError
@@ -71,6 +71,7 @@ def all_commands() -> typer.Typer:
     )
     commands.add_typer(db.commands, name="db")
     commands.add_typer(scripts.commands, name="scripts")
+    commands.add_typer(world.commands, name="world")
     commands.command("demo")(demo.demo)
     commands.command("doctor")(doctor.doctor)
     commands.command("stress")(stress.stress)

@@ -53,7 +53,7 @@ class CharacterNotFound(NotFound):
 
 
 class TurnNotFound(NotFound):
-    """The story has no such turn."""
+    """The story has no such turn, or has it no more."""
 
 
 class GenerationNotFound(NotFound):

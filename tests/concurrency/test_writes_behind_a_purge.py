@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from livingworld import LivingWorld, Presence
+from livingworld import Erased, LivingWorld, Presence
 from livingworld.errors import Fenced, NotFound, NothingToRollBack, VersionConflict
 from livingworld.schema import metadata
 from livingworld.testing.staged_races import connected, holding, until_blocked
@@ -37,6 +37,7 @@ MOMENTS: Final = {
 }
 #: What is told, of things that are not there, other than that.
 TOLD: Final[dict[str, type | UnionType]] = {
+    "erase": Erased,
     "documents.compare_and_set": VersionConflict,
     "documents.delete": bool,
     "documents.delete, version": VersionConflict,

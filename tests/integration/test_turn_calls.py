@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from livingworld import NewScene, Story, Turn, World
-from livingworld.errors import StoryNotFound
+from livingworld.errors import TurnNotFound
 from livingworld.story.turns.turn_call import CallOptions
 from livingworld.story.turns.turn_records import UsagePart
 from tests.support.played_turns import play
@@ -80,8 +80,8 @@ async def test_calls_side_by_side_and_of_a_lost_turn_are_kept(world: World, stor
     assert sorted(call.name for call in attempt.calls) == ["0", "1", "2", "3", "4", "late"]
 
 
-async def test_a_call_in_a_story_that_is_purged_names_the_story(world: World, story: Story) -> None:
-    with pytest.raises(StoryNotFound):
+async def test_a_call_in_a_story_that_is_purged_says_that_its_turn_is_gone(world: World, story: Story) -> None:
+    with pytest.raises(TurnNotFound):
         async with world.turns.take(story.id, request_key="one") as turn, turn.call("planner"):
             await world.stories.purge(story.id)
 

@@ -88,6 +88,7 @@ def test_every_command_has_a_section() -> None:
         "demo",
         "doctor",
         "stress",
+        "world erase",
     }
 
 

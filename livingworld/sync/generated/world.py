@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any
 
+    from livingworld.erasure.records import Erased, Scenes
     from livingworld.models.embeddings.embedder import Embedder
     from livingworld.story.worlds.records import WorldRecord
     from livingworld.sync.generated.actions import Actions
@@ -210,4 +211,9 @@ class World(Mirror, original=WorldOriginal):
     ) -> T:
         """Run a function of a transaction and return its result; repeat it where PostgreSQL rolled it back."""
         returned: T = self._call("run", self._function(work), request_key=request_key, arguments=arguments)
+        return returned
+
+    def erase(self, *, player: str, scenes: Scenes = "keep") -> Erased:
+        """Remove or blank what one player wrote in this world, and return how many rows of which table that was."""
+        returned: Erased = self._call("erase", player=player, scenes=scenes)
         return returned

@@ -106,6 +106,14 @@ async def sessions(writer: Writer) -> None:
     await writer.do("sessions.expire", rooms.expire(_LONG))
 
 
+async def erasure(writer: Writer) -> None:
+    """Let a person write something, and erase her."""
+    player = writer.value()
+    session = await writer.aside.sessions.open(player=player)
+    await writer.aside.interactions.add(session.id, "Hello?")
+    await writer.do("erase", writer.aside.erase(player=player))
+
+
 async def tasks(writer: Writer) -> None:
     """Start tasks, and end them in every way."""
     rooms = writer.aside.tasks
@@ -211,6 +219,6 @@ async def _shared(writer: Writer) -> UUID:
 
 
 OTHERS: Final[tuple[Deed, ...]] = (
-    stories, branches, state, characters, flags, lore, sessions, tasks, actions, scripts, models, cycles, presence,
-    worlds, together,
+    stories, branches, state, characters, flags, lore, sessions, erasure, tasks, actions, scripts, models, cycles,
+    presence, worlds, together,
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Erasing what one person wrote in a world."""
