@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -26,6 +26,7 @@ from livingworld.models.embeddings.pipeline import WorldEmbeddings
 from livingworld.models.scripts.kinds import ScriptKinds
 from livingworld.models.scripts.running import Scripts
 from livingworld.models.scripts.template_limits import LIMITS, TemplateLimits
+from livingworld.observability import instruments
 from livingworld.observability.metrics import Metrics
 from livingworld.postgres.connections.driver_connection import request_cancel
 from livingworld.postgres.connections.engine import Revive, create_engine, listening_connection
@@ -50,6 +51,9 @@ from livingworld.story.turns.turn_queue import Takes
 from livingworld.story.turns.waiting import patience
 from livingworld.story.turns.writing import commit_turns, take_turns
 
+#: The kinds of group commits.
+_GROUPS: Final = ("append", "take turn", "commit turn")
+
 
 class Process:
     """An open LivingWorld, as its worlds use it."""
@@ -68,12 +72,13 @@ class Process:
         # Behind a pooler the process id is the pooler's.
         self.database.cancel_session = request_cancel if settings.behind_pooler else self._cancel_session
         self.tasks = BackgroundTasks(outside)
+        self._observe()
         self.live_polling = LivePolling(self.background, self.notifications, self.tasks, settings.poll_interval)
         self._word_indexer = WordIndexer(self.background, self.tasks)
         if settings.index_words:
             self.database.work_left = self._word_indexer.wake
         #: Counts the group commits of all worlds, by kind.
-        self.group_meters = {kind: GroupMeter(self.metrics, kind) for kind in ("append", "take turn", "commit turn")}
+        self.group_meters = {kind: GroupMeter(self.metrics, kind) for kind in _GROUPS}
         #: Identifies this LivingWorld to other processes.
         self.id = UUID(int=new_id().int)
         self.script_kinds = ScriptKinds(_template_limits(settings))
@@ -83,6 +88,10 @@ class Process:
         self.embeddings: WeakValueDictionary[UUID, WorldEmbeddings] = WeakValueDictionary()
         #: One for each world that is in use here, until its last World and its last request have ended.
         self._shared_parts: WeakValueDictionary[UUID, SharedParts] = WeakValueDictionary()
+
+    def _observe(self) -> None:
+        self.tasks.observe(self.metrics)
+        self.metrics.observe(instruments.LISTENING, self.notifications.arrive)
 
     def _pool(self, settings: Settings, url: URL, revive_server: Revive | None, name: str) -> Database:
         engine = create_engine(settings, url, revive_server=revive_server)

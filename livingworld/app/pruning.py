@@ -84,7 +84,7 @@ class Pruning:
         """Prune about so often while the block runs."""
         check_duration("every", every, minimum=timedelta.resolution)
         self._database.refuse_misplaced()
-        async with running("pruning", self._run_once, every=every):
+        async with running("pruning", self._run_once, every=every, metrics=self._database.meter.metrics):
             yield
 
     async def _run_once(self) -> int:

@@ -86,7 +86,7 @@ class World(WorldRepositories):
         `former` embedders answer until this one's vectors are complete; raises InvalidInput as `embeddings` does.
         """
         pipelines = [self.embeddings(each) for each in (embedder, *former)]
-        return MemoryEmbeddings(self._unit, pipelines)
+        return MemoryEmbeddings(self._unit, pipelines, self._shared.services.metrics)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionScope]:

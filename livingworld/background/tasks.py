@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from livingworld.deadlines import without_deadline
 from livingworld.errors import LivingWorldError
+from livingworld.observability import instruments
+from livingworld.observability.metrics import Metrics
 
 T = TypeVar("T")
 
@@ -22,6 +24,11 @@ class BackgroundTasks:
         self._context = context
         self._finishing: set[asyncio.Task[Any]] = set()
         self._watching: set[asyncio.Task[Any]] = set()
+
+    def observe(self, metrics: Metrics) -> None:
+        """Show how many there are."""
+        metrics.observe(instruments.TASKS, lambda: len(self._finishing), "finishing")
+        metrics.observe(instruments.TASKS, lambda: len(self._watching), "watching")
 
     def finish(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start work that must reach its end, also when the caller is cancelled and when the LivingWorld closes."""

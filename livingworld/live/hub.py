@@ -10,6 +10,7 @@ from uuid import UUID
 
 from livingworld.errors import Closed, LivingWorldError
 from livingworld.live import following
+from livingworld.live.live_meter import LiveMeter
 from livingworld.live.newcomers import Newcomers
 from livingworld.live.polling import LivePolling
 from livingworld.live.reading import page_size, read_events
@@ -17,6 +18,7 @@ from livingworld.live.records import StoredEvents
 from livingworld.live.streams import Stream
 from livingworld.live.subscription import Subscription
 from livingworld.live.tail import Tail
+from livingworld.observability import instruments
 from livingworld.postgres.services import Services
 
 #: Most streams that are read by one statement.
@@ -41,6 +43,9 @@ class LiveHub:
         self._moved: dict[Tail, None] = {}
         self._reader: asyncio.Task[None] | None = None
         self.world_id = services.world_id
+        self._meter = LiveMeter(services.metrics)
+        services.metrics.observe_each(instruments.LIVE_STREAMS, self, lambda each: len(each._tails))  # noqa: SLF001
+        services.metrics.observe_each(instruments.LIVE_SUBSCRIPTIONS, self, LiveHub.subscriptions)
         #: So many events of each stream are kept at least.
         self.kept = following.KEPT
 
@@ -69,6 +74,10 @@ class LiveHub:
         self._polling.add(self)
         return tail
 
+    def subscriptions(self) -> int:
+        """Return how many subscriptions its streams have."""
+        return sum(tail.subscribers for tail in self._tails.values())
+
     async def follow(self, stream: Stream) -> None:
         """Have the writers of a stream log what happens, for some minutes, also without a subscriber."""
         tail = self._tails.get(stream.id)
@@ -84,6 +93,10 @@ class LiveHub:
         del self._tails[tail.stream_id]
         if not self._tails:
             self._polling.remove(self)
+
+    def count_missed(self) -> None:
+        """Count that a subscriber was too slow."""
+        self._meter.missed()
 
     def refuse_other_loops(self) -> None:
         """Raise WrongEventLoop anywhere but where the LivingWorld was opened: a waiter would not be woken there."""
@@ -154,6 +167,7 @@ class LiveHub:
         if not await tail.hand_on(page):  # what was notified may not be committed yet
             self._polling.look_soon()
             return 0
+        self._meter.handed_on(page.events)
         if len(page.events) == size:
             self.move(tail)
         return tail.subscribers

@@ -111,7 +111,7 @@ class Presences:
         """
         check_duration("every", every, minimum=timedelta.resolution)
         self._services.unit.refuse_misplaced()
-        async with running("presence", self.expire, every=every):
+        async with running("presence", self.expire, every=every, metrics=self._services.metrics):
             yield
 
     def _checked(self, player: object, story: object, session: object, ttl: object) -> tuple[Stream, str, timedelta]:

@@ -21,6 +21,10 @@ class Source(Protocol):
         """Number of the last event that was handed to the subscriptions, or passed over."""
         ...
 
+    def count_missed(self) -> None:
+        """Count that a subscriber was too slow."""
+        ...
+
     def refuse_other_loops(self) -> None:
         """Raise WrongEventLoop anywhere but where the LivingWorld was opened."""
         ...
@@ -114,6 +118,7 @@ class Subscription:
             missed = item.count if isinstance(item, Missed) else 1
             count = None if count is None or missed is None else count + missed
         last = self._buffer[-1].number
+        self._source.count_missed()
         self._buffer.clear()
         self._buffer.append(Missed(stream_id=self._source.stream_id, count=count, number=last))
 

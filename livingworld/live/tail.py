@@ -24,6 +24,9 @@ class Hub(Protocol):
     def forget(self, tail: Tail) -> None:
         """Let a tail go that is over."""
 
+    def count_missed(self) -> None:
+        """Count that a subscriber was too slow."""
+
     def refuse_other_loops(self) -> None:
         """Raise WrongEventLoop anywhere but where the LivingWorld was opened: a waiter would not be woken there."""
 
@@ -93,6 +96,10 @@ class Tail:
         self._hub.forget(self)
         for subscription in tuple(self._subscriptions):
             subscription.end(own_copy(error))
+
+    def count_missed(self) -> None:
+        """Count that a subscriber was too slow."""
+        self._hub.count_missed()
 
     def refuse_other_loops(self) -> None:
         """Raise WrongEventLoop; see Hub."""

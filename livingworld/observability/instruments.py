@@ -133,6 +133,93 @@ GROUP_WAITING: Final = _gauge(
 GROUP_PARTS: Final = _counter(
     "livingworld.group.parts", "{part}", "kind", "Parts of groups that had to be sent again by themselves."
 )
+# Turns, and the leases that are renewed in the background.
+TURN_REQUESTS: Final = _counter(
+    "livingworld.turn.requests",
+    "{request}",
+    "outcome",
+    "Requests for a turn: granted, replayed (carried out before), or not granted.",
+)
+TURN_WAIT: Final = _histogram(
+    "livingworld.turn.wait_time", "s", "outcome", "From asking for a turn to having it, or to its refusal."
+)
+TURN_DURATION: Final = _histogram(
+    "livingworld.turn.duration", "s", "outcome", "How long a turn was held: until it was committed, or given up."
+)
+TURN_WAITING: Final = _gauge("livingworld.turn.waiting", "{request}", "", "Requests of this process that wait in line.")
+TURN_LONGEST_LINE: Final = _gauge(
+    "livingworld.turn.longest_line", "{request}", "", "Most requests of this process that wait for one branch."
+)
+LEASE_RENEWALS: Final = _counter(
+    "livingworld.lease.renewals",
+    "{renewal}",
+    "kind outcome",
+    "Renewals of leases: renewed, lost (another owner has it, or may), or failed (no answer; it is tried again).",
+)
+# Actions: one runs at a time in each lane.
+ACTION_WAIT: Final = _histogram(
+    "livingworld.action.wait_time",
+    "s",
+    "action.kind",
+    "From when an action was due until it was claimed here, by the database's clock.",
+)
+ACTION_DURATION: Final = _histogram(
+    "livingworld.action.duration",
+    "s",
+    "action.kind outcome",
+    "How long an attempt ran: done, failed, expired, cancelled, given back, or lost (another worker has the claim).",
+)
+ACTIONS_RUNNING: Final = _gauge(
+    "livingworld.action.running", "{action}", "", "Actions that run in this process, each in a lane of its own."
+)
+# Models, by the names of OpenTelemetry.
+MODEL_DURATION: Final = _histogram(
+    "gen_ai.client.operation.duration",
+    "s",
+    "gen_ai.operation.name gen_ai.request.model error.type",
+    "A call of a model: the answer to a turn or to a call within it, or the vectors of a batch of texts.",
+)
+MODEL_TOKENS: Final = _histogram(
+    "gen_ai.client.token.usage",
+    "{token}",
+    "gen_ai.operation.name gen_ai.request.model gen_ai.token.type",
+    "Tokens of a call that the application reported.",
+)
+EMBEDDED_TEXTS: Final = _counter(
+    "livingworld.embedding.texts",
+    "{text}",
+    "outcome",
+    "Parts of texts that asked for a vector: cached, computed, or failed.",
+)
+# Live streams and notifications.
+LIVE_STREAMS: Final = _gauge("livingworld.live.streams", "{stream}", "", "Streams that this process follows.")
+LIVE_SUBSCRIPTIONS: Final = _gauge("livingworld.live.subscriptions", "{subscription}", "", "Their subscribers here.")
+LIVE_EVENTS: Final = _counter("livingworld.live.events", "{event}", "", "Events that were handed on, once each.")
+LIVE_MISSED: Final = _counter(
+    "livingworld.live.missed", "{event}", "", "Times that a slow subscriber was given a Missed in place of its buffer."
+)
+LIVE_LAG: Final = _histogram(
+    "livingworld.live.lag",
+    "s",
+    "",
+    "From the begin of the transaction that published an event to its handing on: two clocks, and never below 0.",
+)
+NOTIFICATIONS: Final = _counter(
+    "livingworld.notifications", "{topic}", "direction", "Topics that were notified: sent to, or received from others."
+)
+LISTENING: Final = _gauge(
+    "livingworld.notifications.listening", "1", "", "1 while notifications of other processes arrive, else 0."
+)
+# Background.
+SERVICE_ROUNDS: Final = _counter(
+    "livingworld.service.rounds",
+    "{round}",
+    "service outcome",
+    "Rounds of background services: worked, idle (there was nothing to do) or failed.",
+)
+TASKS: Final = _gauge(
+    "livingworld.tasks", "{task}", "kind", "Background tasks: that must reach their end, and that may be cancelled."
+)
 
 #: All of them, for documentation, for export and for tests.
 ALL: Final = tuple(value for value in list(vars().values()) if isinstance(value, Instrument))

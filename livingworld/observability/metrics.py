@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
+from weakref import WeakSet
 
 from livingworld.errors import InvalidInput
 from livingworld.observability.histogram import Distribution, Histogram
@@ -18,6 +19,8 @@ MOST_SERIES: Final = 200
 #: Most readers with intervals of their own.
 MOST_READERS: Final = 16
 OTHER: Final = "_OTHER"
+#: Attributes that OpenTelemetry requires of such instruments: the application's models have no provider here.
+_OF_ALL: Final = {"db": {"db.system.name": "postgresql"}, "gen_ai": {"gen_ai.provider.name": OTHER}}
 
 #: The values of an instrument's attributes, in their order.
 Attributes: TypeAlias = tuple[str, ...]
@@ -55,6 +58,7 @@ class Metrics:
     def __init__(self) -> None:
         self._cells: dict[Instrument, dict[Attributes, _Cell]] = {}
         self._gauges: dict[Instrument, dict[Attributes, Callable[[], float]]] = {}
+        self._owners: dict[tuple[Instrument, Attributes], WeakSet[Any]] = {}
         self._began = datetime.now(UTC)
         #: When each reader with intervals of its own asked last.
         self._readers: dict[str, datetime] = {}
@@ -83,6 +87,14 @@ class Metrics:
         """Have a gauge read at each snapshot."""
         _check(instrument, Kind.GAUGE, attributes)
         self._gauges.setdefault(instrument, {})[attributes] = read
+
+    def observe_each(
+        self, instrument: Instrument, owner: object, read: Callable[[Any], float], *attributes: str
+    ) -> None:
+        """Have a gauge read at each snapshot that is the sum over its owners, as long as each is used."""
+        owners = self._owners.setdefault((instrument, attributes), WeakSet())
+        owners.add(owner)
+        self.observe(instrument, lambda: sum(map(read, owners)), *attributes)
 
     def snapshot(self, reader: str | None = None) -> MetricsSnapshot:
         """Return every series as it is at this moment.
@@ -142,8 +154,7 @@ def _check(instrument: Instrument, kind: Kind, attributes: Attributes) -> None:
 
 def _series(instrument: Instrument, attributes: Attributes, value: Value) -> MetricSeries:
     named = {name: text for name, text in zip(instrument.attributes, attributes, strict=True) if text}
-    if instrument.name.startswith("db."):
-        named["db.system.name"] = "postgresql"
+    named |= _OF_ALL.get(instrument.name.partition(".")[0], {})
     return MetricSeries(instrument, MappingProxyType(named), value)
 
 

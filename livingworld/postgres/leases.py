@@ -40,17 +40,20 @@ class Lease:
         first_look: timedelta | None = None,
         look_every: timedelta | None = None,
         subscription: Callable[[], AbstractContextManager[TopicSubscription]] | None = None,
+        count: Callable[[str], object] = lambda _: None,
     ) -> None:
         """Keep a lease that was granted to a request sent at `asked_at`, in seconds of the loop's clock.
 
         `renew` returns whether it is still held; it is called in each of RENEWALS parts of `length`, or sooner by
         `look_every`, and when the subscription is notified. A lease that ends before `first_look` starts no task.
+        `count` is called with the outcome of each renewal.
         """
         self._renew = renew
         self._length = length
         self._interval = min(length / RENEWALS, look_every or length)
         self._subscribe = subscription or _unnotified
         self._start = start
+        self._count = count
         self._task: asyncio.Task[None] | None = None
         #: Set when the lease is lost, or may be.
         self.lost = asyncio.Event()
@@ -91,7 +94,9 @@ class Lease:
         try:
             held = await self._renew()
         except LivingWorldError:
+            self._count("failed")
             return
+        self._count("renewed" if held else "lost")
         if not held:
             self.lost.set()
         elif not self.lost.is_set():  # an answer that comes too late does not bring it back

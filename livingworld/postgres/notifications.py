@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from livingworld.errors import LivingWorldError
 from livingworld.identifiers import new_id
+from livingworld.observability import instruments
 from livingworld.postgres.listening import Connect, Listening
 from livingworld.postgres.transactions.admission import outside
 from livingworld.postgres.transactions.database import Database
@@ -92,6 +93,8 @@ class Notifications:
         """`connect` opens the connection that listens; None: there is none, and only this process is notified."""
         self._listening = None if connect is None else Listening(connect, CHANNEL, self._receive, self._wake_all)
         self._send = send
+        self._sent = send.meter.metrics.counter(instruments.NOTIFICATIONS, "sent")
+        self._received = send.meter.metrics.counter(instruments.NOTIFICATIONS, "received")
         #: Marks what this process sends: its own subscribers are woken already.
         self._sender_mark = new_id().hex
         self._subscriptions: dict[str, set[Subscriber]] = {}
@@ -155,6 +158,7 @@ class Notifications:
         """Send until nothing is left; what cannot be sent is dropped, since every subscriber polls."""
         while self._unsent:
             payloads = _payloads(self._sender_mark, self._unsent)
+            self._sent.value += len(self._unsent)
             self._unsent = set()
             with suppress(LivingWorldError):
                 await self._send.run(partial(_notify, payloads=payloads), repeatable=True, single_statement=True)
@@ -165,6 +169,7 @@ class Notifications:
         mark, _, topics = payload.partition("|")
         if mark != self._sender_mark:
             for topic in topics.split():
+                self._received.value += 1
                 self._wake(topic)
 
     def _wake(self, topic: str) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ class Held:
         self.told = TopicSubscription()
         self.tasks = BackgroundTasks()
         self.began = asyncio.get_running_loop().time()
-        lengths = {"length": LENGTH, "first_look": LENGTH / 20, "look_every": LENGTH / 8} | options
+        lengths: dict[str, Any] = {"length": LENGTH, "first_look": LENGTH / 20, "look_every": LENGTH / 8} | options
         self.lease = Lease(renew, **lengths, asked_at=self.began, subscription=self._hearing, start=self.tasks.watch)
 
     @contextmanager

@@ -29,6 +29,9 @@ class Stored:
         self._kept_after = kept_after
         self._page = page
 
+    def count_missed(self) -> None:
+        pass
+
     def refuse_other_loops(self) -> None:
         """Everything is in one loop here."""
 

@@ -27,6 +27,9 @@ class Hub:
     def forget(self, tail: Tail) -> None:
         tail.is_over = True
 
+    def count_missed(self) -> None:
+        pass
+
     def refuse_other_loops(self) -> None:
         """Everything is in one loop here."""
 

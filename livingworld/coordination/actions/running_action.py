@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import count
+from time import perf_counter
 from typing import Any, Final, Generic, TypeVar
 
 from livingworld.background.interruptible import run_unless
@@ -26,7 +28,7 @@ from livingworld.errors import (
     Unavailable,
 )
 from livingworld.inputs import check_json, storable_error_text
-from livingworld.observability import events
+from livingworld.observability import events, instruments
 from livingworld.postgres.leases import Lease
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.transaction import Transaction
@@ -75,6 +77,7 @@ class RunningAction(Generic[Scope]):
             asked_at=asked_at,
             subscription=lambda: services.notifications.subscribe(action_topic(action.id)),
             start=services.tasks.watch,
+            count=partial(services.metrics.add, instruments.LEASE_RENEWALS, 1, "action"),
         )
         #: Set when the claim is lost, or may be; the handler is then cancelled.
         self.lost = self._lease.lost
@@ -113,21 +116,28 @@ class RunningAction(Generic[Scope]):
             self.lost: lambda: ActionSuperseded(action_id=self.action.id),
             self.cancel_requested: lambda: ActionCancelled(action_id=self.action.id),
         }
+        began, outcome = perf_counter(), "done"
         try:
             result = await run_unless(handler(self), ends)
             if not self._completed:
                 await self.complete(result=result)
         except asyncio.CancelledError:
+            outcome = "given back"
             await asyncio.shield(self._services.tasks.finish(self._end(self._give_back())))
             raise
         except ActionCancelled:
+            outcome = "cancelled"
             await self._end(self._actions.stop(self.action))
         except ActionExpired:
+            outcome = "expired"
             await self._end(self._actions.expire(self.action))
         except Exception as error:  # noqa: BLE001 - whatever the handler raises is the action's failure
+            outcome = "lost" if self.lost.is_set() or isinstance(error, ActionSuperseded) else "failed"
             await self._end(self._fail(error))
         finally:
             self._lease.end()
+            duration = (perf_counter() - began, self.action.kind, outcome)
+            self._services.metrics.record(instruments.ACTION_DURATION, *duration)
 
     async def _fail(self, error: Exception) -> None:
         if self.lost.is_set() or isinstance(error, ActionSuperseded):

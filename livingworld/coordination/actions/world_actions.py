@@ -16,7 +16,7 @@ from livingworld.coordination.actions.repository import ActionRepository
 from livingworld.coordination.actions.running_action import RunningAction, Scope, WorkerOptions
 from livingworld.errors import ActionNotFound, InvalidInput, InvalidType, LivingWorldError
 from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_function, check_integer, check_label
-from livingworld.observability import events
+from livingworld.observability import events, instruments
 from livingworld.postgres.notifications import TopicSubscription
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.transaction import Transaction
@@ -87,6 +87,7 @@ class ActionWorker(Generic[Scope]):
         #: What ended here since the server was away: it is reported before the next claim, which would count it.
         self._cut_off = cut_off
         self._running: set[asyncio.Task[None]] = set()
+        services.metrics.observe_each(instruments.ACTIONS_RUNNING, self, lambda each: len(each._running))  # noqa: SLF001
         #: The last claim: what it brings is begun also when the caller that asked for it is gone.
         self._claiming: asyncio.Task[list[asyncio.Task[None]]] | None = None
 
@@ -152,6 +153,10 @@ class ActionWorker(Generic[Scope]):
             del self._cut_off[0]
 
     def _start(self, action: Action, asked_at: float, subscription: TopicSubscription | None) -> asyncio.Task[None]:
+        if action.started_at is not None:
+            due = max(action.created_at, action.not_before or action.created_at)
+            waited = max((action.started_at - due).total_seconds(), 0.0)
+            self._services.metrics.record(instruments.ACTION_WAIT, waited, action.kind)
         running = RunningAction(self._services, self._options, action, asked_at)
         task = asyncio.create_task(running.run(self._handlers.get(action.kind, _unknown_kind)))
         self._running.add(task)

@@ -29,7 +29,7 @@ from livingworld.inputs import (
     check_optional_text,
     storable_error_text,
 )
-from livingworld.observability import events
+from livingworld.observability import events, instruments
 from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
 from livingworld.postgres.leases import Lease
 from livingworld.postgres.services import Services
@@ -82,6 +82,7 @@ class Cycles:
         self._world_id = services.world_id
         self._background = services.background
         self._tasks = services.tasks
+        self._count = partial(services.metrics.add, instruments.LEASE_RENEWALS, 1, "cycle")
 
     async def run(
         self,
@@ -170,7 +171,7 @@ class Cycles:
 
     def _keep(self, holding: Holding, ttl: timedelta, asked_at: float) -> Lease:
         renew = partial(self._background.write_single_idempotent, transitions.renew, holding, ttl)
-        return Lease(renew, length=ttl, asked_at=asked_at, start=self._tasks.watch)
+        return Lease(renew, length=ttl, asked_at=asked_at, start=self._tasks.watch, count=self._count)
 
     async def _leave(self, holding: Holding) -> None:
         """Free the cycle if this owner has it; when the server is away the lease ends by itself."""

@@ -15,7 +15,7 @@ from livingworld.coordination.locks.tables import leases
 from livingworld.errors import Fenced, LeaseHeld, LivingWorldError
 from livingworld.identifiers import new_id
 from livingworld.inputs import MAX_TTL, MIN_TTL, check_duration, check_label
-from livingworld.observability import events
+from livingworld.observability import events, instruments
 from livingworld.postgres.leases import Lease
 from livingworld.postgres.locks import lock_row
 from livingworld.postgres.services import Services
@@ -91,7 +91,8 @@ class Leases:
 
     def _keep(self, name: str, owner: UUID, length: timedelta, asked_at: float) -> Lease:
         renew = partial(self._services.background.write_single_idempotent, _renew, name, owner, length)
-        return Lease(renew, length=length, asked_at=asked_at, start=self._services.tasks.watch)
+        count = partial(self._services.metrics.add, instruments.LEASE_RENEWALS, 1, "lease")
+        return Lease(renew, length=length, asked_at=asked_at, start=self._services.tasks.watch, count=count)
 
     async def _release(self, name: str, owner: UUID) -> None:
         """Give the lease back if this holder has it; when the server is away it ends by itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from livingworld.background.interruptible import run_unless
@@ -13,7 +14,7 @@ from livingworld.coordination.sessions.task_repository import TaskRepository
 from livingworld.coordination.sessions.task_writing import find_task, task_topic
 from livingworld.errors import InvalidInput, LivingWorldError, TaskCancelled, TaskNotFound, TaskSuperseded
 from livingworld.inputs import storable_error_text
-from livingworld.observability import events
+from livingworld.observability import events, instruments
 from livingworld.postgres.leases import Lease
 from livingworld.postgres.services import Services
 
@@ -44,6 +45,7 @@ class RunningTask:
             asked_at=asked_at,
             subscription=lambda: services.notifications.subscribe(task_topic(task.id)),
             start=services.tasks.watch,
+            count=partial(services.metrics.add, instruments.LEASE_RENEWALS, 1, "task"),
         )
         #: Set when the task belongs to this owner no more, or may not.
         self.lost = self._lease.lost

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -23,6 +23,7 @@ class Sessions(SessionRepository):
 
     def __init__(self, services: Services) -> None:
         super().__init__(services.unit)
+        self._metrics = services.metrics
         self._tasks = TaskRepository(services.unit)
 
     @asynccontextmanager
@@ -35,8 +36,11 @@ class Sessions(SessionRepository):
         check_duration("idle_for", idle_for, minimum=timedelta.resolution)
         check_duration("every", every, minimum=timedelta.resolution)
         self._unit.refuse_misplaced()
-        expired, dead = partial(self._expire, idle_for), self._fail_dead
-        async with running("idle sessions", expired, every=every), running("dead tasks", dead, every=every):
+        rounds: dict[str, Callable[[], Awaitable[int]]]
+        rounds = {"idle sessions": partial(self._expire, idle_for), "dead tasks": self._fail_dead}
+        async with AsyncExitStack() as stack:
+            for name, run_once in rounds.items():
+                await stack.enter_async_context(running(name, run_once, every=every, metrics=self._metrics))
             yield
 
     async def _expire(self, idle_for: timedelta) -> int:

@@ -99,7 +99,8 @@ class Tasks(TaskRepository):
         async with AsyncExitStack() as stack:
             for _ in range(count):
                 one = partial(self._run_dead_one, handler, wanted)
-                await stack.enter_async_context(service_running("tasks taken over", one, every=every))
+                service = service_running("tasks taken over", one, every=every, metrics=self._services.metrics)
+                await stack.enter_async_context(service)
             yield
 
     async def _run_dead_one(self, handler: Handler, kind: str | None) -> int:

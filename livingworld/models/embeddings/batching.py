@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
+from time import perf_counter
 from typing import TypeAlias
 
 from livingworld.errors import (
@@ -18,7 +19,8 @@ from livingworld.errors import (
 from livingworld.errors.base import own_copy
 from livingworld.models.embeddings.embedder import Embedder
 from livingworld.models.embeddings.vectors import Vector, check_vector, normalized
-from livingworld.observability import events
+from livingworld.observability import events, instruments
+from livingworld.observability.metrics import Metrics
 
 #: Stores the vectors of a whole batch.
 Keep: TypeAlias = Callable[[Mapping[str, Vector]], Awaitable[None]]
@@ -55,6 +57,8 @@ class Batches:
         self._report = report
         #: Why no further batch is begun: the embedder is away.
         self._away: LivingWorldError | None = None
+        #: Where the calls are counted.
+        self.metrics = Metrics()
 
     async def run(self, texts: Sequence[str], size: int) -> None:
         """Embed all texts and report each; when a batch fails, the others go on.
@@ -70,8 +74,10 @@ class Batches:
             vectors = await self._through_the_gate(number, texts)
             await self._keep(dict(zip(texts, vectors, strict=True)))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is reported to those who wait
+            self.metrics.add(instruments.EMBEDDED_TEXTS, len(texts), "failed")
             self._fail(number, texts, named_failure(error, batch=number))
         else:
+            self.metrics.add(instruments.EMBEDDED_TEXTS, len(texts), "computed")
             for text, vector in zip(texts, vectors, strict=True):
                 self._report(text, vector)
 
@@ -84,7 +90,7 @@ class Batches:
     async def _embed(self, number: int, texts: Sequence[str]) -> list[Vector]:
         """Embed a batch whole, or in halves for as long as there is not enough memory."""
         try:
-            vectors = await self._embedder.embed(texts)
+            vectors = await self._call(texts)
         except (MemoryError, OutOfMemory):
             if len(texts) == 1:
                 raise
@@ -93,6 +99,17 @@ class Batches:
         events.emit(events.EMBEDDING_BATCH_HALVED, embedder=self._embedder.name, batch=number, texts=len(texts))
         middle = (len(texts) + 1) // 2
         return [*await self._embed(number, texts[:middle]), *await self._embed(number, texts[middle:])]
+
+    async def _call(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        began, error = perf_counter(), ""
+        try:
+            return await self._embedder.embed(texts)
+        except BaseException as raised:
+            error = type(raised).__name__
+            raise
+        finally:
+            call = (perf_counter() - began, "embeddings", self._embedder.name, error)
+            self.metrics.record(instruments.MODEL_DURATION, *call)
 
     def _fail(self, number: int, texts: Sequence[str], error: LivingWorldError) -> None:
         if isinstance(error, EmbedderUnavailable | EmbedderTimeout):

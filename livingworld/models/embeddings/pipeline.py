@@ -19,6 +19,7 @@ from livingworld.models.embeddings.chunking import combine, split_text
 from livingworld.models.embeddings.embedder import Embedder, check_embedder
 from livingworld.models.embeddings.records import Embedded
 from livingworld.models.embeddings.vectors import Vector
+from livingworld.observability import instruments
 from livingworld.postgres.services import Services
 
 #: Most texts of one call.
@@ -40,6 +41,7 @@ class WorldEmbeddings:
         """`gate` limits the batches of the embedder that it names, in all worlds."""
         self.unit = services.unit
         self.settings = services.settings
+        self.metrics = services.metrics
         self.gate = gate
         self.single_flight: SingleFlight[_Key, Outcome] = SingleFlight(services.tasks.watch, named_failure)
 
@@ -97,9 +99,11 @@ class EmbeddingPipeline:
         found = await self._cache.find(by_part)
         for part, vector in found.items():
             deliver(by_part[part], vector)
+        self._shared.metrics.add(instruments.EMBEDDED_TEXTS, len(found), "cached")
         missing = [part for part in by_part if part not in found]
         gate = self._shared.gate(self._name)
         batches = Batches(self._embedder, gate, self._cache.keep, partial(_report, deliver, by_part))
+        batches.metrics = self._shared.metrics
         await batches.run(missing, self._shared.settings.embedding_batch_size)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakSet
 
 from livingworld.errors import LivingWorldError
 from livingworld.observability import instruments
@@ -23,12 +22,11 @@ class GroupMeter:
         self._sizes = metrics.histogram(instruments.GROUP_SIZE, kind)
         self._queue_times = metrics.histogram(instruments.GROUP_QUEUE_TIME, kind)
         self._parts = metrics.counter(instruments.GROUP_PARTS, kind)
-        self._queues: WeakSet[StoryQueues[Any, Any]] = WeakSet()
-        metrics.observe(instruments.GROUP_WAITING, self._waiting, kind)
+        self._kind = kind
 
     def add(self, queues: StoryQueues[Any, Any]) -> None:
         """Count what waits in the queues of a further world, as long as they are used."""
-        self._queues.add(queues)
+        self._metrics.observe_each(instruments.GROUP_WAITING, queues, lambda each: each.requests, self._kind)
 
     def sending(self, group: Sequence[Waiter[Any, Any]]) -> CallMeasure | None:
         """Count what is sent now, and return what measures its statement; None when nobody follows a call in it."""
@@ -48,9 +46,6 @@ class GroupMeter:
     def refused(self, error: LivingWorldError) -> None:
         """Count a request that was answered by a refusal, while others of its group were carried out."""
         self._metrics.add(instruments.CONFLICTS, 1, type(error).__name__)
-
-    def _waiting(self) -> int:
-        return sum(queues.requests for queues in self._queues)
 
 
 def share(measure: CallMeasure | None, group: Sequence[Waiter[Any, Any]], sent_at: float) -> None:

@@ -16,6 +16,7 @@ from livingworld.models.embeddings.embedder import check_embedder
 from livingworld.models.embeddings.pipeline import EmbeddingPipeline
 from livingworld.models.embeddings.records import Embedded
 from livingworld.observability import events
+from livingworld.observability.metrics import Metrics
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.memories import embedding_jobs
 from livingworld.story.memories.embedding_jobs import EmbeddingJob
@@ -38,8 +39,9 @@ class MemoryEmbeddings:
     complete.
     """
 
-    def __init__(self, unit: WorldUnit, pipelines: Sequence[EmbeddingPipeline]) -> None:
+    def __init__(self, unit: WorldUnit, pipelines: Sequence[EmbeddingPipeline], metrics: Metrics) -> None:
         self._unit = unit
+        self._metrics = metrics
         self._pipeline = pipelines[0]
         self._by_name = {check_embedder(pipeline.embedder)[0]: pipeline for pipeline in pipelines}
         self._name, self._dimensions = check_embedder(self._pipeline.embedder)
@@ -82,7 +84,7 @@ class MemoryEmbeddings:
     def running(self, every: timedelta = timedelta(seconds=1)) -> AbstractAsyncContextManager[None]:
         """Embed in the background while the block runs, looking for work about once in `every`."""
         self._unit.refuse_misplaced()
-        return running("memory embeddings", self.run_once, every=every)
+        return running("memory embeddings", self.run_once, every=every, metrics=self._metrics)
 
     async def recall(self, story_id: UUID, query: str, **options: Any) -> Recollection:  # noqa: ANN401
         """Return the memories that come first for a text; options and errors as MemoryRepository.recall.

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from livingworld import inputs
 from livingworld.errors import InvalidType
+from livingworld.observability.metrics import Metrics
+from livingworld.story.turns.model_meter import count_model_call
 
 #: Most characters of an error that is kept.
 _MAX_ERROR: Final = 1000
@@ -59,6 +61,10 @@ class Attempt:
             known["output_tokens"] = inputs.check_integer("output_tokens", output_tokens)
         self._known |= known
         self._known["duration_ms"] = self._elapsed()
+
+    def count(self, metrics: Metrics) -> None:
+        """Count the call of the model that has answered."""
+        count_model_call(metrics, self._known)
 
     def columns(self, *, error: BaseException | str | None = None) -> dict[str, Any]:
         """Return what is known as columns of the table."""

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar, Unpack
 from livingworld import inputs
 from livingworld.background.interruptible import run_unless
 from livingworld.errors import Fenced, InvalidInput, InvalidType, LivingWorldError
-from livingworld.observability import events
+from livingworld.observability import events, instruments
 from livingworld.postgres.leases import Lease
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import Scene
@@ -57,6 +57,7 @@ class Turn(Generic[Scope]):
         self.scene = taken if isinstance(taken, Scene) else None
         #: Set when the lease was lost, or may have been: what the model still says comes too late.
         self.lost = asyncio.Event()
+        self._asked_at = asked_at
         self._lease = self._keep_lease(taken, asked_at) if isinstance(taken, Granted) else None
 
     @property
@@ -90,6 +91,7 @@ class Turn(Generic[Scope]):
         """
         holding = self._taken().holding
         self._attempt.answer(raw_response, input_tokens=input_tokens, output_tokens=output_tokens)
+        self._attempt.count(self._services.metrics)
         await self._services.unit.write_single_idempotent(record_answer, holding, self._attempt.columns())
 
     async def while_held(self, work: Awaitable[T]) -> T:
@@ -131,6 +133,7 @@ class Turn(Generic[Scope]):
             holding = self._taken().holding
             self.scene = await commit(self._parts, holding, scene, self._attempt, state, effect)
             self.end_lease()
+            self._count("committed")
         return self.scene
 
     async def give_up(self, reason: BaseException | None) -> None:
@@ -139,6 +142,7 @@ class Turn(Generic[Scope]):
         A server that is away does not hide why the block was left: then the lease ends by itself.
         """
         self.end_lease()
+        self._count("given up")
         kept = self._attempt.answered and isinstance(reason, LivingWorldError | asyncio.CancelledError)
         state = "answered" if kept else "failed"  # the model's own failure is not offered to the next attempt
         known = self._attempt.columns(error="left without commit" if reason is None else reason)
@@ -158,6 +162,10 @@ class Turn(Generic[Scope]):
         if self._lease is not None:
             self._lease.end()
 
+    def _count(self, outcome: str) -> None:
+        seconds = asyncio.get_running_loop().time() - self._asked_at
+        self._services.metrics.record(instruments.TURN_DURATION, seconds, outcome)
+
     def _taken(self) -> Granted:
         if self._granted is None:
             raise InvalidInput("turn", "is stored already, as `turn.scene`; it has no context and no generation")
@@ -173,6 +181,7 @@ class Turn(Generic[Scope]):
             asked_at=asked_at,
             subscription=partial(services.notifications.subscribe, end_topic(holding.story_id, holding.request_key)),
             start=services.tasks.watch,
+            count=partial(services.metrics.add, instruments.LEASE_RENEWALS, 1, "turn"),
         )
         self.lost = lease.lost
         return lease

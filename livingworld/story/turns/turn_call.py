@@ -17,6 +17,7 @@ from livingworld.identifiers import new_id
 from livingworld.observability import events
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.turns.model_meter import count_model_call
 from livingworld.story.turns.requests import Holding
 from livingworld.story.turns.tables import model_calls
 
@@ -72,6 +73,7 @@ class TurnCall:
     async def store(self, failure: BaseException | None) -> None:
         """Store the call as it ended; what the block raised goes first."""
         known = {**self._known, "duration_ms": min(round((time.monotonic() - self._began) * 1000), inputs.MAX_INTEGER)}
+        count_model_call(self._services.metrics, known, failure)
         if failure is not None:
             known["error"] = inputs.storable_error_text(failure, limit=_MAX_ERROR)
         try:

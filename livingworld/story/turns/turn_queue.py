@@ -11,7 +11,7 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from livingworld.errors import Conflict, InvalidInput, InvalidType, LivingWorldError, NotFound, Refused, TurnTimeout
-from livingworld.observability import events
+from livingworld.observability import events, instruments
 from livingworld.postgres.group_commit.group_commit import GroupCommit
 from livingworld.postgres.notifications import Notifications, TopicSubscription
 from livingworld.postgres.services import Services
@@ -80,7 +80,8 @@ class TurnQueue:
 
         When it fails, nothing of it stays: no place in the queue and no lease.
         """
-        deadline = self._loop().time() + time_limit.total_seconds()
+        began, outcome = self._loop().time(), "not granted"
+        deadline = began + time_limit.total_seconds()
         waiting = False
         try:
             with ExitStack() as stack:
@@ -93,12 +94,16 @@ class TurnQueue:
                 if not isinstance(answer, Grant):
                     waiting = True
                     answer = await self._wait(request, answer, combine, deadline, topics)
+                outcome = "granted" if isinstance(answer.outcome, Granted) else "replayed"
         except BaseException as error:
             if not waiting and isinstance(error, InvalidInput | NotFound | Conflict | Refused):
                 self._under_way.pop(request.owner, None)
             else:
                 self.withdraw(request)  # it may have been granted meanwhile
             raise
+        finally:
+            self._services.metrics.add(instruments.TURN_REQUESTS, 1, outcome)
+            self._services.metrics.record(instruments.TURN_WAIT, self._loop().time() - began, outcome)
         self._under_way.pop(request.owner, None)
         return answer
 

@@ -7,6 +7,7 @@ after all that wait in a world.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Final
 from uuid import UUID
 
 from livingworld.errors import LivingWorldError
+from livingworld.observability import instruments
 from livingworld.postgres.notifications import TopicSubscription
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.transaction import Transaction
@@ -41,6 +43,13 @@ class WaitingRequests:
         #: By the owner of the request.
         self._waiters: dict[UUID, _Waiter] = {}
         self._looking: asyncio.Task[None] | None = None
+        services.metrics.observe_each(instruments.TURN_WAITING, self, lambda each: len(each._waiters))  # noqa: SLF001
+        services.metrics.observe_each(instruments.TURN_LONGEST_LINE, self, WaitingRequests.longest_line)
+
+    def longest_line(self) -> int:
+        """Return how many wait for the branch that most wait for."""
+        lines = Counter((each.request.story_id, each.place.branch_number) for each in self._waiters.values())
+        return max(lines.values(), default=0)
 
     @contextmanager
     def waiting(self, request: TakeRequest, place: Waiting, subscription: TopicSubscription) -> Iterator[None]:
