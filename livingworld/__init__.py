@@ -7,6 +7,7 @@ from livingworld.app.livingworld import LivingWorld
 from livingworld.app.pruning import Pruned
 from livingworld.app.transaction_scope import ActionWorker, RunningAction, TransactionScope, Turn
 from livingworld.app.world import World
+from livingworld.contention.records import HeldTurn, LockChain, LockReport, LockSession, WaitedLock
 from livingworld.coordination.actions.conflict_policy import COMMANDS, ConflictPolicy, Rule, Verdict
 from livingworld.coordination.actions.records import Action, LaneSize, NewAction
 from livingworld.coordination.actions.replaying import replay
@@ -42,6 +43,7 @@ from livingworld.observability.histogram import Distribution
 from livingworld.observability.instruments import Instrument
 from livingworld.observability.snapshot import MetricSeries, MetricsSnapshot
 from livingworld.postgres.keyset import Page
+from livingworld.postgres.transactions.contention import LockContention, LockCounts
 from livingworld.settings.settings import Settings
 from livingworld.story.characters.cast import CastMember
 from livingworld.story.characters.records import Character
@@ -112,6 +114,7 @@ __all__ = [
     "Fact",
     "Generation",
     "HeldLease",
+    "HeldTurn",
     "Instrument",
     "Interaction",
     "LaneSize",
@@ -120,6 +123,11 @@ __all__ = [
     "LiveKind",
     "LiveSnapshot",
     "LivingWorld",
+    "LockChain",
+    "LockContention",
+    "LockCounts",
+    "LockReport",
+    "LockSession",
     "LoreEntry",
     "LoreMatch",
     "Lorebook",
@@ -192,6 +200,7 @@ __all__ = [
     "Unchanged",
     "UnsupportedLore",
     "Verdict",
+    "WaitedLock",
     "World",
     "WorldRecord",
     "__version__",

@@ -13,6 +13,7 @@ from livingworld import LiveKind, Settings
 from livingworld.cli.command_line import all_commands
 from livingworld.observability import events, instruments
 from livingworld.observability.prometheus import prometheus_name
+from livingworld.postgres.transactions.lock_order import WORDS
 from site_generator.field_comments import field_comments
 from site_generator.prose import linked
 
@@ -49,6 +50,17 @@ def metric_reference() -> str:
     ]
     head = "| instrument | for Prometheus | kind | unit | attributes | what it shows |"
     return "\n".join([head, "|---|---|---|---|---|---|", *rows])
+
+
+def lock_order_reference() -> str:
+    """Return a row for each kind of lock, in the order in which one transaction may wait for them."""
+    rows = [
+        f"| {kind.value} | `{kind.name.lower()}` | {words.thing} | {words.first} | {words.several} |"
+        for kind, words in WORDS.items()
+    ]
+    return "\n".join(
+        ["| | kind | what is locked | by itself it is locked by | several of them |", "|---|---|---|---|---|", *rows]
+    )
 
 
 def live_kind_reference() -> str:

@@ -14,6 +14,7 @@ from site_generator.lists import (
     decision_reference,
     event_reference,
     live_kind_reference,
+    lock_order_reference,
     metric_reference,
     setting_reference,
 )
@@ -28,6 +29,7 @@ _LISTS: Final[Mapping[str, Callable[[], str]]] = {
     "log events": event_reference,
     "live events": live_kind_reference,
     "metrics": metric_reference,
+    "lock order": lock_order_reference,
     "records": record_reference,
     "settings": setting_reference,
     "tables": table_reference,

@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from livingworld.app.process import Process
 from livingworld.app.pruning import PRUNE_EVERY, Pruned, Pruning
 from livingworld.app.purge_world import purge_world
 from livingworld.app.world import World
+from livingworld.background.periodic_service import running
+from livingworld.contention.lock_report import read_locks
+from livingworld.contention.records import LockReport
 from livingworld.embedded_server.embedded_database import embedded_database
-from livingworld.inputs import check_optional_label, check_uuid
+from livingworld.inputs import check_duration, check_integer, check_optional_label, check_uuid
 from livingworld.observability.snapshot import MetricsSnapshot
+from livingworld.postgres.transactions.contention import MOST_STORIES, LockContention
 from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.settings.settings import Settings
 from livingworld.story.worlds.records import WorldRecord
 from livingworld.story.worlds.repository import WorldRepository
 
 T = TypeVar("T")
+#: So many of the stories that are counted are returned, unless another number is asked for.
+HOTTEST: Final = 20
+#: Twice before PostgreSQL ends a deadlock, by its default.
+LOOK_EVERY: Final = timedelta(seconds=0.4)
+LONGEST_PAUSE: Final = timedelta(days=1)
 
 
 class Worlds:
@@ -116,6 +125,32 @@ class LivingWorld:
         name = check_optional_label("reader", reader)
         self._process.admission.refuse_other_loops()
         return self._process.metrics.snapshot(name)
+
+    async def locks(self) -> LockReport:
+        """Return who holds what and who waits for whom, in every session of the database; locks nothing.
+
+        Held turns are leases and stand beside the locks. `missing` says what this role may not see.
+        """
+        return await self._process.background.run(read_locks, repeatable=True)
+
+    def contention(self, *, stories: int = HOTTEST) -> LockContention:
+        """Return what this LivingWorld met at locks since it was opened, by kind of lock and for the hottest stories.
+
+        Kept in memory, for the last 1,000 stories at which a lock was met; other processes count their own.
+        """
+        return self._process.database.lock_watch.contention.report(
+            check_integer("stories", stories, maximum=MOST_STORIES)
+        )
+
+    def watching_locks(self, *, every: timedelta = LOOK_EVERY) -> AbstractAsyncContextManager[None]:
+        """Look at the locks of the whole database about so often while the block runs, and log what is wrong.
+
+        Long waits, long holds, and deadlocks before PostgreSQL ends them, of other programs too. Without it a
+        LivingWorld looks only when its own transactions take long. Nothing is ever ended.
+        """
+        checked = check_duration("every", every, maximum=LONGEST_PAUSE)
+        process = self._process
+        return running("watching locks", process.lock_monitor.look_at_all, every=checked, metrics=process.metrics)
 
     @classmethod
     @asynccontextmanager

@@ -15,6 +15,7 @@ from sqlalchemy import URL, func, select
 from livingworld.app.streams import STREAMS
 from livingworld.app.transaction_scope import TransactionScope
 from livingworld.background.tasks import BackgroundTasks
+from livingworld.contention.monitor import LockMonitor
 from livingworld.coordination.cycles.running import Cycles
 from livingworld.coordination.locks.leases import Leases
 from livingworld.errors import LivingWorldError
@@ -37,6 +38,7 @@ from livingworld.postgres.notifications import Notifications
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.admission import Admission, outside
 from livingworld.postgres.transactions.database import Database
+from livingworld.postgres.transactions.lock_watch import LockWatch
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.settings.settings import Settings
@@ -72,7 +74,7 @@ class Process:
         # Behind a pooler the process id is the pooler's.
         self.database.cancel_session = request_cancel if settings.behind_pooler else self._cancel_session
         self.tasks = BackgroundTasks(outside)
-        self._observe()
+        self.lock_monitor = self._observe()
         self.live_polling = LivePolling(self.background, self.notifications, self.tasks, settings.poll_interval)
         self._word_indexer = WordIndexer(self.background, self.tasks)
         if settings.index_words:
@@ -89,9 +91,13 @@ class Process:
         #: One for each world that is in use here, until its last World and its last request have ended.
         self._shared_parts: WeakValueDictionary[UUID, SharedParts] = WeakValueDictionary()
 
-    def _observe(self) -> None:
+    def _observe(self) -> LockMonitor:
         self.tasks.observe(self.metrics)
         self.metrics.observe(instruments.LISTENING, self.notifications.arrive)
+        watch = self.database.lock_watch = self.background.lock_watch = LockWatch(self.settings, self.metrics)
+        monitor = LockMonitor(self.background, watch, self.tasks, self.settings)
+        watch.look = monitor.wake
+        return monitor
 
     def _pool(self, settings: Settings, url: URL, revive_server: Revive | None, name: str) -> Database:
         engine = create_engine(settings, url, revive_server=revive_server)
@@ -127,6 +133,7 @@ class Process:
         self.admission.refuse_other_loops()
         try:
             self._word_indexer.close()
+            self.database.lock_watch.close()
             await self.tasks.close()
             await asyncio.gather(*(parts.close() for parts in list(self._shared_parts.values())))
             await self.notifications.close()

@@ -12,7 +12,7 @@ import typer
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
-from livingworld.cli import db, demo, doctor, scripts, stress, world
+from livingworld.cli import db, demo, doctor, locks, scripts, stress, world
 from livingworld.cli.interruption import INTERRUPTED, interruption
 from livingworld.demo.run import WorldStays
 from livingworld.errors import InvalidInput, LivingWorldError
@@ -74,6 +74,7 @@ def all_commands() -> typer.Typer:
     commands.add_typer(world.commands, name="world")
     commands.command("demo")(demo.demo)
     commands.command("doctor")(doctor.doctor)
+    commands.command("locks")(locks.locks)
     commands.command("stress")(stress.stress)
     return commands
 

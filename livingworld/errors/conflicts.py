@@ -114,3 +114,8 @@ class SerializationFailure(Conflict):
 
 class DeadlockDetected(Conflict):
     """This transaction and another one waited for each other; PostgreSQL rolled this one back."""
+
+    #: Name of the statement that was rolled back, and of where it stood.
+    statement: str | None = None
+    #: Names of the others' statements; "process 123" where only that is known.
+    others: tuple[str, ...] = ()

@@ -35,8 +35,27 @@ ROLLED_BACK: Final = _info(
 )
 DEADLOCK_BROKEN: Final = _warning(
     "deadlock broken",
-    "statements",
-    "PostgreSQL ended a deadlock by failing this unit, after this number of statements.",
+    "statements statement others",
+    "PostgreSQL ended a deadlock by failing this unit, after this number of statements; the statements that met.",
+)
+DEADLOCK_AHEAD: Final = _warning(
+    "deadlock ahead",
+    "reason kinds world_id story_id sessions statements",
+    "Sessions wait for each other (cycle), or one waits out of the declared order (order); nothing is ended.",
+)
+LOCK_WAIT_LONG: Final = _warning(
+    "lock wait long",
+    "kind table world_id story_id seconds calls waiter waiter_statement holder holder_state holder_statement"
+    " holder_seconds",
+    "A lock is waited for longer than `report_lock_waits_after`; both sides, by PostgreSQL's process ids.",
+)
+LOCK_HELD_LONG: Final = _warning(
+    "lock held long",
+    "kinds tables world_id seconds holder holder_state holder_statement waiters waiter waiter_statement",
+    "A transaction holds locks longer than `report_lock_holds_after`; both sides, by PostgreSQL's process ids.",
+)
+LOCKS_NOT_SEEN: Final = _info(
+    "locks not seen", "error", "A look at the locks of the database failed; the next one comes by itself."
 )
 SCENE_CREATED: Final = _debug("scene created", "world_id story_id scene_number branch_number", "A scene was appended.")
 SCENE_REPLAYED: Final = _debug(

@@ -221,5 +221,27 @@ TASKS: Final = _gauge(
     "livingworld.tasks", "{task}", "kind", "Background tasks: that must reach their end, and that may be cancelled."
 )
 
+LOCK_WAIT: Final = _histogram(
+    "livingworld.lock.wait.duration",
+    "s",
+    "kind",
+    "How long a call waited for a lock of this kind that another transaction had.",
+)
+LOCK_HOLD: Final = _histogram(
+    "livingworld.lock.hold.duration", "s", "kind", "How long a transaction had locks of this kind, until it ended."
+)
+LOCK_CONFLICTS: Final = _counter(
+    "livingworld.lock.conflicts", "{conflict}", "kind", "Locks of this kind that another transaction had."
+)
+LOCK_TIMEOUTS: Final = _counter(
+    "livingworld.lock.timeouts", "{timeout}", "kind", "Calls that waited for a lock of this kind as long as they may."
+)
+DEADLOCKS: Final = _counter(
+    "livingworld.lock.deadlocks",
+    "{deadlock}",
+    "reason",
+    "Deadlocks: broken by PostgreSQL, or a cycle of waits or a wait out of order that was seen before.",
+)
+
 #: All of them, for documentation, for export and for tests.
 ALL: Final = tuple(value for value in list(vars().values()) if isinstance(value, Instrument))

@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     #: Longest wait of a call for a lock on a connection of the pool. After that the call waits in the process, and only
     #: a few connections wait in PostgreSQL. Default: 0.025 s.
     prompt_lock_timeout: Duration = timedelta(milliseconds=25)
+    #: A wait for a lock that is longer is logged, with who waits and who holds it. Default: 1 s.
+    report_lock_waits_after: Duration = timedelta(seconds=1)
+    #: A transaction that has locks for longer is logged, with who waits for it. Default: 10 s.
+    report_lock_holds_after: Duration = timedelta(seconds=10)
     #: Most calls of this process that may wait for an answer; a further call raises Overloaded. Default: 10,000.
     queue_limit: int = Field(default=10_000, ge=1, le=10_000_000)
     #: Most characters of text in those calls. Default: 64,000,000.

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -172,7 +173,7 @@ async def _answer_at_once(tx: object, requests: Any, *, wait: bool) -> list[Any]
 class _Nowhere:
     async def run(self, work: Any, **_: object) -> Any:  # noqa: ANN401
         await asyncio.sleep(0)
-        return await work(None)
+        return await work(SimpleNamespace(lock_watch=None))
 
 
 @pytest.mark.parametrize("stories", [1, 0])

@@ -87,6 +87,7 @@ def test_every_command_has_a_section() -> None:
         "scripts sync",
         "demo",
         "doctor",
+        "locks",
         "stress",
         "world erase",
     }

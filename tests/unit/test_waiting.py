@@ -103,6 +103,10 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     },
     "faults/test_nothing_on_standard_error.py": {"asyncio.timeout(120)": "a whole program"},
     "faults/test_own_errors_come_out.py": {"timedelta(seconds=2)": LIMIT, "timedelta(seconds=1)": LIMIT},
+    "integration/contention/test_lock_events.py": {
+        "timedelta(milliseconds=50)": LIMIT,
+        "timedelta(milliseconds=20)": PAUSE,
+    },
     "faults/test_samples_and_an_absent_server.py": {
         "timedelta(milliseconds=20)": PAUSE,
         "timedelta(seconds=0.3)": LIMIT,

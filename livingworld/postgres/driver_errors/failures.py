@@ -150,8 +150,8 @@ def name_failure(exception: BaseException) -> Failure:
         return exception.failure
     if isinstance(exception, PoolTimeoutError):
         return Failure(errors.PoolTimeout(), _scrub(exception, None, None), None, answered=False)
-    sqlstate = next((state for link in _chain(exception) if (state := _attribute(link, "sqlstate"))), None)
-    constraint = next((name for link in _chain(exception) if (name := _attribute(link, "constraint_name"))), None)
+    sqlstate = next((state for link in error_chain(exception) if (state := _attribute(link, "sqlstate"))), None)
+    constraint = next((name for link in error_chain(exception) if (name := _attribute(link, "constraint_name"))), None)
     cause = _scrub(exception, sqlstate, constraint)
     answered = sqlstate is not None and not sqlstate.startswith(_SESSION_ENDED)
     error, retry = _named(exception, sqlstate, constraint)
@@ -163,20 +163,20 @@ def _named(
 ) -> tuple[LivingWorldError, RetryKind | None]:
     if constraint in _BY_CONSTRAINT:
         return _refusal(exception, constraint), None
-    if any(isinstance(link, asyncpg.InvalidCachedStatementError) for link in _chain(exception)):
+    if any(isinstance(link, asyncpg.InvalidCachedStatementError) for link in error_chain(exception)):
         return errors.SerializationFailure(), RetryKind.CONFLICT  # the schema changed under a cached plan
     if sqlstate in _BY_SQLSTATE:
         kind, retry = _BY_SQLSTATE[sqlstate]
         return kind(), retry
     if _connection_is_gone(exception, sqlstate):
         return errors.Unavailable(), RetryKind.OUTAGE
-    if any(isinstance(link, TimeoutError) for link in _chain(exception)):
+    if any(isinstance(link, TimeoutError) for link in error_chain(exception)):
         return errors.StatementTimeout(), None
     return errors.DatabaseFailure(sqlstate=sqlstate, constraint=constraint), None
 
 
 def _refusal(exception: BaseException, constraint: str) -> LivingWorldError:
-    reference = next((detail for link in _chain(exception) if (detail := _attribute(link, "detail"))), None)
+    reference = next((detail for link in error_chain(exception) if (detail := _attribute(link, "detail"))), None)
     if constraint == "fk_characters_known" and reference is not None:  # raised by write_turn_state_v1, which names it
         return errors.CharacterNotFound.of_reference(reference)
     return _BY_CONSTRAINT[constraint]()
@@ -189,7 +189,7 @@ def _connection_is_gone(exception: BaseException, sqlstate: str | None) -> bool:
         return True
     return any(
         isinstance(link, InterfaceError | asyncpg.InterfaceError) or _is_network_error(link)
-        for link in _chain(exception)
+        for link in error_chain(exception)
     )
 
 
@@ -197,7 +197,7 @@ def _is_network_error(link: BaseException) -> bool:
     return isinstance(link, OSError) and not isinstance(link, TimeoutError)
 
 
-def _chain(exception: BaseException) -> Iterator[BaseException]:
+def error_chain(exception: BaseException) -> Iterator[BaseException]:
     """Yield the exception, the driver's one in it, and its causes."""
     link: BaseException | None = exception
     while link is not None:
@@ -211,5 +211,5 @@ def _attribute(link: BaseException, name: str) -> str | None:
 
 
 def _scrub(exception: BaseException, sqlstate: str | None, constraint: str | None) -> DriverError:
-    *_, root = _chain(exception)
+    *_, root = error_chain(exception)
     return DriverError(f"{type(root).__name__} (SQLSTATE {sqlstate}, constraint {constraint})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Generic
 from uuid import UUID
 
@@ -20,7 +21,15 @@ class Sending(Generic[Q, R]):
 
     async def group(self, tx: Transaction, requests: Sequence[Q]) -> list[R | NotTried]:
         """Send a group that waits for no story."""
-        return await self._send(tx, requests, wait=False)
+        sent = perf_counter()
+        results = await self._send(tx, requests, wait=False)
+        if (watch := tx.lock_watch) is not None:
+            watch.contention.held(LockKind.STORY, perf_counter() - sent)
+            if NotTried in map(type, results):
+                for request, result in zip(requests, results, strict=True):
+                    if isinstance(result, NotTried):
+                        watch.contention.met((LockKind.STORY, self._world_id, request.story_id))
+        return results
 
     async def waiting(self, tx: Transaction, requests: Sequence[Q]) -> list[R | NotTried]:
         """Send a group that waits for stories, in the order of their ids and not for one that is waited for already."""

@@ -31,6 +31,7 @@ from livingworld.postgres.transactions.end_of_transaction import Notify, WorkLef
 from livingworld.postgres.transactions.failed_attempts import driver_failure, raise_failure, report_failure
 from livingworld.postgres.transactions.joining import joined
 from livingworld.postgres.transactions.lock_waits import LockWaits
+from livingworld.postgres.transactions.lock_watch import LockWatch
 from livingworld.postgres.transactions.overdue import CancelSession
 from livingworld.postgres.transactions.pool_gauges import observe_pool
 from livingworld.postgres.transactions.replication import wait_for_standbys
@@ -46,6 +47,9 @@ _NO_LIMITS: Final[Mapping[str, timedelta]] = MappingProxyType({})
 
 class Database:
     """A pool of connections to one database. Each unit is a transaction of its own, with retries."""
+
+    #: The open transactions, and what they meet at locks; one object for the pools of one LivingWorld.
+    lock_watch: LockWatch
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class Database:
         #: The calls of this process that have no answer yet.
         self.backlog = backlog or Backlog(settings.queue_limit, settings.queue_characters)
         observe_pool(self.meter.metrics, name, engine, self.backlog, self._lock_waits)
+        self.lock_watch = LockWatch(settings, self.meter.metrics)
         #: Cancels the statement of a session; None where that is not possible.
         self.cancel_session: CancelSession | None = None
         #: Wakes the subscribers of a topic; called after each commit.
@@ -146,18 +151,13 @@ class Database:
             if signal.kind is not RetryKind.LOCK:
                 raise
             met = signal
-        milliseconds = round((asyncio.get_running_loop().time() - began) * 1000)
-        if lock_timeout:
-            events.emit(events.LOCK_AWAITED, milliseconds=milliseconds)
+        self.lock_watch.contention.met(met.row)
+        if not lock_timeout:
+            raise met
+        events.emit(events.LOCK_AWAITED, milliseconds=round((perf_counter() - met_at) * 1000))
         until = min(end, began + lock_timeout.total_seconds())
-        went_on = False
-        try:
-            result = await self._lock_waits.run_again(met, partial(self._attempt, unit), until)
-            went_on = True
-        finally:
-            if lock_timeout:
-                self.meter.waited(met_at, unit.call, went_on=went_on)
-        return result
+        with self.lock_watch.waiting(met.row, met_at, unit, self.meter):
+            return await self._lock_waits.run_again(met, partial(self._attempt, unit), until)
 
     async def _attempt(self, unit: Unit[T], may_wait: timedelta | None, row: LockedRow | None) -> T:
         unit.attempts += 1
@@ -198,7 +198,7 @@ class Database:
         self, connection: AsyncConnection | AsyncSession, world_id: UUID | None = None
     ) -> AsyncIterator[Transaction]:
         """Work inside a transaction that the caller opened; see World.join."""
-        async with joined(connection, self._admission, world_id) as tx:
+        async with joined(connection, self._admission, world_id, self.lock_watch) as tx:
             tx.meter, tx.call = self.meter, current_call.get()
             yield tx
         tx.report_commit(self.notify, self.work_left)
@@ -219,11 +219,12 @@ class Database:
             async with pooled_connection(self._engine) as connection:
                 limits = self._limits | unit_limits(lock=may_wait, statement=unit.overdue)
                 tx = self._opened(connection, unit, row, limits, may_wait=may_wait is not None)
-                await tx.begin(snapshot=unit.snapshot)
-                unit.phase = Phase.WORKING
-                with self._admission.in_transaction():
-                    yield tx
-                await commit(unit, tx, connection)
+                with self.lock_watch.watching(tx):
+                    await tx.begin(snapshot=unit.snapshot, met=row)
+                    unit.phase = Phase.WORKING
+                    with self._admission.in_transaction():
+                        yield tx
+                    await commit(unit, tx, connection)
         except (LivingWorldError, *DRIVER_EXCEPTIONS) as exception:
             failure = driver_failure(exception, tx, unit.phase)
             if failure is None and unit.phase is not Phase.COMMITTED:
@@ -275,7 +276,7 @@ class Database:
             return other != row and self._lock_waits.is_held(other)
 
         tx = Transaction(connection, self._admission, unit.world_id, limits=limits, is_held=is_held, **modes)
-        tx.meter, tx.call = self.meter, unit.call
+        tx.meter, tx.call, tx.lock_watch = self.meter, unit.call, self.lock_watch
         return tx
 
     def refuse_misplaced(self) -> None:

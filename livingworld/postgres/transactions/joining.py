@@ -8,13 +8,14 @@ from typing import Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import RootTransaction
+from sqlalchemy import RootTransaction, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from livingworld.errors import InvalidType
+from livingworld.errors import InvalidType, UnsafeIsolation
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.lock_order import LockOrder
+from livingworld.postgres.transactions.lock_watch import LockWatch
 from livingworld.postgres.transactions.transaction import Transaction
 
 #: What each transaction of a caller holds, through all blocks that join it.
@@ -23,19 +24,27 @@ _ORDERS: Final[WeakKeyDictionary[RootTransaction, LockOrder]] = WeakKeyDictionar
 
 @asynccontextmanager
 async def joined(
-    given: AsyncConnection | AsyncSession, admission: Admission, world_id: UUID | None = None
+    given: AsyncConnection | AsyncSession, admission: Admission, world_id: UUID | None, watch: LockWatch
 ) -> AsyncIterator[Transaction]:
     """Work inside the transaction of a connection or a session; see World.join."""
     admission.refuse_other_loops()
     connection = await _connection(given)
     transaction = Transaction(connection, admission, world_id, limits={}, may_wait=True)
-    await transaction.refuse_unsafe_isolation()
+    transaction.lock_watch = watch
+    await _refuse_unsafe_isolation(transaction)
     transaction.lock_order = _lock_order(connection)
     transaction.is_block = True
-    with admission.in_transaction():
+    with admission.in_transaction(), watch.watching(transaction):
         yield transaction
     await transaction.refuse_if_poisoned()
     await transaction.store_all()
+
+
+async def _refuse_unsafe_isolation(tx: Transaction) -> None:
+    """Raise UnsafeIsolation unless a statement after a lock sees what the lock waited for."""
+    level = await tx.scalar(text("SELECT current_setting('transaction_isolation')"))
+    if level != "read committed":
+        raise UnsafeIsolation(level=level)
 
 
 async def _connection(given: AsyncConnection | AsyncSession) -> AsyncConnection:

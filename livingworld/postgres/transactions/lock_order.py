@@ -1,8 +1,9 @@
-"""What one transaction holds, and whether its next lock comes in order; pure, no I/O."""
+"""What one transaction holds, since when, and whether its next lock comes in order; no I/O."""
 
 from __future__ import annotations
 
 from enum import IntEnum
+from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 from livingworld.errors import LockOrderViolation
@@ -28,8 +29,8 @@ class LockKind(IntEnum):
     STREAM = 15
 
 
-class _Words(NamedTuple):
-    """How an error describes a kind."""
+class Words(NamedTuple):
+    """How an error, and the documentation, describe a kind."""
 
     #: What is locked.
     thing: str
@@ -41,28 +42,29 @@ class _Words(NamedTuple):
 
 _BY_ID: Final = "in the order of their ids"
 _BY_NAME: Final = "in the order of their names"
-_WORDS: Final[dict[LockKind, _Words]] = {
-    LockKind.APPLICATION: _Words("a name of tx.locks", "tx.locks.exclusive(name)", "the names in one fixed order"),
-    LockKind.LEASE: _Words("a lease", "tx.prove(lease)", f"the leases {_BY_NAME}"),
-    LockKind.STORY: _Words("a story", "tx.stories.lock(story_id)", f"the stories {_BY_ID}"),
-    LockKind.SESSION: _Words("a session", "tx.sessions.heartbeat(session_id)", f"the sessions {_BY_ID}"),
-    LockKind.CHARACTER: _Words(
+#: The words of each kind, in the declared order.
+WORDS: Final[dict[LockKind, Words]] = {
+    LockKind.APPLICATION: Words("a name of tx.locks", "tx.locks.exclusive(name)", "the names in one fixed order"),
+    LockKind.LEASE: Words("a lease", "tx.prove(lease)", f"the leases {_BY_NAME}"),
+    LockKind.STORY: Words("a story", "tx.stories.lock(story_id)", f"the stories {_BY_ID}"),
+    LockKind.SESSION: Words("a session", "tx.sessions.heartbeat(session_id)", f"the sessions {_BY_ID}"),
+    LockKind.CHARACTER: Words(
         "a character or a name",
         "tx.characters.get_or_create_many(names)",
         f"all names by one get_or_create_many, then the characters {_BY_ID}",
     ),
-    LockKind.DOCUMENT: _Words("a document", "the write of the document", "the documents in the order of their keys"),
-    LockKind.MEMORY: _Words(
+    LockKind.DOCUMENT: Words("a document", "the write of the document", "the documents in the order of their keys"),
+    LockKind.MEMORY: Words(
         "the world's embedder", "the write of the memory", "use_embedder before anything is remembered"
     ),
-    LockKind.SCRIPT: _Words("a script", "the write of the script", f"the scripts {_BY_NAME}"),
-    LockKind.MODEL: _Words("the role of an AI model", "the write of the model", f"the roles {_BY_NAME}"),
-    LockKind.SAMPLE: _Words("a training sample", "tx.ai_models.samples.add_many(samples)", "all by one add_many"),
-    LockKind.CYCLE: _Words("a cycle", "tx.prove(cycle)", f"the cycles {_BY_NAME}"),
-    LockKind.LORE: _Words("a lore entry", "the write of the entry", f"the entries {_BY_ID}"),
-    LockKind.LANE: _Words("a lane", "the call on its actions", f"all by one enqueue_many, or {_BY_NAME}"),
-    LockKind.PRESENCE: _Words("a present player", "the call on presence", f"the players {_BY_NAME}"),
-    LockKind.STREAM: _Words("what was published", "everything else", "one block of join in a transaction"),
+    LockKind.SCRIPT: Words("a script", "the write of the script", f"the scripts {_BY_NAME}"),
+    LockKind.MODEL: Words("the role of an AI model", "the write of the model", f"the roles {_BY_NAME}"),
+    LockKind.SAMPLE: Words("a training sample", "tx.ai_models.samples.add_many(samples)", "all by one add_many"),
+    LockKind.CYCLE: Words("a cycle", "tx.prove(cycle)", f"the cycles {_BY_NAME}"),
+    LockKind.LORE: Words("a lore entry", "the write of the entry", f"the entries {_BY_ID}"),
+    LockKind.LANE: Words("a lane", "the call on its actions", f"all by one enqueue_many, or {_BY_NAME}"),
+    LockKind.PRESENCE: Words("a present player", "the call on presence", f"the players {_BY_NAME}"),
+    LockKind.STREAM: Words("what was published", "everything else", "one block of join in a transaction"),
 }
 _WHY: Final = "otherwise two transactions can wait for each other"
 
@@ -72,6 +74,8 @@ class LockOrder:
 
     def __init__(self) -> None:
         self._held: dict[LockKind, set[Any]] = {}
+        #: Since when a lock of a kind is held, by time.perf_counter().
+        self.since: dict[LockKind, float] = {}
 
     def copy(self) -> LockOrder:
         """Return a copy of what is held now, for the rollback of a savepoint, which releases its locks."""
@@ -82,6 +86,7 @@ class LockOrder:
     def restore(self, earlier: LockOrder) -> None:
         """Go back to what was held when the copy was made."""
         self._held = {kind: set(keys) for kind, keys in earlier._held.items()}
+        self.since = dict(earlier.since)
 
     def is_late(self, kind: LockKind, key: Any) -> bool:  # noqa: ANN401 - keys of one kind compare among themselves
         """Return whether waiting for this key would be out of order: a later key is held, and this one is not."""
@@ -95,11 +100,12 @@ class LockOrder:
     def hold(self, kind: LockKind, key: Any) -> None:  # noqa: ANN401
         """Remember that this key is locked until the transaction ends."""
         self._held.setdefault(kind, set()).add(key)
+        self.since.setdefault(kind, perf_counter())
 
     def refusal(self, kind: LockKind) -> LockOrderViolation:
         """Return the error that names what is held, what was asked for and what to call first."""
         latest = self._latest()
-        asked, held = _WORDS[kind], _WORDS[LockKind(max(latest, kind))]
+        asked, held = WORDS[kind], WORDS[LockKind(max(latest, kind))]
         if latest > kind:
             message = (
                 f"Another transaction holds {asked.thing}, and waiting for it here would be out of order: this"

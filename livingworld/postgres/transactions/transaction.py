@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from time import perf_counter
-from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 from uuid import UUID
 
 from sqlalchemy import CursorResult, Executable, text
@@ -15,24 +15,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livingworld.deadlines import before_deadline
 from livingworld.errors import (
-    DeadlockDetected,
     LivingWorldError,
     LockTimeout,
-    SchemaNotReady,
     TransactionPoisoned,
-    UnsafeIsolation,
 )
 from livingworld.observability.calls import CallMeasure
-from livingworld.observability.events import DEADLOCK_BROKEN, Event, emit
+from livingworld.observability.events import Event
+from livingworld.postgres.announcement import announcement, begin_statement
 from livingworld.postgres.connections.time_limits import SET_LOCK_TIMEOUT, SNAPSHOT, in_milliseconds
-from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind, name_failure
+from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.end_of_transaction import EndOfTransaction, Item, Notify, StoreAll, WorkLeft
+from livingworld.postgres.transactions.failure_details import detailed_failure
 from livingworld.postgres.transactions.lock_order import LockOrder
 from livingworld.postgres.transactions.single_statement import SingleStatement
 from livingworld.postgres.transactions.text_result import TextResult
 from livingworld.postgres.transactions.unit_meter import UnitMeter
-from livingworld.settings.database_url import database_address
+
+if TYPE_CHECKING:  # it watches transactions
+    from livingworld.postgres.transactions.lock_watch import LockWatch
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -57,8 +58,16 @@ class Transaction:
     row: LockedRow | None = None
     #: The held lock that it met while it was not allowed to wait.
     _met: Failure | None = None
+    #: Whether a statement failed, and perhaps nobody was told.
+    _suspect = False
+    #: Counts what it meets at locks; None: nobody does.
+    lock_watch: LockWatch | None = None
     #: Whether a lock is being asked for with a time limit of its own.
     _has_own_limit = False
+    #: When the statement that runs was sent, by time.perf_counter(); 0: none runs.
+    sent_at = 0.0
+    #: The row that the next statement locks.
+    _asked: LockedRow | None = None
 
     def __init__(
         self,
@@ -82,7 +91,6 @@ class Transaction:
         self._limits = limits
         #: One statement is all of it: it commits itself, and publishes itself.
         self.is_single = is_single
-        self._suspect = False
         #: What is stored, logged and notified at its end.
         self.end = EndOfTransaction()
         #: The last thing the driver reported; the runner asks it whether the unit may run again.
@@ -123,21 +131,25 @@ class Transaction:
 
     async def _named(self, statement: object, execution: Awaitable[Result]) -> Result:
         self.statements += 1
-        began = perf_counter()
+        asked, self._asked = self._asked, None
+        self.sent_at = began = perf_counter()
+        failure: Failure | None = None
         try:
             result = await (before_deadline(execution) if self.is_block else execution)
         except DRIVER_EXCEPTIONS as exception:
-            failure = self._noted(self._place(name_failure(exception)))
+            failure = self._noted(detailed_failure(exception, statement, self._connection.engine, self))
         except BaseException:
             self._suspect = True  # cancelled half way: the server may still run it
             raise
         else:
             self._measure(statement, began)
             return result
+        finally:
+            self.sent_at = 0.0
+            if asked is not None and self.lock_watch is not None:
+                self.lock_watch.answered(self, asked, perf_counter() - began, failure)
         self._suspect = True
         self._measure(statement, began, failure.error)
-        if isinstance(failure.error, DeadlockDetected):
-            emit(DEADLOCK_BROKEN, statements=self.statements)
         raise failure.error from failure.cause  # outside `except`: the driver's text is not chained as context
 
     def _measure(self, statement: object, began: float | None, error: LivingWorldError | None = None) -> None:
@@ -150,21 +162,13 @@ class Transaction:
         else:
             self.meter.refused(statement, began, error, self.call)
 
-    def _place(self, failure: Failure) -> Failure:
-        """Name the database in a SchemaNotReady, which does not help without it."""
-        if not isinstance(failure.error, SchemaNotReady):
-            return failure
-        name = database_address(self._connection.engine.url)
-        message = f"The database {name} lacks livingworld's tables or this release's; run `livingworld db upgrade`."
-        return replace(failure, error=SchemaNotReady(message, database=name))
-
     async def scalar(self, statement: Executable, parameters: Any = None) -> Any:  # noqa: ANN401
         """Run one statement and return the first column of its first row, or None."""
         return (await self.execute(statement, parameters)).scalar()
 
     def locks(self, *row: object) -> None:
         """Note which row is locked next; raises LockTimeout when a unit that must not wait would have to wait."""
-        self.row = row
+        self.row = self._asked = row
         if not self.may_wait and not self._has_own_limit and self._is_held(row):
             self.refuse_to_wait()
 
@@ -188,14 +192,17 @@ class Transaction:
             self.failure = self._met
             raise self._met.error from self._met.cause
 
-    async def begin(self, *, snapshot: bool = False) -> None:
-        """Set the time limits that the session lacks; a `snapshot` reads as of its first statement, and only reads."""
+    async def begin(self, *, snapshot: bool = False, met: LockedRow | None = None) -> None:
+        """Set the time limits that the session lacks; a `snapshot` reads as of its first statement, and only reads.
+
+        One that may wait says its world, and the kind of the lock that it `met` before, to other sessions.
+        """
         if snapshot:
             await self.execute(SNAPSHOT)
         if self._limits:
-            settings = ", ".join(f"set_config('{name}', :{name}, true)" for name in self._limits)
-            limits = {name: in_milliseconds(limit) for name, limit in self._limits.items()}
-            await self.execute(text(f"SELECT {settings}"), limits)
+            settings = {name: in_milliseconds(limit) for name, limit in self._limits.items()}
+            announced = announcement(self._world_id, met) if self.may_wait else {}
+            await self.execute(begin_statement(settings, announced), settings | announced)
 
     @asynccontextmanager
     async def lock_timeout(self, timeout: timedelta | None) -> AsyncIterator[None]:
@@ -275,13 +282,15 @@ class Transaction:
 
     def refuse_if_lost(self) -> None:
         """Raise ConnectionError when the session has ended: COMMIT is then never sent, so its effect is known."""
-        connection = None if isinstance(self._connection, SingleStatement) else self._connection.sync_connection
-        driver_connection = None if connection is None else connection.connection.driver_connection
+        driver_connection = self._driver_connection()
         if driver_connection is None or driver_connection.is_closed():
             raise ConnectionResetError
 
-    async def refuse_unsafe_isolation(self) -> None:
-        """Raise UnsafeIsolation unless a statement after a lock sees what the lock waited for."""
-        level = await self.scalar(text("SELECT current_setting('transaction_isolation')"))
-        if level != "read committed":
-            raise UnsafeIsolation(level=level)
+    def pid(self) -> int | None:
+        """Return the server's process of the session, or None when there is none; a pooler's own behind a pooler."""
+        driver = self._driver_connection()
+        return None if driver is None or driver.is_closed() else driver.get_server_pid()
+
+    def _driver_connection(self) -> Any:  # noqa: ANN401 - asyncpg's connection
+        connection = None if isinstance(self._connection, SingleStatement) else self._connection.sync_connection
+        return None if connection is None or connection.closed else connection.connection.driver_connection

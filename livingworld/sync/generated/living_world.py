@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from livingworld.app.pruning import Pruned
+    from livingworld.contention.records import LockReport
     from livingworld.observability.snapshot import MetricsSnapshot
+    from livingworld.postgres.transactions.contention import LockContention
     from livingworld.sync.generated.worlds import Worlds
 
 
@@ -38,4 +40,21 @@ class LivingWorld(Mirror, original=LivingWorldOriginal):
     def metrics(self, *, reader: str | None = None) -> MetricsSnapshot:
         """Return what this LivingWorld has counted and measured, all as of one moment; no statement is sent."""
         returned: MetricsSnapshot = self._call("metrics", reader=reader)
+        return returned
+
+    def locks(self) -> LockReport:
+        """Return who holds what and who waits for whom, in every session of the database; locks nothing."""
+        returned: LockReport = self._call("locks")
+        return returned
+
+    def contention(self, *, stories: int = 20) -> LockContention:
+        """Return what this LivingWorld met at locks since it was opened, by kind of lock and for the hottest
+        stories.
+        """
+        returned: LockContention = self._call("contention", stories=stories)
+        return returned
+
+    def watching_locks(self, *, every: timedelta = timedelta(seconds=0.4)) -> AbstractContextManager[None]:
+        """Look at the locks of the whole database about so often while the block runs, and log what is wrong."""
+        returned: AbstractContextManager[None] = self._enter("watching_locks", every=every)
         return returned
