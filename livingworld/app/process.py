@@ -75,7 +75,7 @@ class Process:
         self.database.cancel_session = request_cancel if settings.behind_pooler else self._cancel_session
         self.tasks = BackgroundTasks(outside)
         self.lock_monitor = self._observe()
-        self.live_polling = LivePolling(self.background, self.notifications, self.tasks, settings.poll_interval)
+        self.live_polling = LivePolling(self.background, self.notifications, self.tasks, settings)
         self._word_indexer = WordIndexer(self.background, self.tasks)
         if settings.index_words:
             self.database.work_left = self._word_indexer.wake
@@ -161,7 +161,9 @@ class SharedParts:
     def __init__(self, process: Process, world_id: UUID) -> None:
         self.services = services = process.services(world_id)
         settings, meters = process.settings, process.group_meters
-        limits = GroupLimits(settings.call_timeout, settings.lock_timeout, process.database.backlog)
+        limits = GroupLimits(
+            settings.call_timeout, settings.lock_timeout, process.database.backlog, settings.story_queue_limit
+        )
         take = partial(take_turns, lease=settings.turn_lease, patience=patience(settings.poll_interval))
         self.appends: Appends = GroupCommit(process.database, world_id, append_together, limits, meters["append"])
         takes: Takes = GroupCommit(process.database, world_id, take, limits, meters["take turn"])

@@ -96,6 +96,15 @@ class QueueFull(Conflict):
     lane: str
 
 
+class LimitReached(Conflict):
+    """A limit of the library is reached until others have gone; nothing was written."""
+
+    #: What there is too much of: a constant of docs/reference/limits.md.
+    what: str
+    #: The limit.
+    limit: int
+
+
 class Fenced(Conflict):
     """The turn or lease was taken over, replaced or ended; this write came too late, and nothing was written."""
 

@@ -53,6 +53,12 @@ class LiveHub:
     async def subscribe(self, stream: Stream, after: int | None, size: int) -> AsyncIterator[Subscription]:
         """Follow a stream while the block runs."""
         self._services.unit.refuse_misplaced()
+        with self._polling.subscriber():
+            async with self._joined(stream, after, size) as subscription:
+                yield subscription
+
+    @asynccontextmanager
+    async def _joined(self, stream: Stream, after: int | None, size: int) -> AsyncIterator[Subscription]:
         tail = self._tails.get(stream.id) or self._start(stream)
         tail.users += 1
         try:

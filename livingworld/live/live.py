@@ -25,6 +25,8 @@ Scope = TypeVar("Scope")
 
 #: What a function of livingworld that writes answers outside READ COMMITTED.
 _NO_STATE_TO_WRITE: Final = "25000"
+#: Most events that wait for one subscriber.
+MAX_BUFFER: Final = 100_000
 _MAX_NUMBER: Final = 2**63 - 1
 #: Events that wait for a slow subscriber.
 _BUFFER: Final = 1_000
@@ -99,9 +101,9 @@ class Live(LivePublisher, Generic[Scope]):
         wait for this subscriber, they are dropped for one Missed; neither writers nor other subscribers wait for it.
 
         The first follow of a story or session waits for its writer, as a write does. Raises StoryNotFound,
-        SessionNotFound, WorldNotFound, LockTimeout; the iteration raises the first three when what is followed was
-        removed, and Closed when the LivingWorld is closed.
+        SessionNotFound, WorldNotFound, LockTimeout, Overloaded at `subscription_limit`; the iteration raises the first
+        three when what is followed was removed, and Closed when the LivingWorld is closed.
         """
         stream = self._streams.named(self._unit.world_id, story, session)
         number = None if after is None else check_integer("after", after, maximum=_MAX_NUMBER)
-        return self._hub.subscribe(stream, number, check_integer("buffer", buffer, minimum=1))
+        return self._hub.subscribe(stream, number, check_integer("buffer", buffer, minimum=1, maximum=MAX_BUFFER))

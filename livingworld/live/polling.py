@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, Protocol
 from uuid import UUID
 
 from livingworld.background.tasks import BackgroundTasks
-from livingworld.errors import Closed, LivingWorldError
+from livingworld.errors import Closed, LivingWorldError, Overloaded
 from livingworld.live import following
 from livingworld.live.reading import last_numbers
 from livingworld.postgres.notifications import Notifications, TopicSubscription
 from livingworld.postgres.transactions.database import Database
+from livingworld.settings.settings import Settings
 
 #: A follow is renewed so often in its length, and may fail to be all but once.
 _RENEWALS: Final = 3
@@ -50,17 +51,29 @@ class LivePolling:
     """What looks at the followed streams by itself, since a notification is a hint that may be lost."""
 
     def __init__(
-        self, background: Database, notifications: Notifications, tasks: BackgroundTasks, interval: timedelta
+        self, background: Database, notifications: Notifications, tasks: BackgroundTasks, settings: Settings
     ) -> None:
-        """`interval` is the pause between two polls while no notification can arrive."""
+        self._most, self._subscribers = settings.subscription_limit, 0
         self._background = background
         self._notifications = notifications
         self._tasks = tasks
-        self._interval = interval
+        #: The pause between two polls while no notification can arrive.
+        self._interval = settings.poll_interval
         self._followed: set[Followed] = set()
         self._subscription = TopicSubscription()
         self._poller: asyncio.Task[None] | None = None
         self._renewer: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def subscriber(self) -> Iterator[None]:
+        """Count a subscriber of this process while the block runs; raises Overloaded for one too many."""
+        if self._subscribers >= self._most:
+            raise Overloaded(setting="subscription_limit", limit=self._most)
+        self._subscribers += 1
+        try:
+            yield
+        finally:
+            self._subscribers -= 1
 
     def add(self, followed: Followed) -> None:
         """Look at the streams of a world until it is removed."""

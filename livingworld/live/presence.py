@@ -54,7 +54,8 @@ class Presences:
         """Connect a player to a story, a session or the world, until it leaves or has no heartbeat for `ttl`.
 
         `presence` is the id of the connection, a new one by default; the same one again only lengthens it. Locks the
-        player there for a moment. Raises StoryNotFound, SessionNotFound, WorldNotFound.
+        player there for a moment. Raises StoryNotFound, SessionNotFound, WorldNotFound, and LimitReached for too many
+        players in one place or connections of one player there.
         """
         key = new_id() if presence is None else check_uuid("presence", presence)
         given = self._checked(player, story, session, ttl)

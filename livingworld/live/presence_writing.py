@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Table, delete, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from livingworld.errors import InvalidInput, PresenceNotFound
+from livingworld.errors import InvalidInput, LimitReached, PresenceNotFound
 from livingworld.live.kinds import LiveKind
 from livingworld.live.log import UnpublishedEvent, publish_unlocked_at_commit
 from livingworld.live.records import Presence, PresentPlayer
@@ -18,6 +18,9 @@ from livingworld.live.streams import Stream
 from livingworld.live.tables import presences, present_players
 from livingworld.postgres.transactions.transaction import Transaction
 
+#: Most players in one story, one session or the world, and most connections of one player there.
+MAX_PRESENT: Final = 10_000
+MAX_CONNECTIONS: Final = 100
 #: Read by each statement after the lock of the player's row.
 _NOW: Final = func.statement_timestamp()
 _LIVES: Final = presences.c.expires_at > _NOW
@@ -34,12 +37,31 @@ async def join(tx: Transaction, stream: Stream, presence_id: UUID, player: str, 
     known = await _renew_or_none(tx, presence_id, presences.c.player == player, presences.c.stream_id == stream.id)
     if known is not None:
         return known
+    await _refuse_a_crowd(tx, stream.id, player)
     await _come(tx, stream.id, player)
     new = upsert(presences).values(**key, presence_id=presence_id, ttl=ttl, expires_at=_NOW + ttl)
     row = (await tx.execute(new.on_conflict_do_nothing().returning(presences))).one_or_none()
     if row is None:
         raise InvalidInput("presence", "is a connection of another player, or of this one elsewhere")
     return _make_presence(row)
+
+
+async def _refuse_a_crowd(tx: Transaction, stream_id: UUID, player: str) -> None:
+    """Raise LimitReached for one connection too many of a locked player, or for one player too many.
+
+    Of players that join at the same moment some may come above the limit.
+    """
+    there = select(present_players.c.player).where(
+        present_players.c.world_id == tx.world_id, present_players.c.stream_id == stream_id
+    )
+    players = select(func.count()).select_from(there.limit(MAX_PRESENT + 1).subquery()).scalar_subquery()
+    mine = select(func.count()).select_from(presences).where(*_of_player(presences, tx, stream_id, player), _LIVES)
+    counts = select(players.label("players"), mine.scalar_subquery().label("connections"))
+    row = (await tx.execute(counts)).one()
+    if row.players > MAX_PRESENT:
+        raise LimitReached(what="MAX_PRESENT", limit=MAX_PRESENT)
+    if row.connections >= MAX_CONNECTIONS:
+        raise LimitReached(what="MAX_CONNECTIONS", limit=MAX_CONNECTIONS)
 
 
 async def _come(tx: Transaction, stream_id: UUID, player: str) -> None:

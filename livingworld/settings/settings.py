@@ -75,7 +75,13 @@ class Settings(BaseSettings):
     report_lock_holds_after: Duration = timedelta(seconds=10)
     #: Most calls of this process that may wait for an answer; a further call raises Overloaded. Default: 10,000.
     queue_limit: int = Field(default=10_000, ge=1, le=10_000_000)
-    #: Most characters of text in those calls. Default: 64,000,000.
+    #: Most appends, takes or commits that may wait for one story, so that one that is held does not fill the queue of
+    #: all; a further one raises Overloaded. Default: 1,000.
+    story_queue_limit: int = Field(default=1_000, ge=1, le=10_000_000)
+    #: Most subscriptions of live events that are open in this process; a further one raises Overloaded.
+    #: Default: 10,000.
+    subscription_limit: int = Field(default=10_000, ge=1, le=10_000_000)
+    #: Most characters of text in the calls that wait. Default: 64,000,000.
     queue_characters: int = Field(default=64_000_000, ge=1)
     #: The server ends a session whose open transaction waits this long for its next statement. Default: 60 s.
     idle_in_transaction_timeout: Duration = timedelta(seconds=60)

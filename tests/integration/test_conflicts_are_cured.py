@@ -12,6 +12,7 @@ from livingworld.testing.staged_races import connected
 from tests.faults.test_refusals_by_name import cross
 from tests.support.error_branches import CONFLICTS, REFUSALS
 from tests.support.every_write import Furnished, furnish
+from tests.support.full_queues import limit_reached, queue_full
 
 #: PostgreSQL prefers another one, once. A sequence is not rolled back.
 _PREFERS_ANOTHER: Final = """
@@ -114,15 +115,6 @@ async def lease_held(at: Furnished, url: str) -> None:
         pass
 
 
-async def queue_full(at: Furnished, url: str) -> None:
-    await at.world.actions.limit_lane("waiting", 1)
-    with pytest.raises(errors.QueueFull):
-        await at.world.actions.enqueue("waiting", "walk")
-    await at.world.actions.claim()
-
-    await at.world.actions.enqueue("waiting", "walk")
-
-
 async def fenced(at: Furnished, url: str) -> None:
     async with (
         at.world.turns.take(at.story.id, request_key="first") as overtaken,
@@ -184,6 +176,7 @@ STAGES: Final[dict[str, Stage]] = {
     "AlreadyRunning": already_running,
     "LeaseHeld": lease_held,
     "QueueFull": queue_full,
+    "LimitReached": limit_reached,
     "Fenced": fenced,
     "TaskSuperseded": task_superseded,
     "ActionSuperseded": action_superseded,

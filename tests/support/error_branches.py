@@ -16,6 +16,7 @@ CONFLICTS: Final = {
     "AlreadyRunning": "what runs comes to its end",
     "LeaseHeld": "the holder comes to its end",
     "QueueFull": "a worker takes an action from the lane",
+    "LimitReached": "others have gone",
     "Fenced": "the turn or lease is taken anew, with a token that counts",
     "TaskSuperseded": "the task is taken over anew, or another one is created",
     "ActionSuperseded": "the action is claimed anew",

@@ -1,8 +1,7 @@
 """Group commit: requests that wait to be written at the same moment in one process are written by one statement.
 
 What arrives while statements are under way goes with the next one. Where much waits, several statements work at once,
-each with its share. A story has at most one statement under way, so its requests are carried out in the order in which
-they arrived.
+each with its share. A story has at most one statement under way, so its requests are carried out in their order.
 
 A request that cannot be written with the others delays its own story only. A story that another transaction holds is
 taken out of the group, waited for once with others of its kind for a moment, and then alone. A group that fails is
@@ -95,6 +94,7 @@ class GroupCommit(Generic[Q, R]):
         """Have one request carried out; cancelled before it was sent, it is not sent. Raises Closed and Overloaded."""
         if self._closed:
             raise Closed
+        self._queues.refuse_one_more(request.story_id.int, self._limits.of_a_story)
         end = call_end(self._limits.call_timeout)
         characters = request.characters
         if self._limits.backlog is not None:

@@ -104,6 +104,8 @@ class GroupLimits:
     call_timeout: timedelta = timedelta(seconds=30)
     lock_timeout: timedelta = timedelta(seconds=5)
     backlog: Backlog | None = None
+    #: Most requests of one kind that wait for one story.
+    of_a_story: int = 1_000
 
 
 @dataclass(slots=True, eq=False)

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from typing import Final, Generic
 
+from livingworld.errors import Overloaded
 from livingworld.postgres.group_commit.requests import Q, R, Waiter
 
 #: Most characters of text of one statement, beyond its first request.
@@ -29,6 +30,11 @@ class StoryQueues(Generic[Q, R]):
     def stories_ready(self) -> int:
         """How many stories have something to send."""
         return len(self._ready)
+
+    def refuse_one_more(self, story: int, most: int) -> None:
+        """Raise Overloaded where so many requests wait for a story already."""
+        if len(self.waiting.get(story, ())) >= most:
+            raise Overloaded(setting="story_queue_limit", limit=most)
 
     def add(self, waiter: Waiter[Q, R]) -> None:
         """Put a request behind the others of its story."""

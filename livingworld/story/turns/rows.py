@@ -17,6 +17,7 @@ from livingworld.errors import (
     Fenced,
     GenerationIncomplete,
     GenerationNotFound,
+    LimitReached,
     LivingWorldError,
     RequestKeyReused,
     SceneNotFound,
@@ -42,6 +43,8 @@ from livingworld.story.turns.outcomes import (
 from livingworld.story.turns.records import Generation, TurnInput
 from livingworld.story.turns.requests import ChooseRequest, CommitRequest, Holding, TakeRequest
 
+#: Most tries that wait at one branch, of all processes together; await_turn_v1 has the number too.
+MAX_LINE: Final = 1_000
 #: What a status of every function means when the id of the story says it all.
 _REFUSALS: Final[dict[str, type[LivingWorldError]]] = {
     "story_not_found": StoryNotFound,
@@ -61,6 +64,8 @@ def make_take_outcome(row: Row[Any], request: TakeRequest) -> TakeOutcome | NotT
             return Granted(_holding(row, request), _input(row, request.input.player), row.answered, row.context)
         case "replayed":
             return Replayed(row.scene_number)
+        case "waiting" if row.ticket is None:
+            return Refusal(LimitReached(what="MAX_LINE", limit=MAX_LINE))
         case "waiting" | "following":
             return Waiting(row.branch_number, row.request_key if row.status == "following" else None, row.ticket)
         case "mergeable":

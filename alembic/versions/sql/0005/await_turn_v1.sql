@@ -1,5 +1,6 @@
 -- Join the line of a branch, or extend a place in it, and return the ticket; the lowest goes first. A
--- ticket is one request key, each row one try of it that waits. The caller holds the lock of the story.
+-- ticket is one request key, each row one try of it that waits. NULL: the line has its maximum. The caller holds the lock of the
+-- story.
 CREATE FUNCTION livingworld.await_turn_v1(
     in_world_id uuid,
     in_story_id uuid,
@@ -36,6 +37,12 @@ BEGIN
     DELETE FROM livingworld.turn_waiters w
     WHERE w.world_id = in_world_id AND w.story_id = in_story_id AND w.branch_number = in_branch_number
         AND w.expires_at <= in_now;
+    IF (
+        SELECT count(*) FROM livingworld.turn_waiters w
+        WHERE w.world_id = in_world_id AND w.story_id = in_story_id AND w.branch_number = in_branch_number
+    ) >= 1000 THEN  -- MAX_LINE of rows.py
+        RETURN NULL;
+    END IF;
     IF in_ticket IS NULL THEN
         INSERT INTO livingworld.turn_leases AS l (world_id, story_id, branch_number, last_ticket)
         VALUES (in_world_id, in_story_id, in_branch_number, 1)
