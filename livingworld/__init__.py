@@ -57,6 +57,8 @@ from livingworld.story.memories.records import Memory, NewMemory, Recalled, Reca
 from livingworld.story.relationships.records import LedgerEntry, Relationship, RelationshipChange
 from livingworld.story.revisions import Revision
 from livingworld.story.search.records import SearchBacklog, SearchHit, SearchPage
+from livingworld.story.semantic_search.records import SimilarText, SimilarTexts
+from livingworld.story.semantic_search.text_embeddings import TextEmbeddings
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import (
     Branch,
@@ -177,6 +179,8 @@ __all__ = [
     "SentenceTransformersEmbedder",
     "Session",
     "Settings",
+    "SimilarText",
+    "SimilarTexts",
     "StoredScene",
     "Story",
     "StoryCharacter",
@@ -186,6 +190,7 @@ __all__ = [
     "Subject",
     "Subscription",
     "Task",
+    "TextEmbeddings",
     "TokenUsage",
     "TrainingSample",
     "TransactionScope",

@@ -17,6 +17,7 @@ from livingworld.story.lore.tables import lore_changes, lore_entries
 from livingworld.story.memories.tables import memories, memory_embedders, memory_embedding_jobs, memory_vectors
 from livingworld.story.relationships.tables import relationship_changes, relationships
 from livingworld.story.revisions import revisions
+from livingworld.story.semantic_search.tables import character_vectors, scene_vectors
 from livingworld.story.stories.scene_tables import scene_cast, scenes
 from livingworld.story.stories.tables import branches, stories, story_activity, timeline_lineage, timelines
 from livingworld.story.stories.word_tables import scene_words, unindexed_scenes
@@ -29,6 +30,7 @@ __all__ = [
     "ai_models",
     "branches",
     "character_names",
+    "character_vectors",
     "characters",
     "cycle_runs",
     "cycles",
@@ -57,6 +59,7 @@ __all__ = [
     "request_keys",
     "revisions",
     "scene_cast",
+    "scene_vectors",
     "scene_words",
     "scenes",
     "script_activations",

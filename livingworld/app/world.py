@@ -27,6 +27,7 @@ from livingworld.postgres.idempotency import request_hash, run_once
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.memories.embed_memories import MemoryEmbeddings
 from livingworld.story.search.world_search import WorldSearch
+from livingworld.story.semantic_search.text_embeddings import TextEmbeddings
 from livingworld.story.turns.take_turn import Turns
 from livingworld.story.worlds.records import WorldRecord
 
@@ -87,6 +88,13 @@ class World(WorldRepositories):
         """
         pipelines = [self.embeddings(each) for each in (embedder, *former)]
         return MemoryEmbeddings(self._unit, pipelines, self._shared.services.metrics)
+
+    def text_embeddings(self, embedder: Embedder) -> TextEmbeddings:
+        """Return the part that gives scenes and characters vectors by this embedder, and finds them by a text.
+
+        Vectors of several embedders stand beside each other; raises InvalidInput as `embeddings` does.
+        """
+        return TextEmbeddings(self._unit, self.leases, self.embeddings(embedder))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionScope]:

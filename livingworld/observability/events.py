@@ -249,6 +249,11 @@ MEMORIES_NOT_EMBEDDED: Final = _warning(
     "world_id embedder memories",
     "The embedder failed at these memories; they are tried again later.",
 )
+TEXTS_NOT_EMBEDDED: Final = _warning(
+    "texts not embedded",
+    "world_id embedder texts error",
+    "The embedder failed at these scenes and characters; they are tried again later.",
+)
 WORDS_INDEXED: Final = _debug(
     "words indexed",
     "world_id texts waited_milliseconds",

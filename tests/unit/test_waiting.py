@@ -138,6 +138,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     "integration/test_live_retention.py": {"timedelta(milliseconds=30)": PAUSE},
     "integration/test_lock_waits.py": {"timedelta(milliseconds=50)": LIMIT},
     "integration/test_memory_embeddings.py": {"timedelta(milliseconds=10)": PAUSE},
+    "integration/test_text_embeddings.py": {"timedelta(milliseconds=10)": PAUSE},
     "integration/test_misplaced_calls.py": {"asyncio.timeout(8)": "shorter than the pool's time limit"},
     "integration/test_notifications.py": {"timedelta(seconds=0.05)": PAUSE, "timedelta(seconds=0.2)": NOTHING},
     "integration/test_openai_embeddings.py": {"asyncio.sleep(0.01)": PAUSE, "timedelta(milliseconds=200)": LIMIT},

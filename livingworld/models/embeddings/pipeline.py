@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from livingworld.background.single_flight import Deliver, SingleFlight
-from livingworld.errors import LivingWorldError
+from livingworld.errors import LivingWorldError, Timeout, Unavailable
 from livingworld.inputs import MAX_CONTENT_CHARACTERS, check_sequence, check_text
 from livingworld.models.embeddings.batching import Batches, Outcome, named_failure
 from livingworld.models.embeddings.cache import EmbeddingCache
@@ -87,6 +87,19 @@ class EmbeddingPipeline:
         outcomes = await self._shared.single_flight.get(dict.fromkeys(keys), self._compute)
         wholes = {text: _whole(keys, outcomes) for text, keys in parts.items()}
         return Embedded(outcomes=tuple(wholes[text] for text in checked))
+
+    async def embed_each_apart(self, texts: Sequence[str]) -> Embedded:
+        """Return what `embed_each` does, of those that failed what comes of each alone: one delays no other.
+
+        What failed because the embedder or the server is away is not asked for again.
+        """
+        embedded = await self.embed_each(texts)
+        outcomes = list(embedded.outcomes)
+        if len(texts) > 1:
+            for place, error in embedded.failures.items():
+                if not isinstance(error, Unavailable | Timeout):
+                    (outcomes[place],) = (await self.embed_each([texts[place]])).outcomes
+        return Embedded(outcomes=tuple(outcomes))
 
     def _keys(self, text: str) -> list[_Key]:
         """Return the parts of a text that say something; blank ones would only be refused by an endpoint."""

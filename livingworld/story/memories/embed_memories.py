@@ -10,7 +10,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from livingworld.background.periodic_service import running
-from livingworld.errors import Timeout, Unavailable
 from livingworld.inputs import canonical_json, check_integer, storable_error_text
 from livingworld.models.embeddings.embedder import check_embedder
 from livingworld.models.embeddings.pipeline import EmbeddingPipeline
@@ -70,7 +69,7 @@ class MemoryEmbeddings:
         if not jobs:
             await self._unit.write_idempotent(embedding_jobs.switch, self._name)
             return 0
-        embedded = await self._embed(jobs)
+        embedded = await self._pipeline.embed_each_apart([job.content for job in jobs])
         await self._put_off(jobs, embedded)
         return await self._store(jobs, embedded)
 
@@ -106,16 +105,6 @@ class MemoryEmbeddings:
                 first = partial(embedding_jobs.begin, only_first=True)
                 await self._unit.write_idempotent(first, self._name, self._dimensions)
             self._begun = True
-
-    async def _embed(self, jobs: Sequence[EmbeddingJob]) -> Embedded:
-        """Embed together, and those that failed once more alone: one that cannot be embedded delays no other."""
-        embedded = await self._pipeline.embed_each([job.content for job in jobs])
-        outcomes = list(embedded.outcomes)
-        if len(jobs) > 1:
-            for place, error in embedded.failures.items():
-                if not isinstance(error, Unavailable | Timeout):
-                    (outcomes[place],) = (await self._pipeline.embed_each([jobs[place].content])).outcomes
-        return Embedded(outcomes=tuple(outcomes))
 
     async def _store(self, jobs: Sequence[EmbeddingJob], embedded: Embedded) -> int:
         vectors = {

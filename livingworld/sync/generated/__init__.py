@@ -39,6 +39,7 @@ from livingworld.sync.generated.story_repository import StoryRepository as Story
 from livingworld.sync.generated.subscription import Subscription as Subscription
 from livingworld.sync.generated.task_repository import TaskRepository as TaskRepository
 from livingworld.sync.generated.tasks import Tasks as Tasks
+from livingworld.sync.generated.text_embeddings import TextEmbeddings as TextEmbeddings
 from livingworld.sync.generated.training_sample_repository import TrainingSampleRepository as TrainingSampleRepository
 from livingworld.sync.generated.transaction_locks import TransactionLocks as TransactionLocks
 from livingworld.sync.generated.transaction_scope import TransactionScope as TransactionScope

@@ -35,3 +35,8 @@ class EmbeddingPipeline(Mirror, original=EmbeddingPipelineOriginal):
         """Return for each text its vector or why it has none; raises InvalidInput only."""
         returned: Embedded = self._call("embed_each", texts)
         return returned
+
+    def embed_each_apart(self, texts: Sequence[str]) -> Embedded:
+        """Return what `embed_each` does, of those that failed what comes of each alone: one delays no other."""
+        returned: Embedded = self._call("embed_each_apart", texts)
+        return returned

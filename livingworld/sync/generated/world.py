@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from livingworld.sync.generated.sessions import Sessions
     from livingworld.sync.generated.story_repository import StoryRepository
     from livingworld.sync.generated.tasks import Tasks
+    from livingworld.sync.generated.text_embeddings import TextEmbeddings
     from livingworld.sync.generated.transaction_scope import TransactionScope
     from livingworld.sync.generated.turns import Turns
     from livingworld.sync.generated.world_locks import WorldLocks
@@ -195,6 +196,11 @@ class World(Mirror, original=WorldOriginal):
     def memory_embeddings(self, embedder: Embedder, *former: Embedder) -> MemoryEmbeddings:
         """Return the part that gives memories their vectors by this embedder, and recalls memories by a text."""
         returned: MemoryEmbeddings = self._call("memory_embeddings", embedder, *former)
+        return returned
+
+    def text_embeddings(self, embedder: Embedder) -> TextEmbeddings:
+        """Return the part that gives scenes and characters vectors by this embedder, and finds them by a text."""
+        returned: TextEmbeddings = self._call("text_embeddings", embedder)
         return returned
 
     def transaction(self) -> AbstractContextManager[TransactionScope]:

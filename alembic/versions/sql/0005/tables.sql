@@ -236,6 +236,39 @@ CREATE INDEX ix_relationships_source ON livingworld.relationships (world_id, sou
 
 CREATE INDEX ix_relationships_target ON livingworld.relationships (world_id, target_id);
 
+CREATE TABLE livingworld.scene_vectors (
+    world_id UUID NOT NULL,
+    story_id UUID NOT NULL,
+    scene_number INTEGER NOT NULL,
+    embedder TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    vector REAL[] NOT NULL,
+    CONSTRAINT pk_scene_vectors PRIMARY KEY (world_id, story_id, scene_number, embedder),
+    CONSTRAINT ck_scene_vectors_embedder_length CHECK (char_length(embedder) BETWEEN 1 AND 500),
+    CONSTRAINT ck_scene_vectors_dimensions_bounded CHECK (cardinality(vector) BETWEEN 1 AND 16000),
+    CONSTRAINT ck_scene_vectors_version_positive CHECK (version > 0),
+    CONSTRAINT fk_scene_vectors_world_id_story_id_scene_number FOREIGN KEY(world_id, story_id, scene_number) REFERENCES livingworld.scenes (world_id, story_id, scene_number) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_scene_vectors_versions ON livingworld.scene_vectors (world_id, embedder, story_id, scene_number) INCLUDE (version);
+
+ALTER TABLE livingworld.scene_vectors SET (toast_tuple_target = 8160);
+
+CREATE TABLE livingworld.character_vectors (
+    world_id UUID NOT NULL,
+    character_id UUID NOT NULL,
+    embedder TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    vector REAL[] NOT NULL,
+    CONSTRAINT pk_character_vectors PRIMARY KEY (world_id, character_id, embedder),
+    CONSTRAINT ck_character_vectors_embedder_length CHECK (char_length(embedder) BETWEEN 1 AND 500),
+    CONSTRAINT ck_character_vectors_dimensions_bounded CHECK (cardinality(vector) BETWEEN 1 AND 16000),
+    CONSTRAINT ck_character_vectors_version_positive CHECK (version > 0),
+    CONSTRAINT fk_character_vectors_world_id_character_id FOREIGN KEY(world_id, character_id) REFERENCES livingworld.characters (world_id, character_id) ON DELETE CASCADE
+);
+
+ALTER TABLE livingworld.character_vectors SET (toast_tuple_target = 8160);
+
 CREATE TABLE livingworld.scene_cast (
     world_id UUID NOT NULL,
     story_id UUID NOT NULL,
