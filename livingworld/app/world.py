@@ -94,7 +94,7 @@ class World(WorldRepositories):
 
         Vectors of several embedders stand beside each other; raises InvalidInput as `embeddings` does.
         """
-        return TextEmbeddings(self._unit, self.leases, self.embeddings(embedder))
+        return TextEmbeddings(self._unit, self.leases, self.embeddings(embedder), self._shared.services.metrics)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionScope]:

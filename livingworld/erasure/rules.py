@@ -47,6 +47,7 @@ _COLUMNS: Final[Mapping[Rule, str]] = {
     Rule.SCENES: """
         scenes: content choices location story_time metadata
         scene_words: words
+        scene_vectors: embedder vector
         facts: value
         memories: kind content digest
         memory_vectors: embedder vector
@@ -60,6 +61,7 @@ _COLUMNS: Final[Mapping[Rule, str]] = {
         scene_cast: role
         characters: key name card
         character_names: name_key name
+        character_vectors: embedder vector
         fact_names: subject attribute
         facts: subject attribute
         lore_entries: book title content keys secondary_keys raw

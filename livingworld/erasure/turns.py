@@ -25,6 +25,13 @@ _PROMPTS: Final = 500
 _ERASE: Final = "SELECT * FROM livingworld.erase_turns_v1($1, $2, $3, $4)"
 _STATE: Final = "SELECT livingworld.erase_state_v1($1, $2, $3, $4, $5)"
 _SCENES: Final = "SELECT livingworld.erase_scenes_v1($1, $2, $3, $4)"
+_VECTORS: Final = """
+    WITH gone AS (
+        DELETE FROM livingworld.scene_vectors AS v
+        WHERE v.world_id = $1 AND v.story_id = $2 AND v.scene_number = ANY ($3) RETURNING true
+    )
+    SELECT jsonb_build_object('scene_vectors', count(*)) FROM gone
+"""
 _NEXT: Final = "SELECT livingworld.next_in_line_v1($1, $2, $3, clock_timestamp())"
 
 
@@ -63,7 +70,7 @@ async def erase_turns(tx: Transaction, story_id: UUID, player: str, shown: Scene
     blank = list(row.shown) if shown == "blank" else []
     of_state = (row.generations or [], row.substitutes or [], blank)
     counts: dict[str, int] = dict(row.counts)
-    for statement, values in ((_STATE, of_state), (_SCENES, (row.numbers, blank))):
+    for statement, values in ((_STATE, of_state), (_SCENES, (row.numbers, blank)), (_VECTORS, (blank,))):
         counts |= (await tx.execute_text(statement, (tx.world_id, story_id, *values))).scalar_one()
     await _tell(tx, story_id, row, blank)
     return counts

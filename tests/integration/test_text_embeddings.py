@@ -149,6 +149,39 @@ async def test_a_scene_that_is_being_removed_gets_no_vector_and_waits_for_none(
     assert list(await texts.find("boat")) == []
 
 
+@pytest.mark.parametrize("change", ["edit", "erase"])
+async def test_a_text_that_changed_while_it_was_embedded_leaves_no_vector(
+    database_url: str, world: World, story: Story, change: str
+) -> None:
+    async with world.turns.take(story.id, request_key="hers", player="ada") as turn:
+        await turn.commit(NewScene(TEXTS[0]))
+    await world.search.index()
+    embedder = StagedEmbedder()
+    embedder.go.clear()
+    texts = world.text_embeddings(embedder)
+    round_ = asyncio.create_task(texts.run_once())
+    async with patiently():
+        await embedder.begun.get()
+    if change == "erase":
+        await world.erase(player="ada", scenes="blank")
+    else:
+        await world.stories.edit_scene(story.id, 1, expected_version=1, content=TEXTS[1])
+    embedder.go.set()
+    async with patiently():
+        assert await round_ == 0
+    assert await rows(database_url, "SELECT version FROM livingworld.scene_vectors") == []
+
+
+async def test_a_scene_that_is_erased_loses_its_vector(database_url: str, world: World, story: Story) -> None:
+    async with world.turns.take(story.id, request_key="hers", player="ada") as turn:
+        await turn.commit(NewScene(TEXTS[0]))
+    await world.search.index()
+    await world.text_embeddings(HashingEmbedder()).run_all()
+    receipt = await world.erase(player="ada", scenes="blank")
+    assert receipt.rows["scene_vectors"] == 1
+    assert await rows(database_url, "SELECT version FROM livingworld.scene_vectors") == []
+
+
 async def test_new_texts_get_vectors_while_it_runs(world: World, story: Story) -> None:
     texts = world.text_embeddings(HashingEmbedder())
     async with texts.running(every=timedelta(milliseconds=10)):

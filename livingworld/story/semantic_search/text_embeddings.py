@@ -17,6 +17,7 @@ from livingworld.models.embeddings.embedder import check_embedder
 from livingworld.models.embeddings.pipeline import EmbeddingPipeline
 from livingworld.models.embeddings.records import Embedded
 from livingworld.observability import events
+from livingworld.observability.metrics import Metrics
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.semantic_search.records import SimilarTexts
 from livingworld.story.semantic_search.repository import SemanticSearch
@@ -49,10 +50,11 @@ class _Round(NamedTuple):
 class TextEmbeddings:
     """The vectors of one world's scenes and characters by one embedder; made by `World.text_embeddings`."""
 
-    def __init__(self, unit: WorldUnit, leases: Leases, pipeline: EmbeddingPipeline) -> None:
+    def __init__(self, unit: WorldUnit, leases: Leases, pipeline: EmbeddingPipeline, metrics: Metrics) -> None:
         self._unit = unit
         self._leases = leases
         self._pipeline = pipeline
+        self._metrics = metrics
         self._name, _ = check_embedder(pipeline.embedder)
         self._search = SemanticSearch(unit)
         #: What could not be embedded, and when it is tried again, by the monotonic clock.
@@ -77,7 +79,7 @@ class TextEmbeddings:
     def running(self, every: timedelta = timedelta(seconds=5)) -> AbstractAsyncContextManager[None]:
         """Embed in the background while the block runs, looking for work about once in `every`."""
         self._unit.refuse_misplaced()
-        return running("text embeddings", self.run_once, every=every)
+        return running("text embeddings", self.run_once, every=every, metrics=self._metrics)
 
     async def find(self, query: str | Sequence[float], **options: Any) -> SimilarTexts:  # noqa: ANN401
         """Return the scenes and characters nearest to a text, or to a vector; options and errors as `similar` has them.

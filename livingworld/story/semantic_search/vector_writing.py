@@ -13,7 +13,8 @@ from livingworld.postgres.transactions.transaction import Transaction
 
 _MISSING_SCENES: Final = files(__package__).joinpath("sql/missing_scenes.sql").read_text()
 _MISSING_CHARACTERS: Final = files(__package__).joinpath("sql/missing_characters.sql").read_text()
-# What is being removed is left out: the removal waits for none of our rows, and we for none of its rows.
+# What is being removed or changed is left out: the writer waits for none of our rows, and we for none of its rows.
+# What has changed since its text was read is left out too: a text that was erased leaves no vector.
 _KEEP_SCENES: Final = """
     WITH kept AS MATERIALIZED (
         SELECT s.story_id, s.scene_number, given.version, given.vector
@@ -21,7 +22,8 @@ _KEEP_SCENES: Final = """
             AS given (story_id, scene_number, version, vector)
         JOIN livingworld.scenes AS s
             ON s.world_id = $1 AND s.story_id = given.story_id AND s.scene_number = given.scene_number
-        FOR KEY SHARE OF s SKIP LOCKED
+            AND s.version = given.version
+        FOR SHARE OF s SKIP LOCKED
     )
     INSERT INTO livingworld.scene_vectors AS v (world_id, story_id, scene_number, embedder, version, vector)
     SELECT $1, kept.story_id, kept.scene_number, $2, kept.version, kept.vector::real[] FROM kept
@@ -34,8 +36,9 @@ _KEEP_CHARACTERS: Final = """
     WITH kept AS MATERIALIZED (
         SELECT c.character_id, given.version, given.vector
         FROM unnest($3::uuid[], $4::integer[], $5::text[]) AS given (character_id, version, vector)
-        JOIN livingworld.characters AS c ON c.world_id = $1 AND c.character_id = given.character_id
-        FOR KEY SHARE OF c SKIP LOCKED
+        JOIN livingworld.characters AS c
+            ON c.world_id = $1 AND c.character_id = given.character_id AND c.version = given.version
+        FOR SHARE OF c SKIP LOCKED
     )
     INSERT INTO livingworld.character_vectors AS v (world_id, character_id, embedder, version, vector)
     SELECT $1, kept.character_id, $2, kept.version, kept.vector::real[] FROM kept ORDER BY kept.character_id
@@ -96,7 +99,7 @@ async def keep_scene_vectors(
 ) -> int:
     """Store the vectors of scenes, each as `array_text`, and return how many are newer than what there was.
 
-    A scene that is being removed gets none.
+    A scene that is being removed, or has another text by now, gets none.
     """
     stories, numbers = zip(*(text.key for text in texts if isinstance(text.key, tuple)), strict=True)
     columns = ([*stories], [*numbers], [text.version for text in texts], [*vectors])
