@@ -152,6 +152,18 @@ class LivingWorld:
         process = self._process
         return running("watching locks", process.lock_monitor.look_at_all, every=checked, metrics=process.metrics)
 
+    @asynccontextmanager
+    async def export_metrics(self, meter_provider: Any = None) -> AsyncIterator[None]:  # noqa: ANN401 - OpenTelemetry's
+        """Let the readers of an OpenTelemetry MeterProvider (None: the global one) collect the metrics in the block.
+
+        Needs `livingworld[otel]`, else raises MissingPackage; imports OpenTelemetry's API and nothing else of it.
+        """
+        self._process.admission.refuse_other_loops()
+        from livingworld.observability.opentelemetry_metrics import exported  # noqa: PLC0415 - only who asks needs it
+
+        with exported(self._process.metrics, meter_provider):
+            yield
+
     @classmethod
     @asynccontextmanager
     async def open(

@@ -14,8 +14,8 @@ class CallMeasure:
 
     world_id: UUID | None = None
     story_id: UUID | None = None
-    #: How often PostgreSQL was given a unit of it.
-    tries: int = 0
+    #: Further tries of its units, those behind a held row included.
+    retries: int = 0
     #: How many requests the statement carried that carried this one; 0: it was sent by itself.
     group_size: int = 0
     #: Seconds between the request and its sending with a group.
@@ -31,7 +31,7 @@ class CallMeasure:
         if not self.group_size:  # a part that is sent again has waited for its story meanwhile, not in the queue
             self.queue_seconds += queue_seconds
         self.group_size = size
-        self.tries += group.tries
+        self.retries += group.retries
         self.lock_seconds += group.lock_seconds
         self.server_seconds += group.server_seconds
         self.statements += group.statements

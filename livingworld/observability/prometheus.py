@@ -36,6 +36,11 @@ def prometheus_name(instrument: Instrument) -> str:
     return f"{name}_total" if instrument.kind is Kind.COUNTER else name
 
 
+def bounds_of(instrument: Instrument) -> tuple[float, ...]:
+    """Return the bounds of the buckets in which a histogram is exported."""
+    return _SECONDS if instrument.unit == "s" else _NUMBERS
+
+
 def _head(instrument: Instrument) -> Iterator[str]:
     name = prometheus_name(instrument)
     yield f"# HELP {name} {instrument.meaning}"
@@ -47,7 +52,7 @@ def _lines(series: MetricSeries) -> Iterator[str]:
     if not isinstance(value, Distribution):
         yield f"{name}{_labels(series.attributes)} {_number(value)}"
         return
-    for bound in _SECONDS if series.instrument.unit == "s" else _NUMBERS:
+    for bound in bounds_of(series.instrument):
         count = value.at_most(bound)
         yield f"{name}_bucket{_labels(series.attributes, le=_number(bound))} {count}"
     yield f"{name}_bucket{_labels(series.attributes, le='+Inf')} {value.count}"

@@ -25,6 +25,8 @@ class Mirror:
     __slots__ = ("_original", "_portal")
     #: The class that stands for each class of the asynchronous API.
     _kinds: ClassVar[dict[type[Any], type[Mirror]]] = {}
+    #: The class that it stands for.
+    original: ClassVar[type[Any]]
 
     @staticmethod
     def _kind_of(value: object) -> type[Mirror] | None:
@@ -36,6 +38,7 @@ class Mirror:
 
     def __init_subclass__(cls, *, original: type[Any] | None = None) -> None:
         if original is not None:
+            cls.original = original
             Mirror._kinds[original] = cls
 
     def _get(self, name: str) -> Any:  # noqa: ANN401 - typed by the generated property

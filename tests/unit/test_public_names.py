@@ -23,6 +23,7 @@ DOCUMENTED: Final = {
     "livingworld.testing.history",
     "livingworld.testing.recorded_events",
     "livingworld.testing.staged_races",
+    "livingworld.tracing",
 }
 
 

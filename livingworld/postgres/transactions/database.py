@@ -162,7 +162,7 @@ class Database:
     async def _attempt(self, unit: Unit[T], may_wait: timedelta | None, row: LockedRow | None) -> T:
         unit.attempts += 1
         if unit.call is not None:
-            unit.call.tries += 1
+            unit.call.retries += unit.attempts > 1
             unit.call.world_id = unit.world_id
         if unit.single_statement and not self._limits and may_wait is None:
             return await self._statement(unit, row)

@@ -10,6 +10,7 @@ from livingworld.sync.mirror import Mirror
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from typing import Any
 
     from livingworld.app.pruning import Pruned
     from livingworld.contention.records import LockReport
@@ -57,4 +58,11 @@ class LivingWorld(Mirror, original=LivingWorldOriginal):
     def watching_locks(self, *, every: timedelta = timedelta(seconds=0.4)) -> AbstractContextManager[None]:
         """Look at the locks of the whole database about so often while the block runs, and log what is wrong."""
         returned: AbstractContextManager[None] = self._enter("watching_locks", every=every)
+        return returned
+
+    def export_metrics(self, meter_provider: Any = None) -> AbstractContextManager[None]:
+        """Let the readers of an OpenTelemetry MeterProvider (None: the global one) collect the metrics in the
+        block.
+        """
+        returned: AbstractContextManager[None] = self._enter("export_metrics", meter_provider)
         return returned
