@@ -7,6 +7,8 @@ from livingworld.app.livingworld import LivingWorld
 from livingworld.app.pruning import Pruned
 from livingworld.app.transaction_scope import ActionWorker, RunningAction, TransactionScope, Turn
 from livingworld.app.world import World
+from livingworld.bundles.records import Bundle, BundleProgress
+from livingworld.bundles.verifying import verify_bundle
 from livingworld.contention.records import HeldTurn, LockChain, LockReport, LockSession, WaitedLock
 from livingworld.coordination.actions.conflict_policy import COMMANDS, ConflictPolicy, Rule, Verdict
 from livingworld.coordination.actions.records import Action, LaneSize, NewAction
@@ -97,6 +99,8 @@ __all__ = [
     "Action",
     "ActionWorker",
     "Branch",
+    "Bundle",
+    "BundleProgress",
     "CastMember",
     "Character",
     "CheckedScript",
@@ -213,5 +217,6 @@ __all__ = [
     "packaged_minilm",
     "read_lorebook",
     "replay",
+    "verify_bundle",
 ]
 __all__ += errors.__all__

@@ -13,10 +13,21 @@ from livingworld.app.pruning import PRUNE_EVERY, Pruned, Pruning
 from livingworld.app.purge_world import purge_world
 from livingworld.app.world import World
 from livingworld.background.periodic_service import running
+from livingworld.bundles.exporting import export_bundle
+from livingworld.bundles.files import BundleFile
+from livingworld.bundles.importing import import_world
+from livingworld.bundles.records import Bundle, Report, ignore
 from livingworld.contention.lock_report import read_locks
 from livingworld.contention.records import LockReport
 from livingworld.embedded_server.embedded_database import embedded_database
-from livingworld.inputs import check_duration, check_integer, check_optional_label, check_uuid
+from livingworld.inputs import (
+    check_boolean,
+    check_duration,
+    check_function,
+    check_integer,
+    check_optional_label,
+    check_uuid,
+)
 from livingworld.observability.snapshot import MetricsSnapshot
 from livingworld.postgres.transactions.contention import MOST_STORIES, LockContention
 from livingworld.postgres.transactions.world_database import WorldDatabase
@@ -90,6 +101,33 @@ class Worlds:
         """Remove the world and everything in it permanently, in one transaction; raises WorldNotFound."""
         key = check_uuid("world_id", world_id)
         await WorldDatabase(self._database, key).write(purge_world)
+
+    async def export_bundle(
+        self, world_id: UUID, file: BundleFile, *, vectors: bool = True, progress: Report = ignore
+    ) -> Bundle:
+        """Write all of a world as it is at one moment to a file of JSON Lines, and return what is in it.
+
+        Holds a connection of its own, and no lock; what is at a path is replaced when all is written. Without `vectors`
+        they are left out. Raises WorldNotFound, BundleFileFailed.
+        """
+        key = check_uuid("world_id", world_id)
+        check_function("progress", progress)
+        with_vectors = check_boolean("vectors", vectors)
+        async with self._process.one_connection() as database:
+            return await export_bundle(database, key, None, file, progress, vectors=with_vectors)
+
+    async def import_bundle(
+        self, file: BundleFile, *, as_world: UUID | None = None, progress: Report = ignore
+    ) -> World:
+        """Restore a world from a bundle in one transaction, under its id or `as_world`, and return it.
+
+        What is stored is read back and compared. Under another id it has neither the key nor the request key. Raises
+        WorldExists, BundleDamaged, BundleOfOtherSchema, BundleNotRestored, BundleFileFailed.
+        """
+        key = None if as_world is None else check_uuid("as_world", as_world)
+        check_function("progress", progress)
+        async with self._process.one_connection() as database:
+            return await self.get(await import_world(database, file, key, progress))
 
     def _bind(self, record: WorldRecord) -> World:
         return World(record, self._process.shared_parts(record.id))

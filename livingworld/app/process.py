@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -64,12 +65,12 @@ class Process:
         self.settings = settings
         self.admission = Admission()
         self.metrics = Metrics()
-        few = settings.model_copy(update={"pool_size": settings.background_connections})
-        self.background = self._pool(few, url, revive_server, "background")
+        self._engine = partial(create_engine, url=url, revive_server=revive_server)
+        self.background = self._pool(_with(settings, settings.background_connections), name="background")
         direct = settings.listening_url() or (None if settings.behind_pooler else url)
         connect = None if direct is None else listening_connection(settings, direct)
         self.notifications = Notifications(connect, self.background)
-        self.database = self._pool(settings, url, revive_server, "work")
+        self.database = self._pool(settings, name="work")
         self.database.notify = self.background.notify = self.notifications.notify
         # Behind a pooler the process id is the pooler's.
         self.database.cancel_session = request_cancel if settings.behind_pooler else self._cancel_session
@@ -99,9 +100,20 @@ class Process:
         watch.look = monitor.wake
         return monitor
 
-    def _pool(self, settings: Settings, url: URL, revive_server: Revive | None, name: str) -> Database:
-        engine = create_engine(settings, url, revive_server=revive_server)
-        return Database(engine, settings, admission=self.admission, metrics=self.metrics, name=name)
+    def _pool(self, settings: Settings, *, name: str) -> Database:
+        return Database(self._engine(settings), settings, admission=self.admission, metrics=self.metrics, name=name)
+
+    @asynccontextmanager
+    async def one_connection(self) -> AsyncIterator[Database]:
+        """Give a pool of one connection for long work, which takes none from the calls of the application."""
+        self.database.refuse_misplaced()
+        one = _with(self.settings, 1)
+        database = Database(self._engine(one), one, admission=self.admission)  # metrics of its own, which end with it
+        database.notify, database.work_left = self.database.notify, self.database.work_left
+        try:
+            yield database
+        finally:
+            await database.close()
 
     def services(self, world_id: UUID) -> Services:
         """Return the services of this process for the parts of a world."""
@@ -140,6 +152,10 @@ class Process:
         finally:
             await self.background.close()
             await self.database.close()
+
+
+def _with(settings: Settings, pool_size: int) -> Settings:
+    return settings.model_copy(update={"pool_size": pool_size})
 
 
 def _template_limits(settings: Settings) -> TemplateLimits:

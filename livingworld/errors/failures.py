@@ -78,6 +78,20 @@ class DataWouldBeLost(LivingWorldError):
     revisions: tuple[str, ...]
 
 
+class BundleFileFailed(LivingWorldError):
+    """The file of the bundle cannot be opened, read or written."""
+
+    #: What the operating system says.
+    reason: str
+
+
+class BundleNotRestored(LivingWorldError):
+    """The database has stored other rows than the bundle has; nothing was imported."""
+
+    #: The first table with other rows.
+    table: str
+
+
 class SchemaTooNew(LivingWorldError):
     """The embedded server's tables were made by a newer release of livingworld; install that one or a newer one."""
 

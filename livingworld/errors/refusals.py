@@ -125,3 +125,24 @@ class LockOrderViolation(Refused):
     held: str
     #: The call that belongs before it, as text.
     call_first: str
+
+
+class WorldExists(Refused):
+    """There is a world with this id, key or request key already."""
+
+
+class StoryExists(Refused):
+    """There is a story with this id or key in the world already."""
+
+
+class BundleDamaged(Refused):
+    """A line of the bundle is not as it was written, or is missing; nothing was imported."""
+
+    #: The first such line, counted from 1.
+    line: int
+    #: The table whose rows stand there; None: at the begin and at the end.
+    table: str | None
+
+
+class BundleOfOtherSchema(Refused):
+    """The bundle was written from another revision of the tables than this database has."""

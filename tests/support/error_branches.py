@@ -49,4 +49,8 @@ REFUSALS: Final = {
     "ModelNotValidated": "the model has to be loaded first",
     "ModelNotStaging": "the model has to be registered anew",
     "LockOrderViolation": "the calls have to come in another order",
+    "WorldExists": "the world that is there has to be removed, or the bundle gets another id",
+    "StoryExists": "the story that is there has to be removed",
+    "BundleDamaged": "another copy of the bundle is needed",
+    "BundleOfOtherSchema": "the database has to be at the revision of the bundle",
 }

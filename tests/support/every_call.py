@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import is_dataclass, replace
 from datetime import timedelta
+from io import BytesIO
 from typing import Any, Final, TypeAlias, cast
 
 from livingworld import (
@@ -46,6 +47,7 @@ CALLS: Final[dict[str, Callable[[Furnished], Any]]] = {
     "worlds.create": lambda at: at.livingworld.worlds.create("x"),
     "worlds.get_or_create": lambda at: at.livingworld.worlds.get_or_create("x"),
     "worlds.find_by_key": lambda at: at.livingworld.worlds.find_by_key("x"),
+    "worlds.export_bundle": lambda at: at.livingworld.worlds.export_bundle(at.world.id, BytesIO()),
     "worlds.restore": lambda at: at.livingworld.worlds.restore(at.world.id),
     "stories.get": lambda at: at.world.stories.get(at.story.id),
     "stories.find_by_key": lambda at: at.world.stories.find_by_key("save"),

@@ -121,6 +121,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
         "timedelta(seconds=3)": "what a fault leaves has to end; of its renewals one is enough for the rest",
         "timedelta(seconds=0.05)": PAUSE,
     },
+    "integration/bundles/test_one_moment.py": {"timedelta(milliseconds=300)": LIMIT},
     "integration/conftest.py": {"timedelta(seconds=1)": "nobody listens there"},
     "integration/distributed_actions.py": {
         "asyncio.sleep(0.15)": "the shortest claim is over by then",

@@ -141,6 +141,11 @@ _BY_CONSTRAINT: Final[dict[str, type[LivingWorldError]]] = {
     "fk_script_executions_world_id_name_version": errors.ScriptNotFound,
     "uq_tasks_running": errors.AlreadyRunning,
     "pk_request_keys": errors.RequestKeyReused,
+    "pk_worlds": errors.WorldExists,
+    "uq_worlds_key": errors.WorldExists,
+    "uq_worlds_request_key": errors.WorldExists,
+    "pk_stories": errors.StoryExists,
+    "uq_stories_key": errors.StoryExists,
 }
 
 

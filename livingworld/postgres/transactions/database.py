@@ -170,15 +170,15 @@ class Database:
             return await unit.work(tx)
 
     @asynccontextmanager
-    async def transaction(self, world_id: UUID | None = None) -> AsyncIterator[Transaction]:
+    async def transaction(self, world_id: UUID | None = None, *, snapshot: bool = False) -> AsyncIterator[Transaction]:
         """Open one transaction, of a world: committed when the block ends, rolled back on any error, never repeated.
 
-        Raises TransactionPoisoned when a statement's error was swallowed inside, CommitUnknown when the connection was
-        lost in COMMIT.
+        A `snapshot` only reads, all of it as of one moment. Raises TransactionPoisoned when a statement's error was
+        swallowed inside, CommitUnknown when the connection was lost in COMMIT.
         """
         self.refuse_misplaced()
         lost: RolledBack | None = None
-        unit = Unit(_nothing, world_id, call=current_call.get())
+        unit = Unit(_nothing, world_id, snapshot=snapshot, call=current_call.get())
         try:
             async with self._places.block(), self._unit(unit, self._settings.lock_timeout, None) as tx:
                 tx.is_block = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     DDL,
     REAL,
@@ -30,9 +32,9 @@ from livingworld.postgres.metadata import SCHEMA, metadata, time_columns, versio
 _TIMELINE = ("world_id", "story_id", "timeline_number")
 
 
-def _to_memory(column: str, ondelete: str | None) -> ForeignKeyConstraint:
+def _to_memory(column: str, **options: Any) -> ForeignKeyConstraint:  # noqa: ANN401 - of the constraint
     referred = [f"{SCHEMA}.memories.{name}" for name in ("world_id", "memory_id")]
-    return ForeignKeyConstraint(["world_id", column], referred, ondelete=ondelete)
+    return ForeignKeyConstraint(["world_id", column], referred, **options)
 
 
 memories = Table(
@@ -72,7 +74,8 @@ memories = Table(
         [f"{SCHEMA}.characters.{name}" for name in ("world_id", "character_id")],
         ondelete="CASCADE",
     ),
-    _to_memory("consolidated_into", None),
+    # Deferrable for who restores a bundle, where a summary may come after what it stands for.
+    _to_memory("consolidated_into", deferrable=True),
     CheckConstraint("position >= 0 AND (position = 0) = (scene_number = 0)", name="coordinate_fits"),
     CheckConstraint(f"char_length(kind) BETWEEN 1 AND {MAX_LABEL_CHARACTERS}", name="kind_length"),
     CheckConstraint(f"char_length(content) BETWEEN 1 AND {MAX_DESCRIPTION_CHARACTERS}", name="content_length"),
@@ -149,7 +152,7 @@ memory_vectors = Table(
     Column("embedder", Text, primary_key=True),
     #: Of length 1, so that the inner product is the cosine.
     Column("vector", ARRAY(REAL), nullable=False),
-    _to_memory("memory_id", "CASCADE"),
+    _to_memory("memory_id", ondelete="CASCADE"),
     CheckConstraint(f"cardinality(vector) BETWEEN 1 AND {MAX_DIMENSIONS}", name="dimensions_bounded"),
 )
 # Vectors of up to 2,000 numbers stay in their rows: fetching one from elsewhere costs more than comparing it.
@@ -184,7 +187,7 @@ memory_embedding_jobs = Table(
     #: Who has claimed it is to be done by then; afterwards anybody may claim it again.
     Column("claimed_until", DateTime(timezone=True)),
     Column("error", Text),
-    _to_memory("memory_id", "CASCADE"),
+    _to_memory("memory_id", ondelete="CASCADE"),
 )
 # For the foreign key.
 Index("ix_memory_embedding_jobs_memory", memory_embedding_jobs.c.world_id, memory_embedding_jobs.c.memory_id)

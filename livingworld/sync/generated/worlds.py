@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from livingworld.app.livingworld import Worlds as WorldsOriginal
+from livingworld.bundles.records import ignore
 from livingworld.sync.mirror import Mirror
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
     from uuid import UUID
 
+    from livingworld.bundles.files import BundleFile
+    from livingworld.bundles.records import Bundle, Report
     from livingworld.sync.generated.world import World
 
 
@@ -50,3 +53,15 @@ class Worlds(Mirror, original=WorldsOriginal):
     def purge(self, world_id: UUID) -> None:
         """Remove the world and everything in it permanently, in one transaction; raises WorldNotFound."""
         self._call("purge", world_id)
+
+    def export_bundle(
+        self, world_id: UUID, file: BundleFile, *, vectors: bool = True, progress: Report = ignore
+    ) -> Bundle:
+        """Write all of a world as it is at one moment to a file of JSON Lines, and return what is in it."""
+        returned: Bundle = self._call("export_bundle", world_id, file, vectors=vectors, progress=progress)
+        return returned
+
+    def import_bundle(self, file: BundleFile, *, as_world: UUID | None = None, progress: Report = ignore) -> World:
+        """Restore a world from a bundle in one transaction, under its id or `as_world`, and return it."""
+        returned: World = self._call("import_bundle", file, as_world=as_world, progress=progress)
+        return returned

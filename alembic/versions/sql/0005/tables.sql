@@ -408,7 +408,7 @@ CREATE TABLE livingworld.memories (
     CONSTRAINT pk_memories PRIMARY KEY (world_id, memory_id),
     CONSTRAINT fk_memories_world_id_story_id_timeline_number FOREIGN KEY(world_id, story_id, timeline_number) REFERENCES livingworld.timelines (world_id, story_id, timeline_number) ON DELETE CASCADE,
     CONSTRAINT fk_memories_world_id_character_id FOREIGN KEY(world_id, character_id) REFERENCES livingworld.characters (world_id, character_id) ON DELETE CASCADE,
-    CONSTRAINT fk_memories_world_id_consolidated_into FOREIGN KEY(world_id, consolidated_into) REFERENCES livingworld.memories (world_id, memory_id),
+    CONSTRAINT fk_memories_world_id_consolidated_into FOREIGN KEY(world_id, consolidated_into) REFERENCES livingworld.memories (world_id, memory_id) DEFERRABLE,
     CONSTRAINT ck_memories_coordinate_fits CHECK (position >= 0 AND (position = 0) = (scene_number = 0)),
     CONSTRAINT ck_memories_kind_length CHECK (char_length(kind) BETWEEN 1 AND 500),
     CONSTRAINT ck_memories_content_length CHECK (char_length(content) BETWEEN 1 AND 100000),
