@@ -57,6 +57,7 @@ ROOMS: Final = {
     "Subscription": "subscription",
     "TaskRepository": "tasks",
     "Tasks": "tasks",
+    "TextEmbeddings": "text_embeddings",
     "TrainingSampleRepository": "ai_models.samples",
     "TransactionLocks": "locks",
     "TransactionScope": "tx",
