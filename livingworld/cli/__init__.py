@@ -7,6 +7,8 @@ import sys
 
 def main() -> None:
     """Run the command line; without the extra `cli`, print how to install it and exit with 1."""
+    # alembic's Mako would import hundreds of lexers, for pages that are never shown: an eighth of a command's start.
+    sys.modules.setdefault("mako.ext.pygmentplugin", None)  # type: ignore[arg-type] # "not there", as Mako expects it
     try:
         from livingworld.cli.command_line import run  # noqa: PLC0415 - typer and rich are an extra
     except ModuleNotFoundError as error:
