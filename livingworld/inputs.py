@@ -52,6 +52,8 @@ UNCHANGED: Final = Unchanged.UNCHANGED
 
 #: Unicode's Cc, Zl and Zp, and the format characters (Cf) that change what stands around them.
 _NOT_IN_A_LABEL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206f\ufff9-\ufffb]")
+#: The same, and lone surrogates, which no stream can write.
+_NOT_IN_A_LINE: Final = re.compile(f"{_NOT_IN_A_LABEL.pattern[:-1]}\\ud800-\\udfff]")
 #: An embedding or an isolate of text in another direction, with its end.
 _CLOSED_DIRECTION: Final = re.compile(
     "[\u202a\u202b][^\u202a-\u202e\u2066-\u2069]*\u202c|[\u2066-\u2068][^\u202a-\u202e\u2066-\u2069]*\u2069"
@@ -261,3 +263,11 @@ def storable_error_text(error: BaseException | str, *, limit: int = MAX_DESCRIPT
     """
     text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     return text[:limit].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+def one_line(text: str) -> str:
+    """Return a text as it may stand in a line of a log or a terminal.
+
+    What would begin a line, move the cursor or turn the direction of the text is written as an escape.
+    """
+    return text if text.isprintable() else _NOT_IN_A_LINE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

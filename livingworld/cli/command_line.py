@@ -16,6 +16,7 @@ from livingworld.cli import db, demo, doctor, locks, scripts, stress, world
 from livingworld.cli.interruption import INTERRUPTED, interruption
 from livingworld.demo.run import WorldStays
 from livingworld.errors import InvalidInput, LivingWorldError
+from livingworld.inputs import one_line
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -31,7 +32,7 @@ def run() -> None:
     _never_fail_to_print()
     complaint, code = _outcome()
     if complaint is not None:
-        typer.echo(f"livingworld: {' '.join(complaint.split())}", err=True)
+        typer.echo(f"livingworld: {one_line(' '.join(complaint.split()))}", err=True)
     raise SystemExit(code)
 
 

@@ -14,6 +14,7 @@ from livingworld.cli.downgrade import downgrade
 from livingworld.cli.interruption import interruption
 from livingworld.cli.migration_report import standing, summary
 from livingworld.errors import SchemaNotReady
+from livingworld.inputs import one_line
 from livingworld.postgres import migrations
 from livingworld.postgres import roles as database_roles
 from livingworld.postgres.connections.pooler import find_pooler
@@ -73,7 +74,7 @@ def check(url: UrlOption = None) -> None:
     for line in advice:
         typer.echo(line)
     for line in differences:
-        typer.echo(line)
+        typer.echo(one_line(line))
     if found.pending:
         typer.echo(standing(found))
     elif differences:

@@ -13,6 +13,7 @@ from livingworld import LivingWorld, LockReport
 from livingworld.cli.database_choice import UrlOption, chosen_database
 from livingworld.cli.interruption import interruption
 from livingworld.cli.lock_lines import lock_lines
+from livingworld.inputs import one_line
 
 _CLEAR: Final = "\x1b[2J\x1b[H"
 
@@ -47,5 +48,5 @@ def _show(report: LockReport, *, as_json: bool, clear: bool) -> None:
         typer.echo(json.dumps(report.as_json(), indent=None if clear else 2))
     else:
         start = _CLEAR if clear and sys.stdout.isatty() else ""
-        typer.echo(start + "\n".join(lock_lines(report)))
+        typer.echo(start + "\n".join(map(one_line, lock_lines(report))))
     sys.stdout.flush()

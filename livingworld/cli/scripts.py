@@ -21,6 +21,7 @@ from livingworld.cli.interruption import interruption
 from livingworld.cli.script_files import Refusal
 from livingworld.cli.script_sync import ScriptSync, Synced
 from livingworld.errors import InvalidInput, LivingWorldError, NotFound
+from livingworld.inputs import one_line
 from livingworld.settings.settings import Settings
 
 commands = typer.Typer(help="Scripts: prompts, templates and rules of a world.", no_args_is_help=True)
@@ -74,7 +75,7 @@ class Report:
 
     def complain(self, reason: str) -> None:
         """Print one line on stderr."""
-        typer.echo(f"livingworld: {' '.join(reason.split())}", err=True)
+        typer.echo(f"livingworld: {one_line(' '.join(reason.split()))}", err=True)
 
 
 async def _sync(settings: Settings, world: str | None, directory: Path, *, watch: bool) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy import URL
 from livingworld.cli.database_choice import UrlOption
 from livingworld.cli.interruption import interruption
 from livingworld.embedded_server import EmbeddedServer
+from livingworld.inputs import one_line
 from livingworld.postgres import migrations
 from livingworld.settings.database_url import parse_url
 from livingworld.settings.settings import Settings
@@ -83,5 +84,5 @@ def _print(result: StressResult) -> None:
     for fault, reason in result.left_out.items():
         typer.echo(f"left out: {fault.value}: {reason}")
     for line in result.as_json()["anomalies"]:
-        typer.echo(line)
+        typer.echo(one_line(line))
     typer.echo("every promise was kept" if result.kept else "a promise was BROKEN")

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from livingworld.inputs import one_line
+
 _PACKAGE: Final = Path(__file__).parent.parent
 _standard_logger = logging.getLogger("livingworld")
 _standard_logger.addHandler(logging.NullHandler())
@@ -43,7 +45,7 @@ def emit(event: Event, **fields: object) -> None:
     if structlog is not None and structlog.is_configured():
         structlog.get_logger("livingworld").log(event.level, event.name, **_readable(fields))
     elif _standard_logger.isEnabledFor(event.level):
-        text = " ".join(f"{name}={value}" for name, value in fields.items())
+        text = " ".join(f"{name}={value}" for name, value in _readable(fields).items())
         _standard_logger.log(event.level, "%s %s", event.name, text)
 
 
@@ -69,6 +71,7 @@ def _places(trace: TracebackType | None) -> Iterator[str]:
 
 
 def _readable(fields: dict[str, object]) -> dict[str, Any]:
+    """Return the fields as a log writes them; no value of them is more than one line."""
     return {
-        name: value if isinstance(value, int | float | str | None) else str(value) for name, value in fields.items()
+        name: value if isinstance(value, int | float | None) else one_line(str(value)) for name, value in fields.items()
     }
