@@ -31,6 +31,7 @@ OTHERS: Final = {
     "livingworld.story.memories.nearest_index.MAX_INDEXED_DIMENSIONS",
     "livingworld.story.relationships.records.MAX_DELTA",
     "livingworld.story.search.repository.MAX_LOOKED_AT",
+    "livingworld.story.semantic_search.text_embeddings._MOST_PASSED",
     "livingworld.story.turns.attempt._MAX_ERROR",
     "livingworld.story.turns.turn_call._MAX_ERROR",
     "livingworld.story.turns.turn_call._MAX_PART",
