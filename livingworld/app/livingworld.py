@@ -174,11 +174,12 @@ class LivingWorld:
     def contention(self, *, stories: int = HOTTEST) -> LockContention:
         """Return what this LivingWorld met at locks since it was opened, by kind of lock and for the hottest stories.
 
-        Kept in memory, for the last 1,000 stories at which a lock was met; other processes count their own.
+        Kept in memory, for the last 1,000 stories at which a lock was met; other processes count their own. Raises
+        WrongEventLoop elsewhere.
         """
-        return self._process.database.lock_watch.contention.report(
-            check_integer("stories", stories, maximum=MOST_STORIES)
-        )
+        most = check_integer("stories", stories, maximum=MOST_STORIES)
+        self._process.admission.refuse_other_loops()
+        return self._process.database.lock_watch.contention.report(most)
 
     def watching_locks(self, *, every: timedelta = LOOK_EVERY) -> AbstractAsyncContextManager[None]:
         """Look at the locks of the whole database about so often while the block runs, and log what is wrong.
@@ -186,7 +187,7 @@ class LivingWorld:
         Long waits, long holds, and deadlocks before PostgreSQL ends them, of other programs too. Without it a
         LivingWorld looks only when its own transactions take long. Nothing is ever ended.
         """
-        checked = check_duration("every", every, maximum=LONGEST_PAUSE)
+        checked = check_duration("every", every, minimum=timedelta.resolution, maximum=LONGEST_PAUSE)
         process = self._process
         return running("watching locks", process.lock_monitor.look_at_all, every=checked, metrics=process.metrics)
 

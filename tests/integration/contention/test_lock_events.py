@@ -82,6 +82,21 @@ async def test_many_calls_that_wait_for_one_row_are_told_once_with_their_number(
     assert (told["kind"], told["story_id"], told["calls"], told["holder"]) == ("story", str(story.id), 3, holder.pid)
 
 
+async def test_a_call_that_only_polls_is_told_too(
+    recorded: RecordedEvents, database_url: str, world: World, story: Story
+) -> None:
+    settings = Settings.load(database_url=database_url, pool_size=2, report_lock_waits_after=SOON, **PATIENT)
+    async with LivingWorld.open(settings) as livingworld, holding(database_url, THE_STORY, [world.id, story.id]):
+        ours = await livingworld.worlds.get(world.id)
+        appending = asyncio.create_task(ours.stories.append_scene(story.id, NewScene("One.")))
+        await until(lambda: recorded.of(events.LOCK_WAIT_LONG), unless=appending)
+        await stop([appending])
+
+    (told,) = recorded.of(events.LOCK_WAIT_LONG)
+    assert (told["kind"], told["story_id"], told["calls"]) == ("story", str(story.id), 1)
+    assert "waiter" not in told, "its session waits for 25 ms at a time"
+
+
 async def test_a_long_hold_is_told_with_who_waits(
     recorded: RecordedEvents, database_url: str, world: World, story: Story
 ) -> None:
@@ -205,6 +220,17 @@ async def test_what_is_prompt_costs_no_look_at_the_server(livingworld: LivingWor
 
     assert livingworld._process.lock_monitor._looking is None
     assert livingworld._process.database.lock_watch.open_transactions() == {}
+
+
+async def test_never_two_looks_are_under_way(livingworld: LivingWorld) -> None:
+    monitor = livingworld._process.lock_monitor
+    monitor.wake()
+    first = monitor._looking
+    monitor.wake()
+
+    assert first is not None
+    assert monitor._looking is first
+    await first
 
 
 async def test_a_look_that_fails_is_told_and_the_next_one_comes(
