@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from livingworld.postgres.transactions.lock_order import LockKind, LockOrder
+from site_generator.reference import filled
 
+PAGE = Path(__file__).parents[2] / "docs/explanation/locking.md"
 LOCKS = st.tuples(st.sampled_from(LockKind), st.integers(0, 9))
 
 
@@ -63,3 +68,11 @@ def test_every_kind_has_its_words(kind: LockKind) -> None:
 
     assert refused.asked_for == refused.held
     assert not any(each.name in str(refused) for each in LockKind)
+
+
+def test_the_page_has_the_declared_order() -> None:
+    rows = re.findall(
+        r"^\| (\d+) \| `(\w+)` \| \w.+ \| .+ \| .+ \|$", filled(PAGE.read_text(encoding="utf-8")), re.MULTILINE
+    )
+
+    assert rows == [(str(kind.value), kind.name.lower()) for kind in sorted(LockKind)]
