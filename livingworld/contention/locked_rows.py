@@ -20,6 +20,7 @@ KIND_OF_TABLE: Final[Mapping[str, LockKind | None]] = {
     "ai_model_roles": LockKind.MODEL,
     "ai_models": LockKind.MODEL,
     "character_names": LockKind.CHARACTER,
+    "character_vectors": LockKind.CHARACTER,
     "characters": LockKind.CHARACTER,
     "cycle_runs": LockKind.CYCLE,
     "cycles": LockKind.CYCLE,
