@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from livingworld import LivingWorld, Settings
 from livingworld.testing.staged_races import holding
-from tests.support.command import run_command
+from tests.support.command import run_command, start_command
 from tests.support.patience import NEVER
 from tests.support.staging import THE_STORY, stop
 
@@ -65,3 +66,14 @@ def test_where_nobody_holds_anything_it_says_so(database_url: str) -> None:
     told = run_command("locks", database_url=database_url)
 
     assert (told.returncode, told.stdout, told.stderr) == (0, "nobody holds a lock or a turn\n", "")
+
+
+def test_it_is_shown_again_and_again_until_ctrl_c(database_url: str) -> None:
+    with start_command("locks", "--watch", "--every", "0.1", "--json", database_url=database_url) as process:
+        assert process.stdout is not None
+        looks = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate()
+
+    assert [look["sessions"] for look in looks] == [[], []]
+    assert (process.returncode, complaint) == (130, "")

@@ -120,6 +120,10 @@ class Contention:
             histogram = self._holds[kind] = self._metrics.histogram(instruments.LOCK_HOLD, _name(kind))
         histogram.record(seconds)
 
+    def has_stories(self) -> bool:
+        """Return whether any story is counted by itself."""
+        return bool(self._stories)
+
     def deadlocked(self, reason: str) -> None:
         """Count a deadlock: one that was broken, a cycle of waits that was seen, or a wait out of order."""
         self._metrics.add(instruments.DEADLOCKS, 1, reason)

@@ -77,7 +77,8 @@ class LockWatch:
             self._looks.pop(tx, None)
             now = perf_counter()
             for kind, since in tx.lock_order.since.items():
-                self.contention.held(kind, now - since, _stories(tx, kind))
+                is_counted = kind is LockKind.STORY and self.contention.has_stories()
+                self.contention.held(kind, now - since, _stories(tx) if is_counted else ())
 
     @contextmanager
     def waiting(self, row: LockedRow | None, began: float, unit: Unit[Any], meter: UnitMeter) -> Iterator[None]:
@@ -161,9 +162,7 @@ class LockWatch:
         return True
 
 
-def _stories(tx: Transaction, kind: LockKind) -> list[tuple[UUID, UUID]]:
+def _stories(tx: Transaction) -> list[tuple[UUID, UUID]]:
     """Return the stories whose rows a transaction has locked."""
-    if kind is not LockKind.STORY:
-        return []
-    keys = [key for key in tx.lock_order.held(kind) if len(key) == len(("rows", "world", "story"))]
+    keys = [key for key in tx.lock_order.held(LockKind.STORY) if len(key) == len(("rows", "world", "story"))]
     return [(UUID(world), UUID(story)) for _, world, story in keys]
