@@ -15,6 +15,7 @@ from livingworld.postgres.migrations import comparison_options, connected, take_
 from livingworld.schema import metadata
 from livingworld.settings.settings import Settings
 from livingworld.story.memories.vector_similarity import provision_vectors, vectors_as_sql
+from livingworld.story.worlds.isolation import keep_isolated
 
 
 def migrate(run: MigrationRun) -> None:
@@ -28,6 +29,7 @@ def migrate(run: MigrationRun) -> None:
             context.run_migrations()
         if inspect(connection).has_table("memory_vectors", schema=SCHEMA):
             provision_vectors(connection)
+        keep_isolated(connection)
 
 
 async def migrate_named_database() -> None:

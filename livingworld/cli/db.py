@@ -21,6 +21,7 @@ from livingworld.postgres.connections.pooler import find_pooler
 from livingworld.postgres.migrations import MigrationStatus
 from livingworld.schema import metadata
 from livingworld.story.memories.nearest_index import index_memories as make_index
+from livingworld.story.worlds.isolation import isolate as switch_isolation
 
 commands = typer.Typer(help="Migrate a database to this release's tables.", no_args_is_help=True)
 commands.command()(downgrade)
@@ -114,6 +115,28 @@ def index_memories(
             return await make_index(database.url, world_id)
 
     typer.echo(f"made the index {interruption.run(work())}")
+
+
+@commands.command()
+def isolate(
+    off: Annotated[bool, typer.Option("--off", help="Take the policies away.")] = False,
+    lock_timeout: LockTimeoutOption = None,
+    url: UrlOption = None,
+) -> None:
+    """Have PostgreSQL show each transaction the rows of one world only (row-level security), the owner's too.
+
+    Set LIVINGWORLD_ROW_SECURITY=true for every program first: without it a program is refused afterwards. Run it as the
+    owner of the tables, once; an upgrade keeps it.
+    """
+
+    async def work() -> str:
+        async with database_to_migrate(url, lock_timeout) as database:
+            if (await migrations.status(database.url)).current is None:
+                raise SchemaNotReady
+            await switch_isolation(database.url, on=not off, lock_timeout=database.settings.migration_lock_timeout)
+            return f"{database.name}: {'every transaction sees all worlds' if off else 'a transaction sees one world'}"
+
+    typer.echo(interruption.run(work()))
 
 
 @commands.command()

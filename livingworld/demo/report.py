@@ -14,6 +14,7 @@ from sqlalchemy import URL, text
 from livingworld.demo.plan import Plan, spellings
 from livingworld.demo.players import Ledger
 from livingworld.postgres.connections.engine import unpooled_engine
+from livingworld.postgres.connections.scope import SET_SCOPE, scope_of
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 
 #: Counts of demo_report.sql that must be 0, and the meaning of each one.
@@ -120,6 +121,7 @@ async def _count(url: str | URL, parameters: dict[str, Any]) -> dict[str, int]:
     engine = unpooled_engine(url)
     try:
         async with engine.connect() as connection:
+            await connection.execute(SET_SCOPE, scope_of(parameters["world_id"], None)._asdict())
             row = (await connection.execute(statement, parameters)).one()
     except DRIVER_EXCEPTIONS as exception:
         failure = name_failure(exception)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import URL, text
+from sqlalchemy import URL, Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from livingworld.doctor.coordination_checks import COORDINATION_CHECKS
@@ -27,6 +27,7 @@ from livingworld.embedded_server.embedded_database import embedded_database
 from livingworld.errors import InvalidInput, LivingWorldError
 from livingworld.inputs import check_uuid
 from livingworld.postgres.connections.engine import create_engine, unpooled_engine
+from livingworld.postgres.connections.scope import SET_SCOPE, scope_of
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.world_database import WorldDatabase
@@ -55,7 +56,8 @@ class Doctor:
     """Examines one database and repairs it; made by `open`."""
 
     def __init__(self, engine: AsyncEngine, database: Database) -> None:
-        self._engine = engine
+        self._in_transactions = engine
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._database = database
 
     @classmethod
@@ -85,8 +87,7 @@ class Doctor:
         chosen = None if world_id is None else check_uuid("world_id", world_id)
         failure = None
         try:
-            async with self._engine.connect() as connection:
-                return await _examine(connection, chosen)
+            return await self._examine(chosen)
         except DRIVER_EXCEPTIONS as exception:
             failure = name_failure(exception)
         raise failure.error from failure.cause
@@ -103,6 +104,17 @@ class Doctor:
         if isinstance(check, ServerCheck):
             return await self._repair_server(finding, check)
         return await self._repair_world(finding, check)
+
+    async def _examine(self, world_id: UUID | None) -> tuple[Finding, ...]:
+        findings = []
+        if world_id is None:
+            async with self._engine.connect() as connection:
+                findings += [found for each in SERVER_CHECKS if (found := await _of_server(connection, each))]
+        async with self._in_transactions.connect() as connection:
+            worlds = await _worlds(connection) if world_id is None else [world_id]
+            for own in worlds:
+                findings += [found for each in WORLD_CHECKS if (found := await _of_world(connection, each, own))]
+        return tuple(findings)
 
     async def _repair_world(self, finding: Finding, check: WorldCheck) -> Repaired:
         world = WorldDatabase(self._database, check_uuid("finding.world_id", finding.world_id))
@@ -132,7 +144,7 @@ class Doctor:
 @asynccontextmanager
 async def _opened(settings: Settings, url: URL) -> AsyncIterator[Doctor]:
     # Connections of its own, without time limits: a check of a large world takes long.
-    engine = unpooled_engine(settings.listening_url() or url, settings).execution_options(isolation_level="AUTOCOMMIT")
+    engine = unpooled_engine(settings.listening_url() or url, settings)
     database = Database(create_engine(settings, url), settings)
     try:
         yield Doctor(engine, database)
@@ -141,15 +153,15 @@ async def _opened(settings: Settings, url: URL) -> AsyncIterator[Doctor]:
         await engine.dispose()
 
 
-async def _examine(connection: AsyncConnection, world_id: UUID | None) -> tuple[Finding, ...]:
-    findings = []
-    if world_id is None:
-        findings += [found for each in SERVER_CHECKS if (found := await _of_server(connection, each))]
-    worlds = [row.world_id for row in await connection.execute(_WORLDS)] if world_id is None else [world_id]
-    for world in worlds:
-        own = UUID(int=world.int)
-        findings += [found for each in WORLD_CHECKS if (found := await _of_world(connection, each, own))]
-    return tuple(findings)
+async def _worlds(connection: AsyncConnection) -> list[UUID]:
+    return [UUID(int=row.world_id.int) for row in await _rows(connection, _WORLDS, None)]
+
+
+async def _rows(connection: AsyncConnection, statement: TextClause, world_id: UUID | None) -> Sequence[Row[Any]]:
+    """Run one statement in a transaction that says whose rows it reads."""
+    async with connection.begin():
+        await connection.execute(SET_SCOPE, scope_of(world_id, None)._asdict())
+        return (await connection.execute(statement, {"world_id": world_id})).all()
 
 
 async def _of_server(connection: AsyncConnection, check: ServerCheck) -> Finding | None:
@@ -159,7 +171,7 @@ async def _of_server(connection: AsyncConnection, check: ServerCheck) -> Finding
 
 async def _of_world(connection: AsyncConnection, check: WorldCheck, world_id: UUID) -> Finding | None:
     statement = text(f"SELECT count(*) OVER () AS found_in_all, found.* FROM ({check.find}) found LIMIT {MAX_EXAMPLES}")  # noqa: S608 - our own words
-    rows = [dict(row) for row in (await connection.execute(statement, {"world_id": world_id})).mappings()]
+    rows = [row._asdict() for row in await _rows(connection, statement, world_id)]
     if not rows:
         return None
     count = [row.pop("found_in_all") for row in rows].pop()

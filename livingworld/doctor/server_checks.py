@@ -15,6 +15,7 @@ from sqlalchemy.schema import CreateIndex
 
 from livingworld.postgres.metadata import SCHEMA
 from livingworld.schema import metadata
+from livingworld.story.worlds.isolation import NOT_ISOLATED
 
 Rows = list[dict[str, Any]]
 
@@ -49,6 +50,8 @@ _NO_STATISTICS: Final = text("""
         AND pg_relation_size(c.oid) > 8 * 1024 * 1024 AND NOT EXISTS (
             SELECT FROM pg_stats s WHERE s.schemaname = CAST(:schema AS text) AND s.tablename = c.relname
         )
+        -- Row-level security hides the statistics too.
+        AND (c.reltuples < 0 OR NOT row_security_active(c.oid))
     ORDER BY c.relname
 """)
 _BLOAT: Final = text("""
@@ -110,6 +113,10 @@ async def _missing(connection: AsyncConnection, statement: Any, expected: Iterab
 
 async def _names(connection: AsyncConnection, statement: Any) -> dict[str, bool]:  # noqa: ANN401 - a TextClause
     return {row.name: row.valid for row in await connection.execute(statement, {"schema": SCHEMA})}
+
+
+async def _not_isolated(connection: AsyncConnection) -> Rows:
+    return [dict(row) for row in (await connection.execute(NOT_ISOLATED)).mappings()]
 
 
 async def _no_statistics(connection: AsyncConnection) -> Rows:
@@ -184,6 +191,13 @@ SERVER_CHECKS: Final = (
         meaning="Every read and write of the table goes over rows that are gone.",
         repair="Runs VACUUM on the table, beside all other work; only its owner may.",
         repairable=True,
+    ),
+    ServerCheck(
+        name="isolation_incomplete",
+        find=_not_isolated,
+        wrong="The database is isolated, and a table lacks a policy or has one that is not livingworld's.",
+        meaning="A transaction may see rows of other worlds, or miss some of its own.",
+        repair="Refused: `livingworld db isolate` makes what is missing; drop the other policy by hand.",
     ),
     ServerCheck(
         name="clock_skew",

@@ -53,6 +53,10 @@ class MissingPrivilege(LivingWorldError):
     """The database role lacks a right that livingworld needs; docs/guides/deployment.md lists them."""
 
 
+class RowSecurityUndeclared(LivingWorldError):
+    """The database shows each transaction one world (`livingworld db isolate`): set LIVINGWORLD_ROW_SECURITY=true."""
+
+
 class ServerExhausted(LivingWorldError):
     """The server has run out of memory, of temporary space or of another resource; everything was rolled back."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Protocol
 from uuid import UUID
@@ -94,12 +94,24 @@ class LivePolling:
         self._subscription.wake_within(self._interval)
 
     async def poll(self) -> None:
-        """Look at every stream of every world by one statement, and read those that have moved or are gone."""
-        streams = [(each, stream_id, seen) for each in self._followed for stream_id, seen in each.seen().items()]
+        """Look at every stream, and read those that have moved or are gone.
+
+        One statement for all worlds, or one for each where a transaction sees the rows of one world only.
+        """
+        if self._background.scope(None) is None:
+            await self._look_at(tuple(self._followed), None)
+            return
+        for followed in tuple(self._followed):
+            await self._look_at([followed], followed.world_id)
+
+    async def _look_at(self, worlds: Collection[Followed], world_id: UUID | None) -> None:
+        streams = [(each, stream_id, seen) for each in worlds for stream_id, seen in each.seen().items()]
         if not streams:
             return
         keys = [(followed.world_id, stream_id) for followed, stream_id, _ in streams]
-        numbers = await self._background.run(lambda tx: last_numbers(tx, keys), repeatable=True, single_statement=True)
+        numbers = await self._background.run(
+            lambda tx: last_numbers(tx, keys), repeatable=True, single_statement=True, world_id=world_id
+        )
         for (followed, stream_id, seen), number in zip(streams, numbers, strict=True):
             if number != seen:
                 followed.look(stream_id)

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from livingworld.errors import LockTimeout, MigrationTimeout
 from livingworld.observability import events
 from livingworld.postgres.connections.engine import unpooled_engine
+from livingworld.postgres.connections.scope import MAINTAIN
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.postgres.metadata import MADE_BY_COMMAND, SCHEMA, VERSION_TABLE
 from livingworld.postgres.migration_run import Migrated, MigrationRun
@@ -126,6 +127,7 @@ def take_turn(connection: Connection, lock_timeout: timedelta) -> None:
         value = f"{limit // timedelta(milliseconds=1)}ms"
         connection.execute(text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
     connection.execute(text(_LOCK), {"key": LOCK_KEY})
+    connection.execute(MAINTAIN)  # a revision, and the count of what it takes away, go through all worlds
     exists = connection.scalar(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": SCHEMA})
     if not exists:  # not IF NOT EXISTS: that needs the right to create schemas even where an administrator made it
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
@@ -138,6 +140,7 @@ def turn_as_sql() -> list[str]:
         f"SET LOCAL lock_timeout = '{DEFAULT_LOCK_TIMEOUT.total_seconds():.0f}s'",
         f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT.total_seconds():.0f}s'",
         _LOCK.replace(":key", str(LOCK_KEY)),
+        MAINTAIN.text,
         f"DO $$BEGIN IF to_regnamespace('{SCHEMA}') IS NULL THEN CREATE SCHEMA {SCHEMA}; END IF; END$$",
     ]
 

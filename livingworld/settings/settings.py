@@ -140,6 +140,9 @@ class Settings(BaseSettings):
     #: the pooler's `connect_query`; LimitsMissing without), or each "transaction". Default: session; transaction behind
     #: a pooler.
     limits: Literal["session", "role", "transaction"] | None = None
+    #: Whether each transaction says whose rows it works on, which a database needs after `livingworld db isolate` and
+    #: any other ignores. Default: False.
+    row_security: bool = False
     #: TLS for TCP connections, for example `ssl.create_default_context()`; takes precedence over the URL.
     #: Default: None, the URL's parameters.
     tls: ssl.SSLContext | None = None

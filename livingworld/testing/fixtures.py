@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from pytest_postgresql.executors import NoopExecutor
 from livingworld import LivingWorld, Story, World
 from livingworld.postgres import migrations
 from livingworld.testing.databases import SESSION, DatabaseMaker, database_maker_on
-from livingworld.testing.roles import made_roles
+from livingworld.testing.roles import RunAs
 from livingworld.testing.server import ServerAddress, running_server
 
 
@@ -31,7 +30,13 @@ def postgresql_server(request: pytest.FixtureRequest) -> Iterator[ServerAddress]
 def _migrate(*, host: str, port: str | int, user: str, password: str | None, dbname: str, **_: Any) -> None:  # noqa: ANN401
     url = ServerAddress(host, int(port), user, password).url(dbname)
     with ThreadPoolExecutor(1) as thread:  # a loop may be running in this one
-        thread.submit(asyncio.run, migrations.upgrade(url)).result()
+        thread.submit(asyncio.run, _make_template(url)).result()
+
+
+async def _make_template(url: str) -> None:
+    await migrations.upgrade(url)
+    if (role := RunAs.chosen()) is not None:
+        await role.prepare(url)
 
 
 #: The template: created and migrated once, dropped at the end of the session, also when tests failed.
@@ -43,6 +48,14 @@ def database_maker(postgresql_server: ServerAddress) -> Iterator[DatabaseMaker]:
     """Give what makes and drops databases on the server of the session, over one connection."""
     with database_maker_on(postgresql_server) as maker:
         yield maker
+
+
+@pytest.fixture(scope="session", autouse=RunAs.chosen() is not None)
+def role_of_the_run(database_maker: DatabaseMaker) -> Iterator[RunAs | None]:
+    """Be the role of LIVINGWORLD_TEST_ROLE (`application`, or `isolated`) in each LivingWorld; None: the owner."""
+    role = RunAs.chosen()
+    with nullcontext() if role is None else role.in_force(database_maker):
+        yield role
 
 
 @pytest.fixture
@@ -61,18 +74,9 @@ def empty_database_url(database_maker: DatabaseMaker) -> Iterator[str]:
 
 @pytest_asyncio.fixture
 async def livingworld(database_url: str) -> AsyncIterator[LivingWorld]:
-    """Yield an open LivingWorld on a fresh database; LIVINGWORLD_TEST_ROLE=application is no owner of the tables."""
-    async with _as_chosen_role(database_url) as url, LivingWorld.open(database_url=url) as opened:
+    """Yield an open LivingWorld on a fresh database."""
+    async with LivingWorld.open(database_url=database_url) as opened:
         yield opened
-
-
-@asynccontextmanager
-async def _as_chosen_role(url: str) -> AsyncIterator[str]:
-    if os.environ.get("LIVINGWORLD_TEST_ROLE") != "application":
-        yield url
-        return
-    async with made_roles(url) as roles:
-        yield roles.application
 
 
 @pytest_asyncio.fixture

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from livingworld.postgres.connections.scoped_transport import SET_AHEAD
 from livingworld.settings.database_url import parse_url
 from livingworld.testing.frontend_statements import FrontendStatements, Message, read_message, read_startup
 from livingworld.testing.staged_races import connection_arguments
@@ -174,6 +175,8 @@ class ProtocolProxy:
 
     def met(self, statement: str) -> Fault | None:
         """Note a statement and return the fault that is due at it."""
+        if statement == SET_AHEAD:  # it travels with another one
+            return None
         self.statements.append(statement)
         due = [fault for fault in self._faults if fault.meets(statement)]
         for fault in due:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import pytest
+from psycopg.sql import SQL, Identifier
+from sqlalchemy import URL
 
 from livingworld.postgres.roles import make_roles
 from livingworld.settings.database_url import parse_url
+from livingworld.settings.settings import Settings
+from livingworld.story.worlds.isolation import isolate
+from livingworld.testing.databases import SESSION, DatabaseMaker
 from livingworld.testing.staged_races import connected
 
 
@@ -19,6 +29,54 @@ class Roles:
     owner: str
     application: str
     reader: str
+
+
+#: What a test run may be asked to be, instead of the owner of the tables, wherever it opens a LivingWorld.
+VARIABLE: Final = "LIVINGWORLD_TEST_ROLE"
+
+
+@dataclass(frozen=True)
+class RunAs:
+    """The role of a test run: the application's, whose rights the template has and each copy of it."""
+
+    #: The group, whose name is unique for each session; its login has the same as its password.
+    group: str = f"{SESSION} application"
+    #: Whether the databases show each transaction one world.
+    isolated: bool = False
+
+    @classmethod
+    def chosen(cls) -> RunAs | None:
+        """Return what the environment asks for; None: the owner."""
+        kinds = {"application": cls(), "isolated": cls(isolated=True), "": None}
+        return kinds[os.environ.get(VARIABLE, "")]
+
+    async def prepare(self, url: str) -> None:
+        """Give the role its rights in the template."""
+        await make_roles(url, self.group, f"{self.group} reader")
+        if self.isolated:
+            await isolate(url, on=True, lock_timeout=timedelta(seconds=10))
+
+    @contextmanager
+    def in_force(self, maker: DatabaseMaker) -> Iterator[None]:
+        """Make the login, and have every LivingWorld of this process use it, until the block ends."""
+        login, group = f"{self.group} login", Identifier(self.group)
+        maker.connection.execute(SQL("CREATE ROLE {} NOLOGIN").format(group))
+        made = SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}")
+        maker.connection.execute(made.format(Identifier(login), self.group, group))
+        owner = maker.server.user
+
+        def as_login(url: URL | None) -> URL | None:
+            return url if url is None or url.username != owner else url.set(username=login, password=self.group)
+
+        with pytest.MonkeyPatch.context() as patched:
+            for name in ("url", "listening_url"):
+                read = getattr(Settings, name)
+                patched.setattr(Settings, name, lambda settings, read=read: as_login(read(settings)))
+            if self.isolated:
+                patched.setenv("LIVINGWORLD_ROW_SECURITY", "true")
+            yield
+        for role in (login, self.group, f"{self.group} reader"):
+            maker.connection.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(role)))
 
 
 @asynccontextmanager

@@ -82,6 +82,7 @@ def test_every_command_has_a_section() -> None:
         "db status",
         "db check",
         "db index-memories",
+        "db isolate",
         "db prune",
         "db roles",
         "scripts sync",

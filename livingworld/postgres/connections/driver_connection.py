@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 
-class _Loop:
+class QuietLoop:
     """The running event loop, except that the exception of a future counts as retrieved."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -37,8 +37,8 @@ def _retrieve(future: asyncio.Future[Any]) -> None:
 
 async def open_connection(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncpg.connect's own signature
     """Do as asyncpg.connect does."""
-    loop: Any = _Loop(asyncio.get_running_loop())
-    return await asyncpg.connect(*args, loop=loop, **options)
+    loop: Any = QuietLoop(asyncio.get_running_loop())
+    return await asyncpg.connect(*args, **{"loop": loop} | options)
 
 
 async def request_cancel(connection: Any) -> None:  # noqa: ANN401 - asyncpg's connection

@@ -19,6 +19,7 @@ from livingworld.postgres.connections.connecting import Open, connect
 from livingworld.postgres.connections.connection_pool import ConnectionPool
 from livingworld.postgres.connections.driver_connection import open_connection
 from livingworld.postgres.connections.role_limits import refuse_missing_limits
+from livingworld.postgres.connections.scoped_transport import open_scoped
 from livingworld.postgres.connections.time_limits import in_milliseconds, transaction_limits
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.settings.database_url import ConnectionTarget, connection_target
@@ -111,7 +112,9 @@ def _read_json(text: str) -> Any:  # noqa: ANN401 - a JSON value
 
 
 def _connect_arguments(settings: Settings, target: ConnectionTarget, revive_server: Revive | None) -> dict[str, Any]:
-    opening = open_connection if revive_server is None else _reviving(revive_server)
+    opening: Open = open_scoped if settings.row_security else open_connection
+    if revive_server is not None:
+        opening = _reviving(opening, revive_server)
     if settings.limits_set_by() == "role":
         opening = _limited_by_role(settings, opening)
     options = _session_options(settings, target) | {"open_connection": opening}
@@ -144,13 +147,13 @@ def _creator(target: ConnectionTarget, **options: Any) -> Callable[..., Awaitabl
     return create
 
 
-def _reviving(revive_server: Revive) -> Open:
+def _reviving(opening: Open, revive_server: Revive) -> Open:
     async def open_again(**arguments: Any) -> Any:  # noqa: ANN401 - asyncpg.connect's own signature
         try:
-            return await open_connection(**arguments)
+            return await opening(**arguments)
         except (ConnectionError, FileNotFoundError, asyncpg.CannotConnectNowError):
             await revive_server()
-        return await open_connection(**arguments)
+        return await opening(**arguments)
 
     return open_again
 

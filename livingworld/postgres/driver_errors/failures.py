@@ -95,6 +95,9 @@ _BY_SQLSTATE: Final[dict[str, tuple[type[LivingWorldError], RetryKind | None]]] 
     "42703": (errors.SchemaNotReady, None),
 }
 
+#: By the SQLSTATE, what the message quotes when a policy (story/worlds/isolation.py) asks for a setting in vain: this
+#: session never had it, or an earlier transaction of the session had.
+_NO_SCOPE: Final = {"42704": '"livingworld.', "22P02": 'uuid: ""'}
 #: An answer with one of these does not tell whether a COMMIT under way took effect.
 _SESSION_ENDED: Final = ("08", "40003", "57P", "58", "XX")
 
@@ -173,6 +176,14 @@ def _named(
     if sqlstate in _BY_SQLSTATE:
         kind, retry = _BY_SQLSTATE[sqlstate]
         return kind(), retry
+    return _unlisted(exception, sqlstate, constraint)
+
+
+def _unlisted(
+    exception: BaseException, sqlstate: str | None, constraint: str | None
+) -> tuple[LivingWorldError, RetryKind | None]:
+    if sqlstate in _NO_SCOPE and any(_NO_SCOPE[sqlstate] in str(link) for link in error_chain(exception)):
+        return errors.RowSecurityUndeclared(), None
     if _connection_is_gone(exception, sqlstate):
         return errors.Unavailable(), RetryKind.OUTAGE
     if any(isinstance(link, TimeoutError) for link in error_chain(exception)):

@@ -21,6 +21,7 @@ from livingworld.observability.calls import current_call
 from livingworld.observability.metrics import Metrics
 from livingworld.postgres.connections.connection_pool import ConnectionPool
 from livingworld.postgres.connections.engine import close_engine, pooled_connection
+from livingworld.postgres.connections.scope import scopes
 from livingworld.postgres.connections.time_limits import transaction_limits, unit_limits
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, Failure, RetryKind
 from livingworld.postgres.transactions.admission import Admission
@@ -65,7 +66,7 @@ class Database:
         self._admission = admission or Admission()
         self._engine = engine
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._settings = settings
+        self._settings, self.scope = settings, scopes(settings)
         self._limits = transaction_limits(settings) if settings.limits_set_by() == "transaction" else {}
         self._places = ConnectionPlaces(settings)
         self._lock_waits = LockWaits(self._places.lock_waits)
@@ -198,7 +199,7 @@ class Database:
         self, connection: AsyncConnection | AsyncSession, world_id: UUID | None = None
     ) -> AsyncIterator[Transaction]:
         """Work inside a transaction that the caller opened; see World.join."""
-        async with joined(connection, self._admission, world_id, self.lock_watch) as tx:
+        async with joined(connection, self._admission, world_id, self.lock_watch, self.scope(world_id)) as tx:
             tx.meter, tx.call = self.meter, current_call.get()
             yield tx
         tx.report_commit(self.notify, self.work_left)
@@ -242,7 +243,7 @@ class Database:
         tx: Transaction | None = None
         failure: Failure | None = None
         try:
-            connection = SingleStatement(self._single, unit.sending, unit.overdue, self.cancel_session)
+            connection = SingleStatement(self._single, unit, self.cancel_session, self.scope(unit.world_id))
             tx = self._opened(connection, unit, row, is_single=True)
             result = await unit.work(tx)
             if unit.commit_was_lost:
@@ -276,7 +277,7 @@ class Database:
             return other != row and self._lock_waits.is_held(other)
 
         tx = Transaction(connection, self._admission, unit.world_id, limits=limits, is_held=is_held, **modes)
-        tx.meter, tx.call, tx.lock_watch = self.meter, unit.call, self.lock_watch
+        tx.meter, tx.call, tx.lock_watch, tx.scope = self.meter, unit.call, self.lock_watch, self.scope(unit.world_id)
         return tx
 
     def refuse_misplaced(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -11,7 +11,8 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import RootTransaction, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from livingworld.errors import InvalidType, UnsafeIsolation
+from livingworld.errors import InvalidType, LivingWorldError, UnsafeIsolation
+from livingworld.postgres.connections.scope import GET_SCOPE, SET_SCOPE, Scope
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.lock_order import LockOrder
@@ -24,9 +25,13 @@ _ORDERS: Final[WeakKeyDictionary[RootTransaction, LockOrder]] = WeakKeyDictionar
 
 @asynccontextmanager
 async def joined(
-    given: AsyncConnection | AsyncSession, admission: Admission, world_id: UUID | None, watch: LockWatch
+    given: AsyncConnection | AsyncSession,
+    admission: Admission,
+    world_id: UUID | None,
+    watch: LockWatch,
+    scope: Scope | None,
 ) -> AsyncIterator[Transaction]:
-    """Work inside the transaction of a connection or a session; see World.join."""
+    """Work inside the transaction of a connection or a session, in a scope if it is given; see World.join."""
     admission.refuse_other_loops()
     connection = await _connection(given)
     transaction = Transaction(connection, admission, world_id, limits={}, may_wait=True)
@@ -34,10 +39,23 @@ async def joined(
     await _refuse_unsafe_isolation(transaction)
     transaction.lock_order = _lock_order(connection)
     transaction.is_block = True
-    with admission.in_transaction(), watch.watching(transaction):
-        yield transaction
-    await transaction.refuse_if_poisoned()
-    await transaction.store_all()
+    async with nullcontext() if scope is None else _scoped(transaction, scope):
+        with admission.in_transaction(), watch.watching(transaction):
+            yield transaction
+        await transaction.refuse_if_poisoned()
+        await transaction.store_all()
+
+
+@asynccontextmanager
+async def _scoped(transaction: Transaction, scope: Scope) -> AsyncIterator[None]:
+    """Set the scope, and afterwards the former one: blocks of several worlds may stand inside each other."""
+    former = (await transaction.execute(GET_SCOPE)).one()
+    await transaction.execute(SET_SCOPE, scope._asdict())
+    try:
+        yield
+    finally:
+        with suppress(LivingWorldError):  # after an error the transaction is over, and with it the settings
+            await transaction.execute(SET_SCOPE, former._asdict())
 
 
 async def _refuse_unsafe_isolation(tx: Transaction) -> None:

@@ -6,10 +6,10 @@ options, a cursor, a result) costs three times what the driver needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from asyncpg import Record
 from sqlalchemy import CursorResult, Executable
@@ -17,8 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from livingworld.postgres.connections.connection_pool import ConnectionPool
 from livingworld.postgres.connections.engine import pooled_connection
+from livingworld.postgres.connections.scope import Scope
+from livingworld.postgres.connections.scoped_transport import transport_of
 from livingworld.postgres.transactions.overdue import CancelSession, cancelled_when_overdue
 from livingworld.postgres.transactions.text_result import TextResult
+
+if TYPE_CHECKING:
+    from livingworld.postgres.transactions.unit import Unit
 
 
 class SingleStatement:
@@ -30,15 +35,19 @@ class SingleStatement:
     def __init__(
         self,
         engine: AsyncEngine,
-        sending: Callable[[], None],
-        overdue: timedelta | None,
+        unit: Unit[Any],
         cancel_session: CancelSession | None,
+        scope: Scope | None,
     ) -> None:
-        """`engine` commits each statement; `sending` is called when there is a connection to send it on."""
+        """`engine` commits each statement; the unit is told when there is a connection to send it on.
+
+        `scope` is sent ahead of it; None on connections that send nothing ahead.
+        """
         self.engine = engine
-        self._sending = sending
-        self._overdue = overdue
+        self._sending = unit.sending
+        self._overdue = unit.overdue
         self._cancel_session = cancel_session
+        self._scope = scope
 
     async def exec_driver_sql(self, sql: str, parameters: tuple[Any, ...]) -> TextResult:
         """Run a statement with $1, $2, ...; the driver prepares a text once on each connection."""
@@ -46,7 +55,8 @@ class SingleStatement:
         entry = await pool.take()
         cancelled = False
         try:
-            return TextResult(await self._fetch(entry.driver_connection, sql, parameters))
+            with self._scoped(entry.driver_connection) as driver:
+                return TextResult(await self._fetch(driver, sql, parameters))
         except Exception:  # a connection that was lost is replaced when it is next taken
             raise
         except BaseException:  # the server may still run it
@@ -66,6 +76,19 @@ class SingleStatement:
     async def execute(self, statement: Executable, parameters: Any) -> CursorResult[Any]:  # noqa: ANN401
         """Run a statement that SQLAlchemy compiles; its rows are read before the connection is given back."""
         async with pooled_connection(self.engine) as connection:
-            self._sending()
-            self.sent_at = perf_counter()
-            return await connection.execute(statement, parameters)
+            with self._scoped((await connection.get_raw_connection()).driver_connection):
+                self._sending()
+                self.sent_at = perf_counter()
+                return await connection.execute(statement, parameters)
+
+    @contextmanager
+    def _scoped(self, driver: Any) -> Iterator[Any]:  # noqa: ANN401 - asyncpg's connection
+        if self._scope is None:
+            yield driver
+            return
+        transport = transport_of(driver)
+        transport.scope(self._scope)
+        try:
+            yield driver
+        finally:
+            transport.forget()

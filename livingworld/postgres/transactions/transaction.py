@@ -22,6 +22,7 @@ from livingworld.errors import (
 from livingworld.observability.calls import CallMeasure
 from livingworld.observability.events import Event
 from livingworld.postgres.announcement import announcement, begin_statement
+from livingworld.postgres.connections.scope import Scope, send_ahead
 from livingworld.postgres.connections.time_limits import SET_LOCK_TIMEOUT, SNAPSHOT, in_milliseconds
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind
 from livingworld.postgres.transactions.admission import Admission
@@ -54,6 +55,8 @@ class Transaction:
     call: CallMeasure | None = None
     #: Whether it is a block of the application: each call in it ends its own work.
     is_block = False
+    #: Said ahead of its first statement; None on connections that send nothing ahead.
+    scope: Scope | None = None
     #: The row whose lock was asked for last.
     row: LockedRow | None = None
     #: The held lock that it met while it was not allowed to wait.
@@ -199,6 +202,7 @@ class Transaction:
         """
         if snapshot:
             await self.execute(SNAPSHOT)
+        await send_ahead(self._connection, self.scope)
         if self._limits:
             settings = {name: in_milliseconds(limit) for name, limit in self._limits.items()}
             announced = announcement(self._world_id, met) if self.may_wait else {}

@@ -9,6 +9,7 @@ from sqlalchemy import URL, text
 
 from livingworld.errors import InvalidInput
 from livingworld.postgres.connections.engine import unpooled_engine
+from livingworld.postgres.connections.scope import SET_SCOPE, scope_of
 from livingworld.story.memories.vector_similarity import CAN_GO_ON, INSTALLED, NEAREST_INDEX
 
 #: Most numbers of a vector that pgvector has in such an index.
@@ -28,11 +29,13 @@ async def index_memories(url: URL, world_id: UUID) -> str:
     engine = unpooled_engine(url)
     try:
         async with engine.connect() as opened:
+            async with opened.begin():
+                await opened.execute(SET_SCOPE, scope_of(world_id, None)._asdict())
+                row = (await opened.execute(_EMBEDDER, {"world_id": world_id})).one_or_none()
             connection = await opened.execution_options(isolation_level="AUTOCOMMIT")
             if not await connection.scalar(CAN_GO_ON):
                 raise InvalidInput("url", "names a database without pgvector 0.8 or later; recall is exact there")
             schema = await connection.scalar(INSTALLED)
-            row = (await connection.execute(_EMBEDDER, {"world_id": world_id})).one_or_none()
             if row is None or row.dimensions > MAX_INDEXED_DIMENSIONS:
                 reason = f"is of no world with an embedder of at most {MAX_INDEXED_DIMENSIONS} numbers"
                 raise InvalidInput("world_id", reason)

@@ -64,11 +64,11 @@ class WorldRepository:
         With a `request_key`, unique in the database, a repetition returns the world as it is now; other arguments under
         the same key are RequestKeyReused.
         """
-        values = _checked(name, tenant, settings)
+        new, values = new_id(), _checked(name, tenant, settings)
         if request_key is not None:
             digest = request_hash(["worlds.create", values])
             values |= {"request_key": check_label("request_key", request_key), "request_hash": digest}
-        return await self._world(new_id()).write_idempotent(_insert, values)
+        return await self._database.run(lambda tx: _insert(tx, new, values), repeatable=True)
 
     async def get_or_create(
         self,
@@ -88,9 +88,10 @@ class WorldRepository:
             for _ in range(_LOOKS):
                 if (found := await self.find_by_key(key)) is not None:
                     return found, False
-                new = self._world(new_id())
-                if (made := await new.write_idempotent(_insert_with_key, values)) is not None:
-                    return made, made.id.int == new.world_id.int
+                new = new_id()
+                make = partial(_insert_with_key, world_id=new, values=values)
+                if (made := await self._database.run(make, repeatable=True)) is not None:
+                    return made, made.id.int == new.int
         raise SerializationFailure
 
     async def find_by_key(self, key: str) -> WorldRecord | None:
@@ -100,7 +101,7 @@ class WorldRepository:
 
     async def get(self, world_id: UUID) -> WorldRecord:
         """Return a world, archived or not; raises WorldNotFound."""
-        return await self._world(world_id).read(_get)
+        return await self._world(world_id).read(_get, world_id)
 
     async def list(
         self,
@@ -164,30 +165,30 @@ def _checked(name: str, tenant: str | None, settings: Mapping[str, Any] | None) 
     }
 
 
-async def _insert(tx: Transaction, values: Mapping[str, Any]) -> WorldRecord:
+async def _insert(tx: Transaction, world_id: UUID, values: Mapping[str, Any]) -> WorldRecord:
     """Insert; a row that is there is this one, stored by a try whose answer was lost, or that of an equal request."""
-    row = await _insert_row(tx, values)
+    row = await _insert_row(tx, world_id, values)
     if row is not None:
         return make_world_record(row)
     if "request_key" not in values:
-        return await _get(tx)
+        return await _get(tx, world_id)
     stored = await _row_by(tx, worlds.c.request_key, values["request_key"])
     if stored is None:
-        raise WorldNotFound(world_id=tx.world_id)
+        raise WorldNotFound(world_id=world_id)
     if stored.request_hash != values["request_hash"]:
         raise RequestKeyReused
     await wait_for_standbys(tx)
     return make_world_record(stored)
 
 
-async def _insert_with_key(tx: Transaction, values: Mapping[str, Any]) -> WorldRecord | None:
+async def _insert_with_key(tx: Transaction, world_id: UUID, values: Mapping[str, Any]) -> WorldRecord | None:
     """Insert, or return what has the key, or None when its world was purged meanwhile."""
-    row = await _insert_row(tx, values)
+    row = await _insert_row(tx, world_id, values)
     return await _find(tx, column=worlds.c.key, value=values["key"]) if row is None else make_world_record(row)
 
 
-async def _insert_row(tx: Transaction, values: Mapping[str, Any]) -> Row[Any] | None:
-    new = insert(worlds).values(world_id=tx.world_id, **values).on_conflict_do_nothing()
+async def _insert_row(tx: Transaction, world_id: UUID, values: Mapping[str, Any]) -> Row[Any] | None:
+    new = insert(worlds).values(world_id=world_id, **values).on_conflict_do_nothing()
     return (await tx.execute(new.returning(worlds))).one_or_none()
 
 
@@ -201,10 +202,10 @@ async def _row_by(tx: Transaction, column: Column[Any], value: str) -> Row[Any] 
     return (await tx.execute(select(worlds).where(column == value))).one_or_none()
 
 
-async def _get(tx: Transaction) -> WorldRecord:
-    row = (await tx.execute(select(worlds).where(worlds.c.world_id == tx.world_id))).one_or_none()
+async def _get(tx: Transaction, world_id: UUID) -> WorldRecord:
+    row = (await tx.execute(select(worlds).where(worlds.c.world_id == world_id))).one_or_none()
     if row is None:
-        raise WorldNotFound(world_id=tx.world_id)
+        raise WorldNotFound(world_id=world_id)
     return make_world_record(row)
 
 
@@ -221,7 +222,7 @@ async def _update(tx: Transaction, expected: int, changes: Mapping[str, Any]) ->
     )
     row = (await tx.execute(statement)).one_or_none()
     if row is None:
-        raise VersionConflict(expected=expected, actual=(await _get(tx)).version)
+        raise VersionConflict(expected=expected, actual=(await _get(tx, tx.world_id)).version)
     return make_world_record(row)
 
 
@@ -232,4 +233,4 @@ async def _set_archived(tx: Transaction, archived_at: Any) -> WorldRecord:  # no
         .where(worlds.c.world_id == tx.world_id, wanted)
         .values(archived_at=archived_at, version=worlds.c.version + 1, updated_at=func.now())
     )
-    return await _get(tx)
+    return await _get(tx, tx.world_id)

@@ -1,0 +1,86 @@
+"""What a connection says ahead of a statement: in the same packet, for its own transaction and no other."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from livingworld import LivingWorld, NewScene, TransactionScope, World, errors
+from livingworld.postgres.connections.scoped_transport import ScopedTransport
+from livingworld.schema import metadata
+from tests.support.isolated import Isolated, declared
+
+TABLES: Final = sorted(table.name for table in metadata.tables.values())
+
+
+@pytest.fixture
+def packets(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """Return the kind of each packet that is sent from now on, and whether settings go ahead of it."""
+    noted: list[tuple[str, bool]] = []
+    write, ahead_of = ScopedTransport.write, ScopedTransport._with_scope
+
+    def note_ahead(transport: ScopedTransport, data: Any) -> Any:  # noqa: ANN401 - bytes or a view
+        sent = ahead_of(transport, data)
+        noted[-1] = (chr(data[0]), sent is not data)
+        return sent
+
+    def note(transport: ScopedTransport, data: Any) -> None:  # noqa: ANN401 - bytes or a view
+        noted.append((chr(data[0]), False))
+        write(transport, data)
+
+    monkeypatch.setattr(ScopedTransport, "write", note)
+    monkeypatch.setattr(ScopedTransport, "_with_scope", note_ahead)
+    return noted
+
+
+async def test_settings_travel_in_the_packet_of_a_statement(
+    isolated: Isolated, packets: list[tuple[str, bool]]
+) -> None:
+    async with LivingWorld.open(declared(isolated.roles.application, pool_size=1, index_words=False)) as livingworld:
+        world = await livingworld.worlds.create("Saltmarsh")
+        story = await world.stories.create("The Causeway")
+        for number in (1, 2):  # a new connection prepares first
+            await world.stories.append_scene(story.id, NewScene(f"Scene {number}."))
+            await world.stories.head(story.id)
+        packets.clear()
+        await world.stories.head(story.id)
+        await world.stories.append_scene(story.id, NewScene("Scene 3."))
+        assert packets == [("B", True), ("B", True)]
+        packets.clear()
+        async with world.transaction() as tx:
+            await tx.stories.head(story.id)
+        assert [ahead for kind, ahead in packets if kind == "B"] == [True, False]
+
+
+async def test_a_connection_that_is_given_back_says_nothing_for_the_next(isolated: Isolated) -> None:
+    async with LivingWorld.open(declared(isolated.roles.application, pool_size=1)) as livingworld:
+        own, other = [await livingworld.worlds.get(world) for world in (isolated.own, isolated.other)]
+        stories = {world.id: (await stories_of(world))[0] for world in (own, other)}
+        assert len(set(stories.values())) == 2
+        for world in (own, other, own):
+            async with world.transaction():
+                pass  # nothing is sent
+            assert await stories_of(world) == [stories[world.id]]
+            with pytest.raises(errors.StoryNotFound):
+                async with world.transaction() as tx:
+                    await tx.stories.get(uuid4())
+        assert {record.id for record in (await livingworld.worlds.list()).items} >= {own.id, other.id}
+
+
+async def stories_of(world: World | TransactionScope) -> list[UUID]:
+    return [story.id for story in (await world.stories.list()).items]
+
+
+async def test_blocks_of_two_worlds_in_one_transaction_each_see_their_own(isolated: Isolated) -> None:
+    engine = create_async_engine(isolated.roles.application)
+    async with LivingWorld.open(declared(isolated.roles.application)) as livingworld:
+        own, other = [await livingworld.worlds.get(world) for world in (isolated.own, isolated.other)]
+        of_own, of_other = await stories_of(own), await stories_of(other)
+        async with engine.connect() as connection, connection.begin(), own.join(connection) as first:
+            async with other.join(connection) as second:
+                assert await stories_of(second) == of_other
+            assert await stories_of(first) == of_own
+    await engine.dispose()
