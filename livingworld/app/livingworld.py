@@ -28,6 +28,7 @@ from livingworld.inputs import (
     check_optional_label,
     check_uuid,
 )
+from livingworld.observability.opentelemetry_metrics import exporting
 from livingworld.observability.snapshot import MetricsSnapshot
 from livingworld.postgres.transactions.contention import MOST_STORIES, LockContention
 from livingworld.postgres.transactions.world_database import WorldDatabase
@@ -36,6 +37,8 @@ from livingworld.story.worlds.records import WorldRecord
 from livingworld.story.worlds.repository import WorldRepository
 
 T = TypeVar("T")
+#: As OpenTelemetry's own reader does.
+EXPORT_EVERY: Final = timedelta(seconds=60)
 #: So many of the stories that are counted are returned, unless another number is asked for.
 HOTTEST: Final = 20
 #: Twice before PostgreSQL ends a deadlock, by its default.
@@ -192,15 +195,21 @@ class LivingWorld:
         return running("watching locks", process.lock_monitor.look_at_all, every=checked, metrics=process.metrics)
 
     @asynccontextmanager
-    async def export_metrics(self, meter_provider: Any = None) -> AsyncIterator[None]:  # noqa: ANN401 - OpenTelemetry's
-        """Let the readers of an OpenTelemetry MeterProvider (None: the global one) collect the metrics in the block.
+    async def export_metrics(
+        self,
+        exporter: Any,  # noqa: ANN401 - OpenTelemetry's
+        *,
+        every: timedelta = EXPORT_EVERY,
+        resource: Any = None,  # noqa: ANN401
+    ) -> AsyncIterator[None]:
+        """Give the metrics to a MetricExporter of OpenTelemetry about so often while the block runs, and at its end.
 
-        Needs `livingworld[otel]`, else raises MissingPackage; imports OpenTelemetry's API and nothing else of it.
+        Needs `livingworld[otel]`, else raises MissingPackage. Numbers are cumulative; `resource` is a Resource, by
+        default the one of the environment. An export that fails is logged, and the next one has its numbers too.
         """
         self._process.admission.refuse_other_loops()
-        from livingworld.observability.opentelemetry_metrics import exported  # noqa: PLC0415 - only who asks needs it
-
-        with exported(self._process.metrics, meter_provider):
+        length = check_duration("every", every, minimum=timedelta.resolution)
+        async with exporting(self._process.metrics, exporter, length, resource):
             yield
 
     @classmethod

@@ -41,12 +41,19 @@ class Tracing:
         self.trace, self.context = trace, context
         self.tracer = (tracer_provider or trace.get_tracer_provider()).get_tracer("livingworld")
 
+    def is_left_out(self) -> bool:
+        """Return whether the caller's trace is not sampled: making a span that is not kept costs nearly as much."""
+        caller = self.trace.get_current_span().get_span_context()
+        return bool(caller.is_valid and not caller.trace_flags.sampled)
+
     def call(self, name: str, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """Return a function that is awaited with a span for each call."""
         ids = _ids(function)
 
         @wraps(function)
         async def traced(*args: Any, **kw: Any) -> Any:  # noqa: ANN401 - those of the function
+            if self.is_left_out():
+                return await function(*args, **kw)
             span = _Span(self, name)
             try:
                 result = await function(*args, **kw)
@@ -63,7 +70,9 @@ class Tracing:
         ids = _ids(function)
 
         @wraps(function)
-        def traced(*args: Any, **kw: Any) -> _Block:  # noqa: ANN401 - those of the function
+        def traced(*args: Any, **kw: Any) -> Any:  # noqa: ANN401 - those of the function
+            if self.is_left_out():
+                return function(*args, **kw)
             return _Block(lambda: _Span(self, name), function(*args, **kw), (ids, args, kw), whole=whole)
 
         return traced

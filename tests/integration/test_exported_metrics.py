@@ -1,56 +1,70 @@
 from __future__ import annotations
 
-import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
 
 from livingworld import Distribution, LivingWorld, NewScene, Story, World
-from livingworld.observability.histogram import Histogram
+from livingworld.observability import events
 from livingworld.observability.instruments import ALL, Kind
-from livingworld.observability.opentelemetry_metrics import values_of
+from livingworld.testing.recorded_events import recorded_events
+from tests.support.patience import NEVER, until
 
 
-def collected(reader: InMemoryMetricReader) -> dict[str, list[Any]]:
-    data = reader.get_metrics_data()
-    metrics = data.resource_metrics[0].scope_metrics[0].metrics if data is not None else []
-    return {metric.name: list(metric.data.data_points) for metric in metrics}
+class Exporter:
+    """Keeps what it was given; the first time it fails."""
+
+    def __init__(self, first: MetricExportResult | Exception) -> None:
+        self._first = first
+        self.given: list[MetricsData] = []
+
+    def export(self, data: MetricsData) -> MetricExportResult:
+        self.given.append(data)
+        if len(self.given) == 1 and isinstance(self._first, Exception):
+            raise self._first
+        return self._first if len(self.given) == 1 else MetricExportResult.SUCCESS
+
+    def last(self) -> dict[str, Any]:
+        return {each.name: each.data for each in self.given[-1].resource_metrics[0].scope_metrics[0].metrics}
 
 
-@pytest.mark.parametrize("in_the_loop", [True, False])
-async def test_opentelemetry_collects_what_a_snapshot_shows(
-    livingworld: LivingWorld, world: World, story: Story, *, in_the_loop: bool
+async def test_an_exporter_of_opentelemetry_is_given_what_a_snapshot_shows(
+    livingworld: LivingWorld, world: World, story: Story
 ) -> None:
-    readers = [InMemoryMetricReader(), InMemoryMetricReader()]
-    provider = MeterProvider(metric_readers=readers)
-    async with livingworld.export_metrics(provider):
+    exporter = Exporter(MetricExportResult.SUCCESS)
+    async with livingworld.export_metrics(exporter, every=NEVER):
         await world.stories.append_scene(story.id, NewScene("one"))
-        shown = livingworld.metrics()
-        first = collected(readers[0]) if in_the_loop else await asyncio.to_thread(collected, readers[0])
-        await world.stories.append_scene(story.id, NewScene("two"))
-    after, last = livingworld.metrics(), collected(readers[1])
-    provider.shutdown()
+    seen, exported = livingworld.metrics(), exporter.last()
 
-    for seen, exported in ((shown, first), (after, last)):
-        for instrument in ALL:
-            points = exported.get(instrument.name, [])
-            if instrument.kind is Kind.HISTOGRAM:
-                whole = seen.distribution(instrument.name)
-                assert sum(point.count for point in points) == whole.count
-                assert sum(point.sum for point in points) == pytest.approx(whole.sum, rel=0.05)
-            else:
-                assert sum(point.value for point in points) == seen.total(instrument.name)
-    assert last["db.client.operation.duration"][0].attributes["db.system.name"] == "postgresql"
+    assert len(exporter.given) == 1
+    assert {each.instrument.name for each in seen.series} == exported.keys()
+    for series in seen.series:
+        (point,) = [
+            point for point in exported[series.instrument.name].data_points if point.attributes == series.attributes
+        ]
+        if isinstance(series.value, Distribution):
+            assert (point.count, point.sum) == (series.value.count, series.value.sum)
+            assert (point.min, point.max) == (series.value.minimum, series.value.maximum)
+            assert sum(point.bucket_counts) == point.count
+            assert len(point.bucket_counts) == len(point.explicit_bounds) + 1
+        else:
+            assert point.value == series.value
+    for instrument in ALL:
+        if instrument.kind is not Kind.HISTOGRAM and instrument.name in exported:
+            assert exported[instrument.name].is_monotonic == (instrument.kind is Kind.COUNTER)
 
 
-def test_the_ends_of_replayed_values_are_exact() -> None:
-    histogram = Histogram()
-    for value in (3.3, 0.7, 5.1):
-        histogram.record(value)
+@pytest.mark.parametrize("first", [MetricExportResult.FAILURE, ConnectionError("a secret of the collector")])
+async def test_an_exporter_that_fails_is_logged_and_tried_again(
+    livingworld: LivingWorld, first: MetricExportResult | Exception
+) -> None:
+    exporter = Exporter(first)
+    with recorded_events() as recorded:
+        async with livingworld.export_metrics(exporter, every=timedelta.resolution):
+            await until(lambda: len(exporter.given) > 1)
 
-    assert list(values_of(histogram.take())) == [0.7, pytest.approx(3.3, rel=0.045), 5.1]
-    histogram.record(2.2)
-    assert list(values_of(histogram.take())) == [2.2]
-    assert list(values_of(Distribution())) == []
+    (failed,) = recorded.of(events.SERVICE_FAILED)
+    assert failed["service"] == "metrics export"
+    assert "secret" not in str(failed)

@@ -7,7 +7,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, use_span
 
 from livingworld import LivingWorld, NewScene, Story, World
 from livingworld.errors import StaleHead
@@ -102,6 +102,16 @@ async def test_retries_and_the_wait_for_a_lock_are_in_the_span(
     assert float(str(seen["livingworld.lock.duration"])) > 0
     assert (append.attributes or {})["error.type"] == "StaleHead"
     assert append.status.status_code is StatusCode.UNSET, "a conflict is an answer"
+
+
+async def test_a_call_of_a_trace_that_is_not_sampled_has_no_span(world: World, story: Story, spans: Spans) -> None:
+    not_sampled = NonRecordingSpan(SpanContext(trace_id=1, span_id=1, is_remote=True, trace_flags=TraceFlags(0)))
+    with use_span(not_sampled):
+        await world.stories.append_scene(story.id, NewScene("on"))
+        async with world.turns.take(story.id, request_key="k") as turn:
+            await turn.commit(NewScene("on"))
+
+    assert spans.all() == []
 
 
 async def test_every_public_class_has_its_spans_under_the_name_of_its_room() -> None:

@@ -164,7 +164,7 @@ class Database:
         unit.attempts += 1
         if unit.call is not None:
             unit.call.retries += unit.attempts > 1
-            unit.call.world_id = unit.world_id
+            unit.call.world_id = unit.world_id or unit.call.world_id
         if unit.single_statement and not self._limits and may_wait is None:
             return await self._statement(unit, row)
         async with self._unit(unit, may_wait, row) as tx:

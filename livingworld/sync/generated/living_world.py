@@ -60,9 +60,11 @@ class LivingWorld(Mirror, original=LivingWorldOriginal):
         returned: AbstractContextManager[None] = self._enter("watching_locks", every=every)
         return returned
 
-    def export_metrics(self, meter_provider: Any = None) -> AbstractContextManager[None]:
-        """Let the readers of an OpenTelemetry MeterProvider (None: the global one) collect the metrics in the
-        block.
+    def export_metrics(
+        self, exporter: Any, *, every: timedelta = timedelta(seconds=60), resource: Any = None
+    ) -> AbstractContextManager[None]:
+        """Give the metrics to a MetricExporter of OpenTelemetry about so often while the block runs, and at its
+        end.
         """
-        returned: AbstractContextManager[None] = self._enter("export_metrics", meter_provider)
+        returned: AbstractContextManager[None] = self._enter("export_metrics", exporter, every=every, resource=resource)
         return returned
