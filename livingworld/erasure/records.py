@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from livingworld.read_only import ReadOnlyDict, read_only
+
 #: What becomes of the scenes that a person's turns led to: their text is the story's, or goes too.
 Scenes = Literal["keep", "blank"]
 #: Rows by table, of one step.
@@ -18,7 +20,7 @@ class Erased:
     """The receipt of an erasure: how many rows of each table were removed or blanked."""
 
     #: By the name of the table; a table of which nothing was erased is left out.
-    rows: Mapping[str, int] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=ReadOnlyDict)
 
     @property
     def total(self) -> int:
@@ -39,4 +41,4 @@ class Receipt:
 
     def erased(self) -> Erased:
         """Return the receipt."""
-        return Erased(rows={table: count for table, count in sorted(self._rows.items()) if count})
+        return Erased(rows=read_only({table: count for table, count in sorted(self._rows.items()) if count}))
