@@ -9,6 +9,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, inspect
 
 from livingworld.errors import LivingWorldError
+from livingworld.postgres.distribution.cluster import is_distributed
+from livingworld.postgres.distribution.distributing import distribute_added
 from livingworld.postgres.metadata import SCHEMA
 from livingworld.postgres.migration_run import MigrationRun
 from livingworld.postgres.migrations import comparison_options, connected, take_turn, turn_as_sql
@@ -30,6 +32,8 @@ def migrate(run: MigrationRun) -> None:
         if inspect(connection).has_table("memory_vectors", schema=SCHEMA):
             provision_vectors(connection)
         keep_isolated(connection)
+        if is_distributed(connection):
+            distribute_added(connection, metadata, Settings.load())
 
 
 async def migrate_named_database() -> None:

@@ -24,6 +24,23 @@ from livingworld.story.stories.word_tables import scene_words, unindexed_scenes
 from livingworld.story.turns.tables import generations, turn_leases, turn_waiters, turns
 from livingworld.story.worlds.tables import worlds
 
+#: The functions that a statement calls alone: Citus runs such a call on the node that holds the world.
+metadata.info["called_alone"] = frozenset(
+    {
+        "append_scenes_v1",
+        "called_turns_v1",
+        "choose_generation_v1",
+        "claim_actions_v1",
+        "commit_turns_v1",
+        "complete_action_v1",
+        "enqueue_actions_v1",
+        "index_scenes_v1",
+        "merge_turn_v1",
+        "stop_action_v1",
+        "take_turns_v1",
+    }
+)
+
 __all__ = [
     "actions",
     "ai_model_roles",

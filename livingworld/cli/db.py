@@ -10,6 +10,7 @@ import typer
 
 from livingworld import LivingWorld, Pruned
 from livingworld.cli.database_choice import LockTimeoutOption, UrlOption, chosen_database, database_to_migrate
+from livingworld.cli.distribute import describe, distribute
 from livingworld.cli.downgrade import downgrade
 from livingworld.cli.interruption import interruption
 from livingworld.cli.migration_report import standing, summary
@@ -18,6 +19,8 @@ from livingworld.inputs import one_line
 from livingworld.postgres import migrations
 from livingworld.postgres import roles as database_roles
 from livingworld.postgres.connections.pooler import find_pooler
+from livingworld.postgres.distribution.distributing import Standing
+from livingworld.postgres.distribution.distributing import standing as distribution_standing
 from livingworld.postgres.migrations import MigrationStatus
 from livingworld.schema import metadata
 from livingworld.story.memories.nearest_index import index_memories as make_index
@@ -25,6 +28,7 @@ from livingworld.story.worlds.isolation import isolate as switch_isolation
 
 commands = typer.Typer(help="Migrate a database to this release's tables.", no_args_is_help=True)
 commands.command()(downgrade)
+commands.command()(distribute)
 
 
 @commands.command()
@@ -46,15 +50,18 @@ def upgrade(
 
 @commands.command()
 def status(url: UrlOption = None) -> None:
-    """Show the revision of the database; exit code 1 when it is behind."""
+    """Show the revision, and whether Citus distributes the database; exit code 1 when it is behind or not whole."""
 
-    async def work() -> MigrationStatus:
+    async def work() -> tuple[MigrationStatus, Standing]:
         async with chosen_database(url) as database:
-            return await migrations.status(database.url)
+            found = await migrations.status(database.url)
+            return found, await distribution_standing(database.url, metadata, database.settings)
 
-    found = interruption.run(work())
+    found, distribution = interruption.run(work())
     typer.echo(standing(found))
-    raise typer.Exit(1 if found.pending else 0)
+    if distribution.citus is not None:
+        typer.echo(describe(distribution))
+    raise typer.Exit(1 if found.pending or (distribution.is_distributed and distribution.missing) else 0)
 
 
 @commands.command()

@@ -13,8 +13,10 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex
 
+from livingworld.postgres.distribution.distributing import stand
 from livingworld.postgres.metadata import SCHEMA
 from livingworld.schema import metadata
+from livingworld.settings.settings import Settings
 from livingworld.story.worlds.isolation import NOT_ISOLATED
 
 Rows = list[dict[str, Any]]
@@ -145,7 +147,19 @@ async def _clock_skew(connection: AsyncConnection) -> Rows:
     return [{"seconds": round(skew.total_seconds(), 1), "server": server}] if skew > MAX_SKEW else []
 
 
+async def _not_distributed(connection: AsyncConnection) -> Rows:
+    found = await connection.run_sync(stand, metadata, Settings.load())
+    return [{"missing": line} for line in found.missing] if found.is_distributed else []
+
+
 SERVER_CHECKS: Final = (
+    ServerCheck(
+        name="distribution_incomplete",
+        find=_not_distributed,
+        wrong="Citus distributes some of the tables, and not all that belongs to them.",
+        meaning="A call fails, waits longer than its limit, or reads every node for one world.",
+        repair="Refused: stop the programs and run `livingworld db distribute`, which brings what is missing.",
+    ),
     ServerCheck(
         name="weak_settings",
         find=_weak_settings,

@@ -13,10 +13,29 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, and_, case, cast, delete, func, literal, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    literal,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from livingworld.live.tables import live_events, live_streams
+from livingworld.postgres.locks import ONE_ROW_OF_THE_WORLD
 from livingworld.postgres.transactions.transaction import Transaction
 
 #: A follow lasts so long after its last renewal.
@@ -66,15 +85,15 @@ async def renew_free(tx: Transaction, stream_ids: Sequence[UUID], length: timede
 async def begin(tx: Transaction, stream_ids: Sequence[UUID]) -> dict[UUID, int]:
     """Begin or lengthen follows, and return the last numbers; what is followed must be locked against writers."""
     columns = live_streams.c
-    ids = func.unnest(literal(sorted(stream_ids), ARRAY(Uuid())))
-    given = ids.table_valued("stream_id").render_derived(name="given")
     until = func.now() + literal(LENGTH)
-    rows = select(literal(tx.world_id, Uuid()), given.c.stream_id, until).order_by(given.c.stream_id)
-    new = insert(live_streams).from_select(["world_id", "stream_id", "followed_until"], rows)
+    own = {"world_id": tx.world_id, "followed_until": until}
+    new = insert(live_streams).values([own | {"stream_id": stream_id} for stream_id in sorted(stream_ids)])
+    # As _UNBROKEN and _UNTIL, by the row to insert: Citus takes no clock in a conflict.
+    unbroken = new.excluded.followed_until - columns.followed_until < literal(LENGTH - _MARGIN)
     again = {
-        "last_number": case((_UNBROKEN, columns.last_number), else_=columns.last_number + 1),
-        "kept_after": case((_UNBROKEN, columns.kept_after), else_=columns.last_number + 1),
-        "followed_until": _UNTIL,
+        "last_number": case((unbroken, columns.last_number), else_=columns.last_number + 1),
+        "kept_after": case((unbroken, columns.kept_after), else_=columns.last_number + 1),
+        "followed_until": func.greatest(columns.followed_until, new.excluded.followed_until),
     }
     statement = new.on_conflict_do_update(index_elements=["world_id", "stream_id"], set_=again)
     returned = await tx.execute(statement.returning(columns.stream_id, columns.last_number))
@@ -87,15 +106,24 @@ async def lock_publishers(tx: Transaction, stream_id: UUID) -> None:
     The writers of a story or session hold its row too; those of the world, and the application's own events, do not.
     """
     async with tx.lock_timeout(_PUBLISHERS_WAIT):
-        await tx.execute(select(func.pg_advisory_xact_lock(_publishers_key(literal(str(stream_id))))))
+        key = _publishers_key(literal(str(stream_id)))
+        await tx.execute(select(func.pg_advisory_xact_lock(key)).select_from(_at_the_world(tx)))
 
 
 async def lock_free_publishers(tx: Transaction, stream_ids: Sequence[UUID]) -> list[UUID]:
     """Keep publishers from those of these streams to which none is publishing, and return them; never waits."""
     ids = func.unnest(literal(sorted(stream_ids), ARRAY(Uuid()))).table_valued("stream_id").render_derived(name="given")
     free = func.pg_try_advisory_xact_lock(_publishers_key(cast(ids.c.stream_id, Text)))
-    rows = (await tx.execute(select(ids.c.stream_id, free.label("free")))).all()
+    asked = select(ids.c.stream_id, free.label("free")).select_from(ids.join(_at_the_world(tx), true()))
+    rows = (await tx.execute(asked)).all()
     return [UUID(int=row.stream_id.int) for row in rows if row.free]
+
+
+def _at_the_world(tx: Transaction) -> FromClause:
+    """Return what has a lock taken on the node that holds the world; see postgres/locks.py."""
+    given = text(f"SELECT place.count FROM {ONE_ROW_OF_THE_WORLD}")  # noqa: S608 - our own words
+    own = given.bindparams(bindparam("world_id", tx.world_id, Uuid())).columns(count=BigInteger())
+    return own.subquery("world")
 
 
 def _publishers_key(stream_id: ColumnElement[str]) -> ColumnElement[int]:

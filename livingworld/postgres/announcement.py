@@ -20,6 +20,8 @@ _ANNOUNCE: Final = (
     "set_config('application_name', concat_ws(' ',"
     " left(current_setting('application_name'), 14), CAST(:announcement AS text)), true)"
 )
+#: What `livingworld db distribute` has set; NULL on a plain server.
+_IS_PASSED_ON: Final = "current_setting('citus.propagate_set_commands', true) = 'local'"
 _FORM: Final = re.compile(r" (?P<world>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?: (?P<kind>[a-z]+))?$")
 _KINDS: Final = {kind.name.lower(): kind for kind in LockKind}
 
@@ -44,8 +46,12 @@ def announcement(world_id: UUID | None, met: tuple[object, ...] | None) -> dict[
 
 
 def begin_statement(settings: Iterable[str], announced: Mapping[str, str]) -> TextClause:
-    """Return the statement that sets the settings of a transaction, and says what it announces."""
-    parts = [f"set_config('{name}', :{name}, true)" for name in settings] + [_ANNOUNCE] * len(announced)
+    """Return the statement that sets the settings of a transaction, and says what it announces.
+
+    Its first column is true where Citus passes on what SET LOCAL sets, which it does not do with a set_config.
+    """
+    parts = [_IS_PASSED_ON]
+    parts += [f"set_config('{name}', :{name}, true)" for name in settings] + [_ANNOUNCE] * len(announced)
     return text(f"SELECT {', '.join(parts)}")
 
 

@@ -19,16 +19,15 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    bindparam,
     func,
-    insert,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from livingworld.errors import RequestKeyReused
+from livingworld.errors import RequestKeyReused, SerializationFailure
 from livingworld.inputs import MAX_LABEL_CHARACTERS, canonical_json, check_json, check_label
-from livingworld.postgres.locks import lock_names
+from livingworld.postgres.driver_errors.failures import RetryKind
+from livingworld.postgres.locks import advisory_lock, lock_names
 from livingworld.postgres.metadata import SCHEMA, metadata, world_id_column
 from livingworld.postgres.removal import remove_old
 from livingworld.postgres.transactions.lock_order import LockKind
@@ -54,8 +53,6 @@ request_keys = Table(
 # What is removed when it is old.
 Index("ix_request_keys_created_at", request_keys.c.world_id, request_keys.c.created_at)
 
-_LOCK = select(func.pg_advisory_xact_lock(bindparam("key")))
-
 
 def request_hash(arguments: object) -> bytes:
     """Return the digest of a request's arguments; equal for equal JSON, whatever the order of keys."""
@@ -68,7 +65,7 @@ async def run_once(tx: Transaction, key: str, digest: bytes, work: Callable[[], 
     Locks the key until the transaction ends, so that an equal request waits for the result of the first. Raises
     RequestKeyReused when the earlier request had other arguments, InvalidInput when the result is not JSON.
     """
-    await tx.execute(_LOCK, {"key": _lock_key(tx.world_id, key)})
+    await tx.execute(advisory_lock("pg_advisory_xact_lock", tx.world_id, _lock_key(tx.world_id, key)))
     return await _once(tx, key, digest, work)
 
 
@@ -132,7 +129,9 @@ async def _once(tx: Transaction, key: str, digest: bytes, work: Callable[[], Awa
     if row is None:
         result = {"result": check_json("the result of the work", await work())}
         values = {"scope_id": tx.world_id, "request_key": key, "request_hash": digest, "result": result}
-        await tx.execute(insert(request_keys).values(world_id=tx.world_id, **values))
+        new = insert(request_keys).values(world_id=tx.world_id, **values).on_conflict_do_nothing()
+        if (await tx.execute(new)).rowcount == 0:  # the lock saves work; the primary key decides
+            tx.refuse(SerializationFailure(), "an equal request was stored meanwhile", RetryKind.CONFLICT)
         return result["result"]
     if row.request_hash != digest:
         raise RequestKeyReused

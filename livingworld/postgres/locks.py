@@ -14,7 +14,22 @@ from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Column, Row, Table, Text, Uuid, any_, func, literal, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    Row,
+    Table,
+    Text,
+    TextClause,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    literal,
+    select,
+    text,
+)
 
 from livingworld.errors import LockTimeout
 from livingworld.postgres.transactions.lock_order import LockKind
@@ -28,6 +43,20 @@ UNKNOWN: Final = (_UNKNOWN,)
 ANY: Final = (_NAMES,)
 #: How long a statement may wait that must not wait: PostgreSQL itself locks some things for an instant.
 _AT_ONCE: Final = timedelta(milliseconds=10)
+
+
+#: What an advisory lock is asked for with: Citus runs a statement on the node that holds the world of its table, and an
+#: advisory lock reaches one node only. The sub-select reads no row and always gives one.
+ONE_ROW_OF_THE_WORLD: Final = """(
+    SELECT count(*) FROM livingworld.request_keys AS k
+    WHERE k.world_id = :world_id AND k.scope_id = :world_id AND k.request_key = ''
+) AS place"""
+
+
+def advisory_lock(function: str, world_id: UUID, key: int) -> TextClause:
+    """Return the statement that calls an advisory lock function of PostgreSQL on the node that holds the world."""
+    statement = text(f"SELECT {function}(:key) FROM {ONE_ROW_OF_THE_WORLD}")  # noqa: S608 - our own words
+    return statement.bindparams(bindparam("key", key, BigInteger()), bindparam("world_id", world_id, Uuid()))
 
 
 def lock_key(kind: LockKind, world_id: UUID, name: str) -> int:
@@ -119,15 +148,15 @@ async def lock_names(
     keys = sorted({lock_key(kind, world_id, name) for name in names})
     async with tx.lock_timeout(timeout):
         for key in keys:
-            await _lock_key(tx, kind, key)
+            await _lock_key(tx, kind, world_id, key)
 
 
-async def _lock_key(tx: Transaction, kind: LockKind, key: int) -> None:
+async def _lock_key(tx: Transaction, kind: LockKind, world_id: UUID, key: int) -> None:
     order_key = (_NAMES, key)
     tx.locks(kind, key)
     if not tx.lock_order.is_late(kind, order_key):
-        await tx.execute(select(func.pg_advisory_xact_lock(key)))
-    elif not await tx.scalar(select(func.pg_try_advisory_xact_lock(key))):
+        await tx.execute(advisory_lock("pg_advisory_xact_lock", world_id, key))
+    elif not await tx.scalar(advisory_lock("pg_try_advisory_xact_lock", world_id, key)):
         raise tx.lock_order.refusal(kind)
     tx.lock_order.hold(kind, order_key)
 

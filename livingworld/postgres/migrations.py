@@ -125,7 +125,7 @@ def take_turn(connection: Connection, lock_timeout: timedelta) -> None:
     limits = {"lock_timeout": lock_timeout, "statement_timeout": _STATEMENT_TIMEOUT}
     for name, limit in limits.items():
         value = f"{limit // timedelta(milliseconds=1)}ms"
-        connection.execute(text("SELECT set_config(:name, :value, true)"), {"name": name, "value": value})
+        connection.execute(text(f"SET LOCAL {name} = '{value}'"))
     connection.execute(text(_LOCK), {"key": LOCK_KEY})
     connection.execute(MAINTAIN)  # a revision, and the count of what it takes away, go through all worlds
     exists = connection.scalar(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": SCHEMA})

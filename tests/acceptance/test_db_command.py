@@ -224,3 +224,11 @@ def test_old_request_keys_are_pruned_and_counted(database_url: str) -> None:
 
     counts = "removed 0 embeddings, {} request keys, 0 events, 0 actions, 0 interactions\n"
     assert pruned == [counts.format(1), counts.format(0)]
+
+
+def test_a_plain_server_is_told_in_one_line_that_citus_is_not_there(database_url: str) -> None:
+    result = run_command("db", "distribute", database_url=database_url)
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("missing: Citus is not in this database: ")
+    assert result.stderr.count("\n") == 1

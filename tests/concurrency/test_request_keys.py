@@ -8,7 +8,8 @@ import pytest
 
 from livingworld import NewScene, Scene, Story, TransactionScope, World
 from livingworld.errors import ChoiceNotFound, RequestKeyReused
-from livingworld.testing.staged_races import connected
+from livingworld.postgres.idempotency import request_hash
+from livingworld.testing.staged_races import connected, holding
 from tests.support.staging import THE_STORY, GaveUp, kinds, race, same_world
 from tests.support.story_checks import broken_promises, read_path
 
@@ -133,3 +134,25 @@ async def test_work_that_was_rolled_back_leaves_no_key_and_runs_again(
     again = await world.run(succeed, request_key="import")
     assert again == 1, "it was done: the stored result answers"
     assert await read_path(world, story.id, 1) == [1]
+
+
+_KEPT_BY_ANOTHER = """
+    INSERT INTO livingworld.request_keys (world_id, scope_id, request_key, request_hash, result)
+    SELECT $1, $1, 'k', $2, '{"result": "theirs"}'
+"""
+
+
+async def test_an_equal_request_that_did_not_meet_the_lock_is_found_by_its_key(database_url: str, world: World) -> None:
+    calls = []
+
+    async def work(tx: TransactionScope) -> str:
+        calls.append(tx)
+        return "ours"
+
+    async with holding(database_url, _KEPT_BY_ANOTHER, [world.id, request_hash({})], commit=True) as holder:
+        running = asyncio.create_task(world.run(work, request_key="k"))
+        await holder.until_blocked()
+
+    assert await running == "theirs"
+    assert len(calls) == 1
+    assert await keys_stored(database_url) == 1

@@ -1,4 +1,7 @@
-"""What Citus demands of a statement, read off PostgreSQL's own parse tree (section 8 of the plan)."""
+"""What Citus demands of a statement, read off PostgreSQL's own parse tree.
+
+Each rule is something that Citus 13.2 refused, or crashed on: docs/decisions/2026-11-22-a-distributed-database.md.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,33 @@ from typing import Any
 
 import pglast
 from pglast import ast
+from sqlalchemy import DateTime, Interval
 
 from livingworld.schema import metadata
 
 _TABLES = {table.name for table in metadata.tables.values()}
+#: What is stored on every node, so that no world has to be named.
+_EVERYWHERE = {"worlds"}
 _VOLATILE = {"clock_timestamp", "random", "gen_random_uuid", "nextval", "uuidv7", "timeofday", "setseed"}
+#: What a write may call with a column: a function that is not here may read a setting or the clock, as now() does.
+_IMMUTABLE = {
+    "array_append",
+    "array_fill",
+    "array_length",
+    "array_position",
+    "array_remove",
+    "cardinality",
+    "char_length",
+    "jsonb_set",
+}
+_IMMUTABLE |= {"make_interval"}
+_IMMUTABLE |= {"jsonb_typeof", "lower", "octet_length", "sha256", "any", "unnest"}
+_TIMES, _INTERVALS = (
+    {column.name for table in metadata.tables.values() for column in table.columns if isinstance(column.type, kind)}
+    for kind in (DateTime, Interval)
+)
 _LEVELS = (ast.SelectStmt, ast.UpdateStmt, ast.DeleteStmt)
+_WRITES = (ast.UpdateStmt, ast.DeleteStmt)
 
 
 def broken_rules(sql: str) -> list[str]:
@@ -26,19 +50,94 @@ def broken_rules(sql: str) -> list[str]:
                 broken.append(f"{type(node).__name__} is not supported")
             if isinstance(node, ast.UpdateStmt | ast.OnConflictClause):
                 broken += [f"{name}() in {type(node).__name__}" for name in _functions(node) if name in _VOLATILE]
+            if isinstance(node, ast.OnConflictClause):
+                broken += [f"{name} in ON CONFLICT is not immutable" for name in _unstable(node)]
+            if isinstance(node, _WRITES):
+                broken += _broken_in_write(node)
+            if isinstance(node, ast.SelectStmt) and "advisory" in str(_functions(node.targetList)):
+                broken += [] if _tables_below(node.fromClause) else ["an advisory lock of one node only"]
             if isinstance(node, _LEVELS):
                 broken += [f"{table} without its world_id" for table in _unbound_tables(node)]
     return broken
+
+
+def _broken_in_write(write: Any) -> list[str]:  # noqa: ANN401 - a node
+    """Return what of an UPDATE or DELETE cannot be worked out once, before it is sent to the shard."""
+    broken = []
+    for node in _of_this_level(write):
+        if isinstance(node, ast.A_Indices):
+            broken.append("an element of an array in a write crashes Citus")
+        if isinstance(node, ast.CaseExpr | ast.CoalesceExpr):
+            broken += [f"{name} in CASE or COALESCE is not immutable" for name in _unstable(node)]
+        if isinstance(node, ast.FuncCall) and _unstable_here(node) and any(_columns(node, write)):
+            broken.append(f"{_unstable_here(node)} over a column is not immutable")
+        if isinstance(node, ast.A_Expr) and _unstable_here(node):
+            broken.append(f"{_unstable_here(node)} over a column is not immutable")
+    return broken
+
+
+def _unstable(tree: Any) -> list[str]:  # noqa: ANN401 - a node
+    """Return what in a tree depends on a setting or the clock."""
+    return [name for node in walk(tree) if (name := _unstable_here(node))]
+
+
+def _unstable_here(node: Any) -> str | None:  # noqa: ANN401
+    if isinstance(node, ast.SQLValueFunction):
+        return "the clock"
+    if isinstance(node, ast.FuncCall):
+        (name, *_) = _functions(node)
+        return None if name in _IMMUTABLE | _VOLATILE else f"{name}()"
+    if isinstance(node, ast.A_Expr) and str((node.name or (node,))[-1].sval) in {"+", "-"}:
+        sides = (node.lexpr, node.rexpr)
+        # A time and an interval are added by the days of the session's time zone; two times are only subtracted.
+        return "a time and an interval" if any(map(_is_time, sides)) and any(map(_is_interval, sides)) else None
+    return None
+
+
+def _is_time(side: Any) -> bool:  # noqa: ANN401
+    return _name(side) in _TIMES
+
+
+def _is_interval(side: Any) -> bool:  # noqa: ANN401
+    return _name(side) in _INTERVALS or isinstance(side, ast.ParamRef | ast.TypeCast | ast.A_Const)
+
+
+def _name(side: Any) -> str | None:  # noqa: ANN401 - a node
+    """Return the name of a column or variable, without its table."""
+    last = (side.fields or (None,))[-1] if isinstance(side, ast.ColumnRef) else None
+    return str(last.sval) if isinstance(last, ast.String) else None
+
+
+def _columns(tree: Any, write: Any) -> Iterator[str]:  # noqa: ANN401
+    """Yield the columns of the written table in a tree: what else has a name is an argument or a variable."""
+    table = write.relation
+    columns = metadata.tables[f"livingworld.{table.relname}"].columns
+    alias = table.alias.aliasname if table.alias else table.relname
+    for node in walk(tree):
+        if (name := _name(node)) is not None and name in columns:
+            qualifier = [str(part.sval) for part in node.fields][-2:-1]
+            if qualifier in ([], [alias]) and not (qualifier == [] and name.startswith("in_")):
+                yield name
+
+
+def tables_in_assignments(sql: str) -> list[str]:
+    """Return the assignments of a PL/pgSQL function that read a table: Citus sends their text, with its `:=`."""
+    parsed = json.loads(json.dumps(pglast.parse_plpgsql(_readable(sql))))
+    found = [query for query in _queries(parsed) if ":=" in query.split("\n")[0]]
+    return [query for query in found if re.search(r"\b(FROM|JOIN) livingworld\.\w+(?!\w*\()", query)]
 
 
 def statements_of_function(sql: str) -> list[str]:
     """Return the SQL inside a function; an expression of PL/pgSQL comes as the SELECT that it is run as."""
     if "\nLANGUAGE sql\n" in sql:
         return [sql.split("$function$")[1]]
-    readable = re.sub(r"RETURNS SETOF livingworld\.\w+", "RETURNS SETOF record", sql)  # the parser knows no row of ours
-    parsed = json.loads(json.dumps(pglast.parse_plpgsql(readable)))
-    found = [query for query in _queries(parsed) if "livingworld." in query]
+    parsed = json.loads(json.dumps(pglast.parse_plpgsql(_readable(sql))))
+    found = [query for query in _queries(parsed) if "livingworld." in query or "advisory" in query]
     return [_as_statement(query) for query in found]
+
+
+def _readable(sql: str) -> str:
+    return re.sub(r"RETURNS SETOF livingworld\.\w+", "RETURNS SETOF record", sql)  # the parser knows no row of ours
 
 
 def _queries(tree: Any) -> Iterator[str]:  # noqa: ANN401 - parsed JSON
@@ -60,18 +159,35 @@ def _as_statement(query: str) -> str:
 
 
 def _unbound_tables(level: Any) -> list[str]:  # noqa: ANN401 - a node
-    """Return the tables of one query level that no equation of this level ties to a world."""
+    """Return the tables of one query level that no equation of this level ties to a given world.
+
+    That of another table is not enough: in an outer join or a sub-select Citus does not follow it to the shard.
+    """
     here: list[Any] = list(_of_this_level(level))
     ranges: list[Any] = [node for node in here if isinstance(node, ast.RangeVar) and node.schemaname == "livingworld"]
     tables: dict[str, str] = {
-        node.alias.aliasname if node.alias else node.relname: node.relname for node in ranges if node.relname in _TABLES
+        node.alias.aliasname if node.alias else node.relname: node.relname
+        for node in ranges
+        if node.relname in _TABLES - _EVERYWHERE
     }
     equations: list[Any] = [node for node in here if isinstance(node, ast.A_Expr)]
     tied: set[str] = set()
     for equation in equations:
-        if equation.name[0].sval == "=":
+        if equation.name[0].sval == "=" and (_is_given(equation.lexpr) or _is_given(equation.rexpr)):
             tied |= _named_worlds(equation.lexpr, tables) | _named_worlds(equation.rexpr, tables)
     return [table for alias, table in tables.items() if alias not in tied]
+
+
+def _is_given(side: Any) -> bool:  # noqa: ANN401 - a node
+    """Return whether one side of an equation is a parameter, a constant, or an argument of the function."""
+    if isinstance(side, ast.TypeCast):
+        return _is_given(side.arg)
+    return isinstance(side, ast.ParamRef | ast.A_Const) or _name(side) == "in_world_id"
+
+
+def _tables_below(node: Any) -> list[str]:  # noqa: ANN401 - a node
+    ranges: list[Any] = [each for each in walk(node) if isinstance(each, ast.RangeVar)]
+    return [str(each.relname) for each in ranges if each.schemaname == "livingworld"]
 
 
 def _named_worlds(side: Any, tables: dict[str, str]) -> set[str]:  # noqa: ANN401 - a node

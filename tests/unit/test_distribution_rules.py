@@ -8,7 +8,7 @@ from render_sql import function_sources
 from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, Table, UniqueConstraint
 
 from livingworld.schema import metadata
-from tests.support.distribution_rules import broken_rules, statements_of_function
+from tests.support.distribution_rules import broken_rules, statements_of_function, tables_in_assignments
 
 OURS = re.compile(r"livingworld\.\w+")
 #: Keys that find a world, whose id is not known yet.
@@ -23,10 +23,30 @@ BAD = {
     "UPDATE livingworld.stories SET updated_at = clock_timestamp() WHERE world_id = $1": "clock_timestamp",
     "INSERT INTO livingworld.worlds VALUES ($1) ON CONFLICT (world_id) DO UPDATE SET name = random()::text": "random",
     "INSERT INTO livingworld.scene_cast SELECT * FROM livingworld.scene_cast": "scene_cast without",
+    "SELECT FROM livingworld.stories s LEFT JOIN livingworld.branches b ON b.world_id = s.world_id"
+    " WHERE s.world_id = $1": "branches without",
+    "SELECT (SELECT count(*) FROM livingworld.scenes c WHERE c.world_id = s.world_id) FROM livingworld.stories s"
+    " WHERE s.world_id = $1": "scenes without",
+    "UPDATE livingworld.stories s SET title = in_titles[1] WHERE s.world_id = $1": "element of an array",
+    "INSERT INTO livingworld.leases AS l VALUES ($1) ON CONFLICT (world_id) DO UPDATE SET expires_at = now()": "now()",
+    "INSERT INTO livingworld.leases AS l VALUES ($1) ON CONFLICT (world_id) DO UPDATE SET token = 1"
+    " WHERE l.expires_at <= now()": "now()",
+    "UPDATE livingworld.tasks t SET token = 1 WHERE t.world_id = $1 AND t.heartbeat_at + t.dead_after < now()": (
+        "a time and an interval"
+    ),
+    "UPDATE livingworld.tasks t SET ended_at = coalesce(t.ended_at, now()) WHERE t.world_id = $1": "COALESCE",
+    "UPDATE livingworld.tasks t SET kind = to_json(t.kind) WHERE t.world_id = $1": "over a column",
+    "SELECT pg_advisory_xact_lock($1)": "one node only",
+    "SELECT g.x, pg_try_advisory_xact_lock(g.x) FROM unnest($1) AS g (x)": "one node only",
     "MERGE INTO livingworld.worlds w USING livingworld.worlds v ON w = v WHEN MATCHED THEN DELETE": "Merge",
 }
 GOOD = [
-    "SELECT * FROM livingworld.scenes s JOIN livingworld.scene_cast c ON c.world_id = s.world_id WHERE s.world_id = $1",
+    "SELECT * FROM livingworld.scenes s JOIN livingworld.scene_cast c ON c.world_id = $1 WHERE s.world_id = $1",
+    "SELECT * FROM livingworld.scenes s WHERE s.world_id = in_world_id",
+    "SELECT pg_advisory_xact_lock($1) FROM (SELECT count(*) FROM livingworld.request_keys k WHERE k.world_id = $2) p",
+    "SELECT * FROM livingworld.worlds w WHERE w.key = $1",
+    "UPDATE livingworld.tasks t SET ended_at = now() WHERE t.world_id = $1 AND now() - t.heartbeat_at > t.dead_after",
+    "INSERT INTO livingworld.leases VALUES ($1) ON CONFLICT (world_id) DO UPDATE SET expires_at = excluded.expires_at",
     "UPDATE livingworld.stories SET updated_at = now() WHERE stories.world_id = $1",
     "INSERT INTO livingworld.worlds (world_id) VALUES ($1)",
     "SELECT * FROM public.scenes",
@@ -50,6 +70,26 @@ def test_a_function_stays_on_its_shard(function: Path) -> None:
 
     assert set(OURS.findall(" ".join(statements))) == set(OURS.findall(source)), "the reader has missed a statement"
     assert {statement: rules for statement in statements if (rules := broken_rules(statement))} == {}
+
+
+@pytest.mark.parametrize("function", function_sources(), ids=lambda path: path.stem)
+def test_no_assignment_reads_a_table(function: Path) -> None:
+    source = function.read_text()
+
+    assert "\nLANGUAGE sql\n" in source or tables_in_assignments(source) == []
+
+
+def test_an_assignment_that_reads_a_table_is_found() -> None:
+    body = "BEGIN x[1] := EXISTS (SELECT FROM livingworld.scenes s WHERE s.world_id = in_world_id); END"
+
+    assert (
+        len(
+            tables_in_assignments(
+                f"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ DECLARE x bool[]; {body} $$"
+            )
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

@@ -81,6 +81,7 @@ def test_every_command_has_a_section() -> None:
         "db downgrade",
         "db status",
         "db check",
+        "db distribute",
         "db index-memories",
         "db isolate",
         "db prune",

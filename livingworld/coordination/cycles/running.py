@@ -189,7 +189,7 @@ async def _request_stop(tx: Transaction, name: str) -> bool:
 async def _status(tx: Transaction, name: str) -> CycleStatus:
     """Read the cycle and its last run in one statement, so that they belong together."""
     run = and_(
-        cycle_runs.c.world_id == cycles.c.world_id,
+        cycle_runs.c.world_id == tx.world_id,
         cycle_runs.c.name == cycles.c.name,
         cycle_runs.c.run_number == cycles.c.last_run_number,
     )

@@ -85,7 +85,7 @@ def create() -> Insert:
 def put() -> Insert:
     """Give a document a new `value`, also one that is missing; returns the new version."""
     new = _new(_json("value"))
-    return new.on_conflict_do_update(index_elements=["world_id", "key"], set_=dict(_next(_json("value"))))
+    return new.on_conflict_do_update(index_elements=["world_id", "key"], set_=_next_of(new, _json("value")))
 
 
 @_write
@@ -133,7 +133,7 @@ def increment() -> Insert:
     is_number = func.coalesce(func.jsonb_typeof(documents.c.value), "number") == "number"
     # CASE, because PostgreSQL may judge the sides of an AND in any order, and a text cannot be cast.
     countable = case((is_number, total.between(_LOWEST, _HIGHEST)), else_=false())
-    return _or_change(_new(_json("value")), func.to_jsonb(total), countable)
+    return _or_change(_new(_json("value")), _number(total), countable)
 
 
 @_write
@@ -142,7 +142,7 @@ def increment_field() -> Insert:
     total = func.coalesce(cast(_field(), Numeric), Decimal(0)) + _by()
     kind = func.coalesce(func.jsonb_typeof(_field()), "number")
     countable = case((and_(_is_object(), kind == "number"), total.between(_LOWEST, _HIGHEST)), else_=false())
-    new = _present().op("||")(func.jsonb_build_object(bindparam("field", type_=Text()), total))
+    new = func.jsonb_set(_present(), array([bindparam("field", type_=Text())]), _number(total))
     return _or_change(_new(_json("value")), new, countable)
 
 
@@ -157,7 +157,7 @@ def read_versions(world_id: UUID, key: str) -> Select[Any]:
     shown = (columns.key, _as_text(columns.value), columns.version, documents.c.created_at)
     return (
         select(*shown, columns.created_at.label("updated_at"))
-        .join(documents, and_(documents.c.world_id == columns.world_id, documents.c.key == columns.key))
+        .join(documents, and_(documents.c.world_id == world_id, documents.c.key == columns.key))
         .where(columns.world_id == world_id, documents.c.world_id == world_id, columns.key == key)
         .where(columns.value.is_not(null()))
     )
@@ -183,7 +183,9 @@ def _new(value: ColumnElement[Any]) -> Insert:
 
 def _or_change(statement: Insert, value: ColumnElement[Any], only_if: ColumnElement[bool]) -> Insert:
     """Change the document that is there already; judged on the row under its lock, as it was last written."""
-    return statement.on_conflict_do_update(index_elements=["world_id", "key"], set_=dict(_next(value)), where=only_if)
+    return statement.on_conflict_do_update(
+        index_elements=["world_id", "key"], set_=_next_of(statement, value), where=only_if
+    )
 
 
 def _changed(value: ColumnElement[Any], *only_if: ColumnElement[bool]) -> Update:
@@ -192,6 +194,16 @@ def _changed(value: ColumnElement[Any], *only_if: ColumnElement[bool]) -> Update
 
 def _next(value: ColumnElement[Any]) -> Mapping[str, Any]:
     return {"value": value, "version": documents.c.version + 1, "updated_at": func.now()}
+
+
+def _next_of(statement: Insert, value: ColumnElement[Any]) -> dict[str, Any]:
+    """Return what becomes of the document that is there; the time is that of the row to insert, for Citus."""
+    return {**_next(value), "updated_at": statement.excluded.updated_at}
+
+
+def _number(total: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a number as JSON; to_jsonb is not immutable, which Citus asks of what a conflict calls."""
+    return cast(cast(total, Text), JSONB)
 
 
 def _keeping(write: Insert | Update) -> Select[Any]:

@@ -22,13 +22,15 @@ from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
-# The time is the one at which the statement began, before any wait for the row: too early, never too late.
+# The time is the one at which the statement began, before any wait for the row: too early, never too late. It is
+# compared as the end of the new lease, less its length: Citus takes no clock in a conflict. The length is in seconds.
 _TAKE: Final = """
     INSERT INTO livingworld.leases AS l (world_id, name, token, owner, expires_at)
-    VALUES ($1, $2, 1, $3, now() + $4::interval)
+    VALUES ($1, $2, 1, $3, now() + make_interval(secs => $4))
     ON CONFLICT ON CONSTRAINT pk_leases DO UPDATE
     SET token = l.token + 1, owner = excluded.owner, expires_at = excluded.expires_at
-    WHERE l.owner IS NULL OR l.expires_at <= now() OR l.owner = excluded.owner
+    WHERE l.owner IS NULL OR excluded.expires_at - l.expires_at >= make_interval(secs => $4)
+        OR l.owner = excluded.owner
     RETURNING l.token
 """
 _RENEW: Final = """
@@ -103,7 +105,7 @@ class Leases:
 
 
 async def _take(tx: Transaction, name: str, owner: UUID, length: timedelta) -> int:
-    token: int | None = (await tx.execute_text(_TAKE, (tx.world_id, name, owner, length))).scalar()
+    token: int | None = (await tx.execute_text(_TAKE, (tx.world_id, name, owner, length.total_seconds()))).scalar()
     if token is None:
         raise LeaseHeld(lease=name)
     return token

@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import func, select
-
 from livingworld.inputs import check_duration, check_label
-from livingworld.postgres.locks import lock_key
+from livingworld.postgres.locks import advisory_lock, lock_key
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 
@@ -23,7 +21,7 @@ class TransactionLocks:
 
     They come before every row in the order of locks, and among themselves in the order of their keys: a lock that is
     asked for out of order is taken when it is free, and is LockOrderViolation where it would have to be waited for. A
-    second call for a lock that is held changes nothing. On Citus they reach one node only.
+    second call for a lock that is held changes nothing. On Citus they are held on the node that holds the world.
     """
 
     def __init__(self, tx: Transaction) -> None:
@@ -56,14 +54,14 @@ class TransactionLocks:
             if not await self._try(key, mode):
                 raise order.refusal(LockKind.APPLICATION)
             return
-        wait = func.pg_advisory_xact_lock if mode == _EXCLUSIVE else func.pg_advisory_xact_lock_shared
+        wait = "pg_advisory_xact_lock" if mode == _EXCLUSIVE else "pg_advisory_xact_lock_shared"
         async with self._tx.lock_timeout(limit):
-            await self._tx.execute(select(wait(key)))
+            await self._tx.execute(advisory_lock(wait, self._tx.world_id, key))
         order.hold(LockKind.APPLICATION, (key, mode))
 
     async def _try(self, key: int, mode: int) -> bool:
-        attempt = func.pg_try_advisory_xact_lock if mode == _EXCLUSIVE else func.pg_try_advisory_xact_lock_shared
-        taken: bool = await self._tx.scalar(select(attempt(key)))
+        attempt = "pg_try_advisory_xact_lock" if mode == _EXCLUSIVE else "pg_try_advisory_xact_lock_shared"
+        taken: bool = await self._tx.scalar(advisory_lock(attempt, self._tx.world_id, key))
         if taken:
             self._tx.lock_order.hold(LockKind.APPLICATION, (key, mode))
         return taken

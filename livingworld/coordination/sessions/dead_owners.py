@@ -21,7 +21,7 @@ from livingworld.postgres.transactions.transaction import Transaction
 
 _REASON: Final = "the owner sent no heartbeat in time"
 #: Its owner had no heartbeat for longer than the task allows.
-_DEAD: Final = and_(RUNS, tasks.c.heartbeat_at + tasks.c.dead_after < func.now())
+_DEAD: Final = and_(RUNS, func.now() - tasks.c.heartbeat_at > tasks.c.dead_after)
 
 
 async def take_over_named(tx: Transaction, task_id: UUID) -> Task | None:

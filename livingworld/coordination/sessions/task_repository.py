@@ -12,7 +12,6 @@ from sqlalchemy import func
 from livingworld.coordination.sessions import dead_owners, task_writing
 from livingworld.coordination.sessions.locking import began
 from livingworld.coordination.sessions.records import Session, Task, TaskState, WhenOwnerDies
-from livingworld.coordination.sessions.tables import tasks
 from livingworld.coordination.sessions.task_creating import create_task
 from livingworld.deadlines import one_call
 from livingworld.errors import InvalidInput, InvalidType
@@ -111,7 +110,7 @@ class TaskRepository:
 
     async def hand_on(self, task: Task) -> Task:
         """Leave the task for a successor: it is not over, and from now on its owner counts as dead."""
-        return await self._own(task, {"heartbeat_at": func.now() - tasks.c.dead_after})
+        return await self._own(task, {"heartbeat_at": func.now() - task.dead_after})
 
     async def take_over(self, task_id: UUID) -> Task | None:
         """Become the owner of a task whose owner is dead, where its policy is "take_over".

@@ -100,7 +100,7 @@ async def cancel_all(tx: Transaction, session_id: UUID, reason: str) -> int:
     values = {
         "state": "cancelled",
         "token": tasks.c.token + 1,
-        "cancel_requested_at": func.coalesce(tasks.c.cancel_requested_at, func.now()),
+        "cancel_requested_at": func.least(tasks.c.cancel_requested_at, func.now()),
         "cancel_reason": func.coalesce(tasks.c.cancel_reason, reason),
         "ended_at": func.now(),
         "updated_at": func.now(),

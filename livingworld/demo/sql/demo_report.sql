@@ -66,7 +66,7 @@ SELECT
         SELECT count(*) FROM livingworld.turn_waiters w WHERE w.world_id = CAST(:world_id AS uuid)
     ) + (
         SELECT count(*) FROM livingworld.turn_leases l
-        JOIN livingworld.branches b ON b.world_id = l.world_id AND b.story_id = l.story_id
+        JOIN livingworld.branches b ON b.world_id = CAST(:world_id AS uuid) AND b.story_id = l.story_id
             AND b.branch_number = l.branch_number AND b.version = l.branch_version
         WHERE l.world_id = CAST(:world_id AS uuid) AND l.owner IS NOT NULL
     ) AS unfinished,
@@ -75,7 +75,7 @@ SELECT
         SELECT count(*) FROM livingworld.turns t
         WHERE t.world_id = CAST(:world_id AS uuid) AND t.state = 'committed' AND 1 <> (
             SELECT count(*) FROM livingworld.generations g
-            WHERE g.world_id = t.world_id AND g.story_id = t.story_id AND g.request_key = t.request_key
+            WHERE g.world_id = CAST(:world_id AS uuid) AND g.story_id = t.story_id AND g.request_key = t.request_key
                 AND g.scene_number = t.scene_number
         )
     ) AS unshown,
@@ -85,12 +85,12 @@ SELECT
         WHERE s.world_id = CAST(:world_id AS uuid) AND (
             1 <> (
                 SELECT count(*) FROM livingworld.facts f
-                WHERE f.world_id = s.world_id AND f.story_id = s.story_id AND f.scene_number = s.scene_number
+                WHERE f.world_id = CAST(:world_id AS uuid) AND f.story_id = s.story_id AND f.scene_number = s.scene_number
                     AND f.timeline_number = s.timeline_number AND f.position = s.position AND f.archived_in IS NULL
                     AND f.value = s.metadata -> 'token'
             ) OR 1 <> (
                 SELECT count(*) FROM livingworld.memories m
-                WHERE m.world_id = s.world_id AND m.story_id = s.story_id AND m.scene_number = s.scene_number
+                WHERE m.world_id = CAST(:world_id AS uuid) AND m.story_id = s.story_id AND m.scene_number = s.scene_number
                     AND m.timeline_number = s.timeline_number AND m.position = s.position AND m.archived_in IS NULL
                     AND m.content = (s.metadata ->> 'token') || ' was written'
             )

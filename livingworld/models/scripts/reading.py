@@ -20,7 +20,7 @@ async def read(tx: Transaction, name: str, version: int | None) -> ScriptVersion
     """Return a version of a script, or the active one; raises ScriptNotFound."""
     wanted = scripts.c.active_version if version is None else version
     of_script = and_(
-        script_versions.c.world_id == scripts.c.world_id,
+        script_versions.c.world_id == tx.world_id,
         script_versions.c.name == scripts.c.name,
         script_versions.c.version == wanted,
     )
@@ -35,7 +35,7 @@ async def read(tx: Transaction, name: str, version: int | None) -> ScriptVersion
 async def read_heads(tx: Transaction, after: str | None, limit: int) -> Page[ScriptHead]:
     """Return a page of the scripts of a world, in the order of code points of their names."""
     newest = and_(
-        script_versions.c.world_id == scripts.c.world_id,
+        script_versions.c.world_id == tx.world_id,
         script_versions.c.name == scripts.c.name,
         script_versions.c.version == scripts.c.last_version,
     )

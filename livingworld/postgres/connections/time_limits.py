@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from livingworld.settings.settings import Settings
 
-SET_LOCK_TIMEOUT: Final = text("SELECT set_config('lock_timeout', :limit, true)")
 #: Nothing is written by what it reads, so it needs no lock and loses no race.
 SNAPSHOT: Final = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
@@ -17,6 +16,19 @@ SNAPSHOT: Final = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ON
 def in_milliseconds(limit: timedelta) -> str:
     """Return a limit as the value of a setting; never 0, which would mean no limit."""
     return f"{max(1, round(limit.total_seconds() * 1000))}ms"
+
+
+def set_lock_timeout(limit: timedelta | str) -> TextClause:
+    """Return the statement that bounds the waits for locks until the transaction ends; a text is one of PostgreSQL.
+
+    SET LOCAL, because Citus passes it on to the node that has the row, and set_config not. A time is rounded up to two
+    digits, so that few texts are prepared.
+    """
+    if isinstance(limit, timedelta):
+        milliseconds = max(1, round(limit.total_seconds() * 1000))
+        step = 10 ** max(0, len(str(milliseconds)) - 2)
+        limit = f"{-(-milliseconds // step) * step}ms"
+    return text(f"SET LOCAL lock_timeout = '{limit}'")
 
 
 def transaction_limits(settings: Settings) -> dict[str, timedelta]:

@@ -5,6 +5,7 @@ The driver's message is not chained: its parameters would be story text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -98,6 +99,13 @@ _BY_SQLSTATE: Final[dict[str, tuple[type[LivingWorldError], RetryKind | None]]] 
 #: By the SQLSTATE, what the message quotes when a policy (story/worlds/isolation.py) asks for a setting in vain: this
 #: session never had it, or an earlier transaction of the session had.
 _NO_SCOPE: Final = {"42704": '"livingworld.', "22P02": 'uuid: ""'}
+
+
+#: The class of SQLSTATE of a violated constraint, and what its message has between quotes.
+_VIOLATED: Final = "23"
+_NAMES: Final = re.compile(r'"(\w+)"')
+#: What Citus adds to the name of a constraint for each shard.
+_SHARD: Final = re.compile(r"_\d{6,}$")
 #: An answer with one of these does not tell whether a COMMIT under way took effect.
 _SESSION_ENDED: Final = ("08", "40003", "57P", "58", "XX")
 
@@ -159,11 +167,24 @@ def name_failure(exception: BaseException) -> Failure:
     if isinstance(exception, PoolTimeoutError):
         return Failure(errors.PoolTimeout(), _scrub(exception, None, None), None, answered=False)
     sqlstate = next((state for link in error_chain(exception) if (state := _attribute(link, "sqlstate"))), None)
-    constraint = next((name for link in error_chain(exception) if (name := _attribute(link, "constraint_name"))), None)
+    constraint = _constraint(exception, sqlstate)
     cause = _scrub(exception, sqlstate, constraint)
     answered = sqlstate is not None and not sqlstate.startswith(_SESSION_ENDED)
     error, retry = _named(exception, sqlstate, constraint)
     return Failure(error, cause, retry, answered=answered)
+
+
+def _constraint(exception: BaseException, sqlstate: str | None) -> str | None:
+    """Return the name of the constraint that was violated, by the name that the tables of this release give it.
+
+    Citus adds the number of the shard (`pk_scenes_102138`), and names the constraint of another node only in the
+    message, which names nothing but tables and constraints.
+    """
+    names = [name for link in error_chain(exception) if (name := _attribute(link, "constraint_name"))]
+    if not names and sqlstate is not None and sqlstate.startswith(_VIOLATED):
+        names = _NAMES.findall(" ".join(str(_attribute(link, "message") or "") for link in error_chain(exception)))
+    known = (name for each in names for name in (each, _SHARD.sub("", each)) if name in _BY_CONSTRAINT)
+    return next(known, names[0] if len(names) == 1 else None)
 
 
 def _named(

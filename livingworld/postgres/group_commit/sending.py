@@ -7,6 +7,8 @@ from time import perf_counter
 from typing import Generic
 from uuid import UUID
 
+from livingworld.errors import LockTimeout
+from livingworld.postgres.driver_errors.failures import RetryKind
 from livingworld.postgres.group_commit.requests import NotTried, Q, R, Send
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
@@ -45,5 +47,5 @@ class Sending(Generic[Q, R]):
         if not isinstance(first, NotTried):
             return results
         if first.is_locked:
-            tx.refuse_to_wait()
+            tx.refuse(LockTimeout(), "the row is held", RetryKind.LOCK)
         return await self._send(tx, requests, wait=True)

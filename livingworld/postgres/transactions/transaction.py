@@ -23,7 +23,7 @@ from livingworld.observability.calls import CallMeasure
 from livingworld.observability.events import Event
 from livingworld.postgres.announcement import announcement, begin_statement
 from livingworld.postgres.connections.scope import Scope, send_ahead
-from livingworld.postgres.connections.time_limits import SET_LOCK_TIMEOUT, SNAPSHOT, in_milliseconds
+from livingworld.postgres.connections.time_limits import SNAPSHOT, in_milliseconds, set_lock_timeout
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.end_of_transaction import EndOfTransaction, Item, Notify, StoreAll, WorkLeft
@@ -173,12 +173,12 @@ class Transaction:
         """Note which row is locked next; raises LockTimeout when a unit that must not wait would have to wait."""
         self.row = self._asked = row
         if not self.may_wait and not self._has_own_limit and self._is_held(row):
-            self.refuse_to_wait()
+            self.refuse(LockTimeout(), "the row is held", RetryKind.LOCK)
 
-    def refuse_to_wait(self) -> NoReturn:
-        """Raise LockTimeout for a row that is held: the runner waits for it, without a connection, and tries again."""
-        held = self._noted(Failure(LockTimeout(), DriverError("the row is held"), RetryKind.LOCK, answered=True))
-        raise held.error from held.cause
+    def refuse(self, error: LivingWorldError, reason: str, retry: RetryKind) -> NoReturn:
+        """Raise an error after which the runner tries the unit again; for a lock it waits, without a connection."""
+        failure = self._noted(Failure(error, DriverError(reason), retry, answered=True))
+        raise failure.error from failure.cause
 
     def _noted(self, failure: Failure) -> Failure:
         """Keep the failure for the runner, which does not wait for a lock that had a time limit of its own."""
@@ -196,17 +196,15 @@ class Transaction:
             raise self._met.error from self._met.cause
 
     async def begin(self, *, snapshot: bool = False, met: LockedRow | None = None) -> None:
-        """Set the time limits that the session lacks; a `snapshot` reads as of its first statement, and only reads.
-
-        One that may wait says its world, and the kind of the lock that it `met` before, to other sessions.
-        """
+        """Set what the session lacks, read as of one moment for a `snapshot`, and announce one that may wait."""
         if snapshot:
             await self.execute(SNAPSHOT)
         await send_ahead(self._connection, self.scope)
         if self._limits:
             settings = {name: in_milliseconds(limit) for name, limit in self._limits.items()}
             announced = announcement(self._world_id, met) if self.may_wait else {}
-            await self.execute(begin_statement(settings, announced), settings | announced)
+            if await self.scalar(begin_statement(settings, announced), settings | announced) and self.may_wait:
+                await self.execute(set_lock_timeout(self._limits["lock_timeout"]))
 
     @asynccontextmanager
     async def lock_timeout(self, timeout: timedelta | None) -> AsyncIterator[None]:
@@ -215,13 +213,13 @@ class Transaction:
             yield
             return
         former = await self.scalar(text("SELECT current_setting('lock_timeout')"))
-        await self.execute(SET_LOCK_TIMEOUT, {"limit": in_milliseconds(timeout)})
+        await self.execute(set_lock_timeout(timeout))
         self._has_own_limit = True
         try:
             yield  # after an error the transaction is over, and with it the setting
         finally:
             self._has_own_limit = False
-        await self.execute(SET_LOCK_TIMEOUT, {"limit": former})
+        await self.execute(set_lock_timeout(former))
 
     def log_after_commit(self, event: Event, **fields: object) -> None:
         """Log an event after the commit; without a commit, not at all."""

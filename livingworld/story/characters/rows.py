@@ -15,15 +15,15 @@ from livingworld.story.characters.tables import character_names, characters
 
 def select_characters(world_id: UUID) -> Select[Any]:
     """Select the characters of a world with all their names."""
-    return select(characters, _all_names().label("names")).where(characters.c.world_id == world_id)
+    return select(characters, _all_names(world_id).label("names")).where(characters.c.world_id == world_id)
 
 
-def _all_names() -> ScalarSelect[Any]:
+def _all_names(world_id: UUID) -> ScalarSelect[Any]:
     others = character_names.alias("others")
     oldest_first = aggregate_order_by(others.c.name, others.c.created_at, others.c.name_key)
     return (
         select(func.array_agg(oldest_first))
-        .where(others.c.world_id == characters.c.world_id, others.c.character_id == characters.c.character_id)
+        .where(others.c.world_id == world_id, others.c.character_id == characters.c.character_id)
         .correlate(characters)
         .scalar_subquery()
     )

@@ -70,9 +70,8 @@ _FINISH: Final = f"""
 """  # noqa: S608 - our own words
 _FAIL: Final = f"""
     {_KEPT}
-    UPDATE livingworld.memory_embedding_jobs AS j
-    SET error = $5, claimed_until = now() + $6::interval * least(j.attempts, 10)
-    FROM kept
+    UPDATE livingworld.memory_embedding_jobs AS j SET error = $5, claimed_until = kept.until
+    FROM (SELECT k.memory_id, k.attempts, now() + $6::interval * least(k.attempts, 10) AS until FROM kept AS k) AS kept
     WHERE j.world_id = $1 AND j.embedder = $2 AND j.memory_id = kept.memory_id AND j.attempts = kept.attempts
 """  # noqa: S608
 

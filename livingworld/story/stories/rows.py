@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, ScalarSelect, cast, func, literal, select
+from sqlalchemy import BindParameter, ColumnElement, Row, ScalarSelect, Uuid, bindparam, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from livingworld.read_only import read_only
@@ -19,6 +19,8 @@ from livingworld.story.stories.scene_tables import scene_cast, scenes
 from livingworld.story.stories.tables import branches
 
 _EMPTY: Final = cast(literal("[]"), JSONB)
+#: A sub-select names the world itself: Citus does not follow that of the query around it.
+WORLD_ID: Final[BindParameter[UUID]] = bindparam("world_id", type_=Uuid())
 
 
 def _gathered(child: Any, order: ColumnElement[Any], **fields: ColumnElement[Any]) -> ScalarSelect[Any]:  # noqa: ANN401
@@ -28,7 +30,7 @@ def _gathered(child: Any, order: ColumnElement[Any], **fields: ColumnElement[Any
     return (
         select(func.coalesce(items, _EMPTY))
         .where(
-            child.c.world_id == scenes.c.world_id,
+            child.c.world_id == WORLD_ID,
             child.c.story_id == scenes.c.story_id,
             child.c.scene_number == scenes.c.scene_number,
         )
@@ -39,11 +41,11 @@ def _gathered(child: Any, order: ColumnElement[Any], **fields: ColumnElement[Any
 
 def _name_of(child: Any) -> ScalarSelect[Any]:  # noqa: ANN401
     """Return the name of the character of a row; looked up by its key, whatever the planner knows."""
-    own = (characters.c.world_id == child.c.world_id, characters.c.character_id == child.c.character_id)
+    own = (characters.c.world_id == WORLD_ID, characters.c.character_id == child.c.character_id)
     return select(characters.c.name).where(*own).correlate(child).scalar_subquery()
 
 
-#: What makes a Scene, beside columns of its story; the raw response may be long and is read alone.
+#: What makes a Scene, beside columns of its story; the raw response may be long and is read alone. Parameter: world_id.
 SCENE_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (
     scenes.c.scene_number,
     scenes.c.parent_scene_number,

@@ -26,13 +26,13 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from livingworld.postgres.compiled_text import CompiledText
-from livingworld.story.stories.rows import BRANCH_COLUMNS, SCENE_COLUMNS
+from livingworld.story.stories.rows import BRANCH_COLUMNS, SCENE_COLUMNS, WORLD_ID
 from livingworld.story.stories.scene_tables import HAS_POSITION, scenes
 from livingworld.story.stories.tables import branches, stories
 
 _PATH_RANGES: Final = files(__package__).joinpath("sql/path_ranges_v1.sql").read_text().split("$function$")[1]
 
-_WORLD_ID: Final[BindParameter[UUID]] = bindparam("world_id", type_=Uuid())
+_WORLD_ID: Final = WORLD_ID
 _STORY_ID: Final[BindParameter[UUID]] = bindparam("story_id", type_=Uuid())
 _STORY: Final = (stories.c.world_id == _WORLD_ID, stories.c.story_id == _STORY_ID)
 _IN_STORY: Final = (scenes.c.world_id == _WORLD_ID, scenes.c.story_id == _STORY_ID)
@@ -134,17 +134,18 @@ def _path_ranges(head: CTE) -> LateralFromClause:
     Not a call of it: Citus sends this statement to a shard, where what is called must not read a table.
     """
     arguments = {
-        "in_world_id": head.c.world_id,
+        "in_world_id": ":world_id",
         "in_story_id": head.c.story_id,
         "in_timeline": head.c.head_timeline,
         "in_position": head.c.head_position,
     }
     ranges = re.sub(r"\bin_\w+", lambda match: str(arguments[match.group()]), _PATH_RANGES)
-    return text(ranges).columns(timeline_number=Integer, from_position=Integer, to_position=Integer).lateral("range")
+    found = text(ranges).bindparams(_WORLD_ID)
+    return found.columns(timeline_number=Integer, from_position=Integer, to_position=Integer).lateral("range")
 
 
 def _head(*, of_named_branch: bool) -> CTE:
-    place = (branches.c.world_id, branches.c.story_id, branches.c.head_timeline, branches.c.head_position)
+    place = (branches.c.story_id, branches.c.head_timeline, branches.c.head_position)
     branch = stories.join(branches, _branch_of_story(of_named_branch=of_named_branch))
     return select(*place).select_from(branch).where(*_STORY).cte("head")
 
@@ -152,7 +153,7 @@ def _head(*, of_named_branch: bool) -> CTE:
 def _branch_of_story(*, of_named_branch: bool) -> ColumnElement[bool]:
     number = bindparam("branch_number", type_=Integer) if of_named_branch else stories.c.current_branch
     return and_(
-        branches.c.world_id == stories.c.world_id,
+        branches.c.world_id == _WORLD_ID,
         branches.c.story_id == stories.c.story_id,
         branches.c.branch_number == number,
     )

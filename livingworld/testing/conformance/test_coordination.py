@@ -65,7 +65,7 @@ async def test_a_lease_has_one_owner(processes: Processes) -> None:
 
 
 async def test_a_lock_of_the_world_excludes_every_process(processes: Processes) -> None:
-    """Prove that advisory locks of transactions reach both processes. On Citus they reach one node."""
+    """Prove that advisory locks of transactions reach both processes."""
     async with processes.world.locks.exclusive("market", timeout=timedelta(seconds=10)):
 
         async def other() -> bool:

@@ -30,11 +30,20 @@ BEGIN
         RAISE EXCEPTION 'publish_events_v1 needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
     END IF;
     IF in_world_id = ANY (in_stream_ids) THEN
-        PERFORM pg_advisory_xact_lock_shared(hashtextextended('livingworld live ' || in_world_id, 0));
+        -- The sub-select reads no row: Citus runs this on the node that holds the world, whose locks reach every caller.
+        PERFORM pg_advisory_xact_lock_shared(hashtextextended('livingworld live ' || in_world_id, 0))
+        FROM (
+            SELECT count(*) FROM livingworld.request_keys k
+            WHERE k.world_id = in_world_id AND k.scope_id = in_world_id AND k.request_key = ''
+        ) place;
     END IF;
     IF in_unlocked_ids <> '{}' THEN
         PERFORM pg_advisory_xact_lock_shared(hashtextextended('livingworld live ' || g.stream_id, 0))
         FROM (SELECT g.stream_id FROM unnest(in_unlocked_ids) AS g (stream_id) ORDER BY g.stream_id OFFSET 0) g
+        CROSS JOIN (
+            SELECT count(*) FROM livingworld.request_keys k
+            WHERE k.world_id = in_world_id AND k.scope_id = in_world_id AND k.request_key = ''
+        ) place
         WHERE g.stream_id <> in_world_id;
     END IF;
     FOR stream IN

@@ -22,9 +22,11 @@ DECLARE
     here record;
     ends boolean := in_state <> 'waiting';
 BEGIN
-    SELECT a.lane, a.state = 'running' AS runs, l.last_number + 1 AS number INTO here
+    SELECT a.lane, a.state = 'running' AS runs, l.last_number + 1 AS number,
+        jsonb_build_object('attempt', a.attempts, 'error', in_error) AS failure
+    INTO here
     FROM livingworld.actions a
-    JOIN livingworld.lanes l ON l.world_id = a.world_id AND l.lane = a.lane
+    JOIN livingworld.lanes l ON l.world_id = in_world_id AND l.lane = a.lane
     WHERE a.world_id = in_world_id AND a.action_id = in_action_id AND a.state IN ('waiting', 'running');
     IF NOT FOUND THEN
         RETURN;
@@ -37,7 +39,7 @@ BEGIN
         result = in_result::jsonb,
         errors = CASE
             WHEN in_error IS NULL THEN a.errors
-            ELSE a.errors || jsonb_build_object('attempt', a.attempts, 'error', in_error)
+            ELSE a.errors || here.failure
         END,
         stopped_numbers = CASE WHEN here.runs THEN a.stopped_numbers || here.number ELSE a.stopped_numbers END,
         ended_number = CASE WHEN ends THEN here.number END,

@@ -49,6 +49,7 @@ AS $function$
 DECLARE
     input record;
     resolved record;
+    story record;
     cast_problem text;
     locked uuid[];
     written_at timestamptz;
@@ -64,6 +65,7 @@ DECLARE
     last_timeline integer;
     new_keys text[];
     deferred boolean;
+    verdict text; -- Citus takes no table in an assignment to an element, and no element in an update
     -- The answers, by input.
     answers text[];
     numbers integer[];
@@ -162,7 +164,7 @@ BEGIN
                 WHEN resolved.unknown THEN 'character_not_found' WHEN resolved.newcomers IS NOT NULL THEN 'newcomers'
             END;
         END IF;
-        answers[input.ordinal] := CASE
+        SELECT CASE
             WHEN NOT input.found THEN 'story_not_found'
             WHEN locked IS NULL OR input.story_id <> ALL (locked) THEN 'locked'
             WHEN input.same_request THEN 'replayed'
@@ -179,7 +181,8 @@ BEGIN
             ) THEN 'choice_not_found'
             WHEN cast_problem IS NOT NULL THEN cast_problem
             ELSE 'appended'
-        END;
+        END INTO verdict;
+        answers[input.ordinal] := verdict;
         deferred := deferred OR answers[input.ordinal] = 'deferred'; -- what was asked for later must not overtake it
         CONTINUE WHEN answers[input.ordinal] <> 'appended';
 
@@ -239,20 +242,20 @@ BEGIN
             WHERE g.answer = 'appended' AND g.cast_members IS NOT NULL;
         END IF;
 
-        UPDATE livingworld.branches b
-        SET head_scene_number = to_numbers[array_position(to_stories, b.story_id)],
-            head_timeline = to_timelines[array_position(to_stories, b.story_id)],
-            head_position = to_positions[array_position(to_stories, b.story_id)],
-            version = b.version + 1, updated_at = now()
-        WHERE b.world_id = in_world_id AND b.story_id = ANY (to_stories)
-            AND b.branch_number = to_branches[array_position(to_stories, b.story_id)];
-
-        PERFORM livingworld.note_play_v1(in_world_id, t.story_id, written_at) FROM unnest(to_stories) AS t (story_id);
-        UPDATE livingworld.stories s
-        SET last_scene_number = to_numbers[array_position(to_stories, s.story_id)],
-            last_timeline_number = to_last_timelines[array_position(to_stories, s.story_id)], updated_at = written_at,
-            last_scene_at = written_at
-        WHERE s.world_id = in_world_id AND s.story_id = ANY (to_stories);
+        FOR story IN
+            SELECT t.* FROM unnest(to_stories, to_branches, to_numbers, to_timelines, to_positions, to_last_timelines)
+                AS t (story_id, branch, number, timeline, "position", last_timeline)
+        LOOP
+            UPDATE livingworld.branches b
+            SET head_scene_number = story.number, head_timeline = story.timeline, head_position = story.position,
+                version = b.version + 1, updated_at = now()
+            WHERE b.world_id = in_world_id AND b.story_id = story.story_id AND b.branch_number = story.branch;
+            PERFORM livingworld.note_play_v1(in_world_id, story.story_id, written_at);
+            UPDATE livingworld.stories s
+            SET last_scene_number = story.number, last_timeline_number = story.last_timeline, updated_at = written_at,
+                last_scene_at = written_at
+            WHERE s.world_id = in_world_id AND s.story_id = story.story_id;
+        END LOOP;
 
         IF in_request_keys IS NOT NULL THEN
             INSERT INTO livingworld.request_keys (world_id, scope_id, request_key, request_hash, result)

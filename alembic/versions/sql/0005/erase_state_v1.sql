@@ -23,12 +23,12 @@ DECLARE
     changed integer;
     pair record;
 BEGIN
-    found := ARRAY(
+    SELECT ARRAY(
         SELECT m.memory_id FROM livingworld.memories m
         WHERE m.world_id = in_world_id AND m.story_id = in_story_id AND m.position >= 0
             AND (m.archived_in = ANY (in_generations) OR m.scene_number = ANY (in_scenes))
         ORDER BY m.memory_id
-    );
+    ) INTO found;
     DELETE FROM livingworld.memory_vectors v WHERE v.world_id = in_world_id AND v.memory_id = ANY (found);
     GET DIAGNOSTICS changed = ROW_COUNT;
     counts := jsonb_build_object('memory_vectors', changed);

@@ -36,33 +36,33 @@ DECLARE
     erased integer[];
     changed integer;
 BEGIN
-    own := ARRAY(
+    SELECT ARRAY(
         SELECT t.request_key FROM livingworld.turns t
         WHERE t.world_id = in_world_id AND t.player = in_player AND t.story_id = in_story_id
         ORDER BY t.created_at, t.request_key LIMIT in_limit
-    );
-    said := ARRAY(
+    ) INTO own;
+    SELECT ARRAY(
         SELECT t.instruction FROM livingworld.turns t
         WHERE t.world_id = in_world_id AND t.story_id = in_story_id AND t.request_key = ANY (own) AND t.instruction IS NOT NULL
-    );
-    leaders := ARRAY(
+    ) INTO said;
+    SELECT ARRAY(
         SELECT DISTINCT t.merged_into FROM livingworld.turns t
         WHERE t.world_id = in_world_id AND t.story_id = in_story_id AND t.request_key = ANY (own) AND t.merged_into IS NOT NULL
-    );
-    gone := own || ARRAY(
+    ) INTO leaders;
+    SELECT own || ARRAY(
         SELECT t.request_key FROM livingworld.turns t
         WHERE t.world_id = in_world_id AND t.story_id = in_story_id AND t.request_key = ANY (leaders)
             AND t.request_key <> ALL (own) AND t.state <> 'committed'
-    );
-    gone := gone || ARRAY(
+    ) INTO gone;
+    SELECT gone || ARRAY(
         SELECT t.request_key FROM livingworld.turns t
         WHERE t.world_id = in_world_id AND t.origin_key = ANY (own) AND t.story_id = in_story_id AND t.regenerates IS NOT NULL
             AND t.instruction = ANY (said) AND t.request_key <> ALL (gone) AND t.state <> 'committed'
-    );
-    branches := ARRAY(
+    ) INTO gone;
+    SELECT ARRAY(
         SELECT DISTINCT t.branch_number FROM livingworld.turns t
         WHERE t.world_id = in_world_id AND t.story_id = in_story_id AND t.request_key = ANY (gone)
-    );
+    ) INTO branches;
     PERFORM livingworld.end_turn_v1(in_world_id, in_story_id, g.request_key, clock_timestamp())
     FROM unnest(gone) AS g (request_key);
 

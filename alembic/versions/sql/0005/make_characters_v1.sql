@@ -24,7 +24,11 @@ BEGIN
         ORDER BY n.lock_key  -- the order in which all lock names
     LOOP
         -- The lock saves work; the primary key of character_names decides.
-        PERFORM pg_advisory_xact_lock(newcomer.lock_key);
+        -- On the node that holds the world, see publish_events_v1.
+        PERFORM pg_advisory_xact_lock(newcomer.lock_key) FROM (
+            SELECT count(*) FROM livingworld.request_keys k
+            WHERE k.world_id = in_world_id AND k.scope_id = in_world_id AND k.request_key = ''
+        ) place;
         IF NOT EXISTS (
             SELECT FROM livingworld.character_names n
             WHERE n.world_id = in_world_id AND n.name_key = newcomer.name_key

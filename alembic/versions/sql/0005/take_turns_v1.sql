@@ -192,11 +192,11 @@ BEGIN
 
         own := false;
         IF input.replace_own THEN
-            own := live AND EXISTS (
+            SELECT live AND EXISTS (
                 SELECT FROM livingworld.turns t
                 WHERE t.world_id = in_world_id AND t.story_id = input.story_id AND t.request_key = lease.request_key
                     AND t.player = input.player
-            );
+            ) INTO own;
             -- Where such a request is alive, it finds that its place is gone and asks for another one.
             DELETE FROM livingworld.turn_waiters w
             WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = branch.branch_number

@@ -24,7 +24,7 @@ BEGIN
         SELECT FROM json_array_elements(in_facts::json) AS f
         GROUP BY coalesce(in_ids ->> (f ->> 'subject'), f ->> 'subject'), f ->> 'attribute' HAVING count(*) > 1
     ) THEN
-        RAISE EXCEPTION 'two names of one character' USING ERRCODE = 'unique_violation', CONSTRAINT = 'uq_facts_given_once';
+        RAISE EXCEPTION 'two names of one character: "uq_facts_given_once"' USING ERRCODE = 'unique_violation', CONSTRAINT = 'uq_facts_given_once';
     END IF;
     RETURN QUERY
         WITH given AS (

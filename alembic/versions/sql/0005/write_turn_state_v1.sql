@@ -26,7 +26,7 @@ BEGIN
         in_world_id, ARRAY(SELECT json_array_elements_text(state -> 'characters'))
     ) n;
     IF named.unknown IS NOT NULL THEN
-        RAISE EXCEPTION 'no character has the name'
+        RAISE EXCEPTION 'no character has the name: "fk_characters_known"'
             USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'fk_characters_known', DETAIL = named.unknown;
     END IF;
     PERFORM livingworld.write_facts_v1(

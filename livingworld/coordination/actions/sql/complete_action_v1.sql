@@ -14,7 +14,7 @@ DECLARE
 BEGIN
     SELECT l.lane INTO here
     FROM livingworld.actions a
-    JOIN livingworld.lanes l ON l.world_id = a.world_id AND l.lane = a.lane
+    JOIN livingworld.lanes l ON l.world_id = in_world_id AND l.lane = a.lane
     WHERE a.world_id = in_world_id AND a.action_id = in_action_id
     FOR NO KEY UPDATE OF l;
     IF NOT FOUND THEN

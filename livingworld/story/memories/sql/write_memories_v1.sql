@@ -37,7 +37,7 @@ BEGIN
             CASE given.embedder WHEN active.embedder THEN active.dimensions
             WHEN active.next_embedder THEN active.next_dimensions END
         ) THEN
-            RAISE EXCEPTION 'the vector has % dimensions', cardinality(given.vector)
+            RAISE EXCEPTION 'the vector has % dimensions: "ck_memory_vectors_dimensions"', cardinality(given.vector)
                 USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_memory_vectors_dimensions';
         END IF;
         SELECT m.memory_id INTO memory_id
@@ -55,14 +55,14 @@ BEGIN
         IF created THEN
             INSERT INTO livingworld.memories AS m
                 (world_id, memory_id, story_id, timeline_number, position, scene_number, character_id, kind, content, digest,
-                 private, importance, valence)
+                 private, importance, valence, updated_at)
             VALUES (in_world_id, given.memory_id, in_story_id, in_timeline, in_position, in_scene_number, given.character_id,
-                    given.kind, given.content, given.digest_bytes, given.private, given.importance, given.valence)
+                    given.kind, given.content, given.digest_bytes, given.private, given.importance, given.valence, now())
             -- It was forgotten in this very scene: it is remembered again.
             ON CONFLICT (world_id, digest, story_id, timeline_number, position, character_id) WHERE archived_in IS NULL
             DO UPDATE SET forgotten_at = NULL, kind = excluded.kind, private = excluded.private,
                 importance = excluded.importance, valence = excluded.valence,
-                version = m.version + 1, updated_at = now()
+                version = m.version + 1, updated_at = excluded.updated_at
             RETURNING m.memory_id INTO memory_id;
             IF given.vector IS NOT NULL THEN
                 INSERT INTO livingworld.memory_vectors (world_id, memory_id, embedder, vector)

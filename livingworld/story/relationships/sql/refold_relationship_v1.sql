@@ -19,10 +19,10 @@ DECLARE
     counts boolean;
 BEGIN
     -- Usually nothing follows, and then the length of the story does not matter.
-    goes_on := in_scene_number = 0 OR EXISTS (
+    SELECT in_scene_number = 0 OR EXISTS (
         SELECT FROM livingworld.scenes s
         WHERE s.world_id = in_world_id AND s.story_id = in_story_id AND s.parent_scene_number = in_scene_number
-    );
+    ) INTO goes_on;
     FOR change IN
         SELECT c.timeline_number, c.position, c.version, c.is_first
         FROM livingworld.relationship_changes c

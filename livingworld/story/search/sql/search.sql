@@ -103,7 +103,7 @@ found AS (
     CROSS JOIN LATERAL (
         SELECT t.title, left(s.content, 100000) || coalesce(E'\n' || left(turn.instruction, 10000), '') AS content
         FROM livingworld.scenes AS s
-        JOIN livingworld.stories AS t ON t.world_id = s.world_id AND t.story_id = s.story_id
+        JOIN livingworld.stories AS t ON t.world_id = $1::uuid AND t.story_id = s.story_id
         LEFT JOIN LATERAL (
             SELECT t.instruction FROM livingworld.turns AS t
             WHERE t.world_id = $1 AND t.story_id = p.story_id AND t.request_key = s.turn_key

@@ -70,6 +70,9 @@ DECLARE
     places integer[] := '{}';
     regenerated integer[] := '{}';
     place integer;
+    at_story uuid;
+    at_key text;
+    at_branch integer;
 BEGIN
     locked := livingworld.lock_stories_v1(in_world_id, in_wait, in_story_ids);
 
@@ -162,10 +165,11 @@ BEGIN
                 ON CONFLICT ON CONSTRAINT pk_scene_cast DO NOTHING;
                 members[stored.place] := (coalesce(members[stored.place], '[]')::jsonb || made)::text;
             END IF;
+            at_story := in_story_ids[stored.place]; -- no element of an array in an update: it crashes Citus
+            at_key := in_request_keys[stored.place];
             UPDATE livingworld.turns t
             SET state = 'committed', scene_number = stored.scene_number, updated_at = now()
-            WHERE t.world_id = in_world_id AND t.story_id = in_story_ids[stored.place]
-                AND t.request_key = in_request_keys[stored.place];
+            WHERE t.world_id = in_world_id AND t.story_id = at_story AND t.request_key = at_key;
         END LOOP;
     END IF;
 
@@ -183,11 +187,14 @@ BEGIN
             RAISE EXCEPTION 'choose_generation_v1 answered %', stored.status USING ERRCODE = 'integrity_constraint_violation';
         END IF;
         numbers[place] := stored.scene_number;
+        at_story := in_story_ids[place];
+        at_key := in_request_keys[place];
+        at_branch := branches[place];
         UPDATE livingworld.turns t SET state = 'committed', scene_number = stored.scene_number, updated_at = now()
-        WHERE t.world_id = in_world_id AND t.story_id = in_story_ids[place] AND t.request_key = in_request_keys[place];
+        WHERE t.world_id = in_world_id AND t.story_id = at_story AND t.request_key = at_key;
         UPDATE livingworld.turn_leases l
         SET owner = NULL, request_key = NULL, branch_version = NULL, taken_at = NULL, expires_at = NULL
-        WHERE l.world_id = in_world_id AND l.story_id = in_story_ids[place] AND l.branch_number = branches[place];
+        WHERE l.world_id = in_world_id AND l.story_id = at_story AND l.branch_number = at_branch;
     END LOOP;
 
     SELECT array_agg(g.story_id) INTO awaited FROM unnest(in_story_ids, in_request_keys) AS g (story_id, request_key)
@@ -223,7 +230,7 @@ BEGIN
         END IF;
         IF in_story_ids[place] = ANY (awaited) AND status IN ('committed', 'regenerated', 'replayed') THEN
             next_key := livingworld.next_in_line_v1(in_world_id, in_story_ids[place], branch_number, clock_timestamp());
-            followed := EXISTS (
+            SELECT EXISTS (
                 SELECT FROM livingworld.turn_waiters w
                 WHERE w.world_id = in_world_id AND w.request_key = in_request_keys[place]
                     AND w.story_id = in_story_ids[place]
@@ -231,7 +238,7 @@ BEGIN
                 SELECT FROM livingworld.turns m
                 WHERE m.world_id = in_world_id AND m.merged_into = in_request_keys[place]
                     AND m.story_id = in_story_ids[place]
-            );
+            ) INTO followed;
         END IF;
         RETURN NEXT;
     END LOOP;

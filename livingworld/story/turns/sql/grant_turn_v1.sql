@@ -48,14 +48,15 @@ BEGIN
     END IF;
     INSERT INTO livingworld.turns AS t
         (world_id, story_id, request_key, request_hash, state, branch_number, base_scene_number, player, choice,
-         instruction, own_input, origin_key, regenerates, attempts, token, created_at)
+         instruction, own_input, origin_key, regenerates, attempts, token, created_at,
+         updated_at)
     VALUES (in_world_id, in_story_id, in_request_key, in_request_hash, 'running', in_branch_number, in_base_scene,
             in_player, in_choice, in_instruction, in_own_input, in_origin_key, in_regenerates, in_attempt, in_token,
-            in_taken_at)
+            in_taken_at, now())
     ON CONFLICT ON CONSTRAINT pk_turns DO UPDATE
     SET state = 'running', branch_number = excluded.branch_number, base_scene_number = excluded.base_scene_number,
         choice = excluded.choice, instruction = excluded.instruction, own_input = excluded.own_input,
         merged_into = NULL, attempts = excluded.attempts,
-        token = excluded.token, updated_at = now();
+        token = excluded.token, updated_at = excluded.updated_at;
 END
 $function$

@@ -49,12 +49,13 @@ BEGIN
         AND w.ticket = in_ticket;
     INSERT INTO livingworld.turns AS t
         (world_id, story_id, request_key, request_hash, state, branch_number, player, choice, instruction, origin_key,
-         merged_into, attempts, token, created_at)
+         merged_into, attempts, token, created_at, updated_at)
     VALUES (in_world_id, in_story_id, in_request_key, in_request_hash, 'merged', in_branch_number, in_player, in_choice,
-            in_instruction, in_request_key, leader, 0, 0, right_now)
+            in_instruction, in_request_key, leader, 0, 0, right_now, now())
     ON CONFLICT ON CONSTRAINT pk_turns DO UPDATE
     SET state = 'merged', merged_into = excluded.merged_into, branch_number = excluded.branch_number,
-        choice = excluded.choice, instruction = excluded.instruction, own_input = NULL, updated_at = now();
+        choice = excluded.choice, instruction = excluded.instruction, own_input = NULL,
+        updated_at = excluded.updated_at;
     RETURN true;
 END
 $function$

@@ -21,7 +21,11 @@ DECLARE
 BEGIN
     IF in_cast LIKE '%"new_id"%' THEN
         -- Taken before the look, as publish_events_v1 says.
-        PERFORM pg_advisory_xact_lock_shared(hashtextextended('livingworld live ' || in_world_id, 0));
+        PERFORM pg_advisory_xact_lock_shared(hashtextextended('livingworld live ' || in_world_id, 0))
+        FROM (
+            SELECT count(*) FROM livingworld.request_keys k
+            WHERE k.world_id = in_world_id AND k.scope_id = in_world_id AND k.request_key = ''
+        ) place;
         wanted := wanted || in_world_id;
     END IF;
     SELECT array_agg(s.stream_id) INTO followed FROM livingworld.live_streams s

@@ -13,6 +13,7 @@ DECLARE
     old record;
     new record;
     old_cast jsonb;
+    old_text jsonb;
     written_at timestamptz := clock_timestamp(); -- read under the lock: no write of a story moves it back
 BEGIN
     SELECT s.* INTO old FROM livingworld.scenes s
@@ -30,17 +31,13 @@ BEGIN
         SELECT g.generation_id FROM livingworld.generations g
         WHERE g.world_id = in_world_id AND g.story_id = in_story_id AND g.scene_number = in_scene_number
     ));
-    INSERT INTO livingworld.revisions (world_id, entity, entity_id, scene_number, version, content)
-    VALUES (in_world_id, 'scene', in_story_id, in_scene_number, old.version,
-            jsonb_build_object('content', old.content, 'location', old.location,
-                               'story_time', old.story_time, 'metadata', old.metadata,
-                               'choices', to_jsonb(old.choices), 'cast', old_cast));
-    UPDATE livingworld.generations g
-    SET scene_number = NULL, parsed = jsonb_build_object(
+    old_text := jsonb_build_object(
         'content', old.content, 'location', old.location, 'story_time', old.story_time, 'metadata', old.metadata,
-        'choices', to_jsonb(old.choices),
-        'cast', old_cast
-    )
+        'choices', to_jsonb(old.choices), 'cast', old_cast
+    );
+    INSERT INTO livingworld.revisions (world_id, entity, entity_id, scene_number, version, content)
+    VALUES (in_world_id, 'scene', in_story_id, in_scene_number, old.version, old_text);
+    UPDATE livingworld.generations g SET scene_number = NULL, parsed = old_text
     WHERE g.world_id = in_world_id AND g.story_id = in_story_id AND g.scene_number = in_scene_number;
     UPDATE livingworld.scenes s
     SET content = new.parsed ->> 'content', choices = ARRAY(SELECT jsonb_array_elements_text(new.parsed -> 'choices')),

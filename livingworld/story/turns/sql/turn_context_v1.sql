@@ -133,7 +133,7 @@ BEGIN
         WHERE m.world_id = in_world_id AND m.story_id = in_story_id AND m.is_summary LIMIT 1;
         IF FOUND THEN
             -- At most so many, however long the story is. One that a later summary stands for is left out below.
-            summaries := ARRAY(
+            SELECT ARRAY(
                 SELECT m.memory_id
                 FROM livingworld.path_ranges_v1(in_world_id, in_story_id, at_timeline, at_position) p
                 CROSS JOIN LATERAL (
@@ -144,7 +144,7 @@ BEGIN
                     ORDER BY m.position DESC, m.memory_id DESC LIMIT 100
                 ) m
                 ORDER BY m.position DESC, m.memory_id DESC LIMIT 100
-            );
+            ) INTO summaries;
         END IF;
     END IF;
     PERFORM FROM unnest(timelines, froms, tos) AS range (timeline_number, from_position, to_position)

@@ -1,0 +1,109 @@
+"""What a database is to Citus: its extension, its nodes, and what they have of our tables, functions and settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from livingworld.postgres.metadata import SCHEMA
+
+_EXTENSION: Final = text("SELECT extversion FROM pg_extension WHERE extname = 'citus'")
+_NODES: Final = text("""
+    SELECT nodename, nodeport, groupid, isactive, shouldhaveshards FROM pg_dist_node
+    WHERE noderole = 'primary' ORDER BY groupid
+""")
+_TABLES: Final = text("""
+    SELECT c.relname AS name, pg_relation_size(c.oid) > 0 AS has_local_rows
+    FROM pg_dist_partition p JOIN pg_class c ON c.oid = p.logicalrelid
+    WHERE c.relnamespace = to_regnamespace(CAST(:schema AS text))
+""")
+_FOREIGN_KEYS: Final = text("""
+    SELECT k.conname AS name, c.relname AS child, f.relname AS parent
+    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid
+    WHERE k.contype = 'f' AND k.connamespace = to_regnamespace(CAST(:schema AS text)) ORDER BY k.conname
+""")
+_FUNCTIONS: Final = text("""
+    SELECT p.proname AS name, CAST(CAST(p.oid AS regprocedure) AS text) AS signature, l.lanname AS language,
+           coalesce(array_to_string(p.proconfig, ' ') LIKE '%plan_cache_mode%', false) AS plans_once,
+           d.objid IS NOT NULL AS is_known, d.distribution_argument_index IS NOT NULL AS is_routed
+    FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+    LEFT JOIN pg_catalog.pg_dist_object d ON d.classid = CAST('pg_proc' AS regclass) AND d.objid = p.oid
+    WHERE p.pronamespace = to_regnamespace(CAST(:schema AS text)) ORDER BY p.proname
+""")
+_SETTINGS: Final = text("""
+    SELECT unnest(s.setconfig) AS setting FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+    WHERE d.datname = current_database() AND s.setrole = 0
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key between two of our tables."""
+
+    name: str
+    child: str
+    parent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of ours."""
+
+    name: str
+    #: With the types of its arguments.
+    signature: str
+    language: str
+    #: Whether it has one plan for all its calls, which Citus cannot make.
+    plans_once: bool
+    #: Whether Citus makes it on every node, and runs a call on the node of its world.
+    is_known: bool
+    is_routed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One look at a database that has the extension."""
+
+    version: str
+    #: `host:port` of each node that is active.
+    nodes: tuple[str, ...]
+    #: Whether the coordinator is one of them, and whether any of them keeps shards.
+    has_coordinator: bool
+    keeps_shards: bool
+    #: Our tables that are distributed or on every node, and those of them whose old rows are still on the disk.
+    tables: frozenset[str]
+    left_rows: frozenset[str]
+    foreign_keys: tuple[ForeignKey, ...]
+    functions: tuple[Function, ...]
+    #: The settings of the database: name and value.
+    settings: frozenset[tuple[str, str]]
+
+
+def look(connection: Connection) -> Cluster | None:
+    """Return what Citus knows of the database, or None where the extension is not in it."""
+    version = connection.scalar(_EXTENSION)
+    if version is None:
+        return None
+    nodes = [node for node in connection.execute(_NODES) if node.isactive]
+    own = {"schema": SCHEMA}
+    tables = connection.execute(_TABLES, own).all()
+    return Cluster(
+        version=version,
+        nodes=tuple(f"{node.nodename}:{node.nodeport}" for node in nodes),
+        has_coordinator=any(node.groupid == 0 for node in nodes),
+        keeps_shards=any(node.shouldhaveshards for node in nodes),
+        tables=frozenset(row.name for row in tables),
+        left_rows=frozenset(row.name for row in tables if row.has_local_rows),
+        foreign_keys=tuple(ForeignKey(*row) for row in connection.execute(_FOREIGN_KEYS, own)),
+        functions=tuple(Function(*row) for row in connection.execute(_FUNCTIONS, own)),
+        settings=frozenset(tuple(row.setting.split("=", 1)) for row in connection.execute(_SETTINGS)),
+    )
+
+
+def is_distributed(connection: Connection) -> bool:
+    """Return whether a table of ours is distributed."""
+    if connection.scalar(_EXTENSION) is None:
+        return False
+    return connection.execute(_TABLES, {"schema": SCHEMA}).first() is not None

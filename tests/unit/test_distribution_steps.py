@@ -1,0 +1,132 @@
+"""What `livingworld db distribute` does next, from one look at a database."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import livingworld
+from livingworld.postgres.distribution.cluster import Cluster, ForeignKey, Function
+from livingworld.postgres.distribution.functions import as_plpgsql
+from livingworld.postgres.distribution.steps import SETTINGS, Step, reference_tables, steps
+from livingworld.postgres.migration_text import TABLES, without_foreign_keys
+from livingworld.postgres.migrations import script_location
+from livingworld.schema import metadata
+
+LIMITS: Final = {"lock_timeout": "25ms"}
+TABLES_OF_US: Final = frozenset(table.name for table in metadata.sorted_tables) | reference_tables(metadata)
+KEYS: Final = tuple(
+    ForeignKey(str(key.name), table.name, next(iter(key.elements)).column.table.name)
+    for table in metadata.sorted_tables
+    for key in table.foreign_key_constraints
+)
+ROUTED: Final = metadata.info["called_alone"]
+
+
+def function(name: str, *, language: str = "plpgsql", plans_once: bool = False, is_known: bool = True) -> Function:
+    return Function(name, f"{name}(uuid)", language, plans_once, is_known, is_known and name in ROUTED)
+
+
+WHOLE: Final = Cluster(
+    version="13.2-2",
+    nodes=("a:5432", "b:5432"),
+    has_coordinator=True,
+    keeps_shards=True,
+    tables=TABLES_OF_US,
+    left_rows=frozenset(),
+    foreign_keys=KEYS,
+    functions=(function("take_turns_v1"), function("path_ranges_v1")),
+    settings=frozenset((SETTINGS | LIMITS).items()),
+)
+
+
+def left(cluster: Cluster) -> list[Step]:
+    return steps(cluster, metadata, LIMITS, 4, "tales")
+
+
+def said(cluster: Cluster) -> list[str]:
+    return [statement for step in left(cluster) for statement in step.statements]
+
+
+def test_nothing_is_left_where_everything_is_there() -> None:
+    assert left(WHOLE) == []
+
+
+def test_a_local_database_is_freed_of_foreign_keys_distributed_and_gets_them_back() -> None:
+    statements = said(replace(WHOLE, tables=frozenset()))
+    created = [statement for statement in statements if "create_" in statement]
+    dropped, added = ([each for each in statements if word in each] for word in ("DROP CONSTRAINT", "ADD CONSTRAINT"))
+
+    assert len(created) == len(TABLES_OF_US)
+    assert len(dropped) == len(added) == len(KEYS)
+    assert statements.index(dropped[-1]) < statements.index(created[0])
+    assert statements.index(created[-1]) < statements.index(added[0])
+    assert [each for each in created if "reference" in each] == created[: len(reference_tables(metadata))]
+    assert "shard_count => 4" in created[len(reference_tables(metadata))]
+
+
+def test_after_a_failure_only_what_is_missing_is_done() -> None:
+    half = replace(WHOLE, tables=TABLES_OF_US - {"scenes"}, foreign_keys=())
+
+    assert len([statement for statement in said(half) if "create_distributed_table" in statement]) == 1
+    assert len([statement for statement in said(half) if "ADD CONSTRAINT" in statement]) == len(KEYS)
+
+
+def test_one_missing_setting_foreign_key_or_function_is_one_step() -> None:
+    for cluster, words in {
+        replace(WHOLE, settings=WHOLE.settings - {("lock_timeout", "25ms")}): "ALTER DATABASE tales SET lock_timeout",
+        replace(WHOLE, foreign_keys=KEYS[1:]): f"ADD CONSTRAINT {KEYS[0].name}",
+        replace(
+            WHOLE, functions=(function("next_v1", is_known=False),)
+        ): "create_distributed_function('next_v1(uuid)')",
+    }.items():
+        (statement,) = said(cluster)
+        assert words in statement
+
+
+def test_a_function_plans_anew_and_one_that_is_called_alone_goes_to_the_node_of_its_world() -> None:
+    reset, routed = said(replace(WHOLE, functions=(function("take_turns_v1", plans_once=True),)))
+
+    assert reset == "ALTER FUNCTION take_turns_v1(uuid) RESET plan_cache_mode"
+    assert "'in_world_id'" in routed
+
+
+def test_a_function_of_sql_that_reads_tables_becomes_one_of_plpgsql() -> None:
+    written = as_plpgsql("path_ranges_v1")
+
+    assert written is not None
+    assert written.startswith("CREATE OR REPLACE FUNCTION livingworld.path_ranges_v1(")
+    assert "RETURN QUERY" in written
+    assert "BEGIN ATOMIC" not in written
+    assert as_plpgsql("vector_similarity") is as_plpgsql("take_turns_v1") is None
+
+
+def test_every_function_that_a_statement_calls_alone_is_known_to_be_one() -> None:
+    alone = re.compile(r'= f?"SELECT (?:\* FROM )?livingworld\.(\w+_v1)\(')
+    package = Path(livingworld.__file__).parent
+    found = {name for path in package.rglob("*.py") for name in alone.findall(path.read_text())}
+    volatile = {name for name in found if "\nSTABLE\n" not in source_of(name)}
+
+    assert volatile - NOT_ROUTED | {"append_scenes_v1"} == ROUTED
+
+
+#: These are called within a transaction, or write nothing: Citus runs them where the caller is.
+NOT_ROUTED: Final = {
+    *("publish_events_v1", "refresh_lane_head_v1", "next_in_line_v1"),
+    *("erase_turns_v1", "erase_scenes_v1", "erase_state_v1"),
+}
+
+
+def source_of(name: str) -> str:
+    (path,) = Path(livingworld.__file__).parent.rglob(f"sql/{name}.sql")
+    return path.read_text()
+
+
+def test_a_new_table_of_a_distributed_database_is_made_without_its_foreign_keys() -> None:
+    for path in sorted((script_location() / "versions/sql").glob(f"*/{TABLES}")):
+        for statement in path.read_text().split(";\n"):
+            made = without_foreign_keys(statement.strip())
+            assert "FOREIGN KEY" not in made
+            assert made.count("(") == made.count(")")
