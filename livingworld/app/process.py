@@ -178,6 +178,7 @@ class SharedParts:
 
     def __init__(self, process: Process, world_id: UUID) -> None:
         self.services = services = process.services(world_id)
+        self.one_connection = process.one_connection
         settings, meters = process.settings, process.group_meters
         limits = GroupLimits(
             settings.call_timeout, settings.lock_timeout, process.database.backlog, settings.story_queue_limit

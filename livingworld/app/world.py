@@ -6,11 +6,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from livingworld.app.process import SharedParts
 from livingworld.app.transaction_scope import TransactionScope, WorldRepositories
+from livingworld.bundles.exporting import export_bundle
+from livingworld.bundles.files import BundleFile
+from livingworld.bundles.importing import import_story
+from livingworld.bundles.records import Bundle, Report, ignore
 from livingworld.coordination.actions.world_actions import Actions
 from livingworld.coordination.documents.world_documents import Documents
 from livingworld.coordination.locks.world_locks import WorldLocks
@@ -18,7 +23,7 @@ from livingworld.coordination.sessions.world_sessions import Sessions
 from livingworld.coordination.sessions.world_tasks import Tasks
 from livingworld.erasure.erasing import Erasure
 from livingworld.erasure.records import Erased, Scenes
-from livingworld.inputs import check_function, check_json_object, check_label
+from livingworld.inputs import check_function, check_json_object, check_label, check_uuid
 from livingworld.live.live import Live
 from livingworld.models.ai_models.serving import AIModels
 from livingworld.models.embeddings.embedder import Embedder
@@ -28,6 +33,7 @@ from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.memories.embed_memories import MemoryEmbeddings
 from livingworld.story.search.world_search import WorldSearch
 from livingworld.story.semantic_search.text_embeddings import TextEmbeddings
+from livingworld.story.stories.records import Story
 from livingworld.story.turns.take_turn import Turns
 from livingworld.story.worlds.records import WorldRecord
 
@@ -95,6 +101,27 @@ class World(WorldRepositories):
         Vectors of several embedders stand beside each other; raises InvalidInput as `embeddings` does.
         """
         return TextEmbeddings(self._unit, self.leases, self.embeddings(embedder), self._shared.services.metrics)
+
+    async def export_story(self, story_id: UUID, file: BundleFile, *, progress: Report = ignore) -> Bundle:
+        """Write all of a story as it is at one moment to a file of JSON Lines, and return what is in it.
+
+        Holds a connection of its own, and no lock; vectors and live events are left out. Raises StoryNotFound,
+        BundleFileFailed.
+        """
+        key = check_uuid("story_id", story_id)
+        check_function("progress", progress)
+        async with self._shared.one_connection() as database:
+            return await export_bundle(database, self.id, key, file, progress, vectors=False)
+
+    async def import_story(self, file: BundleFile, *, progress: Report = ignore) -> Story:
+        """Restore a story from its bundle under its own id, in one transaction, and return it.
+
+        The characters of the story are matched by their ids; its memories are embedded again. Raises WorldNotFound,
+        StoryExists, CharacterNotFound, BundleDamaged, BundleOfOtherSchema, BundleNotRestored, BundleFileFailed.
+        """
+        check_function("progress", progress)
+        async with self._shared.one_connection() as database:
+            return await self.stories.get(await import_story(database, self.id, file, progress))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionScope]:

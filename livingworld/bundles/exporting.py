@@ -42,7 +42,8 @@ async def _header(tx: Transaction, story_id: UUID | None, *, vectors: bool) -> H
     return Header(world_id=tx.world_id, story_id=story_id, revision=revision, moment=moment, vectors=vectors)
 
 
-def _first_line(header: Header) -> dict[str, object]:
+def first_line(header: Header) -> dict[str, object]:
+    """Return what the first line says."""
     return {
         "bundle": "livingworld",
         "format": FORMAT,
@@ -68,7 +69,7 @@ class _Export:
 
     async def write(self) -> Bundle:
         """Write all lines, and return what they are."""
-        await self._put([header_line(self._chain, _first_line(self._header))])
+        await self._put([header_line(self._chain, first_line(self._header))])
         for part in parts(self._header):
             await self._write_table(part)
         await self._put([trailer_line(self._chain, self._counts)])

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final, TypeAlias
 from livingworld.errors import BundleFileFailed, InvalidType
 
 #: A path, or a binary file that is open; a file of the caller's is not closed.
-BundleFile: TypeAlias = str | PathLike[str] | BinaryIO
+BundleFile: TypeAlias = PathLike[str] | BinaryIO
 
 #: A bundle is stories: nobody else may read it.
 _FOR_ITS_OWNER: Final = 0o600
@@ -22,7 +22,7 @@ _FOR_ITS_OWNER: Final = 0o600
 @contextmanager
 def opened_to_write(file: BundleFile) -> Iterator[BinaryIO]:
     """Give a file to write to; what is at a path is replaced when the block has ended well, and else stays."""
-    if not isinstance(file, str | PathLike):
+    if not isinstance(file, PathLike):
         yield _checked(file, "write")
         return
     path = Path(file)
@@ -45,7 +45,7 @@ def opened_to_write(file: BundleFile) -> Iterator[BinaryIO]:
 @contextmanager
 def opened_to_read(file: BundleFile) -> Iterator[BinaryIO]:
     """Give a file to read from its begin."""
-    if not isinstance(file, str | PathLike):
+    if not isinstance(file, PathLike):
         yield _checked(file, "readline")
         return
     with ExitStack() as stack:
@@ -62,6 +62,8 @@ def named_failures() -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
+    except ValueError:  # it holds what no name of a file can hold
+        reason = "no such name can be"
     if reason is not None:
         raise BundleFileFailed(reason=reason)
 
@@ -69,5 +71,5 @@ def named_failures() -> Iterator[None]:
 def _checked(file: object, method: str) -> Any:  # noqa: ANN401 - anything may be passed
     field = "file"
     if not callable(getattr(file, method, None)) or isinstance(file, TextIOBase):
-        raise InvalidType(field, "is no path and no open binary file")
+        raise InvalidType(field, "is no pathlib.Path and no open binary file")
     return file

@@ -18,9 +18,12 @@ from livingworld.bundles.files import BundleFile, named_failures, opened_to_read
 from livingworld.bundles.reading import BundleReader, Rows, refuse_missing_tables, refuse_other_columns
 from livingworld.bundles.records import Bundle, BundleProgress, Report
 from livingworld.errors import BundleNotRestored, BundleOfOtherSchema, InvalidInput
+from livingworld.live.kinds import LiveKind
+from livingworld.live.log import publish_at_commit
 from livingworld.postgres.row_texts import Texts, fix_formats, insert_texts, read_texts, stored_revision
 from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.transaction import Transaction
+from livingworld.story.memories.embedding_jobs import add_jobs_of_story
 from livingworld.story.worlds.tables import worlds
 
 _FILE: Final = "file"
@@ -51,6 +54,8 @@ async def import_story(database: Database, world_id: UUID, file: BundleFile, rep
             raise InvalidInput(_FILE, "is the bundle of a world, not of a story")
         async with database.transaction(world_id) as tx:
             await import_rows(tx, reader, report)
+            await add_jobs_of_story(tx, story_id)
+            publish_at_commit(tx, world_id, LiveKind.STORY_CREATED, story_id=story_id)
     return story_id
 
 

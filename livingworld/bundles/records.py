@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Final, TypeAlias
 from uuid import UUID
 
+from livingworld.read_only import read_only
+
 #: Raised when lines get another form.
 FORMAT: Final = 1
 
@@ -74,6 +76,6 @@ def described(header: Header, counts: Mapping[str, int], digest: str) -> Bundle:
         revision=header.revision,
         moment=header.moment,
         vectors=header.vectors,
-        counts=counts,
+        counts=read_only(dict(counts)),
         digest=digest,
     )

@@ -6,18 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, select
+from sqlalchemy import ColumnElement, Table
 
 from livingworld.postgres.idempotency import request_keys
-from livingworld.story.memories.tables import memories, memory_embedding_jobs, memory_vectors
 from livingworld.story.revisions import revisions
 
 Conditions = Callable[[UUID, UUID | None], Sequence[ColumnElement[bool]]]
 
 #: The tables without a column `story_id` that have rows of a story, and the column that says of which one.
 _OTHERWISE: Final = {revisions: revisions.c.entity_id, request_keys: request_keys.c.scope_id}
-#: The tables whose rows belong to a memory of the story.
-_OF_MEMORIES: Final = (memory_vectors, memory_embedding_jobs)
 
 
 #: The tables with rows about a story that are not in its bundle, and why.
@@ -32,13 +29,6 @@ EXCUSED: Final = {
 
 def in_the_story(table: Table) -> Conditions | None:
     """Return what is true of the rows of a table that belong to a story; None: no row of it does."""
-    if table in _OF_MEMORIES:
-        return lambda world_id, story_id: [
-            table.c.world_id == world_id,
-            table.c.memory_id.in_(
-                select(memories.c.memory_id).where(memories.c.world_id == world_id, memories.c.story_id == story_id)
-            ),
-        ]
     column = _OTHERWISE.get(table, table.c.get("story_id"))
     if column is None or table.name in EXCUSED:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, BinaryIO
 from uuid import UUID
 
@@ -34,7 +35,7 @@ def export_world(
     """
 
     async def work() -> Bundle:
-        target = sys.stdout.buffer if file == _STANDARD else file
+        target = sys.stdout.buffer if file == _STANDARD else Path(file)
         async with chosen_database(url) as database, LivingWorld.open(database.settings) as livingworld:
             worlds = livingworld.worlds
             return await worlds.export_bundle(world_id, target, vectors=not without_vectors, progress=_progress())
@@ -65,8 +66,8 @@ def verify(file: _ReadFile) -> None:
     _say("verified", verify_bundle(_source(file), progress=_progress()))
 
 
-def _source(file: str) -> str | BinaryIO:
-    return sys.stdin.buffer if file == _STANDARD else file
+def _source(file: str) -> Path | BinaryIO:
+    return sys.stdin.buffer if file == _STANDARD else Path(file)
 
 
 def _say(done: str, bundle: Bundle) -> None:

@@ -25,6 +25,7 @@ from livingworld import (
 )
 from livingworld.identifiers import new_id
 from livingworld.testing.hashing_embedder import HashingEmbedder
+from tests.support.bundle_of_nothing import bundle_of_no_story, bundle_of_nothing
 from tests.support.every_write import WRITES, Furnished
 from tests.support.patience import patiently
 
@@ -48,6 +49,9 @@ CALLS: Final[dict[str, Callable[[Furnished], Any]]] = {
     "worlds.get_or_create": lambda at: at.livingworld.worlds.get_or_create("x"),
     "worlds.find_by_key": lambda at: at.livingworld.worlds.find_by_key("x"),
     "worlds.export_bundle": lambda at: at.livingworld.worlds.export_bundle(at.world.id, BytesIO()),
+    "export_story": lambda at: at.world.export_story(at.story.id, BytesIO()),
+    "import_story": lambda at: at.world.import_story(bundle_of_no_story()),
+    "worlds.import_bundle": lambda at: at.livingworld.worlds.import_bundle(bundle_of_nothing(), as_world=new_id()),
     "worlds.restore": lambda at: at.livingworld.worlds.restore(at.world.id),
     "stories.get": lambda at: at.world.stories.get(at.story.id),
     "stories.find_by_key": lambda at: at.world.stories.find_by_key("save"),

@@ -31,6 +31,7 @@ REASONS: Final[dict[str, str]] = {
     "TaskRepository.take_over": "a task has one owner",
     "TaskRepository.take_over_dead": "a task has one owner",
     "TrainingSampleRepository.add_many": "each sample has an id, and the same id again is stored once",
+    "World.import_story": "the story of a bundle has its id once",
     "Worlds.import_bundle": "the world of a bundle has its id once",
     "Worlds.get_or_create": "a key is one world",
 }

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from livingworld.errors import WorldNotFound
 from livingworld.postgres.transactions.transaction import Transaction
-from livingworld.story.memories.memory_embedder import changing_embedder
+from livingworld.story.memories.memory_embedder import changing_embedder, share_embedder
 from livingworld.story.memories.tables import memory_embedders, memory_embedding_jobs
 
 _MISSING: Final = """
@@ -29,6 +29,14 @@ _MISSING: Final = """
         WHERE v.world_id = $1 AND v.memory_id = m.memory_id AND v.embedder = $2
     )
     ON CONFLICT ON CONSTRAINT pk_memory_embedding_jobs DO NOTHING
+"""
+_OF_STORY: Final = """
+    INSERT INTO livingworld.memory_embedding_jobs (world_id, embedder, memory_id)
+    SELECT m.world_id, e.name, m.memory_id
+    FROM livingworld.memory_embedders AS w
+    CROSS JOIN LATERAL unnest(ARRAY[w.embedder, w.next_embedder]) AS e (name)
+    JOIN livingworld.memories AS m ON m.world_id = $1 AND m.story_id = $2
+    WHERE w.world_id = $1 AND e.name IS NOT NULL
 """
 # Materialized: else the choice may be made again for each row that is joined, and more is claimed than was asked for.
 _CLAIM: Final = """
@@ -123,6 +131,12 @@ async def finish(tx: Transaction, embedder: str, jobs: Sequence[EmbeddingJob], v
 async def fail(tx: Transaction, embedder: str, jobs: Sequence[EmbeddingJob], error: str, pause: timedelta) -> None:
     """Leave jobs for later, after each failure a little longer."""
     await tx.execute_text(_FAIL, (tx.world_id, embedder, *_claims(jobs), error, pause))
+
+
+async def add_jobs_of_story(tx: Transaction, story_id: UUID) -> None:
+    """Let every memory of a story, which has no vectors yet, be embedded; shares the lock on the world's embedder."""
+    await share_embedder(tx)
+    await tx.execute_text(_OF_STORY, (tx.world_id, story_id))
 
 
 async def switch(tx: Transaction, embedder: str) -> bool:

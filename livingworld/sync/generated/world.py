@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from livingworld.app.world import World as WorldOriginal
+from livingworld.bundles.records import ignore
 from livingworld.sync.mirror import Mirror
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from typing import Any
+    from uuid import UUID
 
+    from livingworld.bundles.files import BundleFile
+    from livingworld.bundles.records import Bundle, Report
     from livingworld.erasure.records import Erased, Scenes
     from livingworld.models.embeddings.embedder import Embedder
+    from livingworld.story.stories.records import Story
     from livingworld.story.worlds.records import WorldRecord
     from livingworld.sync.generated.actions import Actions
     from livingworld.sync.generated.aimodels import AIModels
@@ -201,6 +206,16 @@ class World(Mirror, original=WorldOriginal):
     def text_embeddings(self, embedder: Embedder) -> TextEmbeddings:
         """Return the part that gives scenes and characters vectors by this embedder, and finds them by a text."""
         returned: TextEmbeddings = self._call("text_embeddings", embedder)
+        return returned
+
+    def export_story(self, story_id: UUID, file: BundleFile, *, progress: Report = ignore) -> Bundle:
+        """Write all of a story as it is at one moment to a file of JSON Lines, and return what is in it."""
+        returned: Bundle = self._call("export_story", story_id, file, progress=progress)
+        return returned
+
+    def import_story(self, file: BundleFile, *, progress: Report = ignore) -> Story:
+        """Restore a story from its bundle under its own id, in one transaction, and return it."""
+        returned: Story = self._call("import_story", file, progress=progress)
         return returned
 
     def transaction(self) -> AbstractContextManager[TransactionScope]:

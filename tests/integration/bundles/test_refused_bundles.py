@@ -124,7 +124,7 @@ async def test_a_disk_that_fails_is_no_lost_database(full: FullWorld, tmp_path: 
         assert raised.value.reason == os.strerror(errno.ENOSPC)
         with pytest.raises(BundleFileFailed):
             await livingworld.worlds.export_bundle(full.id, tmp_path / "nowhere" / "saltmarsh.jsonl")
-        for file in (TornDisk(full.bundle), tmp_path / "nothing.jsonl"):
+        for file in (TornDisk(full.bundle), tmp_path / "nothing.jsonl", tmp_path / "no\0name"):
             with pytest.raises(BundleFileFailed):
                 await livingworld.worlds.import_bundle(file, as_world=new_id())
     with pytest.raises(BundleFileFailed):
@@ -134,8 +134,8 @@ async def test_a_disk_that_fails_is_no_lost_database(full: FullWorld, tmp_path: 
 async def test_a_file_of_text_is_refused(full: FullWorld) -> None:
     file: Any
     async with opened(full.url) as livingworld:
-        for file in (StringIO(), None, 7):
-            with pytest.raises(InvalidType, match="file: is no path"):
+        for file in (StringIO(), None, 7, "saltmarsh.jsonl"):
+            with pytest.raises(InvalidType, match=r"file: is no pathlib\.Path"):
                 await livingworld.worlds.export_bundle(full.id, file)
-            with pytest.raises(InvalidType, match="file: is no path"):
+            with pytest.raises(InvalidType, match=r"file: is no pathlib\.Path"):
                 verify_bundle(file)
