@@ -34,6 +34,7 @@ WHOLE: Final = Cluster(
     nodes=("a:5432", "b:5432"),
     has_coordinator=True,
     keeps_shards=True,
+    existing=TABLES_OF_US,
     tables=TABLES_OF_US,
     left_rows=frozenset(),
     foreign_keys=KEYS,
@@ -65,6 +66,13 @@ def test_a_local_database_is_freed_of_foreign_keys_distributed_and_gets_them_bac
     assert statements.index(created[-1]) < statements.index(added[0])
     assert [each for each in created if "reference" in each] == created[: len(reference_tables(metadata))]
     assert "shard_count => 4" in created[len(reference_tables(metadata))]
+
+
+def test_tables_that_a_later_revision_makes_are_not_asked_for() -> None:
+    earlier = replace(WHOLE, existing=TABLES_OF_US - {"scenes", "turns"}, tables=TABLES_OF_US - {"scenes", "turns"})
+    keys = [key for key in KEYS if key.child not in {"scenes", "turns"}]
+
+    assert left(replace(earlier, foreign_keys=tuple(keys))) == []
 
 
 def test_after_a_failure_only_what_is_missing_is_done() -> None:
@@ -100,6 +108,7 @@ def test_a_function_of_sql_that_reads_tables_becomes_one_of_plpgsql() -> None:
     assert written.startswith("CREATE OR REPLACE FUNCTION livingworld.path_ranges_v1(")
     assert "RETURN QUERY" in written
     assert "BEGIN ATOMIC" not in written
+    assert "RETURN (\n" in str(as_plpgsql("world_of_tenant_v1"))
     assert as_plpgsql("vector_similarity") is as_plpgsql("take_turns_v1") is None
 
 

@@ -19,6 +19,10 @@ _TABLES: Final = text("""
     FROM pg_dist_partition p JOIN pg_class c ON c.oid = p.logicalrelid
     WHERE c.relnamespace = to_regnamespace(CAST(:schema AS text))
 """)
+_EXISTING: Final = text("""
+    SELECT c.relname FROM pg_class c
+    WHERE c.relkind IN ('r', 'p') AND c.relnamespace = to_regnamespace(CAST(:schema AS text))
+""")
 _FOREIGN_KEYS: Final = text("""
     SELECT k.conname AS name, c.relname AS child, f.relname AS parent
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class f ON f.oid = k.confrelid
@@ -72,6 +76,8 @@ class Cluster:
     #: Whether the coordinator is one of them, and whether any of them keeps shards.
     has_coordinator: bool
     keeps_shards: bool
+    #: The tables of the revision that the database is at.
+    existing: frozenset[str]
     #: Our tables that are distributed or on every node, and those of them whose old rows are still on the disk.
     tables: frozenset[str]
     left_rows: frozenset[str]
@@ -94,6 +100,7 @@ def look(connection: Connection) -> Cluster | None:
         nodes=tuple(f"{node.nodename}:{node.nodeport}" for node in nodes),
         has_coordinator=any(node.groupid == 0 for node in nodes),
         keeps_shards=any(node.shouldhaveshards for node in nodes),
+        existing=frozenset(row.relname for row in connection.execute(_EXISTING, own)),
         tables=frozenset(row.name for row in tables),
         left_rows=frozenset(row.name for row in tables if row.has_local_rows),
         foreign_keys=tuple(ForeignKey(*row) for row in connection.execute(_FOREIGN_KEYS, own)),

@@ -15,8 +15,7 @@ SET search_path = pg_catalog, pg_temp
 AS $function$
 #variable_conflict use_column
 BEGIN
-    RETURN QUERY
-{body};
+    {result};
 END
 $function$
 """
@@ -31,5 +30,7 @@ def as_plpgsql(name: str) -> str | None:
         head, in_sql, body = path.read_text().partition(_IN_SQL)
         if in_sql:
             create = head[head.index("CREATE FUNCTION") :].replace("CREATE", "CREATE OR REPLACE", 1)
-            return create + _IN_PLPGSQL.replace("{body}", body.removesuffix(_END))
+            query = body.removesuffix(_END)
+            result = f"RETURN QUERY\n{query}" if "RETURNS TABLE" in head else f"RETURN (\n{query}\n    )"
+            return create + _IN_PLPGSQL.replace("{result}", result)
     return None

@@ -24,7 +24,7 @@ SETTINGS: Final = {
     "citus.override_table_visibility": "off",
 }
 #: The table that the shards of all others stand beside.
-_COLOCATED_WITH: Final = "stories"
+_COLOCATED_WITH: Final = "request_keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _undistributed(cluster: Cluster, metadata: MetaData) -> list[str]:
     everywhere = sorted(reference_tables(metadata))
     first = [*everywhere, _COLOCATED_WITH]
     ours = [*first, *(table.name for table in metadata.sorted_tables if table.name not in first)]
-    return [name for name in ours if name not in cluster.tables]
+    return [name for name in ours if name in cluster.existing - cluster.tables]
 
 
 def _freed(cluster: Cluster, metadata: MetaData) -> Iterator[Step]:
@@ -102,7 +102,7 @@ def _tables(cluster: Cluster, metadata: MetaData, shards: int) -> Iterator[Step]
 def _foreign_keys(cluster: Cluster, metadata: MetaData) -> Iterator[Step]:
     local = set(_undistributed(cluster, metadata))
     there = {key.name for key in cluster.foreign_keys if not {key.child, key.parent} & local}
-    for table in metadata.sorted_tables:
+    for table in (each for each in metadata.sorted_tables if each.name in cluster.existing):
         for constraint in sorted(_keys_of(table), key=lambda key: str(key.name)):
             if str(constraint.name) not in there:
                 added = AddConstraint(constraint, isolate_from_table=False)  # else create_all leaves it out
