@@ -76,6 +76,8 @@ class LockOrder:
         self._held: dict[LockKind, set[Any]] = {}
         #: Since when a lock of a kind is held, by time.perf_counter().
         self.since: dict[LockKind, float] = {}
+        #: The kinds of lock that were refused: another transaction had them, and waiting would be out of order.
+        self.refused: list[LockKind] = []
 
     def copy(self) -> LockOrder:
         """Return a copy of what is held now, for the rollback of a savepoint, which releases its locks."""
@@ -104,6 +106,7 @@ class LockOrder:
 
     def refusal(self, kind: LockKind) -> LockOrderViolation:
         """Return the error that names what is held, what was asked for and what to call first."""
+        self.refused.append(kind)
         latest = self._latest()
         asked, held = WORDS[kind], WORDS[LockKind(max(latest, kind))]
         if latest > kind:

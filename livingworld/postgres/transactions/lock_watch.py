@@ -75,6 +75,8 @@ class LockWatch:
         finally:
             del self._open[tx]
             self._looks.pop(tx, None)
+            for kind in tx.lock_order.refused:
+                self.contention.met((kind,))
             now = perf_counter()
             for kind, since in tx.lock_order.since.items():
                 is_counted = kind is LockKind.STORY and self.contention.has_stories()

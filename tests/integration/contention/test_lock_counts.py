@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from livingworld import LivingWorld, LockCounts, NewScene, Settings, Story, World
-from livingworld.errors import InvalidNumber, LockTimeout
+from livingworld.errors import InvalidNumber, LockOrderViolation, LockTimeout
 from livingworld.identifiers import new_id
 from livingworld.observability import instruments
 from livingworld.observability.metrics import Metrics
@@ -67,6 +67,18 @@ async def test_a_transaction_holds_each_kind_from_its_first_lock_to_its_end(
     assert (application.holds, of_story.holds, application.waits) == (1, 1, 0)
     assert application.hold_time > of_story.hold_time > timedelta(0)
     assert livingworld.contention().stories == (), "where nothing was met nothing is kept"
+
+
+async def test_a_lock_that_is_refused_out_of_order_is_a_conflict(
+    database_url: str, livingworld: LivingWorld, world: World, story: Story
+) -> None:
+    async with holding(database_url, THE_STORY, [world.id, story.id]), world.transaction() as tx:
+        await tx.characters.get_or_create("Mara")
+        with pytest.raises(LockOrderViolation):
+            await tx.stories.lock(story.id)
+
+    of_story = of_kind(livingworld, "story")
+    assert (of_story.conflicts, of_story.waits, of_story.timeouts) == (1, 0, 0)
 
 
 async def test_only_so_many_stories_are_kept_and_the_hottest_come_first(livingworld: LivingWorld) -> None:
