@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any, Final
 
@@ -10,8 +10,10 @@ from sqlalchemy import text
 
 from livingworld.contention.chains import behind, cycles, roots
 from livingworld.contention.locked_rows import Key, Place, rows_at
-from livingworld.contention.records import LockChain, LockReport, LockSession
+from livingworld.contention.records import HeldTurn, LockChain, LockReport, LockSession
 from livingworld.contention.rows import make_session, make_turn, waited_place
+from livingworld.contention.seen_worlds import seen_worlds
+from livingworld.postgres.announcement import announced
 from livingworld.postgres.transactions.transaction import Transaction
 
 _SESSIONS: Final = text(files(__package__).joinpath("sql/sessions.sql").read_text())
@@ -27,11 +29,13 @@ _MOST_TURNS: Final = 1_000
 async def read_locks(tx: Transaction) -> LockReport:
     """Return who holds what and who waits for whom, in the whole database; locks nothing."""
     sessions = await read_sessions(tx)
-    turns = await tx.execute(_TURNS, {"most": _MOST_TURNS})
+    turns: list[HeldTurn] = []
+    async for _ in seen_worlds(tx):
+        turns += map(make_turn, await tx.execute(_TURNS, {"most": _MOST_TURNS - len(turns)}))
     hidden = (await tx.execute(_HIDDEN)).one()
     return LockReport(
         sessions=sessions,
-        turns=tuple(map(make_turn, turns)),
+        turns=tuple(sorted(turns, key=lambda turn: turn.held_for, reverse=True)),
         chains=tuple(chains_of(sessions)),
         cycles=cycles_of(sessions),
         missing=_missing(hidden.role, hidden.hidden),
@@ -42,7 +46,12 @@ async def read_sessions(tx: Transaction) -> tuple[LockSession, ...]:
     """Return the sessions that have a transaction open, wait, or hold others up, and the rows that they wait for."""
     rows = (await tx.execute(_SESSIONS)).all()
     places: list[Place] = [place for row in rows if (place := waited_place(row)) is not None]
-    keys: Mapping[Place, Key] = await rows_at(tx, places) if places else {}
+    keys: dict[Place, Key] = {}
+    if places:
+        async for _ in seen_worlds(
+            tx, {said.world_id for row in rows if (said := announced(row.application_name or ""))}
+        ):
+            keys |= await rows_at(tx, places)
     return tuple(make_session(row, keys) for row in rows)
 
 

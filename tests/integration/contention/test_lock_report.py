@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager
 from livingworld import LivingWorld, LockReport, LockSession, NewScene, Settings, Story, World
 from livingworld.postgres.locks import lock_key
 from livingworld.postgres.transactions.lock_order import LockKind
+from livingworld.story.worlds.isolation import isolate
 from livingworld.testing.roles import made_roles
 from livingworld.testing.staged_races import connected, holding, until_blocked
 from tests.integration.contention.conftest import PATIENT
+from tests.support.isolated import SOON, declared
 from tests.support.patience import until
 from tests.support.staging import THE_STORY, elsewhere, stop
 
@@ -151,3 +153,21 @@ async def test_as_the_application_the_report_says_what_is_not_shown_and_what_gra
     assert (waiter.waits_for.story_id, waiter.blocked_by) == (story.id, (pid,))
     assert report.missing is not None
     assert "GRANT pg_read_all_stats TO" in report.missing
+
+
+async def test_where_a_transaction_sees_one_world_the_story_and_the_turn_are_found_in_theirs(database_url: str) -> None:
+    async with made_roles(database_url) as roles:
+        await isolate(database_url, on=True, lock_timeout=SOON)
+        async with LivingWorld.open(declared(roles.application, **PATIENT)) as isolated:
+            worlds = [await isolated.worlds.create(name) for name in ("Saltmarsh", "Hollow")]
+            story = await worlds[0].stories.create("The Causeway")
+            async with (
+                worlds[0].turns.take(story.id, request_key="r1"),
+                blocked(worlds[0], story, database_url),
+            ):
+                report = await isolated.locks()
+
+    lock = report.chains[0].waiting[0].waits_for
+    assert lock is not None
+    assert (lock.world_id, lock.story_id) == (worlds[0].id, story.id)
+    assert [(turn.world_id, turn.request_key) for turn in report.turns] == [(worlds[0].id, "r1")]
