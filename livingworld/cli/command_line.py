@@ -12,7 +12,7 @@ import typer
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
-from livingworld.cli import db, demo, doctor, locks, scripts, stress, world
+from livingworld.cli import db, demo, doctor, locks, metrics, scripts, stress, world
 from livingworld.cli.interruption import INTERRUPTED, interruption
 from livingworld.demo.run import WorldStays
 from livingworld.errors import InvalidInput, LivingWorldError
@@ -76,6 +76,7 @@ def all_commands() -> typer.Typer:
     commands.command("demo")(demo.demo)
     commands.command("doctor")(doctor.doctor)
     commands.command("locks")(locks.locks)
+    commands.command("metrics")(metrics.metrics)
     commands.command("stress")(stress.stress)
     return commands
 

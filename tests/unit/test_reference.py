@@ -93,6 +93,7 @@ def test_every_command_has_a_section() -> None:
         "demo",
         "doctor",
         "locks",
+        "metrics",
         "stress",
         "world erase",
     }
