@@ -13,6 +13,7 @@ PREFIX: Final = "LIVINGWORLD_"
 
 #: Variables that are not settings of a LivingWorld, and what reads them.
 OTHER_VARIABLES: Final = {
+    "LIVINGWORLD_CITUS_URL": "this repository's tests: a database that is distributed over a cluster",
     "LIVINGWORLD_DATABASE_PASSWORD": "docker/compose.yaml: the password of its database",
     "LIVINGWORLD_DATABASE_PORT": "docker/compose.yaml: the port of its database on this machine",
     "LIVINGWORLD_HOME": "where the embedded server keeps its data",

@@ -1,0 +1,46 @@
+"""Every call on a cluster: LIVINGWORLD_CITUS_URL names a database that `livingworld db distribute` has distributed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from livingworld import LivingWorld, World
+from livingworld.postgres.distribution.distributing import standing
+from livingworld.schema import metadata
+from livingworld.settings.settings import Settings
+from tests.integration import test_distributed_statements as calls
+from tests.integration.distributed_actions import use_actions
+from tests.integration.distributed_ai_models import use_ai_models
+from tests.integration.distributed_coordination import use_cycles, use_locks_and_leases, use_sessions
+from tests.integration.distributed_live import use_live
+from tests.integration.distributed_scripts import use_scripts
+
+URL = os.environ.get("LIVINGWORLD_CITUS_URL", "")
+pytestmark = pytest.mark.skipif(not URL, reason="LIVINGWORLD_CITUS_URL names no distributed database")
+
+OF_A_WORLD = [
+    *(calls.use_turns_and_branches, calls.use_world_state, calls.use_lore_and_search, calls.use_embeddings),
+    *(calls.use_documents, use_locks_and_leases, use_cycles, use_sessions, use_scripts, use_actions, use_ai_models),
+    use_live,
+]
+
+
+async def test_the_database_is_whole() -> None:
+    found = await standing(URL, metadata, Settings.load(database_url=URL))
+
+    assert found.is_distributed
+    assert found.missing == ()
+
+
+@pytest.mark.parametrize("use", OF_A_WORLD, ids=lambda use: use.__name__)
+async def test_every_call_of_a_world_runs(use: Callable[[World], Awaitable[None]]) -> None:
+    async with LivingWorld.open(database_url=URL) as livingworld:
+        await use(await livingworld.worlds.create("Saltmarsh"))
+
+
+async def test_every_call_of_worlds_characters_and_transactions_runs() -> None:
+    async with LivingWorld.open(database_url=URL) as livingworld:
+        await calls.use_characters_and_transactions(livingworld, await livingworld.worlds.create("Saltmarsh"))
