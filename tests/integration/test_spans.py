@@ -7,6 +7,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, use_span
 
 from livingworld import LivingWorld, NewScene, Story, World
@@ -23,7 +24,7 @@ SECRET = "a canary of a lantern"
 
 class Spans:
     def __init__(self) -> None:
-        self.provider = TracerProvider()
+        self.provider = TracerProvider(sampler=ALWAYS_ON)  # whatever the parent says
         self._exporter = InMemorySpanExporter()
         self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
         self.tracer = self.provider.get_tracer("application")
