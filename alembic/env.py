@@ -17,7 +17,7 @@ from livingworld.postgres.migrations import comparison_options, connected, take_
 from livingworld.schema import metadata
 from livingworld.settings.settings import Settings
 from livingworld.story.memories.vector_similarity import provision_vectors, vectors_as_sql
-from livingworld.story.worlds.isolation import keep_isolated
+from livingworld.story.worlds.isolation import kept_isolated
 
 
 def migrate(run: MigrationRun) -> None:
@@ -27,11 +27,10 @@ def migrate(run: MigrationRun) -> None:
     )
     with context.begin_transaction():
         take_turn(connection, run.lock_timeout)
-        with run.watched():
+        with kept_isolated(connection, for_a_downgrade=run.may_lose_data is not None), run.watched():
             context.run_migrations()
         if inspect(connection).has_table("memory_vectors", schema=SCHEMA):
             provision_vectors(connection)
-        keep_isolated(connection)
         if is_distributed(connection):
             distribute_added(connection, metadata, Settings.load())
 

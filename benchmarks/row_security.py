@@ -35,13 +35,14 @@ Call = Callable[[], Awaitable[object]]
 CONTESTANTS: Final[dict[str, tuple[bool, str | None]]] = {
     "plain": (False, None),
     "world": (True, None),
+    "tenant": (True, "Acme"),
 }
 
 
 @asynccontextmanager
 async def opened(url: str, name: str) -> AsyncIterator[World]:
     """Make a database for a contestant and open a world in it as the application's role."""
-    isolated, _tenant = CONTESTANTS[name]
+    isolated, tenant = CONTESTANTS[name]
     async with connected(url) as owner:
         await owner.execute(f"CREATE DATABASE {name}")
     own = make_url(url).set(database=name).render_as_string(hide_password=False)
@@ -49,7 +50,9 @@ async def opened(url: str, name: str) -> AsyncIterator[World]:
     if isolated:
         await isolate(own, on=True, lock_timeout=timedelta(seconds=10))
     async with made_roles(own) as roles:
-        settings = Settings.load(database_url=roles.application, row_security=isolated, index_words=False)
+        settings = Settings.load(
+            database_url=roles.application, row_security=isolated, tenant=tenant, index_words=False
+        )
         async with LivingWorld.open(settings) as livingworld:
             yield await livingworld.worlds.create(name)
 

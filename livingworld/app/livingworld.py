@@ -52,7 +52,7 @@ class Worlds:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._database = process.database
-        self._repository = WorldRepository(process.database)
+        self._repository = WorldRepository(process.database, process.settings.tenant)
         self.list = self._repository.list
         self.update = self._repository.update
         self.archive = self._repository.archive
@@ -103,6 +103,7 @@ class Worlds:
     async def purge(self, world_id: UUID) -> None:
         """Remove the world and everything in it permanently, in one transaction; raises WorldNotFound."""
         key = check_uuid("world_id", world_id)
+        await self._refuse_foreign(key)
         await WorldDatabase(self._database, key).write(purge_world)
 
     async def export_bundle(
@@ -116,6 +117,7 @@ class Worlds:
         key = check_uuid("world_id", world_id)
         check_function("progress", progress)
         with_vectors = check_boolean("vectors", vectors)
+        await self._refuse_foreign(key)
         async with self._process.one_connection() as database:
             return await export_bundle(database, key, None, file, progress, vectors=with_vectors)
 
@@ -131,6 +133,11 @@ class Worlds:
         check_function("progress", progress)
         async with self._process.one_connection() as database:
             return await self.get(await import_world(database, file, key, progress))
+
+    async def _refuse_foreign(self, world_id: UUID) -> None:
+        """Raise WorldNotFound for a world of another tenant than that of this process."""
+        if self._process.settings.tenant is not None:
+            await self._repository.get(world_id)
 
     def _bind(self, record: WorldRecord) -> World:
         return World(record, self._process.shared_parts(record.id))

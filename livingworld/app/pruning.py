@@ -64,7 +64,7 @@ class Pruning:
     def __init__(self, database: Database, settings: Settings) -> None:
         """`database` has connections that the calls of the application do not wait for."""
         self._database = database
-        self._worlds = WorldRepository(database)
+        self._worlds = WorldRepository(database, settings.tenant)
         self._kept = {name: getattr(settings, f"keep_{name}") for name in _REMOVALS}
 
     async def prune(self) -> Pruned:

@@ -143,6 +143,8 @@ class Settings(BaseSettings):
     #: Whether each transaction says whose rows it works on, which a database needs after `livingworld db isolate` and
     #: any other ignores. Default: False.
     row_security: bool = False
+    #: The tenant whose worlds this process works on: it finds and makes no others. Default: None, the worlds of all.
+    tenant: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^*]")] | None = None
     #: TLS for TCP connections, for example `ssl.create_default_context()`; takes precedence over the URL.
     #: Default: None, the URL's parameters.
     tls: ssl.SSLContext | None = None

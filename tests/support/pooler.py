@@ -24,7 +24,7 @@ PGBOUNCER: Final = os.environ.get("LIVINGWORLD_PGBOUNCER") or shutil.which(
 )
 _CONFIGURATION: Final = """
 [databases]
-* = host={host} port={port} user={user}
+* = host={host} port={port} user='{user}'{secret}
 [pgbouncer]
 listen_addr =
 unix_socket_dir = {folder}
@@ -60,6 +60,7 @@ def pooled(url: str, *, sessions: int, **more: object) -> Iterator[str]:
             _CONFIGURATION.format(
                 folder=folder,
                 sessions=sessions,
+                secret=f" password='{server['password']}'" if server.get("password") else "",
                 more="\n".join(f"{name} = {value}" for name, value in more.items()),
                 **server,
             )

@@ -44,7 +44,7 @@ def scope_of(world_id: UUID | None, tenant: str | None) -> Scope:
 
 def scopes(settings: Settings) -> Callable[[UUID | None], Scope | None]:
     """Return what gives the scope of a world, or of what is about no single one; None where nothing is said."""
-    return (lambda world_id: scope_of(world_id, None)) if settings.row_security else (lambda _: None)
+    return (lambda world_id: scope_of(world_id, settings.tenant)) if settings.row_security else (lambda _: None)
 
 
 async def send_ahead(connection: object, scope: Scope | None) -> None:

@@ -6,6 +6,8 @@ works on, and one that says nothing fails. Neither a superuser nor a role with B
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -91,9 +93,17 @@ async def isolate(url: str | URL, *, on: bool, lock_timeout: timedelta) -> None:
         await connection.execute(_verbatim(_ON if on else _OFF))
 
 
-def keep_isolated(connection: Connection) -> None:
-    """Give the tables that a migration has made what the others have, where isolation is on."""
-    if connection.scalar(text(f"SELECT {_IS_ON}")):
+@contextmanager
+def kept_isolated(connection: Connection, *, for_a_downgrade: bool) -> Iterator[None]:
+    """Give the tables that a migration in the block makes what the others have, where isolation is on.
+
+    For a downgrade it is off meanwhile: the policies need a function that may be removed.
+    """
+    is_on = connection.scalar(text(f"SELECT {_IS_ON}"))
+    if is_on and for_a_downgrade:
+        connection.execute(_verbatim(_OFF))
+    yield
+    if is_on:
         connection.execute(_verbatim(_ON))
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import asyncio
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from livingworld import LivingWorld, NewScene, TransactionScope, World, errors
+from livingworld import LivingWorld, NewScene, Settings, TransactionScope, World, errors
 from livingworld.postgres.connections.scoped_transport import ScopedTransport
-from livingworld.schema import metadata
+from tests.faults.test_behind_pgbouncer import limit_sessions
 from tests.support.isolated import Isolated, declared
-
-TABLES: Final = sorted(table.name for table in metadata.tables.values())
+from tests.support.pooler import PGBOUNCER, pooled
 
 
 @pytest.fixture
@@ -84,3 +84,24 @@ async def test_blocks_of_two_worlds_in_one_transaction_each_see_their_own(isolat
                 assert await stories_of(second) == of_other
             assert await stories_of(first) == of_own
     await engine.dispose()
+
+
+@pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer (Debian's package, which .ci/run installs)")
+@pytest.mark.parametrize("limits", ["transaction", "role"])
+async def test_a_pooler_hands_the_world_of_a_transaction_to_nobody_else(isolated: Isolated, limits: str) -> None:
+    if limits == "role":
+        await limit_sessions(isolated.roles.owner)
+    with pooled(isolated.roles.application, sessions=1) as url:
+        settings = declared(url, behind_pooler=True, limits=limits, index_words=False)
+        async with LivingWorld.open(settings) as livingworld:
+            worlds = [await livingworld.worlds.get(world) for world in (isolated.own, isolated.other)]
+            alone = [await stories_of(world) for world in worlds]
+            together = await asyncio.gather(*(stories_of(world) for world in worlds * 5))
+            assert together == alone * 5
+            assert alone[0] != alone[1]
+        untold = Settings.load(database_url=url, behind_pooler=True, limits=limits, row_security=False)
+        async with LivingWorld.open(untold) as livingworld:
+            with pytest.raises(errors.RowSecurityUndeclared):
+                await livingworld.worlds.list()
+            with pytest.raises(errors.RowSecurityUndeclared):
+                await livingworld.worlds.get(isolated.own)

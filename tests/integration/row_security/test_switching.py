@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
+import asyncpg
 import pytest
 
 from livingworld import LivingWorld, Settings, errors
 from livingworld.doctor import Doctor
 from livingworld.postgres import migrations
+from livingworld.postgres.connections.scope import MAINTAIN
 from livingworld.schema import metadata
+from livingworld.settings.database_url import parse_url
 from livingworld.story.worlds.isolation import isolate
 from livingworld.testing.roles import made_roles
 from livingworld.testing.staged_races import connected
@@ -17,6 +23,13 @@ from tests.support.every_call import CALLS, carry_out
 from tests.support.every_write import Furnished, furnish
 from tests.support.isolated import SOON, Isolated, declared
 
+#: What has an owner, by its kind.
+EVERYTHING: Final = """
+    SELECT 'TABLE', c.oid::regclass::text FROM pg_class c
+    WHERE c.relnamespace = 'livingworld'::regnamespace AND c.relkind = 'r'
+    UNION ALL SELECT 'FUNCTION', p.oid::regprocedure::text FROM pg_proc p
+    WHERE p.pronamespace = 'livingworld'::regnamespace
+"""
 TABLES: Final = sorted(table.name for table in metadata.tables.values())
 
 
@@ -84,3 +97,33 @@ async def test_the_doctor_says_where_isolation_is_not_whole(database_url: str) -
         await owner.execute("DROP POLICY open ON livingworld.facts")
         async with Doctor.open(declared(roles.application)) as doctor:
             assert not [found for found in await doctor.examine() if found.check == "isolation_incomplete"]
+
+
+@asynccontextmanager
+async def owned_by_a_login(url: str) -> AsyncIterator[str]:
+    """Give everything of the schema to a role that is no superuser, and its URL, until the block ends."""
+    name = f"livingworld_test_{secrets.token_hex(6)}"
+    async with connected(url) as superuser:
+        await superuser.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{name}'; ALTER SCHEMA livingworld OWNER TO {name}")
+        try:
+            for kind, each in await superuser.fetch(EVERYTHING):
+                await superuser.execute(f"ALTER {kind} {each} OWNER TO {name}")
+            yield parse_url(url).set(username=name, password=name).render_as_string(hide_password=False)
+        finally:
+            await superuser.execute(f"REASSIGN OWNED BY {name} TO CURRENT_USER; DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+async def test_the_owner_is_held_back_too_and_a_downgrade_counts_every_world(database_url: str) -> None:
+    async with owned_by_a_login(database_url) as owner_url, connected(owner_url) as owner:
+        await isolate(owner_url, on=True, lock_timeout=SOON)
+        async with LivingWorld.open(declared(owner_url)) as livingworld:
+            worlds = [await livingworld.worlds.create(name) for name in ("Saltmarsh", "Fen")]
+            await worlds[0].stories.create("The Causeway")
+            assert not (await worlds[1].stories.list()).items
+        with pytest.raises(asyncpg.UndefinedObjectError):
+            await owner.fetch("SELECT count(*) FROM livingworld.stories")
+        async with owner.transaction():
+            await owner.execute(MAINTAIN.text)
+            assert await owner.fetchval("SELECT count(*) FROM livingworld.stories") == 1
+        with pytest.raises(errors.DataWouldBeLost, match="worlds"):
+            await migrations.downgrade(owner_url, "base")
