@@ -63,7 +63,8 @@ async def fill(livingworld: LivingWorld) -> World:
     for key, value in (("nothing", None), ("tiny", 5e-324), ("large", 2**60), ("text", AWKWARD)):
         await world.documents.set(key, value)
     await world.ai_models.samples.add_many([NewSample(role="narrator", input=None, output=[AWKWARD])])
-    await world.lore.add(NewLoreEntry(AWKWARD, keys=["{", '"', "a,b"]))
+    async with world.live.subscribe():  # the world's own stream and request keys have its id
+        await world.lore.add(NewLoreEntry(AWKWARD, keys=["{", '"', "a,b"]), request_key="lore")
     return world
 
 

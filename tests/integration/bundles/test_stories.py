@@ -61,6 +61,8 @@ async def test_the_memories_of_a_story_that_came_back_are_embedded_again(full: F
         await world.stories.purge(story.id)
         file.seek(0)
         await world.import_story(file)
+        rows = await all_rows(full.url, world.id)
+        assert len(rows["memory_embedding_jobs"]) == len(rows["memories"])
         embeddings = world.memory_embeddings(HashingEmbedder())
         await embeddings.run_all()
         found = await embeddings.recall(story.id, "Of tides and other things.", k=1)
