@@ -65,7 +65,7 @@ async def run_once(tx: Transaction, key: str, digest: bytes, work: Callable[[], 
     Locks the key until the transaction ends, so that an equal request waits for the result of the first. Raises
     RequestKeyReused when the earlier request had other arguments, InvalidInput when the result is not JSON.
     """
-    await tx.execute(advisory_lock("pg_advisory_xact_lock", tx.world_id, _lock_key(tx.world_id, key)))
+    await advisory_lock(tx, "pg_advisory_xact_lock", tx.world_id, _lock_key(tx.world_id, key))
     return await _once(tx, key, digest, work)
 
 

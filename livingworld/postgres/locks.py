@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import cache
 from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
@@ -53,10 +54,15 @@ ONE_ROW_OF_THE_WORLD: Final = """(
 ) AS place"""
 
 
-def advisory_lock(function: str, world_id: UUID, key: int) -> TextClause:
-    """Return the statement that calls an advisory lock function of PostgreSQL on the node that holds the world."""
+@cache
+def _advisory_lock(function: str) -> TextClause:
     statement = text(f"SELECT {function}(:key) FROM {ONE_ROW_OF_THE_WORLD}")  # noqa: S608 - our own words
-    return statement.bindparams(bindparam("key", key, BigInteger()), bindparam("world_id", world_id, Uuid()))
+    return statement.bindparams(bindparam("key", type_=BigInteger()), bindparam("world_id", type_=Uuid()))
+
+
+async def advisory_lock(tx: Transaction, function: str, world_id: UUID, key: int) -> Any:  # noqa: ANN401 - of the function
+    """Call an advisory lock function of PostgreSQL on the node that holds the world, and return its answer."""
+    return await tx.scalar(_advisory_lock(function), {"key": key, "world_id": world_id})
 
 
 def lock_key(kind: LockKind, world_id: UUID, name: str) -> int:
@@ -155,8 +161,8 @@ async def _lock_key(tx: Transaction, kind: LockKind, world_id: UUID, key: int) -
     order_key = (_NAMES, key)
     tx.locks(kind, key)
     if not tx.lock_order.is_late(kind, order_key):
-        await tx.execute(advisory_lock("pg_advisory_xact_lock", world_id, key))
-    elif not await tx.scalar(advisory_lock("pg_try_advisory_xact_lock", world_id, key)):
+        await advisory_lock(tx, "pg_advisory_xact_lock", world_id, key)
+    elif not await advisory_lock(tx, "pg_try_advisory_xact_lock", world_id, key):
         raise tx.lock_order.refusal(kind)
     tx.lock_order.hold(kind, order_key)
 

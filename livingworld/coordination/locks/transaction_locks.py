@@ -56,12 +56,12 @@ class TransactionLocks:
             return
         wait = "pg_advisory_xact_lock" if mode == _EXCLUSIVE else "pg_advisory_xact_lock_shared"
         async with self._tx.lock_timeout(limit):
-            await self._tx.execute(advisory_lock(wait, self._tx.world_id, key))
+            await advisory_lock(self._tx, wait, self._tx.world_id, key)
         order.hold(LockKind.APPLICATION, (key, mode))
 
     async def _try(self, key: int, mode: int) -> bool:
         attempt = "pg_try_advisory_xact_lock" if mode == _EXCLUSIVE else "pg_try_advisory_xact_lock_shared"
-        taken: bool = await self._tx.scalar(advisory_lock(attempt, self._tx.world_id, key))
+        taken: bool = await advisory_lock(self._tx, attempt, self._tx.world_id, key)
         if taken:
             self._tx.lock_order.hold(LockKind.APPLICATION, (key, mode))
         return taken
