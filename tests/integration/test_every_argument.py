@@ -83,7 +83,7 @@ PARTS: Final = 4
 #: A commit tries each argument of each call, with one of so many parts of what is bad.
 ROTATION: Final = 5
 #: Or with those of SQLAlchemy, or with several of a kind.
-WITHOUT_ARGUMENTS: Final = {"transaction", "join", "memory_embeddings"}
+WITHOUT_ARGUMENTS: Final = {"transaction", "join", "memory_embeddings", "text_embeddings"}
 
 
 def temptations(call: Callable[[Furnished], Any], there: Furnished) -> Iterator[tuple[str, object]]:

@@ -110,7 +110,7 @@ class TaskRepository:
 
     async def hand_on(self, task: Task) -> Task:
         """Leave the task for a successor: it is not over, and from now on its owner counts as dead."""
-        return await self._own(task, {"heartbeat_at": func.now() - task.dead_after})
+        return await self._own(task, {"heartbeat_at": func.now() - check_task(task).dead_after})
 
     async def take_over(self, task_id: UUID) -> Task | None:
         """Become the owner of a task whose owner is dead, where its policy is "take_over".
