@@ -10,15 +10,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from livingworld.postgres.migration_text import install, remove
+from livingworld.postgres.upgrades.performing import perform
 
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+STEPS = install(Path(__file__))
+
 
 def upgrade() -> None:
-    install(Path(__file__))
+    perform(STEPS)
 
 
 def downgrade() -> None:

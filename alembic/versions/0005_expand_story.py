@@ -13,15 +13,18 @@ from alembic import op
 
 from livingworld.postgres.metadata import SCHEMA
 from livingworld.postgres.migration_text import install, remove
+from livingworld.postgres.upgrades.performing import perform
 
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
 
+STEPS = install(Path(__file__))
+
 
 def upgrade() -> None:
-    install(Path(__file__))
+    perform(STEPS)
 
 
 def downgrade() -> None:

@@ -46,16 +46,20 @@ class ChosenDatabase:
 
 
 @asynccontextmanager
-async def chosen_database(url: str | None, *, lock_timeout: float | None = None) -> AsyncIterator[ChosenDatabase]:
+async def chosen_database(
+    url: str | None, *, lock_timeout: float | None = None, direct: bool = False
+) -> AsyncIterator[ChosenDatabase]:
     """Yield the database of `--url` or the environment, else the embedded server's, which runs meanwhile.
 
-    Raises InvalidSettings, EmbeddedServerFailed.
+    `direct`: by LIVINGWORLD_DIRECT_DATABASE_URL where that is set and no `--url` is given. Raises InvalidSettings,
+    EmbeddedServerFailed.
     """
     chosen: dict[str, object] = {} if url is None else {"database_url": url}
     if lock_timeout is not None:
         chosen["migration_lock_timeout"] = timedelta(seconds=lock_timeout)
     settings = Settings.load(**chosen)
-    if (named := settings.url()) is not None:
+    beside_pooler = settings.listening_url() if direct and url is None else None
+    if (named := beside_pooler or settings.url()) is not None:
         yield ChosenDatabase(settings, named, database_address(named))
         return
     server = EmbeddedServer()
@@ -70,7 +74,7 @@ async def chosen_database(url: str | None, *, lock_timeout: float | None = None)
 @asynccontextmanager
 async def database_to_migrate(url: str | None, lock_timeout: float | None) -> AsyncIterator[ChosenDatabase]:
     """Yield the chosen database; a revision that the block asks for and that does not exist is InvalidInput."""
-    async with chosen_database(url, lock_timeout=lock_timeout) as database:
+    async with chosen_database(url, lock_timeout=lock_timeout, direct=True) as database:
         reason = None
         try:
             yield database

@@ -13,7 +13,7 @@ from livingworld.cli.database_choice import LockTimeoutOption, UrlOption, chosen
 from livingworld.cli.distribute import describe, distribute
 from livingworld.cli.downgrade import downgrade
 from livingworld.cli.interruption import interruption
-from livingworld.cli.migration_report import standing, summary
+from livingworld.cli.migration_report import plan_of_upgrade, standing, summary
 from livingworld.errors import SchemaNotReady
 from livingworld.inputs import one_line
 from livingworld.postgres import migrations
@@ -34,18 +34,30 @@ commands.command()(distribute)
 @commands.command()
 def upgrade(
     revision: Annotated[str, typer.Argument(help="Where to stop.")] = "head",
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what each step locks, who waits and what is rewritten; change nothing.")
+    ] = False,
     lock_timeout: LockTimeoutOption = None,
     url: UrlOption = None,
 ) -> None:
-    """Create or upgrade the tables; running it again, or several times at once, is harmless."""
+    """Create or upgrade the tables while others read and write; running it again, or several at once, is harmless.
+
+    What was interrupted goes on where it ended.
+    """
 
     async def work() -> str:
         async with database_to_migrate(url, lock_timeout) as database:
+            if plan:
+                return plan_of_upgrade(database.name, await migrations.plan(database.url, revision))
             limit = database.settings.migration_lock_timeout
-            done = await migrations.upgrade(database.url, revision, lock_timeout=limit)
+            done = await migrations.upgrade(database.url, revision, lock_timeout=limit, tell=_tell)
             return summary(database.name, "upgraded", done, await migrations.status(database.url))
 
     typer.echo(interruption.run(work()))
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 @commands.command()

@@ -1,7 +1,6 @@
 """Every error of livingworld, in one tree.
 
-A class's docstring is its default message. Data travels as attributes and stands in the message as numbers and ids:
-story text, names and secrets never do.
+A class's docstring is its default message. Data travels as attributes; only its numbers and ids stand in the message.
 """
 
 from livingworld.errors.base import LivingWorldError
@@ -132,6 +131,7 @@ from livingworld.errors.waits import (
     EmbedderTimeout,
     EmbedderUnavailable,
     LockTimeout,
+    MigrationBlocked,
     MigrationTimeout,
     Overloaded,
     PoolTimeout,
@@ -224,6 +224,7 @@ __all__ = [
     "LoginRefused",
     "LoreEntryNotFound",
     "MemoryNotFound",
+    "MigrationBlocked",
     "MigrationTimeout",
     "MissingPackage",
     "MissingPrivilege",

@@ -48,6 +48,15 @@ class MigrationTimeout(Timeout):
     """Another process was still migrating when the time limit for waiting ended."""
 
 
+class MigrationBlocked(Timeout):
+    """Other sessions held what a step of the upgrade needs; the steps before it stay done, and a new run goes on."""
+
+    #: What the step does.
+    step: str
+    #: The PostgreSQL processes that hold its tables, where that was found out.
+    sessions: tuple[int, ...]
+
+
 class EmbedderTimeout(Timeout):
     """The embedding endpoint did not answer within its time limit."""
 

@@ -176,6 +176,17 @@ MIGRATION_WAITING: Final = _info(
     "time_limit_seconds",
     "This process waits for the right to migrate; another process may have it.",
 )
+MIGRATION_STEP_DONE: Final = _info("migration step done", "step seconds", "A step of an upgrade took effect.")
+MIGRATION_BATCH_DONE: Final = _debug(
+    "migration batch done",
+    "step rows expected filled",
+    "A back-fill has passed so many of some `expected` rows, and has written so many.",
+)
+MIGRATION_BLOCKED: Final = _warning(
+    "migration blocked",
+    "step error tries sessions",
+    "A step found its tables held, gave up so that others go first, and is tried again.",
+)
 MIGRATED: Final = _info("schema migrated", "revision", "The schema stands at this revision.")
 VECTORS_PROVISIONED: Final = _info(
     "vectors provisioned", "pgvector", "How vectors are compared: by pgvector, or in plain SQL."

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Final
 
 from alembic.runtime.migration import MigrationInfo
@@ -13,6 +12,7 @@ from sqlalchemy import Connection, inspect, text
 
 from livingworld.errors import DataWouldBeLost
 from livingworld.postgres.metadata import SCHEMA, VERSION_TABLE
+from livingworld.postgres.upgrades.progress import Progress
 
 #: The key of a table's rows, beside those of its columns.
 _ROWS: Final = "*"
@@ -46,15 +46,20 @@ class MigrationRun:
     """What one run works on, and what it may do."""
 
     connection: Connection
-    lock_timeout: timedelta
-    done: Migrated = field(default_factory=Migrated)
+    done: Migrated
+    progress: Progress
     #: For a downgrade whether it may destroy what is stored; None for an upgrade, which never does.
     may_lose_data: bool | None = None
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether it is a downgrade, which is one transaction."""
+        return self.may_lose_data is not None
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Note what the block takes away; raises DataWouldBeLost, which rolls it back, when that is not allowed."""
-        if self.may_lose_data is None:
+        if not self.goes_back:
             yield
             return
         before = count_values(self.connection)

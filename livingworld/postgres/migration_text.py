@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from alembic import op
-from sqlalchemy import TextClause, text
 
-from livingworld.postgres.distribution.cluster import is_distributed
 from livingworld.postgres.metadata import SCHEMA
+from livingworld.postgres.upgrades.step import QUICK, Lock, Step
 
 #: The file of a revision that makes its tables; every other file there is one function.
 TABLES: Final = "tables.sql"
@@ -24,19 +23,29 @@ _END: Final = ";\n"
 NOT_BY_EVERYBODY: Final = f"REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {SCHEMA} FROM PUBLIC"
 #: A foreign key in the list of a table's columns and constraints.
 _FOREIGN_KEY: Final = re.compile(r",\s*CONSTRAINT \w+ FOREIGN KEY\(.*?(?=,?$)", re.MULTILINE)
+_REFERRED: Final = re.compile(rf"REFERENCES {SCHEMA}\.(\w+)")
 _CREATED: Final = re.compile(rf"^CREATE TABLE {SCHEMA}\.(\w+)", re.MULTILINE)
 
 
-def install(revision: Path) -> None:
-    """Run the text of a revision, given by its Python file: its tables, then its functions.
+def install(revision: Path) -> tuple[Step, ...]:
+    """Return the step that runs the text of a revision, given by its Python file: its tables, then its functions.
 
-    Where tables are distributed, the new ones get their foreign keys when they are distributed too: Citus takes none
-    from a local table to a distributed one.
+    It is one transaction with the revision's number. While it makes foreign keys, writers of the tables that they
+    refer to wait; those of its own nobody knows yet. Where tables are distributed, the new ones get their foreign keys
+    when they are distributed too: Citus takes none from a local table to a distributed one.
     """
-    is_apart = not op.get_context().as_sql and is_distributed(op.get_bind())
-    for statement in _statements(revision, with_foreign_keys=not is_apart):
-        op.execute(statement)
-    op.execute(NOT_BY_EVERYBODY)
+    tables = (_folder(revision) / TABLES).read_text()
+    statements = (*_statements(revision), NOT_BY_EVERYBODY)
+    return (
+        Step(
+            title=f"tables and functions of {revision.stem}",
+            statements=statements,
+            where_distributed=tuple(map(without_foreign_keys, statements)),
+            tables=tuple(sorted(set(_REFERRED.findall(tables)) - set(_CREATED.findall(tables)))),
+            lock=Lock.SHARE_ROW_EXCLUSIVE,
+            limits=QUICK,
+        ),
+    )
 
 
 def remove(revision: Path) -> None:
@@ -58,14 +67,13 @@ def in_order(functions: Iterable[str]) -> list[str]:
     return sorted(functions, key=lambda function: "\nLANGUAGE sql\n" in function)
 
 
-def _statements(revision: Path, *, with_foreign_keys: bool = True) -> Iterator[TextClause]:
+def _statements(revision: Path) -> Iterator[str]:
     """Yield one statement for each execute: a driver that prepares statements takes no two, and Citus none."""
     folder = _folder(revision)
     for statement in (folder / TABLES).read_text().split(_END):
         if statement.strip():
-            yield _verbatim(statement.strip() if with_foreign_keys else without_foreign_keys(statement.strip()))
-    for function in in_order(path.read_text() for path in sorted(folder.glob("*_v*.sql"))):
-        yield _verbatim(function)
+            yield statement.strip()
+    yield from in_order(path.read_text() for path in sorted(folder.glob("*_v*.sql")))
 
 
 def without_foreign_keys(statement: str) -> str:
@@ -75,7 +83,3 @@ def without_foreign_keys(statement: str) -> str:
 
 def _folder(revision: Path) -> Path:
     return revision.parent / "sql" / revision.name.partition("_")[0]
-
-
-def _verbatim(statement: str) -> TextClause:
-    return text(statement.replace(":", "\\:"))

@@ -17,16 +17,18 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, MetaData, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livingworld.errors import LockTimeout, MigrationTimeout
 from livingworld.observability import events
-from livingworld.postgres.connections.engine import unpooled_engine
+from livingworld.postgres.connections.one_connection import connected
 from livingworld.postgres.connections.scope import MAINTAIN
-from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.postgres.metadata import MADE_BY_COMMAND, SCHEMA, VERSION_TABLE
 from livingworld.postgres.migration_run import Migrated, MigrationRun
 from livingworld.postgres.schema_differences import describe
+from livingworld.postgres.upgrades.attempts import until_done
+from livingworld.postgres.upgrades.plan import PlannedStep, planned_steps
+from livingworld.postgres.upgrades.progress import Progress
+from livingworld.postgres.upgrades.turn import LOCK, LOCK_KEY, take_turn
 
 T = TypeVar("T")
 
@@ -34,11 +36,8 @@ _one_at_a_time: Final = threading.Lock()  # alembic keeps its state in a module
 _POLL_SECONDS: Final = 0.02
 
 DEFAULT_LOCK_TIMEOUT: Final = timedelta(seconds=60)
-#: No statement of a migration may run longer.
+#: No statement of a downgrade, or of a script, may run longer.
 _STATEMENT_TIMEOUT: Final = timedelta(minutes=15)
-_LOCK: Final = "SELECT pg_advisory_xact_lock(:key)"
-#: The advisory lock of whoever migrates.
-LOCK_KEY: Final = int.from_bytes(b"lwmigrat", signed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +69,39 @@ def revisions() -> list[str]:
 
 
 async def upgrade(
-    url: str | URL, revision: str = "head", *, lock_timeout: timedelta = DEFAULT_LOCK_TIMEOUT
+    url: str | URL,
+    revision: str = "head",
+    *,
+    lock_timeout: timedelta = DEFAULT_LOCK_TIMEOUT,
+    tell: Callable[[str], None] | None = None,
 ) -> Migrated:
-    """Bring the database to `revision`, in one transaction, and return what ran.
+    """Bring the database to `revision`, step by step while others read and write, and return what ran.
 
-    Waits for another process that migrates; raises MigrationTimeout after `lock_timeout`. Doing it again is harmless.
+    Waits for another process that migrates; raises MigrationTimeout after `lock_timeout`. A step that stops others
+    gives up after two seconds, makes way and is tried again; raises MigrationBlocked when that has lasted for
+    `lock_timeout`. What was done stays, and doing it again goes on after it. `tell` gets a line now and then.
     """
-    return await _run(command.upgrade, url, revision, lock_timeout)
+    done = Migrated()
+    progress = Progress(lock_timeout) if tell is None else Progress(lock_timeout, tell)
+
+    def attempt(connection: Connection) -> None:
+        config = _config()
+        config.attributes["run"] = MigrationRun(connection, done, progress)
+        command.upgrade(config, revision)
+
+    async with _alone(), turn(url, lock_timeout):
+        await until_done(url, attempt, progress)
+    events.emit(events.MIGRATED, revision=revision)
+    return done
+
+
+async def plan(url: str | URL, revision: str = "head") -> list[PlannedStep]:
+    """Return the steps that an upgrade to `revision` would perform, and whom each one stops; changes nothing."""
+    scripts = ScriptDirectory(str(script_location()))
+    named = [script.revision for script in scripts.get_revisions(revision)]
+    pending = (await status(url)).pending
+    ahead = [each for number, each in enumerate(pending) if set(pending[number:]) & set(named)]
+    return await _inspect(url, lambda connection: planned_steps(connection, map(scripts.get_revision, ahead)))
 
 
 async def downgrade(
@@ -116,66 +141,56 @@ async def check(url: str | URL, metadata: MetaData) -> list[str]:
     return describe(await _inspect(url, lambda connection: compare_metadata(_context(connection), metadata)))
 
 
-def take_turn(connection: Connection, lock_timeout: timedelta) -> None:
-    """Wait for the right to migrate, which ends with the transaction, and create the schema where it is missing.
+@asynccontextmanager
+async def turn(url: str | URL, lock_timeout: timedelta) -> AsyncIterator[None]:
+    """Let no other process migrate in the block; raises MigrationTimeout after `lock_timeout`."""
+    async with connected(url) as connection:
+        await take_turn(connection, lock_timeout)
+        yield
 
-    The revision is read afterwards, so that a process that waited finds the work done.
-    """
-    events.emit(events.MIGRATION_WAITING, time_limit_seconds=lock_timeout.total_seconds())
+
+def limit_downgrade(connection: Connection, lock_timeout: timedelta) -> None:
+    """Let no statement of the transaction wait longer for a lock, or run longer than a migration may."""
     limits = {"lock_timeout": lock_timeout, "statement_timeout": _STATEMENT_TIMEOUT}
     for name, limit in limits.items():
         value = f"{limit // timedelta(milliseconds=1)}ms"
         connection.execute(text(f"SET LOCAL {name} = '{value}'"))
-    connection.execute(text(_LOCK), {"key": LOCK_KEY})
     connection.execute(MAINTAIN)  # a revision, and the count of what it takes away, go through all worlds
+
+
+def make_schema(connection: Connection) -> None:
+    """Create the schema where it is missing."""
     exists = connection.scalar(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": SCHEMA})
     if not exists:  # not IF NOT EXISTS: that needs the right to create schemas even where an administrator made it
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
 
 
 def turn_as_sql() -> list[str]:
-    """Return the statements by which a script does what `take_turn` does on a connection."""
+    """Return the statements by which a script takes its turn in its one transaction, and makes the schema."""
     return [
         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
         f"SET LOCAL lock_timeout = '{DEFAULT_LOCK_TIMEOUT.total_seconds():.0f}s'",
         f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT.total_seconds():.0f}s'",
-        _LOCK.replace(":key", str(LOCK_KEY)),
+        LOCK.replace(":key", str(LOCK_KEY)),
         MAINTAIN.text,
         f"DO $$BEGIN IF to_regnamespace('{SCHEMA}') IS NULL THEN CREATE SCHEMA {SCHEMA}; END IF; END$$",
     ]
 
 
-@asynccontextmanager
-async def connected(url: str | URL) -> AsyncIterator[AsyncConnection]:
-    """Yield a connection outside any pool; an error of the driver in the block becomes a named error."""
-    failure = None
-    engine = unpooled_engine(url)
-    try:
-        async with engine.connect() as connection:
-            yield connection
-    except DRIVER_EXCEPTIONS as exception:
-        failure = name_failure(exception)
-    finally:
-        await engine.dispose()
-    if failure is not None:
-        raise failure.error from failure.cause
-
-
 _Task = Callable[[Config, str], object]
 
 
-async def _run(
-    task: _Task, url: str | URL, revision: str, lock_timeout: timedelta, *, may_lose_data: bool | None = None
-) -> Migrated:
+async def _run(task: _Task, url: str | URL, revision: str, lock_timeout: timedelta, *, may_lose_data: bool) -> Migrated:
+    """Take the database back, in one transaction."""
     done = Migrated()
 
     def migrate(connection: Connection) -> None:
         config = _config()
-        config.attributes["run"] = MigrationRun(connection, lock_timeout, done, may_lose_data=may_lose_data)
+        config.attributes["run"] = MigrationRun(connection, done, Progress(lock_timeout), may_lose_data=may_lose_data)
         task(config, revision)
 
     try:
-        async with _alone(), connected(url) as connection, connection.begin():
+        async with _alone(), turn(url, lock_timeout), connected(url) as connection, connection.begin():
             await connection.run_sync(migrate)
     except LockTimeout as error:
         raise MigrationTimeout from error.__cause__

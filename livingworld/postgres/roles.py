@@ -13,8 +13,9 @@ from sqlalchemy import URL, text
 
 from livingworld.errors import InvalidInput
 from livingworld.inputs import check_label
+from livingworld.postgres.connections.one_connection import connected
 from livingworld.postgres.metadata import SCHEMA, VERSION_TABLE
-from livingworld.postgres.migrations import LOCK_KEY, connected
+from livingworld.postgres.upgrades.turn import LOCK_KEY
 
 APPLICATION: Final = "livingworld_application"
 READER: Final = "livingworld_reader"
@@ -23,6 +24,8 @@ MAX_NAME_BYTES: Final = 63
 #: None of them has a meaning between quotes.
 _NAME: Final = re.compile(r"[\w .@-]+")
 _ALONE: Final = f"SELECT pg_advisory_xact_lock({LOCK_KEY})"
+#: Who waits for an upgrade keeps a snapshot, for which the build of an index in that upgrade waits.
+_AT_MOST: Final = "SET LOCAL lock_timeout = '60s'"
 _CREATE: Final = """
     DO $roles$BEGIN
         IF to_regrole('{role}') IS NULL THEN CREATE ROLE {role} NOLOGIN; END IF;
@@ -77,6 +80,7 @@ def role_statements(application: str = APPLICATION, reader: str = READER) -> lis
     quoted = [f'"{name}"' for name in names]
     words = {"application": quoted[0], "reader": quoted[1], "schema": SCHEMA, "version_table": VERSION_TABLE}
     return [
+        _AT_MOST,
         _ALONE,
         *(_CREATE.format(role=role) for role in quoted),
         *(statement.format(**words) for statement in (_OF_EVERYBODY, *_PRIVILEGES, _READING_FUNCTIONS)),

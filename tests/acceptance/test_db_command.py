@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import NullPool, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from livingworld.postgres import migrations
+from livingworld.cli.database_choice import chosen_database, database_to_migrate
+from livingworld.postgres.upgrades.turn import LOCK_KEY
 from livingworld.settings.database_url import parse_url
 from livingworld.testing.staged_races import holding
 from tests.support.command import run_command
@@ -55,9 +56,39 @@ def test_an_upgrade_says_where_it_was_from_where_to_where_and_what_ran(empty_dat
     assert third.endswith(": at revision 0005, nothing to do\n")
 
 
+def test_the_plan_of_an_upgrade_names_each_step_and_changes_nothing(empty_database_url: str) -> None:
+    run_command("db", "upgrade", "0003", database_url=empty_database_url)
+    plan = run_command("db", "upgrade", "--plan", database_url=empty_database_url)
+    status = run_command("db", "status", database_url=empty_database_url)
+    wrong = run_command("db", "upgrade", "--plan", "nonsense", database_url=empty_database_url)
+
+    head, *steps = plan.stdout.splitlines()
+    assert (plan.returncode, plan.stderr) == (0, "")
+    assert head.endswith(": 2 steps")
+    assert steps[0] == (
+        "  0004 tables and functions of 0004_expand_coordination: locks worlds (SHARE ROW EXCLUSIVE), writers wait,"
+        " at most 2 s for a statement; reads nothing; rewrites nothing"
+    )
+    assert status.stdout.startswith("at revision 0003, behind ")
+    assert failed_clearly(wrong, 2, "revision", "nonsense")
+
+
+async def test_a_migration_goes_around_the_pooler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVINGWORLD_DATABASE_URL", "postgresql://app@pooler/stories")
+    monkeypatch.setenv("LIVINGWORLD_DIRECT_DATABASE_URL", "postgresql://app@server/stories")
+    async with (
+        database_to_migrate(None, None) as migrated,
+        chosen_database(None) as used,
+        database_to_migrate("postgresql://app@named/stories", None) as named,
+    ):
+        hosts = [database.url.host for database in (migrated, used, named)]
+
+    assert hosts == ["server", "pooler", "named"]
+
+
 @pytest.mark.parametrize("command", [("upgrade",), ("downgrade", "base", "--yes")])
 async def test_the_wait_for_another_migration_has_the_given_limit(database_url: str, command: tuple[str, ...]) -> None:
-    async with holding(database_url, "SELECT pg_advisory_xact_lock($1)", [migrations.LOCK_KEY]):
+    async with holding(database_url, "SELECT pg_advisory_xact_lock($1)", [LOCK_KEY]):
         waited = await asyncio.to_thread(
             run_command, "db", *command, "--lock-timeout", "0.2", database_url=database_url
         )

@@ -16,7 +16,7 @@ import pytest
 from livingworld.embedded_server import find_binaries
 from livingworld.embedded_server.binaries import read_major_version
 from livingworld.embedded_server.layout import Layout
-from livingworld.postgres import migrations
+from livingworld.postgres.upgrades.turn import LOCK_KEY
 from livingworld.testing.staged_races import holding
 from tests.support.command import command_environment, start_command
 from tests.support.embedded_servers import server_process
@@ -88,7 +88,7 @@ def test_an_embedded_server_that_starts_or_stops_is_left_in_order(
 
 async def test_a_command_that_waits_for_a_migration_ends_at_once(database_url: str) -> None:
     lock = "SELECT pg_advisory_xact_lock($1)"
-    async with holding(database_url, lock, [migrations.LOCK_KEY]) as holder:
+    async with holding(database_url, lock, [LOCK_KEY]) as holder:
         with start_command("db", "upgrade", database_url=database_url) as running:
             await holder.until_blocked(patience=PATIENCE)
             running.send_signal(signal.SIGINT)

@@ -18,6 +18,7 @@ from livingworld.embedded_server import EmbeddedServer, find_binaries
 from livingworld.errors import EmbeddedServerFailed, SchemaNotReady, SchemaTooNew
 from livingworld.observability import events
 from livingworld.postgres import migrations
+from livingworld.postgres.upgrades.turn import LOCK_KEY
 from livingworld.testing.staged_races import holding
 from tests.support.embedded_servers import ask_server, make_home, needs_linux, remove_home
 
@@ -92,7 +93,7 @@ async def test_of_several_that_open_it_one_migrates_and_the_others_wait(own_serv
             return (await livingworld.worlds.create("Saltmarsh")).record.name
 
     url = own_server.url()
-    async with holding(url, "SELECT pg_advisory_xact_lock($1)", [migrations.LOCK_KEY]) as holder:
+    async with holding(url, "SELECT pg_advisory_xact_lock($1)", [LOCK_KEY]) as holder:
         program = await asyncio.to_thread(start, "-c", PROGRAM)
         here = asyncio.create_task(use())
         await holder.until_blocked(count=2, patience=timedelta(minutes=2))

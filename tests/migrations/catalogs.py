@@ -11,7 +11,7 @@ _QUERIES = {
                || ' default=' || coalesce(pg_get_expr(d.adbin, d.adrelid), '') AS meaning
         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-        WHERE c.relnamespace = 'livingworld'::regnamespace AND c.relkind = 'r' AND a.attnum > 0
+        WHERE c.relnamespace = 'livingworld'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
             AND c.relname <> 'alembic_version'
     """,
     "constraints": """

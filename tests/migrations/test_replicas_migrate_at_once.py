@@ -12,7 +12,9 @@ from sqlalchemy import make_url
 
 from livingworld.errors import MigrationTimeout
 from livingworld.postgres import migrations
-from livingworld.testing.staged_races import holding
+from livingworld.postgres.upgrades import turn
+from livingworld.testing.staged_races import Holder, holding
+from tests.support.patience import until
 
 HOLD = "SELECT pg_advisory_xact_lock($1)"
 ROOT = Path(__file__).parents[2]
@@ -29,7 +31,7 @@ def replica(url: str) -> subprocess.Popen[str]:
 
 
 async def test_five_replicas_upgrade_at_once_and_one_works(empty_database_url: str) -> None:
-    async with holding(empty_database_url, HOLD, [migrations.LOCK_KEY]) as holder:
+    async with holding(empty_database_url, HOLD, [turn.LOCK_KEY]) as holder:
         replicas = [replica(empty_database_url) for _ in range(5)]
         await holder.until_blocked(count=5, patience=timedelta(seconds=60))
     outputs = [await asyncio.to_thread(process.communicate) for process in replicas]
@@ -44,27 +46,36 @@ def process(url: str, lock: str) -> subprocess.Popen[str]:
     code = f"""
 import asyncio
 from livingworld.postgres import migrations
-migrations._LOCK = {lock!r}
+from livingworld.postgres.upgrades import turn
+turn.LOCK = {lock!r}
 asyncio.run(migrations.upgrade({url!r}))
 """
     return subprocess.Popen([sys.executable, "-c", code], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-@pytest.mark.parametrize(("lock", "succeed"), [(migrations._LOCK, 2), ("SELECT CAST(:key AS bigint)", 1)])
+@pytest.mark.parametrize(("lock", "succeed"), [(turn.LOCK, 2), ("SELECT CAST(:key AS bigint)", 1)])
 async def test_without_the_lock_a_second_replica_fails(empty_database_url: str, lock: str, succeed: int) -> None:
     await migrations.upgrade(empty_database_url)
     await migrations.downgrade(empty_database_url, "base")
     the_version = "LOCK TABLE livingworld.alembic_version IN ACCESS EXCLUSIVE MODE"
     async with holding(empty_database_url, the_version) as holder:
         both = [process(empty_database_url, lock) for _ in range(2)]
-        await holder.until_blocked(count=2, patience=timedelta(seconds=60))
+        if succeed == 1:
+            await holder.until_blocked(count=2, patience=timedelta(seconds=60))
+        else:
+            await until(lambda: someone_waits_for_the_turn(holder))
     outputs = [await asyncio.to_thread(replica.communicate) for replica in both]
 
     assert sum(replica.returncode == 0 for replica in both) == succeed, outputs
 
 
+async def someone_waits_for_the_turn(holder: Holder) -> bool:
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    return bool(await holder.observer.fetchval(waiting))
+
+
 async def test_the_wait_for_another_one_is_bounded(empty_database_url: str) -> None:
-    async with holding(empty_database_url, HOLD, [migrations.LOCK_KEY]):
+    async with holding(empty_database_url, HOLD, [turn.LOCK_KEY]):
         with pytest.raises(MigrationTimeout):
             await migrations.upgrade(empty_database_url, lock_timeout=timedelta(milliseconds=100))
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from alembic.script import ScriptDirectory
+
 import livingworld
 from livingworld.postgres.distribution.cluster import Cluster, ForeignKey, Function
 from livingworld.postgres.distribution.functions import as_plpgsql
@@ -139,3 +141,11 @@ def test_a_new_table_of_a_distributed_database_is_made_without_its_foreign_keys(
             made = without_foreign_keys(statement.strip())
             assert "FOREIGN KEY" not in made
             assert made.count("(") == made.count(")")
+
+
+def test_a_revision_has_both_ways_and_chooses_when_it_runs() -> None:
+    scripts = ScriptDirectory(str(script_location()))
+    for script in scripts.walk_revisions():
+        (step,) = script.module.STEPS
+        assert step.where_distributed == tuple(map(without_foreign_keys, step.statements))
+        assert step.where_distributed != step.statements

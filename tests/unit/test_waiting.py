@@ -161,6 +161,10 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
         "asyncio.sleep(SOON.total_seconds() * 1.1)": "the deadline is over by then",
     },
     "migrations/test_replicas_migrate_at_once.py": {"timedelta(milliseconds=100)": LIMIT},
+    "migrations/test_upgrade_and_held_locks.py": {"timedelta(milliseconds=100)": LIMIT},
+    "migrations/test_upgrade_under_load.py": {
+        "timedelta(seconds=2)": "the promise; a writer of another database tells what the machine adds",
+    },
     "support/embedded_servers.py": {"time.monotonic()": HERE, "time.sleep(0.001)": HERE},
     "support/live_checks.py": {"asyncio.timeout(_QUIET_SECONDS)": NOTHING},
     "support/patience.py": {"asyncio.timeout(patience.total_seconds())": HERE, "asyncio.sleep(_PAUSE_SECONDS)": HERE},

@@ -9,10 +9,12 @@ from typing import Final
 from sqlalchemy import URL, Connection, MetaData, text
 
 from livingworld.postgres import migrations
+from livingworld.postgres.connections.one_connection import connected
 from livingworld.postgres.connections.time_limits import in_milliseconds, transaction_limits
 from livingworld.postgres.distribution.cluster import Cluster, look
 from livingworld.postgres.distribution.steps import Step, reference_tables, steps
 from livingworld.postgres.metadata import SCHEMA
+from livingworld.postgres.upgrades.turn import LOCK_KEY
 from livingworld.settings.settings import Settings
 
 #: Called with what is missing before it is brought.
@@ -24,7 +26,7 @@ NO_CITUS: Final = (
 #: How many shards a table has: the most nodes that it can ever be spread over.
 SHARDS: Final = 32
 _OLDEST: Final = 13
-_LOCK: Final = text(f"SELECT pg_advisory_xact_lock({migrations.LOCK_KEY})")
+_LOCK: Final = text(f"SELECT pg_advisory_xact_lock({LOCK_KEY})")
 _DATABASE: Final = text("SELECT quote_ident(current_database())")
 _IS_COORDINATOR: Final = text("SELECT citus_is_coordinator()")
 _OWNS: Final = text("""
@@ -60,7 +62,7 @@ class Standing:
 
 async def standing(url: str | URL, metadata: MetaData, settings: Settings) -> Standing:
     """Return whether the database is distributed, and what is missing; changes nothing."""
-    async with migrations.connected(url) as connection:
+    async with connected(url) as connection:
         return await connection.run_sync(stand, metadata, settings)
 
 
@@ -83,9 +85,9 @@ async def distribute(
     nothing is done and `refused` says why. No program may use the database until it is done.
     """
     state = await migrations.status(url)
-    async with migrations.connected(url) as guard, guard.begin():
+    async with connected(url) as guard, guard.begin():
         await guard.execute(_LOCK)
-        async with migrations.connected(url) as connection:
+        async with connected(url) as connection:
             lacks = await connection.run_sync(_lacks, metadata)
             if state.pending:
                 lacks.append(f"the newest revision, {state.head}: run `livingworld db upgrade`")

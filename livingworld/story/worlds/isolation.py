@@ -13,10 +13,11 @@ from typing import Final
 
 from sqlalchemy import URL, Connection, TextClause, text
 
+from livingworld.postgres.connections.one_connection import connected
 from livingworld.postgres.connections.scope import EVERY_TENANT, MAINTENANCE, NO_WORLD
 from livingworld.postgres.connections.scoped_transport import TENANT, WORLD
 from livingworld.postgres.metadata import SCHEMA, VERSION_TABLE
-from livingworld.postgres.migrations import LOCK_KEY, connected
+from livingworld.postgres.upgrades.turn import LOCK_KEY
 
 #: The policy of every table for every role, and that of the owner, for what goes through all worlds.
 POLICIES: Final = ("one_world", "maintenance")
@@ -93,14 +94,17 @@ async def isolate(url: str | URL, *, on: bool, lock_timeout: timedelta) -> None:
         await connection.execute(_verbatim(_ON if on else _OFF))
 
 
-@contextmanager
-def kept_isolated(connection: Connection, *, for_a_downgrade: bool) -> Iterator[None]:
-    """Give the tables that a migration in the block makes what the others have, where isolation is on.
+def keep_isolated(connection: Connection) -> None:
+    """Give the tables that an upgrade has made, in its transaction, what the others have, where isolation is on."""
+    if connection.scalar(text(f"SELECT {_IS_ON}")):
+        connection.execute(_verbatim(_ON))
 
-    For a downgrade it is off meanwhile: the policies need a function that may be removed.
-    """
+
+@contextmanager
+def not_isolated(connection: Connection) -> Iterator[None]:
+    """Switch isolation off for a downgrade, and on again: the policies need a function that may be removed."""
     is_on = connection.scalar(text(f"SELECT {_IS_ON}"))
-    if is_on and for_a_downgrade:
+    if is_on:
         connection.execute(_verbatim(_OFF))
     yield
     if is_on:
