@@ -270,7 +270,9 @@ REFUSED: Final[dict[str, Refuse]] = {
     "ModelNotStaging": promote_again,
 }
 #: Told to whoever runs something, or in the course of a turn: staged in tests of their own.
+#: Refusals of bundles are tried beside their files: tests/integration/bundles.
 ELSEWHERE: Final = {
+    *("BundleDamaged", "BundleOfOtherSchema", "StoryExists", "WorldExists"),
     "SameCharacter",
     "GenerationIncomplete",
     "TaskCancelled",

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from livingworld import LivingWorld, NewScene, Settings, Story, Subject, World, deadline
 from livingworld.errors import CallTimeout, CommitUnknown, InvalidInput, LockTimeout, Overloaded, StaleHead, Unavailable
 from livingworld.postgres.group_commit.group_commit import GroupCommit
+from livingworld.postgres.group_commit.requests import GroupLimits
 from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import holding
 from tests.isolation.function_calls import calls_of
@@ -181,7 +182,7 @@ async def test_a_request_costs_as_much_in_a_long_queue_as_in_a_short_one(stories
     """Counted in function calls, which do not depend on the machine; 0: a story for each request."""
 
     async def cost(requests: int) -> float:
-        group = GroupCommit[Any, Any](_Nowhere(), uuid4(), _answer_at_once)
+        group = GroupCommit[Any, Any](_Nowhere(), uuid4(), _answer_at_once, GroupLimits(of_a_story=requests))
         ids = [uuid4() for _ in range(stories or requests)]
 
         async def all_of_them() -> None:
