@@ -29,9 +29,12 @@ def deliveries() -> list[Message]:
     return twice
 
 
-async def deliver(few: asyncio.Semaphore, bot: ChatBot, message: Message) -> Scene | None:
+async def deliver(few: asyncio.Semaphore, bot: ChatBot, message: Message) -> Scene:
+    """Deliver a message until the bot has taken it: it was busy for too long, on a busy machine."""
     async with few:
-        return await bot.receive(message)
+        while (scene := await bot.receive(message)) is None:
+            pass
+        return scene
 
 
 class Chat:
@@ -58,8 +61,7 @@ class Chat:
             bots = [ChatBot(world, self.narrate) for world in worlds]
             posting = [asyncio.create_task(bots[0].post_scenes(f"channel-{n}", self.post)) for n in range(_CHANNELS)]
             few = asyncio.Semaphore(_AT_ONCE)
-            found = await asyncio.gather(*(deliver(few, bots[n % 2], each) for n, each in enumerate(messages)))
-            scenes = [scene for scene in found if scene is not None]
+            scenes = await asyncio.gather(*(deliver(few, bots[n % 2], each) for n, each in enumerate(messages)))
             number = len({(scene.story_id, scene.number) for scene in scenes})
             await until(lambda: sum(map(len, self.posts.values())) >= number)
             for task in posting:
