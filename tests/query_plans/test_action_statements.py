@@ -12,6 +12,7 @@ from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import connected
 from tests.query_plans.large_world import analyze
 from tests.query_plans.logged_plans import planned, rows_read
+from tests.support.quiet import open_quietly
 
 FILL = """
     WITH lane AS (
@@ -45,7 +46,7 @@ ALSO_PLANNED = CALLS | {"claim and complete": claim_and_complete}
 @pytest.mark.parametrize("name", CALLS)
 async def test_a_call_is_one_statement_and_no_transaction_around_it(database_url: str, name: str) -> None:
     untold: list[str] = []
-    async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
+    async with protocol_proxy(database_url) as proxy, open_quietly(proxy.url) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
         database: Any = livingworld.worlds._process.database
         database.notify = untold.append  # they are sent later, by another connection

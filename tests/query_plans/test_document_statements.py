@@ -9,6 +9,7 @@ from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import connected
 from tests.query_plans.large_world import analyze
 from tests.query_plans.logged_plans import planned, rows_read
+from tests.support.quiet import open_quietly
 
 FILL = """
     WITH made AS (
@@ -37,7 +38,7 @@ CALLS: dict[str, Callable[[World], Awaitable[object]]] = {
 @pytest.mark.parametrize("name", CALLS)
 async def test_a_call_is_one_statement_and_no_transaction_around_it(database_url: str, name: str) -> None:
     untold: list[str] = []
-    async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
+    async with protocol_proxy(database_url) as proxy, open_quietly(proxy.url) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
         livingworld.worlds._process.database.notify = untold.append  # they are sent later, by another connection
         for _ in range(2):  # a new connection asks for the types first, once

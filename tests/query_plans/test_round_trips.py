@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from livingworld import LivingWorld, NewMemory, NewScene, Story, Subject, World
+from livingworld import NewMemory, NewScene, Story, Subject, World
 from livingworld.testing.protocol_proxy import protocol_proxy
+from tests.support.quiet import open_quietly
 
 CALLS: dict[str, Callable[[World, Story], Awaitable[object]]] = {
     "append": lambda world, story: world.stories.append_scene(story.id, NewScene("x", ["a"])),
@@ -29,7 +30,7 @@ CALLS: dict[str, Callable[[World, Story], Awaitable[object]]] = {
 
 
 async def test_a_turn_is_taken_and_committed_by_one_statement_each(database_url: str) -> None:
-    async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
+    async with protocol_proxy(database_url) as proxy, open_quietly(proxy.url) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
         story = await world.stories.create("The Causeway")
         for key in ("new connections ask for the types first", "counted"):
@@ -44,7 +45,7 @@ async def test_a_turn_is_taken_and_committed_by_one_statement_each(database_url:
 
 @pytest.mark.parametrize("name", CALLS)
 async def test_a_hot_call_is_one_statement_and_no_transaction_around_it(database_url: str, name: str) -> None:
-    async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
+    async with protocol_proxy(database_url) as proxy, open_quietly(proxy.url) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
         story = await world.stories.create("The Causeway")
         await world.stories.append_scene(story.id, NewScene("x", ["a"], ["Mara"]))
@@ -63,7 +64,7 @@ async def test_a_hot_call_is_one_statement_and_no_transaction_around_it(database
 
 
 async def test_the_count_sees_a_transaction(database_url: str) -> None:
-    async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
+    async with protocol_proxy(database_url) as proxy, open_quietly(proxy.url) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
         story = await world.stories.create("The Causeway")
         proxy.statements.clear()
