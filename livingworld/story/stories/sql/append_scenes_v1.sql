@@ -42,7 +42,6 @@ AS $function$
 DECLARE
     input record;
     resolved record;
-    story record;
     cast_problem text;
     locked uuid[];
     written_at timestamptz;
@@ -235,20 +234,20 @@ BEGIN
             WHERE g.answer = 'appended' AND g.cast_members IS NOT NULL;
         END IF;
 
-        FOR story IN
-            SELECT t.* FROM unnest(to_stories, to_branches, to_numbers, to_timelines, to_positions, to_last_timelines)
-                AS t (story_id, branch, number, timeline, "position", last_timeline)
-        LOOP
-            UPDATE livingworld.branches b
-            SET head_scene_number = story.number, head_timeline = story.timeline, head_position = story.position,
-                version = b.version + 1, updated_at = now()
-            WHERE b.world_id = in_world_id AND b.story_id = story.story_id AND b.branch_number = story.branch;
-            PERFORM livingworld.note_play_v1(in_world_id, story.story_id, written_at);
-            UPDATE livingworld.stories s
-            SET last_scene_number = story.number, last_timeline_number = story.last_timeline, updated_at = written_at,
-                last_scene_at = written_at
-            WHERE s.world_id = in_world_id AND s.story_id = story.story_id;
-        END LOOP;
+        -- The stories stand in both conditions, so that no plan reads the others.
+        UPDATE livingworld.branches b
+        SET head_scene_number = t.number, head_timeline = t.timeline, head_position = t."position",
+            version = b.version + 1, updated_at = now()
+        FROM unnest(to_stories, to_branches, to_numbers, to_timelines, to_positions)
+            AS t (story_id, branch, number, timeline, "position")
+        WHERE b.world_id = in_world_id AND b.story_id = ANY (to_stories)
+            AND b.story_id = t.story_id AND b.branch_number = t.branch;
+        PERFORM livingworld.note_play_v1(in_world_id, t.story_id, written_at) FROM unnest(to_stories) AS t (story_id);
+        UPDATE livingworld.stories s
+        SET last_scene_number = t.number, last_timeline_number = t.last_timeline, updated_at = written_at,
+            last_scene_at = written_at
+        FROM unnest(to_stories, to_numbers, to_last_timelines) AS t (story_id, number, last_timeline)
+        WHERE s.world_id = in_world_id AND s.story_id = ANY (to_stories) AND s.story_id = t.story_id;
 
         IF in_request_keys IS NOT NULL THEN
             INSERT INTO livingworld.request_keys (world_id, scope_id, request_key, request_hash, result)
