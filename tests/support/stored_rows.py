@@ -17,6 +17,8 @@ _TIMED: Final = {"result", "results", "request_hash", "duration_ms"}
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: What the background makes of scenes, in its own time.
 _DERIVED: Final = {"unindexed_scenes", "scene_words"}
+#: Marks that something changed: writers at the same moment leave one each, one after the other leaves the last.
+_MARKS: Final = {"lore_changes"}
 
 
 async def rows_of(url: str, world_id: UUID) -> dict[str, list[str]]:
@@ -27,7 +29,9 @@ async def rows_of(url: str, world_id: UUID) -> dict[str, list[str]]:
 async def comparable_rows_of(url: str, world_id: UUID) -> dict[str, list[str]]:
     """Return the rows of a world, without what is another one in every world."""
     tables = await _rows(url, world_id, lambda name, value: not _is_new_each_time(name, value))
-    return {table: sorted(_ID.sub("an id", row) for row in rows) for table, rows in tables.items()}
+    return {
+        table: sorted(_ID.sub("an id", row) for row in rows) for table, rows in tables.items() if table not in _MARKS
+    }
 
 
 async def _rows(url: str, world_id: UUID, tells: Callable[[str, Any], bool]) -> dict[str, list[str]]:
