@@ -6,6 +6,8 @@ import re
 from time import perf_counter
 from typing import Any, Final
 
+from sqlalchemy import TextClause
+
 from livingworld.errors import AlreadyInTransaction, Closed, Conflict, InvalidInput, NotFound, Refused
 from livingworld.observability import instruments
 from livingworld.observability.calls import CallMeasure
@@ -54,7 +56,7 @@ class UnitMeter:
     def answered(self, statement: object, began: float, call: CallMeasure | None) -> None:
         """Count a statement that was carried out; `began` is a moment of perf_counter."""
         seconds = perf_counter() - began
-        key = statement if type(statement) is str else type(statement)
+        key = statement if type(statement) is str else _text_or_class(statement)
         histogram = self._statements.get(key)
         if histogram is None:
             histogram = self.metrics.histogram(instruments.STATEMENT_DURATION, operation_name(statement), "")
@@ -75,8 +77,14 @@ class UnitMeter:
             call.statements += 1
 
 
+def _text_or_class(statement: object) -> object:
+    return statement.text if isinstance(statement, TextClause) else type(statement)
+
+
 def operation_name(statement: Any) -> str:  # noqa: ANN401 - text, or a statement of SQLAlchemy's
     """Return the name of a statement: its function of livingworld, else its first word; never a value."""
+    if isinstance(statement, TextClause):
+        statement = statement.text
     if not isinstance(statement, str):
         return str(getattr(statement, "__visit_name__", "other")).upper()
     if (function := _FUNCTION.search(statement)) is not None:
