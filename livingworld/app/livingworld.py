@@ -231,9 +231,7 @@ class LivingWorld:
         names its data directory, and its tables are upgraded to this release. Raises InvalidSettings,
         EmbeddedServerFailed, SchemaTooNew.
         """
-        settings = settings or Settings.load()
-        if database_url is not None:
-            settings = Settings.load(**settings.model_dump() | {"database_url": database_url})
+        settings = Settings.chosen(settings, database_url)
         url = settings.url()
         if url is not None:
             async with _connected(Process(settings, url)) as livingworld:

@@ -66,12 +66,8 @@ class Doctor:
         cls, settings: Settings | None = None, *, database_url: str | URL | None = None
     ) -> AsyncIterator[Doctor]:
         """Connect to a database, the embedded server's without a URL, and leave nothing behind when the block ends."""
-        settings = settings or Settings.load()
-        if database_url is not None:
-            named = (
-                database_url if isinstance(database_url, str) else database_url.render_as_string(hide_password=False)
-            )
-            settings = Settings.load(**settings.model_dump() | {"database_url": named})
+        named = database_url.render_as_string(hide_password=False) if isinstance(database_url, URL) else database_url
+        settings = Settings.chosen(settings, named)
         if (url := settings.url()) is not None:
             async with _opened(settings, url) as doctor:
                 yield doctor

@@ -5,7 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import PydanticBaseSettingsSource
 
 from livingworld.errors import InvalidSettings
 
@@ -25,6 +28,24 @@ OTHER_VARIABLES: Final = {
     "LIVINGWORLD_TEST_DSN": "livingworld[testing]: a server to run the tests on",
     "LIVINGWORLD_TEST_ROLE": "livingworld[testing]: `application` opens the worlds of tests as that role",
 }
+
+
+class SetVariables(PydanticBaseSettingsSource):
+    """The texts of the variables that are set.
+
+    pydantic's own source asks at each load how each field is parsed, and that of files asks again: 2 ms for every open.
+    No field of `Settings` is parsed before pydantic checks it.
+    """
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the text of each field that has a variable, in whatever case its name is written."""
+        texts = {name.upper(): text for name, text in os.environ.items()}
+        names = {field: f"{PREFIX}{field}".upper() for field in self.settings_cls.model_fields}
+        return {field: texts[name] for field, name in names.items() if name in texts}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return nothing: pydantic asks no field of its own accord."""
+        raise NotImplementedError
 
 
 def refuse_unknown_variables(settings: Iterable[str]) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import URL
 
 from livingworld.errors import InvalidSettings
 from livingworld.settings.database_url import connection_target, parse_url
-from livingworld.settings.environment import PREFIX, refuse_unknown_variables
+from livingworld.settings.environment import PREFIX, SetVariables, refuse_unknown_variables
 
 
 def _plain_number_as_seconds(value: object) -> object:
@@ -162,9 +162,26 @@ class Settings(BaseSettings):
             return cls(**overrides)  # type: ignore[arg-type]  # pydantic checks them
         except ValidationError as error:
             field, reason = _first_problem(error)
-        except SettingsError as error:  # a variable that cannot be read at all
-            field, reason = "settings", str(error)
         raise InvalidSettings(field, reason)
+
+    @classmethod
+    def chosen(cls, settings: Settings | None, database_url: str | None) -> Settings:
+        """Return the given settings, or those of the environment, with the URL when there is one."""
+        if database_url is None:
+            return settings or cls.load()
+        return cls.load(**(settings.model_dump() if settings else {}) | {"database_url": database_url})
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the names are pydantic's
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the call's arguments and the environment, for pydantic, and no file."""
+        return init_settings, SetVariables(settings_cls)
 
     @model_validator(mode="after")
     def _waits_nest(self) -> Self:
