@@ -8,7 +8,13 @@ from hypothesis import HealthCheck, settings
 from livingworld.postgres import leases
 from livingworld.testing.throw_away_directory import end_programs_with_this_process
 
-pytest_plugins = ["livingworld.testing.fixtures", "tests.support.rotation", "tests.support.time_limits", "pytester"]
+pytest_plugins = [
+    "livingworld.testing.fixtures",
+    "tests.support.rotation",
+    "tests.support.run_role",
+    "tests.support.time_limits",
+    "pytester",
+]
 
 # A machine that has other things to do is no failure. Each run has examples of its own, and a soak more of them.
 EXAMPLES = 100 if os.environ.get("LIVINGWORLD_TEST_PART") == "all" else 30

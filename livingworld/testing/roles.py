@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 import pytest
 from psycopg.sql import SQL, Identifier
@@ -43,6 +43,8 @@ class RunAs:
     group: str = f"{SESSION} application"
     #: Whether the databases show each transaction one world.
     isolated: bool = False
+    #: Whether every LivingWorld is opened as the owner for a while.
+    left: ClassVar[bool] = False
 
     @classmethod
     def chosen(cls) -> RunAs | None:
@@ -66,7 +68,9 @@ class RunAs:
         owner = maker.server.user
 
         def as_login(url: URL | None) -> URL | None:
-            return url if url is None or url.username != owner else url.set(username=login, password=self.group)
+            if url is None or url.username != owner or RunAs.left:
+                return url
+            return url.set(username=login, password=self.group)
 
         with pytest.MonkeyPatch.context() as patched:
             for name in ("url", "listening_url"):
@@ -77,6 +81,14 @@ class RunAs:
             yield
         for role in (login, self.group, f"{self.group} reader"):
             maker.connection.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(role)))
+
+
+@contextmanager
+def as_owner() -> Iterator[None]:
+    """Open each LivingWorld as the owner until the block ends, whatever LIVINGWORLD_TEST_ROLE is."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(RunAs, "left", True)
+        yield
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.support.patience import patiently
+from tests.support.run_role import url_of_the_run
 
 
 class PlayerProcess:
@@ -57,11 +58,11 @@ class PlayerProcess:
 
 
 async def started(program: Path, *arguments: object) -> PlayerProcess:
-    """Start a program and return it when it is ready; whoever started it kills it."""
+    """Start a program, in the role of the test run, and return it when it is ready; whoever started it kills it."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(program),
-        *map(str, arguments),
+        *(url_of_the_run(each) if "://" in each else each for each in map(str, arguments)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},

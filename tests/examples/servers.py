@@ -17,6 +17,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.support.patience import PATIENCE, patiently
+from tests.support.run_role import url_of_the_run
 
 _CODE: Final = Path(__file__).parents[2] / "examples" / "story_generator"
 #: So long a dead server's turn waits for its successor.
@@ -48,7 +49,7 @@ def serving(
 ) -> Iterator[Server]:
     """Start a server, wait until it answers, and end it with the block."""
     port = port or _free_port()
-    arguments = ["--port", str(port), "--database-url", database_url, "--word-delay", str(word_delay)]
+    arguments = ["--port", str(port), "--database-url", url_of_the_run(database_url), "--word-delay", str(word_delay)]
     if model_url:
         arguments += ["--model-url", model_url]
     process = _started(arguments, lease_seconds)

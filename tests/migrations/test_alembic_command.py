@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from livingworld import LivingWorld
 from livingworld.embedded_server import find_binaries
 from livingworld.postgres import migrations
 from livingworld.schema import metadata
+from livingworld.story.worlds.isolation import isolate
 from livingworld.testing.staged_races import connected
 from tests.migrations.catalogs import catalog
+from tests.support.run_role import give_rights
 
 pytestmark = pytest.mark.any_server
 
@@ -85,6 +88,7 @@ async def test_the_sql_makes_of_an_empty_database_what_an_upgrade_makes(
 async def test_the_sql_of_the_way_back_leaves_nothing(database_url: str, tmp_path: Path) -> None:
     script = tmp_path / "down.sql"
     script.write_text(alembic("downgrade", "head:base", "--sql").stdout)
+    await isolate(database_url, on=False, lock_timeout=timedelta(seconds=10))
     await run_script(database_url, script)
 
     assert {kind: {} for kind in await catalog(database_url)} == await catalog(database_url)
@@ -107,6 +111,7 @@ def test_a_server_that_is_away_is_one_line() -> None:
 
 async def test_it_migrates_the_named_database_and_destroys_nothing_in_silence(empty_database_url: str) -> None:
     up = await asyncio.to_thread(alembic, "upgrade", "head", url=empty_database_url)
+    await give_rights(empty_database_url)
     async with LivingWorld.open(database_url=empty_database_url) as livingworld:
         await livingworld.worlds.create("Saltmarsh")
     refused = await asyncio.to_thread(alembic, "downgrade", "base", url=empty_database_url)

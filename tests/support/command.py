@@ -6,12 +6,13 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from livingworld_command import main
+from tests.support.run_role import url_of_the_run
 
 PROGRAM: Final = "from livingworld_command import main; main()"
 _PATIENCE_SECONDS: Final = 180
@@ -20,11 +21,15 @@ _PROCESSES: Final = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["livingworld.cli.command_line"])
 
 
+#: Commands of whoever owns the tables; every other one is run in the role of the test run.
+_OF_THE_OWNER: Final = ("db",)
+
+
 def run_command(*arguments: str, database_url: str = "") -> subprocess.CompletedProcess[str]:
     """Run one command to its end; the only database it could find is the one that is named."""
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in ("stdout", "stderr")]
-        process = _PROCESSES.Process(target=_run, args=(arguments, command_environment(database_url), files))
+        process = _PROCESSES.Process(target=_run, args=(arguments, _environment(arguments, database_url), files))
         process.start()
         try:
             process.join(_PATIENCE_SECONDS)
@@ -53,7 +58,7 @@ def start_command(*arguments: str, database_url: str = "", **settings: str) -> I
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command,
-        env=command_environment(database_url),
+        env=_environment(arguments, database_url) | settings,
         stdin=subprocess.DEVNULL,
         stdout=pipe,
         stderr=pipe,
@@ -63,6 +68,14 @@ def start_command(*arguments: str, database_url: str = "", **settings: str) -> I
             yield process
         finally:
             process.kill()
+
+
+def _environment(arguments: Sequence[str], database_url: str) -> dict[str, str]:
+    """Return the environment of a command in the role of the test run, unless it is the owner's."""
+    if not database_url or arguments[0] in _OF_THE_OWNER:
+        return command_environment(database_url)
+    scope = {name: value for name, value in os.environ.items() if name == "LIVINGWORLD_ROW_SECURITY"}
+    return command_environment(url_of_the_run(database_url)) | scope
 
 
 def command_environment(database_url: str) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
+from tests.support.run_role import url_of_the_run
 from tests.support.turn_checks import rows
 
 PROGRAM: Final = Path(__file__).with_name("blocking_program.py")
@@ -20,8 +22,9 @@ OURS: Final = ("Task ", "asyncio", "never awaited", "Exception ignored", "Except
 
 def started(mode: str, url: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-W", "error", str(PROGRAM), mode, url],
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        [sys.executable, "-W", "error", str(PROGRAM), mode, url_of_the_run(url)],
+        env={name: value for name, value in os.environ.items() if name == "LIVINGWORLD_ROW_SECURITY"}
+        | {"PYTHONPATH": str(ROOT), "PATH": ""},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
