@@ -16,6 +16,7 @@ from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import connected
 from tests.support.live_checks import append, numbers, take
 from tests.support.patience import NEVER, until
+from tests.support.run_role import url_of_the_run
 from tests.support.turn_checks import until_found
 
 IT_LISTENS: Final = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
@@ -86,7 +87,7 @@ async def test_a_notification_that_comes_before_its_commit_makes_the_process_loo
     database_url: str, world: World, story: Story
 ) -> None:
     settings = Settings.load(database_url=database_url, behind_pooler=True, poll_interval=NEVER, turn_lease=4 * NEVER)
-    engine = create_async_engine(database_url)
+    engine = create_async_engine(url_of_the_run(database_url))
     async with LivingWorld.open(settings) as livingworld, engine.connect() as connection:
         here = await livingworld.worlds.get(world.id)
         async with here.live.subscribe(story=story.id) as events:

@@ -15,6 +15,7 @@ from livingworld.coordination.sessions.task_writing import task_topic
 from livingworld.postgres.notifications import TopicSubscription
 from livingworld.testing.staged_races import holding
 from tests.concurrency.session_staging import THE_SESSION
+from tests.support.run_role import url_of_the_run
 from tests.support.staging import GaveUp, race, same_world
 
 NOW: Final = timedelta(0)
@@ -112,7 +113,7 @@ async def test_a_unit_that_ran_twice_notifies_at_the_end(
 async def test_a_joined_transaction_notifies_at_the_end_of_its_block(
     database_url: str, world: World, task: Task, subscription: TopicSubscription
 ) -> None:
-    engine = create_async_engine(database_url)
+    engine = create_async_engine(url_of_the_run(database_url))
     async with engine.begin() as connection, world.join(connection) as tx:
         await tx.tasks.cancel(task.id)
         assert not await subscription.wait(NOW)

@@ -19,6 +19,7 @@ from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.settings.settings import Settings
 from livingworld.testing.staged_races import Connection, holding
 from tests.support.aftermath import assert_nothing_left
+from tests.support.run_role import url_of_the_run
 from tests.support.staging import elsewhere
 
 _QUICK: Final = {
@@ -121,7 +122,7 @@ async def test_a_statement_that_runs_too_long_is_a_statement_timeout(
 
 
 async def test_in_a_joined_transaction_the_callers_limit_is_in_force(database_url: str) -> None:
-    engine = create_async_engine(database_url)
+    engine = create_async_engine(url_of_the_run(database_url))
     try:
         async with quick(database_url) as livingworld, engine.connect() as connection:
             world = await livingworld.worlds.create("Saltmarsh")

@@ -18,6 +18,7 @@ from livingworld.testing.hashing_embedder import HashingEmbedder
 from livingworld.testing.staged_races import connected
 from tests.support.every_write import Furnished, furnish
 from tests.support.patience import patiently
+from tests.support.run_role import url_of_the_run
 from tests.support.staging import backend_of
 
 
@@ -77,7 +78,7 @@ async def test_the_loss_itself_comes_out_by_name_when_nothing_else_was_raised(da
 
 @pytest.mark.parametrize("inside", [True, False])
 async def test_a_joined_session_that_is_gone_has_a_name(database_url: str, world: World, *, inside: bool) -> None:
-    engine = create_async_engine(database_url)
+    engine = create_async_engine(url_of_the_run(database_url))
     session = AsyncSession(engine)
     try:
         if inside:

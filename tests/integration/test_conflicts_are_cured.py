@@ -17,6 +17,7 @@ from tests.support.full_queues import limit_reached, queue_full
 #: PostgreSQL prefers another one, once. A sequence is not rolled back.
 _PREFERS_ANOTHER: Final = """
     CREATE SEQUENCE tries;
+    GRANT USAGE ON SEQUENCE tries TO PUBLIC;
     CREATE FUNCTION prefer_another() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF nextval('public.tries') = 1 THEN RAISE EXCEPTION 'refused' USING ERRCODE = '40001'; END IF;
         RETURN NEW;

@@ -16,6 +16,7 @@ from tests.support.staging import same_world
 #: Notes the setting at the very end of each transaction that stores scenes.
 _NOTE_THE_COMMIT = """
     CREATE TABLE commits (content text, setting text);
+    GRANT INSERT ON commits TO PUBLIC;
     CREATE FUNCTION note_the_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO commits VALUES (NEW.content, current_setting('synchronous_commit'));
         RETURN NULL;

@@ -21,6 +21,7 @@ from livingworld.errors import (
 )
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.testing.staged_races import connected, holding, until_blocked
+from tests.support.run_role import url_of_the_run
 from tests.support.staging import THE_STORY, GaveUp
 from tests.support.story_checks import broken_promises
 
@@ -31,8 +32,8 @@ NOTE = text("INSERT INTO notes VALUES ('read the causeway')")
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     """Give the application's own engine, and a table of its own."""
     async with connected(database_url) as connection:
-        await connection.execute("CREATE TABLE notes (note text)")
-    engine = create_async_engine(database_url, poolclass=NullPool)
+        await connection.execute("CREATE TABLE notes (note text); GRANT ALL ON notes TO PUBLIC")
+    engine = create_async_engine(url_of_the_run(database_url), poolclass=NullPool)
     yield engine
     await engine.dispose()
 

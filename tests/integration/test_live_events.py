@@ -16,6 +16,7 @@ from livingworld.errors import InvalidInput, SessionNotFound, StoryNotFound
 from livingworld.identifiers import new_id
 from livingworld.live.log import publish_at_commit
 from tests.support.live_checks import append, event, nothing_more, numbers, published, take
+from tests.support.run_role import url_of_the_run
 from tests.support.turn_checks import rows
 
 COUNT = "SELECT count(*) FROM livingworld.live_events"
@@ -76,7 +77,7 @@ async def test_a_unit_that_is_repeated_is_told_once(world: World, story: Story) 
 async def test_what_joins_a_transaction_of_the_callers_is_told_when_he_commits(
     database_url: str, world: World, story: Story
 ) -> None:
-    engine = create_async_engine(database_url)
+    engine = create_async_engine(url_of_the_run(database_url))
     try:
         async with world.live.subscribe(story=story.id) as events:
             async with engine.connect() as connection:

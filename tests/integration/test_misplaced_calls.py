@@ -19,6 +19,7 @@ from livingworld.testing.hashing_embedder import HashingEmbedder
 from tests.support.every_call import CALLS, do_nothing
 from tests.support.every_write import Furnished, furnish
 from tests.support.patience import patiently
+from tests.support.run_role import url_of_the_run
 
 #: As they are called here, these ask nothing of the database and begin nothing.
 WITHOUT_A_DATABASE: Final = {
@@ -91,7 +92,7 @@ async def test_every_call_from_another_event_loop_is_refused_by_name(there: Furn
 
 
 async def test_what_was_opened_is_refused_in_another_event_loop_too(there: Furnished, database_url: str) -> None:
-    world, engine = there.world, create_async_engine(database_url)
+    world, engine = there.world, create_async_engine(url_of_the_run(database_url))
     async with (
         world.turns.take(there.story.id, request_key="k") as turn,
         world.live.subscribe(story=there.story.id) as events,
@@ -167,7 +168,7 @@ async def test_a_direct_call_a_child_task_and_a_nested_transaction_are_refused_b
 async def test_a_call_in_the_work_of_a_unit_is_refused_and_the_unit_goes_on(
     there: Furnished, database_url: str
 ) -> None:
-    world, engine = there.world, create_async_engine(database_url)
+    world, engine = there.world, create_async_engine(url_of_the_run(database_url))
 
     async def work(tx: TransactionScope) -> int:
         with pytest.raises(AlreadyInTransaction):

@@ -31,6 +31,7 @@ OpenWorld: TypeAlias = Callable[..., AbstractAsyncContextManager[World]]
 #: A sequence counts the tries, because it is not rolled back with them.
 TRIGGER = """
     CREATE SEQUENCE tries;
+    GRANT USAGE ON SEQUENCE tries TO PUBLIC;
     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF nextval('public.tries') <= {times} THEN RAISE EXCEPTION 'refused' USING ERRCODE = '{sqlstate}'; END IF;
         RETURN NEW;

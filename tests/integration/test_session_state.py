@@ -16,6 +16,7 @@ from livingworld.errors import Conflict, LockTimeout, TransactionPoisoned
 from livingworld.testing.staged_races import connected, holding
 from tests.support.aftermath import engine_of
 from tests.support.patience import until
+from tests.support.run_role import url_of_the_run
 from tests.support.staging import THE_STORY, GaveUp, stop
 
 POOL = 3
@@ -125,7 +126,7 @@ async def test_every_session_is_used_and_none_is_left_behind(database_url: str, 
 
 
 async def test_a_setting_and_a_lock_of_the_session_would_survive_the_pool(database_url: str) -> None:
-    engine = create_async_engine(database_url, pool_size=1)
+    engine = create_async_engine(url_of_the_run(database_url), pool_size=1)
     async with engine.begin() as connection:
         await connection.execute(text("SET search_path = pg_catalog"))
         await connection.execute(text("SELECT pg_advisory_lock(1)"))
