@@ -36,6 +36,13 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture
+def patient_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let many writers wait for one row in turn, however long each takes: a loaded machine refuses none of them."""
+    for setting, seconds in (("LOCK", 300), ("STATEMENT", 301), ("COMMAND", 302), ("CALL", 300)):
+        monkeypatch.setenv(f"LIVINGWORLD_{setting}_TIMEOUT", str(seconds))
+
+
+@pytest.fixture
 def renewed_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Renew a lease of an hour, for which no machine is too slow, ten times a second."""
     monkeypatch.setattr(leases, "RENEWALS", 36_000)

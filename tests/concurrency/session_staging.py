@@ -15,7 +15,10 @@ THE_SESSION: Final = "SELECT FROM livingworld.sessions WHERE world_id = $1 AND s
 async def behind_the_session(
     url: str, world: World, session: Session, contenders: list[Coroutine[Any, Any, Any]]
 ) -> list[Any]:
-    """Let contenders have the session's row in the order in which they are given."""
+    """Let the first contender have the session's row first, and after it the others, in any order.
+
+    Two that wait behind it follow the row to the version that it leaves, and there the later one may be the first.
+    """
     tasks: list[asyncio.Task[Any]] = []
     async with holding(url, THE_SESSION, [world.id, session.id]) as holder:
         for contender in contenders:

@@ -77,20 +77,22 @@ async def test_a_change_without_a_notification_is_found_by_polling(
         assert (await next_one).value == 1
 
 
+@pytest.mark.usefixtures("patient_locks")
 async def test_the_last_version_arrives_and_none_comes_twice_or_late(database_url: str, world: World) -> None:
     async with (
         same_world(database_url, world.id, pools=3) as worlds,
         watching(world, "bell") as documents,
         patiently(),
+        asyncio.TaskGroup() as writers,
     ):
-        writers = [asyncio.create_task(worlds[number % 3].documents.increment("bell")) for number in range(60)]
+        for number in range(60):
+            writers.create_task(worlds[number % 3].documents.increment("bell"))
         seen: list[int] = []
         async for document in documents:
             assert document.version == document.value
             seen.append(document.version)
-            if document.version == len(writers):
+            if document.version == 60:
                 break
-        await asyncio.gather(*writers)
 
     assert seen == sorted(set(seen))
     assert seen[-1] == 60

@@ -207,6 +207,7 @@ async def test_bad_input_is_refused_by_name(world: World) -> None:
         assert refused.value.field == field
 
 
+@pytest.mark.usefixtures("patient_locks")
 async def test_many_tasks_of_one_loop_share_a_session(world: World, session: Session) -> None:
     added = await asyncio.gather(*(world.interactions.add(session.id, f"{n}") for n in range(30)))
 
