@@ -7,6 +7,10 @@ VENV ?= .venv$(SQLALCHEMY:%=-sqlalchemy-%)
 ARGS ?=
 # How many tests run at once; more than two cores, since many of them wait. 0: one after the other, in this process.
 WORKERS ?= 4
+# One test of so many of each file, those of tests/unit all. The commit chooses them; 1: every test.
+SAMPLE ?= 3
+# Which half of the tests that depend on the server: 1/2 or 2/2, or all. The commit divides them.
+SHARE ?= all
 
 export SQLALCHEMY
 # A test run starts hundreds of processes: modules are compiled once for all, also where the shell forbids it.
@@ -32,8 +36,8 @@ help: ## Show these lines
 demo: $(READY) ## Watch many players write one world at once, into an embedded PostgreSQL
 	$(VENV)/bin/livingworld demo $(ARGS)
 
-test: $(READY) ## Run the tests, on an embedded PostgreSQL or the one that LIVINGWORLD_PG_BIN names
-	$(RUN) pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+test: $(READY) ## Run one test of three of each file (SAMPLE=1: all), on an embedded PostgreSQL or the one that LIVINGWORLD_PG_BIN names
+	LIVINGWORLD_TEST_SAMPLE=$(SAMPLE) LIVINGWORLD_TEST_SHARE=$(SHARE) $(RUN) pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: check-code check-migrations ## Check format, lint, types, imports, docker files and migrations
 

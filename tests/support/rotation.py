@@ -4,8 +4,12 @@
 `@pytest.mark.rotates(parts=4)` keeps one of four parts of the cases of a test. A test that goes through cases itself is
 marked with `@pytest.mark.rotates` and takes them from `rotated`.
 
-`LIVINGWORLD_TEST_SHARE=2`, in the second lane of `.ci/run`, keeps one of two parts of the files too, and all of those
-whose outcome depends on the server's release the most.
+`LIVINGWORLD_TEST_SHARE` is `1/2` in the first lane of `.ci/run`, and `2/2` in the second, which has another server and
+another Python: each runs one half of the cases that depend on them, of each file, and the number chooses which. So each
+case runs once in each `.ci/run`. Without it, or with `all`, every case runs.
+
+`LIVINGWORLD_TEST_SAMPLE=3`, in `make test`, keeps one case of three of each file outside of `tests/unit`, and at least
+one.
 """
 
 from __future__ import annotations
@@ -38,10 +42,15 @@ def _part_of_the_commit() -> str:
     return str(int(head.stdout or "0", 16) % _PARTS)
 
 
-#: One of so many parts of the files is run.
-SHARE: Final = int(os.environ.get("LIVINGWORLD_TEST_SHARE") or 1)
-#: Plans, migrations and budgets are those of a release of the server.
-_ALWAYS: Final = ("tests/query_plans/", "tests/migrations/", "tests/budgets/")
+#: Which of so many parts of what depends on the server is run: `1/2`, `2/2`, or all.
+SHARE: Final = os.environ.get("LIVINGWORLD_TEST_SHARE") or ALL
+#: One case of so many is run, of each file.
+SAMPLE: Final = int(os.environ.get("LIVINGWORLD_TEST_SAMPLE") or 1)
+#: What depends on the server and on asyncio, but for tests marked `any_server`. Plans, migrations and budgets are not
+#: here: they are those of a release of the server, and tested on each.
+_SHARED: Final = ("tests/concurrency/", "tests/faults/", "tests/integration/", "tests/isolation/")
+#: What a quick session runs all of.
+_QUICK: Final = "tests/unit/"
 #: What is tried in this session.
 PART: Final = os.environ.get(VARIABLE) or _part_of_the_commit()
 WHOLE: Final = PART == ALL
@@ -60,11 +69,22 @@ def rotated_names(names: Sequence[str], parts: int, part: str = PART) -> frozens
     return frozenset(rotated(sorted(names, key=_digest), parts, number))
 
 
-def in_share(file: str, share: int = SHARE, part: str = PART) -> bool:
-    """Return whether the tests of a file are run in this session."""
-    if share == 1 or part == ALL or file.startswith(_ALWAYS):
-        return True
-    return int.from_bytes(_digest(file)) % share == int(part) % share
+def share_of(file: str, names: Sequence[str], share: str = SHARE, part: str = PART) -> frozenset[str]:
+    """Return which cases of a file are run in this session. The shares of one number have each case once."""
+    if ALL in (share, part) or not file.startswith(_SHARED):
+        return frozenset(names)
+    which, parts = map(int, share.split("/"))
+    first = int.from_bytes(_digest(file)) + int(part) + which
+    return frozenset(sorted(names, key=_digest)[first % parts :: parts])
+
+
+def sample_of(file: str, names: Sequence[str], sample: int = SAMPLE, part: str = PART) -> frozenset[str]:
+    """Return which cases of a file a quick session runs: one of so many, and one of each file at least."""
+    if sample == 1 or part == ALL or file.startswith(_QUICK):
+        return frozenset(names)
+    parts = min(sample, len(names))
+    first = int.from_bytes(_digest(file)) + int(part)
+    return frozenset(sorted(names, key=_digest)[first % parts :: parts])
 
 
 def _digest(name: str) -> bytes:
@@ -73,7 +93,7 @@ def _digest(name: str) -> bytes:
 
 @pytest.hookimpl(tryfirst=True)  # xdist adds the name of a group to that of a case
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cases of `rotates(parts=...)` that are not of this part, but none that the command line names."""
+    """Leave out the cases that are not of this part or share, but none that the command line names."""
     cases: dict[tuple[str, int], list[str]] = defaultdict(list)
     for item in items:
         if parts := _parts(item):
@@ -83,10 +103,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for (_, parts), names in cases.items()
         for name in set(names) - rotated_names(names, parts, PART) - set(config.args)
     }
-    left_out |= {item.nodeid for item in items if not in_share(item.nodeid.partition("::")[0])} - set(config.args)
+    if not config.option.keyword:
+        left_out |= _of_other_shares([item for item in items if item.nodeid not in left_out], set(config.args))
     if left_out:
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
         items[:] = [item for item in items if item.nodeid not in left_out]
+
+
+def _of_other_shares(items: list[pytest.Item], named: set[str]) -> set[str]:
+    """Return the cases that only another session runs, but for those that are named, or whose file is."""
+    files: dict[str, list[str]] = defaultdict(list)
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        if not named & {file, item.nodeid}:
+            files[file].append(item.nodeid)
+    anywhere = {item.nodeid for item in items if item.get_closest_marker("any_server")}
+    left_out = set()
+    for file, names in files.items():
+        shared = [name for name in names if name not in anywhere]
+        kept = set(names) - set(shared) | share_of(file, shared, SHARE, PART)
+        left_out |= set(names) - (sample_of(file, sorted(kept), SAMPLE, PART) if kept else kept)
+    return left_out
 
 
 def _parts(item: pytest.Item) -> int | None:
@@ -96,7 +133,7 @@ def _parts(item: pytest.Item) -> int | None:
 
 
 def pytest_report_header() -> str:
-    return f"{VARIABLE}={PART}: that part of what rotates; 'all' tries the whole"
+    return f"{VARIABLE}={PART}: that part of what rotates; share {SHARE} of what depends on the server, one of {SAMPLE}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

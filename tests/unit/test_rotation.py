@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from tests.support import rotation
-from tests.support.rotation import ALL, VARIABLE, in_share, rotated, rotated_names
+from tests.support.rotation import ALL, VARIABLE, rotated, rotated_names, sample_of, share_of
 
+ROOT = Path(__file__).parents[2]
 CASES = list(range(103))
 OPTIONS = ["-p", "tests.support.rotation", "-o", "asyncio_default_fixture_loop_scope=function"]
 PRODUCT = [f"test_it[{fault}-{moment}-{name}]" for fault in "ab" for moment in "xy" for name in range(12)]
@@ -24,6 +27,16 @@ MARKED = """
 
     @pytest.mark.parametrize("number", range(4))
     def test_that_does_not(number): ...
+"""
+SHARED = """
+    import pytest
+
+    @pytest.mark.any_server
+    @pytest.mark.parametrize("number", range(4))
+    def test_anywhere(number): ...
+
+    @pytest.mark.parametrize("number", range(10))
+    def test_on_each_server(number): ...
 """
 
 
@@ -109,7 +122,7 @@ def part_in(given: dict[str, str]) -> str:
     look = "from tests.support.rotation import PART; print(PART)"
     asked = subprocess.run(
         [sys.executable, "-c", look],
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         env=others | given,
         capture_output=True,
         text=True,
@@ -118,12 +131,68 @@ def part_in(given: dict[str, str]) -> str:
     return asked.stdout.strip()
 
 
-def test_the_shares_of_the_files_are_together_the_whole_and_plans_are_in_each() -> None:
-    files = [f"tests/integration/test_{number}.py" for number in range(200)]
-    shares = [{file for file in files if in_share(file, 2, part)} for part in ("4710", "4711")]
+FILE = "tests/faults/test_it.py"
 
-    assert set.union(*shares) == set(files)
-    assert set.intersection(*shares) == set()
-    assert min(map(len, shares)) > 50
-    assert all(in_share("tests/query_plans/test_plans.py", 2, part) for part in ("4710", "4711", ALL))
-    assert all(in_share(file, 2, ALL) and in_share(file, 1, "4711") for file in files)
+
+@pytest.mark.parametrize("names", [PRODUCT, PRODUCT[:3], PRODUCT[:1]])
+def test_the_shares_of_a_file_have_each_case_once_in_any_order(names: list[str]) -> None:
+    for part in ("4710", "4711"):
+        shares = [share_of(FILE, names, share, part) for share in ("1/2", "2/2")]
+
+        assert sorted(name for share in shares for name in share) == sorted(names)
+        assert abs(len(shares[0]) - len(shares[1])) <= 1
+        assert share_of(FILE, names[::-1], "1/2", part) == shares[0]
+    assert share_of(FILE, names, "1/2", "4710") == share_of(FILE, names, "2/2", "4711")
+
+
+def test_a_file_with_one_case_is_not_always_in_the_share_that_others_with_one_are() -> None:
+    shares = [share_of(f"tests/faults/test_{number}.py", ["one"], "1/2", "4710") for number in range(40)]
+
+    assert 5 < sum(map(bool, shares)) < 35
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 48])
+def test_the_samples_of_a_file_have_each_case_and_none_is_empty(length: int) -> None:
+    names = PRODUCT[:length]
+    samples = [sample_of(FILE, names, 3, part) for part in ("4710", "4711", "4712")]
+
+    assert frozenset.union(*samples) == frozenset(names)
+    assert {len(sample) for sample in samples} == {max(1, length // 3)}
+    assert sample_of(FILE, names, 1, "4710") == sample_of(FILE, names, 3, ALL) == frozenset(names)
+    assert sample_of("tests/unit/test_names.py", names, 3, "4710") == frozenset(names)
+
+
+def test_plans_commands_and_a_soak_are_whole() -> None:
+    whole = frozenset(PRODUCT)
+
+    assert share_of("tests/query_plans/test_plans.py", PRODUCT, "2/2", "4710") == whole
+    assert share_of("tests/acceptance/test_demo.py", PRODUCT, "1/2", "4710") == whole
+    assert share_of(FILE, PRODUCT, "1/2", ALL) == share_of(FILE, PRODUCT, ALL, "4710") == whole
+
+
+def test_both_lanes_divide_by_one_number() -> None:
+    """The number of the second is another one, and even where that of the first is."""
+    (apart,) = re.findall(r"other_part=\$\(\(part \+ (\d+)\)\)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"))
+
+    assert int(apart) % 2 == 0
+    assert int(apart) // 100 > 0 < int(apart) % 100
+
+
+def test_one_half_is_left_out_but_for_what_is_marked_or_named(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pytester.mkdir("tests") / "faults").mkdir()
+    (pytester.path / FILE).write_text(dedent(SHARED), encoding="utf-8")
+    halves = {}
+    for share in ("1/2", "2/2"):
+        monkeypatch.setattr(rotation, "SHARE", share)
+        halves[share] = collected(pytester, monkeypatch, "0", "tests")
+        for named in ([FILE], ["tests", "-k", "test_"]):
+            assert len(collected(pytester, monkeypatch, "0", *named)) == 14
+    anywhere = {name for name in halves["1/2"] if "anywhere" in name}
+
+    monkeypatch.setattr(rotation, "SAMPLE", 3)
+    assert len(collected(pytester, monkeypatch, "0", "tests")) == 3
+    assert len(anywhere) == 4
+    assert halves["1/2"] & halves["2/2"] == anywhere
+    assert len(halves["1/2"] | halves["2/2"]) == 14
