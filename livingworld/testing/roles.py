@@ -68,8 +68,8 @@ class RunAs:
         owner = maker.server.user
 
         def as_login(url: URL | None) -> URL | None:
-            if url is None or url.username != owner or RunAs.left:
-                return url
+            if url is None or RunAs.left or (url.username, (url.database or "")[: len(SESSION)]) != (owner, SESSION):
+                return url  # no database of this session, whose server has the role
             return url.set(username=login, password=self.group)
 
         with pytest.MonkeyPatch.context() as patched:

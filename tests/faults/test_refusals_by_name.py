@@ -148,6 +148,7 @@ async def test_a_full_disk_is_a_named_error_and_reads_go_on(
         await world.lore.add(NewLoreEntry(secrets.token_hex(50_000)))
 
 
+@pytest.mark.as_owner("only a superuser may set temp_file_limit")
 async def test_a_limit_of_temporary_files_is_a_named_error(world: World) -> None:
     async with world.transaction() as tx:
         await tx._transaction.execute(text("SET LOCAL temp_file_limit = '64kB'"))

@@ -31,9 +31,11 @@ _OF_WORLDS: Final = f"{_WORLD} IN ('{NO_WORLD}', world_id) AND {_TENANT} IN ('{E
 _OF_OTHERS: Final = f"""world_id = CASE {_TENANT} WHEN '{EVERY_TENANT}' THEN {_WORLD}
     ELSE livingworld.world_of_tenant_v1() END"""
 
-#: Whether a table `c` has both policies, and they hold for its owner too.
+#: Whether a table `c` has both policies, they hold for its owner too, and maintenance is that of whoever owns it now.
 WHOLE: Final = f"""c.relrowsecurity AND c.relforcerowsecurity AND 2 = (
-    SELECT count(*) FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polname IN {POLICIES}
+    SELECT count(*) FROM pg_policy AS p
+    WHERE p.polrelid = c.oid AND p.polname IN {POLICIES}
+        AND (p.polname <> 'maintenance' OR p.polroles = ARRAY[c.relowner])
 )"""  # noqa: S608 - our own words
 _TABLES: Final = f"""
     SELECT c.oid::regclass AS name, c.relname, pg_get_userbyid(c.relowner) AS owner, {WHOLE} AS is_whole

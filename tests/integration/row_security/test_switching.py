@@ -127,3 +127,18 @@ async def test_the_owner_is_held_back_too_and_a_downgrade_counts_every_world(dat
             assert await owner.fetchval("SELECT count(*) FROM livingworld.stories") == 1
         with pytest.raises(errors.DataWouldBeLost, match="worlds"):
             await migrations.downgrade(owner_url, "base")
+
+
+async def test_whom_the_tables_are_given_to_is_let_through_once_it_is_switched_on_again(database_url: str) -> None:
+    async with LivingWorld.open(database_url=database_url) as livingworld:
+        await (await livingworld.worlds.create("Saltmarsh")).stories.create("The Causeway")
+    await isolate(database_url, on=True, lock_timeout=SOON)
+    async with owned_by_a_login(database_url) as owner_url, connected(owner_url) as owner:
+        async with Doctor.open(declared(owner_url)) as doctor:
+            (found,) = [found for found in await doctor.examine() if found.check == "isolation_incomplete"]
+        await isolate(owner_url, on=True, lock_timeout=SOON)
+        async with owner.transaction():
+            await owner.execute(MAINTAIN.text)
+            assert await owner.fetchval("SELECT count(*) FROM livingworld.stories") == 1
+
+    assert found.count == len(TABLES)

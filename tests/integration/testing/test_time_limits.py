@@ -23,7 +23,9 @@ OPTIONS += ["-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "-o", "timeout_
 def printed(postgresql_server: ServerAddress, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("session")
     (folder / "test_hanging.py").write_text(HANGING.read_text())
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    ours = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "LIVINGWORLD_TEST_ROLE"))
+    }
     dsn = postgresql_server.url(postgresql_server.maintenance_dbname)
     session = subprocess.run(
         [sys.executable, "-m", "pytest", "--rootdir", str(folder), *OPTIONS, str(folder)],
