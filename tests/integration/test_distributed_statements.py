@@ -140,6 +140,7 @@ async def use_memories(world: World, story: Story, who: UUID) -> None:
     ids = [memory.id for memory, _ in added]
     await world.memories.get(ids[0])
     await world.memories.update(ids[0], expected_version=1, importance=1)
+    await world.memories.update(ids[0], expected_version=2, content="Hail.")
     await world.memories.list(story.id)
     await world.memories.list(story.id, character=who)
     await world.memories.recall(story.id, [1.0, 0.0], text="a", character=who)

@@ -17,7 +17,7 @@ from livingworld.models.embeddings.records import Embedded
 from livingworld.observability import events
 from livingworld.observability.metrics import Metrics
 from livingworld.postgres.transactions.world_unit import WorldUnit
-from livingworld.story.memories import embedding_jobs
+from livingworld.story.memories import embedding_jobs, recalling
 from livingworld.story.memories.embedding_jobs import EmbeddingJob
 from livingworld.story.memories.records import Recollection
 from livingworld.story.memories.repository import MemoryRepository
@@ -91,6 +91,7 @@ class MemoryEmbeddings:
         The text is embedded by the world's embedder of the moment; where none of the pipelines is that one, the words
         decide.
         """
+        recalling.checked(story_id, recalling.checked_query(query), **options)  # before the embedder is asked
         current = await self._unit.read(embedding_jobs.current_embedder)
         pipeline = None if current is None else self._by_name.get(current)
         if pipeline is None:

@@ -49,17 +49,20 @@ _CLAIM: Final = """
     SET attempts = j.attempts + 1, claimed_until = now() + $4::interval
     FROM free
     CROSS JOIN LATERAL (
-        SELECT m.content FROM livingworld.memories AS m
+        SELECT m.content, m.digest FROM livingworld.memories AS m
         WHERE m.world_id = $1 AND m.memory_id = free.memory_id OFFSET 0
     ) AS memory
     WHERE j.world_id = $1 AND j.embedder = $2 AND j.memory_id = free.memory_id
-    RETURNING j.memory_id, j.attempts, memory.content
+    RETURNING j.memory_id, j.attempts, memory.content, memory.digest
 """
-# A memory that is being removed is left out: the removal waits for none of our rows, and we for none of its rows.
+# A memory that is being removed is left out: the removal waits for none of our rows, and we for none of its rows. So is
+# one that has another text since it was claimed.
 _KEPT: Final = """
     WITH kept AS MATERIALIZED (
-        SELECT m.memory_id, given.attempts FROM unnest($3::uuid[], $4::integer[]) AS given (memory_id, attempts)
-        JOIN livingworld.memories AS m ON m.world_id = $1 AND m.memory_id = given.memory_id
+        SELECT m.memory_id, given.attempts
+        FROM unnest($3::uuid[], $4::integer[], $5::bytea[]) AS given (memory_id, attempts, digest)
+        JOIN livingworld.memories AS m
+            ON m.world_id = $1 AND m.memory_id = given.memory_id AND m.digest = given.digest
         FOR KEY SHARE OF m SKIP LOCKED
     )
 """
@@ -71,15 +74,15 @@ _FINISH: Final = f"""
     )
     INSERT INTO livingworld.memory_vectors (world_id, memory_id, embedder, vector)
     SELECT $1, done.memory_id, $2, ARRAY(
-        SELECT number::real FROM json_array_elements_text($5::json -> done.memory_id::text) AS number
+        SELECT number::real FROM json_array_elements_text($6::json -> done.memory_id::text) AS number
     ) FROM done
     ON CONFLICT ON CONSTRAINT pk_memory_vectors DO NOTHING
     RETURNING memory_id
 """  # noqa: S608 - our own words
 _FAIL: Final = f"""
     {_KEPT}
-    UPDATE livingworld.memory_embedding_jobs AS j SET error = $5, claimed_until = kept.until
-    FROM (SELECT k.memory_id, k.attempts, now() + $6::interval * least(k.attempts, 10) AS until FROM kept AS k) AS kept
+    UPDATE livingworld.memory_embedding_jobs AS j SET error = $6, claimed_until = kept.until
+    FROM (SELECT k.memory_id, k.attempts, now() + $7::interval * least(k.attempts, 10) AS until FROM kept AS k) AS kept
     WHERE j.world_id = $1 AND j.embedder = $2 AND j.memory_id = kept.memory_id AND j.attempts = kept.attempts
 """  # noqa: S608
 
@@ -92,6 +95,8 @@ class EmbeddingJob:
     #: The number of the claim: only the last one may finish.
     attempt: int
     content: str
+    #: Of the text.
+    digest: bytes
 
 
 async def begin(tx: Transaction, embedder: str, dimensions: int, *, only_first: bool = False) -> None:
@@ -119,7 +124,7 @@ async def begin(tx: Transaction, embedder: str, dimensions: int, *, only_first: 
 async def claim(tx: Transaction, embedder: str, limit: int, patience: timedelta) -> list[EmbeddingJob]:
     """Claim jobs that are free; a claim that is not finished after `patience` is lost."""
     rows = await tx.execute_text(_CLAIM, (tx.world_id, embedder, limit, patience))
-    return [EmbeddingJob(UUID(int=row.memory_id.int), row.attempts, row.content) for row in rows]
+    return [EmbeddingJob(UUID(int=row.memory_id.int), row.attempts, row.content, row.digest) for row in rows]
 
 
 async def finish(tx: Transaction, embedder: str, jobs: Sequence[EmbeddingJob], vectors: str) -> int:
@@ -171,5 +176,5 @@ async def _has_jobs(tx: Transaction, embedder: str) -> bool:
     return await tx.scalar(select(memory_embedding_jobs.c.memory_id).where(*own).limit(1)) is not None
 
 
-def _claims(jobs: Sequence[EmbeddingJob]) -> tuple[list[UUID], list[int]]:
-    return [job.memory_id for job in jobs], [job.attempt for job in jobs]
+def _claims(jobs: Sequence[EmbeddingJob]) -> tuple[list[UUID], list[int], list[bytes]]:
+    return [job.memory_id for job in jobs], [job.attempt for job in jobs], [job.digest for job in jobs]

@@ -19,6 +19,11 @@ from livingworld.story.characters.references import check_optional_character
 RECENCY_HALF_LIFE: Final = 50.0
 
 
+def checked_content(content: object) -> str:
+    """Return the text of a memory; raises InvalidInput."""
+    return inputs.check_text("content", content, limit=inputs.MAX_DESCRIPTION_CHARACTERS, empty=False)
+
+
 @dataclass(frozen=True, slots=True)
 class NewMemory:
     """A text to remember; raises InvalidInput, naming the field, when it could not be stored."""
@@ -38,7 +43,7 @@ class NewMemory:
     embedder: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        inputs.check_text("content", self.content, limit=inputs.MAX_DESCRIPTION_CHARACTERS, empty=False)
+        checked_content(self.content)
         check_optional_character("character", self.character)
         inputs.check_label("kind", self.kind)
         if not isinstance(self.private, bool):

@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any, Final
 from uuid import UUID
 
 from livingworld.errors import InvalidInput, InvalidType, MemoryNotFound
-from livingworld.inputs import (
-    check_boolean,
-    check_integer,
-    check_label,
-    check_number,
-    check_sequence,
-    check_text,
-    check_uuid,
-)
-from livingworld.models.embeddings.vectors import MAX_DIMENSIONS, check_vector, normalized
+from livingworld.inputs import check_boolean, check_integer, check_label, check_number, check_sequence, check_uuid
+from livingworld.models.embeddings.vectors import MAX_DIMENSIONS
 from livingworld.postgres.keyset import Page, check_limit, id_cursor, page_by
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.characters.references import check_optional_character
-from livingworld.story.memories import embedding_jobs, writing
+from livingworld.story.memories import embedding_jobs, recalling, writing
+from livingworld.story.memories.editing import update_memory
 from livingworld.story.memories.listing import NEWEST, list_memories
-from livingworld.story.memories.records import Memory, NewMemory, RecallWeights, Recollection
-from livingworld.story.memories.rows import make_memory, make_recalled
-from livingworld.story.stories.coordinates import Viewpoint, check_place, read_at
+from livingworld.story.memories.recalling import RECALL_CANDIDATES
+from livingworld.story.memories.records import Memory, NewMemory, RecallWeights, Recollection, checked_content
+from livingworld.story.stories.coordinates import Viewpoint, check_place
 
 #: Most memories of one call.
 MAX_MEMORIES: Final = 1000
-#: How many memories a recall compares by default, and at most.
-RECALL_CANDIDATES: Final = 10_000
-MAX_CANDIDATES: Final = 1_000_000
-_QUERY_CHARACTERS: Final = 100_000
-_RECALL: Final = files(__package__).joinpath("sql/recall.sql").read_text()
-_RECENT: Final = files(__package__).joinpath("sql/recent.sql").read_text()
 
 
 class MemoryRepository:
@@ -88,7 +74,7 @@ class MemoryRepository:
         """
         check_limit(limit)
         key, place = check_uuid("story_id", story_id), NEWEST if after is None else id_cursor(after)
-        who, of_kinds = _known_to(character, kinds)
+        who, of_kinds = check_optional_character("character", character), recalling.checked_kinds("kinds", kinds)
         asked = (key, place, of_kinds, check_boolean("include_forgotten", include_forgotten), limit + 1)
         return page_by(await self._unit.read(list_memories, asked, who), limit, lambda memory: memory.id)
 
@@ -97,25 +83,29 @@ class MemoryRepository:
         memory_id: UUID,
         *,
         expected_version: int,
+        content: str | None = None,
         kind: str | None = None,
         private: bool | None = None,
         importance: float | None = None,
         valence: float | None = None,
     ) -> Memory:
-        """Change the given fields of a memory and return it; its text stays: forget it, and add another.
+        """Change the given fields of a memory and return it; with another text it loses its vectors.
 
-        Locks its story. Raises VersionConflict when it was changed since `expected_version`, MemoryNotFound, Archived.
+        The text before is not kept; the world's embedder makes a vector of the new one. Locks its story. Raises
+        VersionConflict when it was changed since `expected_version`, MemoryNotFound, Archived, and InvalidInput for a
+        text that the same one remembers at the same place already.
         """
         key = check_uuid("memory_id", memory_id)
         check_integer("expected_version", expected_version, minimum=1)
         given = {
+            "content": None if content is None else checked_content(content),
             "kind": None if kind is None else check_label("kind", kind),
             "private": None if private is None else check_boolean("private", private),
             "importance": None if importance is None else check_number("importance", importance, minimum=0, maximum=1),
             "valence": None if valence is None else check_number("valence", valence, minimum=-1, maximum=1),
         }
         changes = {name: value for name, value in given.items() if value is not None}
-        return await self._unit.write(writing.update_memory, key, expected_version, changes)
+        return await self._unit.write(update_memory, key, expected_version, changes)
 
     async def recall(  # noqa: PLR0913 - each narrows what comes back
         self,
@@ -150,17 +140,9 @@ class MemoryRepository:
         vectors of 384 numbers take half a second without pgvector. Raises StoryNotFound, BranchNotFound,
         SceneNotFound, CharacterNotFound, DimensionMismatch.
         """
-        vector, words = _asked(query, text)
-        if embedder is not None:
-            check_label("embedder", embedder)
-        by, narrowing = _weighed(weights), _excluding(character, excluded_kinds, only_own=only_own)
-        if min_similarity is not None:
-            check_number("min_similarity", min_similarity, minimum=-1, maximum=1)
-        most = check_integer("candidates", candidates, minimum=1, maximum=MAX_CANDIDATES)
-        who, wanted = _known_to(character, kinds)
-        asked = (vector, embedder, words, by.similarity, by.importance, by.recency, by.half_life, _count(k), most)
-        view = Viewpoint(story_id, branch, as_of)
-        return await self._unit.read(_recall, view, vector, who, wanted, *asked, *narrowing, min_similarity, by.words)
+        given = (text, embedder, character, kinds, excluded_kinds, only_own)
+        asked = recalling.checked(story_id, query, *given, k, weights, min_similarity, branch, as_of, candidates)
+        return await self._unit.read(recalling.recall, *asked)
 
     async def recent(
         self,
@@ -175,9 +157,9 @@ class MemoryRepository:
         as_of: int | None = None,
     ) -> tuple[Memory, ...]:
         """Return the k newest memories, newest first, of those that `recall` may bring back; raises as it does."""
-        view, most = Viewpoint(story_id, branch, as_of), _count(k)
-        excluding = _excluding(character, excluded_kinds, only_own=only_own)
-        return await self._unit.read(_recent, view, *_known_to(character, kinds), *excluding, most)
+        view, most = Viewpoint(story_id, branch, as_of), recalling.checked_count(k)
+        narrowed = recalling.narrowed(character, kinds, excluded_kinds, only_own=only_own)
+        return await self._unit.read(recalling.recent, view, *narrowed, most)
 
     async def consolidate(
         self,
@@ -229,60 +211,7 @@ async def _get(tx: Transaction, memory_id: UUID) -> Memory:
     return found[memory_id]
 
 
-async def _recall(
-    tx: Transaction, view: Viewpoint, vector: list[float] | None, character: str | None, *asked: object
-) -> Recollection:
-    rows = await read_at(tx, _RECALL, view, character, *asked, characters=_given(character))
-    return Recollection((make_recalled(row, vector) for row in rows), is_cut=any(row.is_cut for row in rows))
-
-
-async def _recent(tx: Transaction, view: Viewpoint, character: str | None, *asked: object) -> tuple[Memory, ...]:
-    return tuple(map(make_memory, await read_at(tx, _RECENT, view, character, *asked, characters=_given(character))))
-
-
-def _given(character: str | None) -> tuple[str, ...]:
-    return () if character is None else (character,)
-
-
 def _row(field: str, memory: object) -> dict[str, Any]:
     if not isinstance(memory, NewMemory):
         raise InvalidType(field, f"must be a NewMemory, not {type(memory).__name__}")
     return memory.row()
-
-
-def _count(k: int) -> int:
-    return check_integer("k", k, minimum=1, maximum=MAX_MEMORIES)
-
-
-def _asked(query: str | Sequence[float], text: str | None) -> tuple[list[float] | None, str | None]:
-    """Return the vector and the words that are looked for."""
-    vector = None if isinstance(query, str) else list(normalized(check_vector("query", query)))
-    field, words = ("query", query) if isinstance(query, str) else ("text", text)
-    if words is not None:
-        check_text(field, words, limit=_QUERY_CHARACTERS)
-    return vector, words
-
-
-def _weighed(weights: RecallWeights | None) -> RecallWeights:
-    by = RecallWeights() if weights is None else weights
-    if not isinstance(by, RecallWeights):
-        raise InvalidType("weights", f"must be RecallWeights, not {type(by).__name__}")
-    return by
-
-
-def _known_to(character: UUID | str | None, kinds: Sequence[str] | None) -> tuple[str | None, list[str] | None]:
-    """Return the character and the kinds that narrow what comes back."""
-    who = check_optional_character("character", character)
-    if kinds is None:
-        return who, None
-    return who, [check_label("kinds", kind, empty=True) for kind in check_sequence("kinds", kinds, limit=100)]
-
-
-def _excluding(character: object, kinds: Sequence[str] | None, *, only_own: bool) -> tuple[list[str] | None, bool]:
-    """Return the kinds that do not come back, and whether only the character's own do."""
-    if check_boolean("only_own", only_own) and character is None:
-        raise InvalidInput("only_own", "needs the character whose memories come back")
-    if kinds is None:
-        return None, only_own
-    given = check_sequence("excluded_kinds", kinds, limit=100)
-    return [check_label("excluded_kinds", kind, empty=True) for kind in given], only_own

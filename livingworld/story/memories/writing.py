@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import func, select, update
 
-from livingworld.errors import AlreadyConsolidated, DimensionMismatch, InvalidInput, MemoryNotFound, VersionConflict
+from livingworld.errors import AlreadyConsolidated, DimensionMismatch, MemoryNotFound
 from livingworld.inputs import canonical_json
 from livingworld.postgres.locks import lock_row
 from livingworld.postgres.transactions.lock_order import LockKind
@@ -19,7 +19,6 @@ from livingworld.story.memories.records import Memory
 from livingworld.story.memories.rows import make_memory
 from livingworld.story.memories.tables import memories, memory_embedders
 from livingworld.story.stories.coordinates import Place, lock_head
-from livingworld.story.stories.locking import lock_open_story
 from livingworld.story.stories.tables import stories
 
 _WRITE: Final = """
@@ -29,7 +28,7 @@ _WRITE: Final = """
     ) AS written ON true
 """
 #: What every change of a memory sets.
-_CHANGED: Final[dict[str, Any]] = {"version": memories.c.version + 1, "updated_at": func.now()}
+CHANGED: Final[dict[str, Any]] = {"version": memories.c.version + 1, "updated_at": func.now()}
 _PARTS: Final = """
     SELECT m.memory_id, m.character_id IS NOT DISTINCT FROM who.character_id AS is_own, m.private
     FROM livingworld.referred_character_v1($1, $6) AS who
@@ -97,7 +96,7 @@ async def _take_parts(tx: Transaction, ids: Sequence[UUID], summary_id: UUID) ->
     own = memories.c.world_id == tx.world_id
     free = (memories.c.memory_id != summary_id, memories.c.consolidated_into.is_(None))
     parts = update(memories).where(own, memories.c.memory_id.in_(ids), *free)
-    taken = (await tx.execute(parts.values(consolidated_into=summary_id, **_CHANGED))).rowcount
+    taken = (await tx.execute(parts.values(consolidated_into=summary_id, **CHANGED))).rowcount
     await tx.execute(update(memories).where(own, memories.c.memory_id == summary_id).values(is_summary=True))
     return taken
 
@@ -108,25 +107,7 @@ async def forget(tx: Transaction, ids: Sequence[UUID]) -> int:
     concerned = await tx.execute(select(memories.c.story_id).where(*own).distinct())
     for story_id in sorted(UUID(int=row.story_id.int) for row in concerned):
         await lock_row(tx, LockKind.STORY, stories, {"world_id": tx.world_id, "story_id": story_id})
-    return (await tx.execute(update(memories).where(*own).values(forgotten_at=func.now(), **_CHANGED))).rowcount
-
-
-async def update_memory(tx: Transaction, memory_id: UUID, expected: int, changes: Mapping[str, Any]) -> Memory:
-    """Change fields of a memory; locks its story. Raises MemoryNotFound, VersionConflict, Archived, InvalidInput."""
-    found = (await read(tx, [memory_id])).get(memory_id)
-    if found is None:
-        raise MemoryNotFound(memory_id=memory_id)
-    await lock_open_story(tx, found.story_id)
-    old = (await read(tx, [memory_id])).get(memory_id)
-    if old is None:
-        raise MemoryNotFound(memory_id=memory_id)
-    if old.version != expected:
-        raise VersionConflict(expected=expected, actual=old.version)
-    if changes.get("private") and old.character is None:
-        raise InvalidInput("private", "needs a character that the memory belongs to")
-    own = (memories.c.world_id == tx.world_id, memories.c.memory_id == memory_id)
-    row = (await tx.execute(update(memories).where(*own).values(**changes, **_CHANGED).returning(memories))).one()
-    return make_memory(row)
+    return (await tx.execute(update(memories).where(*own).values(forgotten_at=func.now(), **CHANGED))).rowcount
 
 
 async def _refuse_other_dimensions(tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:

@@ -64,16 +64,18 @@ class MemoryRepository(Mirror, original=MemoryRepositoryOriginal):
         memory_id: UUID,
         *,
         expected_version: int,
+        content: str | None = None,
         kind: str | None = None,
         private: bool | None = None,
         importance: float | None = None,
         valence: float | None = None,
     ) -> Memory:
-        """Change the given fields of a memory and return it; its text stays: forget it, and add another."""
+        """Change the given fields of a memory and return it; with another text it loses its vectors."""
         returned: Memory = self._call(
             "update",
             memory_id,
             expected_version=expected_version,
+            content=content,
             kind=kind,
             private=private,
             importance=importance,
