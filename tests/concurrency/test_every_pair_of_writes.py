@@ -22,7 +22,7 @@ ROTATION: Final = 293
 PARTS: Final = 2
 PAIRS: Final = [(one, other) for one in WRITES if one not in ALONE for other in WRITES if other != "worlds.purge"]
 #: These wait for nobody, and pass by what somebody else has in hand.
-PASSING_BY: Final = {"actions.claim", "tasks.take_over"}
+PASSING_BY: Final = {"actions.claim", "tasks.take_over", "text_embeddings.run_once", "text_embeddings.run_all"}
 #: What began before one of these is refused by it, and what begins after it is not.
 CLEARS: Final = {"sessions.clear", "interactions.clear"}
 

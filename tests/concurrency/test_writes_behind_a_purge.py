@@ -47,6 +47,7 @@ TOLD: Final[dict[str, type | UnionType]] = {
     "live.publish, world": type(None),
     "presence.leave": bool,
     "presence.expire": int,
+    "text_embeddings.remove": int,
     "presence.heartbeat": Presence | NotFound,  # its row goes last, so it may come before
     "search.index": int,
     "sessions.expire": tuple,

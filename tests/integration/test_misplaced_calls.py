@@ -24,6 +24,8 @@ from tests.support.run_role import url_of_the_run
 #: As they are called here, these ask nothing of the database and begin nothing.
 WITHOUT_A_DATABASE: Final = {
     "embeddings",
+    "memory_embeddings",
+    "text_embeddings",
     "scripts.check",
     "scripts.register",
     "actions.worker",
@@ -33,8 +35,6 @@ WITHOUT_A_DATABASE: Final = {
 MORE_CALLS: Final[dict[str, Callable[[Furnished], Any]]] = {
     "embeddings.embed": lambda at: at.world.embeddings(HashingEmbedder()).embed(["rain"]),
     "embeddings.embed_each": lambda at: at.world.embeddings(HashingEmbedder()).embed_each(["rain"]),
-    "memory_embeddings.running": lambda at: at.world.memory_embeddings(HashingEmbedder()).running(),
-    "memory_embeddings.recall": lambda at: at.world.memory_embeddings(HashingEmbedder()).recall(at.story.id, "rain"),
     "actions.worker.running": lambda at: at.world.actions.worker({"walk": do_nothing}).running(),
     "actions.worker.run_once": lambda at: at.world.actions.worker({"walk": do_nothing}).run_once(),
     "transaction": lambda at: at.world.transaction(),

@@ -25,8 +25,8 @@ from livingworld import (
 )
 from livingworld.identifiers import new_id
 from livingworld.testing.hashing_embedder import HashingEmbedder
-from tests.support.bundle_of_nothing import bundle_of_no_story, bundle_of_nothing
-from tests.support.every_write import WRITES, Furnished
+from tests.support.bundle_of_nothing import bundle_of_nothing
+from tests.support.every_write import FORMER, NEW, WRITES, Furnished
 from tests.support.patience import patiently
 
 
@@ -50,7 +50,6 @@ CALLS: Final[dict[str, Callable[[Furnished], Any]]] = {
     "worlds.find_by_key": lambda at: at.livingworld.worlds.find_by_key("x"),
     "worlds.export_bundle": lambda at: at.livingworld.worlds.export_bundle(at.world.id, BytesIO()),
     "export_story": lambda at: at.world.export_story(at.story.id, BytesIO()),
-    "import_story": lambda at: at.world.import_story(bundle_of_no_story()),
     "worlds.import_bundle": lambda at: at.livingworld.worlds.import_bundle(bundle_of_nothing(), as_world=new_id()),
     "worlds.restore": lambda at: at.livingworld.worlds.restore(at.world.id),
     "stories.get": lambda at: at.world.stories.get(at.story.id),
@@ -171,6 +170,14 @@ CALLS: Final[dict[str, Callable[[Furnished], Any]]] = {
     "locks.try_exclusive": lambda at: at.world.locks.try_exclusive("tide"),
     "run": lambda at: at.world.run(do_nothing),
     "embeddings": lambda at: at.world.embeddings(HashingEmbedder()),
+    "memory_embeddings": lambda at: at.world.memory_embeddings(NEW),
+    "memory_embeddings.running": lambda at: at.world.memory_embeddings(NEW).running(),
+    "memory_embeddings.recall": lambda at: at.world.memory_embeddings(NEW).recall(at.story.id, "rain", k=3),
+    "text_embeddings": lambda at: at.world.text_embeddings(NEW),
+    "text_embeddings.running": lambda at: at.world.text_embeddings(NEW).running(),
+    "text_embeddings.find": lambda at: at.world.text_embeddings(FORMER).find(
+        "Mara", kinds=["scene", "character"], story_id=at.story.id, k=3, min_similarity=0, candidates=9
+    ),
     "documents.watch": lambda at: at.world.documents.watch("flags"),
     "turns.play": lambda at: at.world.turns.play(at.story.id, do_nothing, request_key="k"),
     "generations.preferences": lambda at: at.world.generations.preferences(at.story.id),
@@ -226,6 +233,10 @@ OBJECTS: Final[dict[str, Made]] = {
 }
 
 
+#: Each returns a part of a world, and begins nothing.
+MAKERS: Final = {"memory_embeddings", "text_embeddings"}
+
+
 class Recorder:
     """Stands for a part of a world, and remembers the calls of its methods instead of making them."""
 
@@ -236,9 +247,14 @@ class Recorder:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the part has
         value = getattr(self._part, name)
         if callable(value):
-            return lambda *args, **options: self._calls.append((value, args, options))
+            return lambda *args, **options: self._record(value, args, options)
         is_part = type(value).__module__.startswith("livingworld") and not is_dataclass(value)
         return Recorder(value, self._calls) if is_part else value
+
+    def _record(self, method: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Recorder | None:
+        """Note a call in place of the one that made its part; what makes a part is called."""
+        self._calls[:] = [(method, args, options)]
+        return Recorder(method(*args, **options), self._calls) if method.__name__ in MAKERS else None
 
 
 def recorded(call: Callable[[Furnished], Any], there: Furnished) -> tuple[Callable[..., Any], dict[str, Any]]:

@@ -27,6 +27,13 @@ from livingworld import (
     TransactionScope,
     World,
 )
+from livingworld.testing.hashing_embedder import HashingEmbedder
+from tests.support.bundle_of_nothing import bundle_of_no_scene
+
+#: The embedder that characters have vectors of.
+FORMER: Final = HashingEmbedder(8)
+#: One that nothing has vectors of.
+NEW: Final = HashingEmbedder(16)
 
 
 @dataclass
@@ -68,6 +75,7 @@ async def furnish(livingworld: LivingWorld) -> Furnished:
     waiting, claimed = await _actions(world)
     staged = await _models(world)
     presence = await world.presence.join("mara", session=session.id)
+    await world.text_embeddings(FORMER).run_once(2)
     things = (story, mara, tom, memory, entry, session, task, waiting, claimed, staged, presence)
     return Furnished(livingworld, world, *things)
 
@@ -163,8 +171,16 @@ WRITES: Final[dict[str, Write]] = {
         at.story.id, [at.memory.id], NewMemory("Weather.", at.mara.id)
     ),
     "memories.update": lambda at: at.world.memories.update(at.memory.id, expected_version=1, importance=1),
+    "memories.update, content": lambda at: at.world.memories.update(at.memory.id, expected_version=1, content="Hail."),
     "memories.forget": lambda at: at.world.memories.forget([at.memory.id]),
     "memories.use_embedder": lambda at: at.world.memories.use_embedder("hash", 8),
+    "memory_embeddings.use": lambda at: at.world.memory_embeddings(NEW).use(),
+    "memory_embeddings.run_once": lambda at: at.world.memory_embeddings(NEW).run_once(),
+    "memory_embeddings.run_all": lambda at: at.world.memory_embeddings(NEW).run_all(),
+    "text_embeddings.run_once": lambda at: at.world.text_embeddings(NEW).run_once(2),
+    "text_embeddings.run_all": lambda at: at.world.text_embeddings(NEW).run_all(),
+    "text_embeddings.remove": lambda at: at.world.text_embeddings(FORMER).remove(),
+    "import_story": lambda at: at.world.import_story(bundle_of_no_scene()),
     "documents.compare_and_set": lambda at: at.world.documents.compare_and_set("flags", 2, expected_version=1),
     "documents.compare_and_set, new": lambda at: at.world.documents.compare_and_set("new", 2, expected_version=0),
     "documents.set": lambda at: at.world.documents.set("flags", 2),
@@ -248,6 +264,13 @@ ALONE: Final[frozenset[str]] = frozenset(
         "worlds.archive",
         "worlds.purge",
         "erase",
+        "memory_embeddings.use",
+        "memory_embeddings.run_once",
+        "memory_embeddings.run_all",
+        "text_embeddings.run_once",
+        "text_embeddings.run_all",
+        "text_embeddings.remove",
+        "import_story",
         "turns.take",
         "turns.take, effect",
         "search.index",

@@ -15,8 +15,8 @@ from livingworld.testing.staged_races import connected
 _TIMED: Final = {"result", "results", "request_hash", "duration_ms"}
 #: An id in a text: the subject of a fact that is a character, the cast in a revision.
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-#: What the background makes of scenes, in its own time.
-_DERIVED: Final = {"unindexed_scenes", "scene_words"}
+#: What the background makes of scenes, in its own time, and what is made of them from then on.
+_DERIVED: Final = {"unindexed_scenes", "scene_words", "scene_vectors", "embedding_cache"}
 #: Marks that something changed: writers at the same moment leave one each, one after the other leaves the last.
 _MARKS: Final = {"lore_changes"}
 

@@ -48,14 +48,26 @@ class SemanticSearch:
         """
         asked_for = list(normalized(check_vector("query", query)))
         name = check_label("embedder", embedder)
-        if unknown := [kind for kind in check_sequence("kinds", kinds, limit=100) if kind not in SIMILAR_KINDS]:
-            raise InvalidInput("kinds", f"may hold {', '.join(SIMILAR_KINDS)}, not {unknown!r}")
-        of = None if story_id is None else check_uuid("story_id", story_id)
-        count = check_integer("k", k, minimum=1, maximum=MAX_FOUND)
-        most = check_integer("candidates", candidates, minimum=1, maximum=MAX_CANDIDATES)
-        if min_similarity is not None:
-            check_number("min_similarity", min_similarity, minimum=-1, maximum=1)
-        return await self._unit.read(_similar, (name, asked_for, list(kinds), of, count, most, min_similarity))
+        narrowed = checked_options(kinds, story_id, k, min_similarity, candidates)
+        return await self._unit.read(_similar, (name, asked_for, *narrowed))
+
+
+def checked_options(
+    kinds: Sequence[SimilarKind] = SIMILAR_KINDS,
+    story_id: UUID | None = None,
+    k: int = 10,
+    min_similarity: float | None = None,
+    candidates: int = CANDIDATES,
+) -> tuple[Any, ...]:
+    """Return the options of SemanticSearch.similar as its statement takes them; raises InvalidInput."""
+    if unknown := [kind for kind in check_sequence("kinds", kinds, limit=100) if kind not in SIMILAR_KINDS]:
+        raise InvalidInput("kinds", f"may hold {', '.join(SIMILAR_KINDS)}, not {unknown!r}")
+    of = None if story_id is None else check_uuid("story_id", story_id)
+    count = check_integer("k", k, minimum=1, maximum=MAX_FOUND)
+    most = check_integer("candidates", candidates, minimum=1, maximum=MAX_CANDIDATES)
+    if min_similarity is not None:
+        check_number("min_similarity", min_similarity, minimum=-1, maximum=1)
+    return list(kinds), of, count, most, min_similarity
 
 
 async def _similar(tx: Transaction, asked: tuple[Any, ...]) -> SimilarTexts:

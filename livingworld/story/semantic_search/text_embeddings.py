@@ -20,7 +20,7 @@ from livingworld.observability import events
 from livingworld.observability.metrics import Metrics
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.semantic_search.records import SimilarTexts
-from livingworld.story.semantic_search.repository import SemanticSearch
+from livingworld.story.semantic_search.repository import SemanticSearch, checked_options
 from livingworld.story.semantic_search.vector_writing import (
     MissingText,
     TextKey,
@@ -86,6 +86,7 @@ class TextEmbeddings:
 
         `similar` is SemanticSearch's; for a text, what the embedder raises too.
         """
+        checked_options(**options)  # before the embedder is asked
         if isinstance(query, str):
             text = check_text("query", query, limit=_QUERY_CHARACTERS, empty=False)
             (query,) = await self._pipeline.embed([text])
