@@ -13,7 +13,7 @@ from livingworld.testing import stress
 from tests.support.command import run_command
 from tests.support.every_write import WRITES
 
-DEEDS: Final = ("deeds.py", "other_deeds.py")
+DEEDS: Final = ("deeds.py", "other_deeds.py", "carrying.py")
 
 
 @pytest.mark.slow

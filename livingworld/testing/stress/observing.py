@@ -11,11 +11,26 @@ from livingworld.settings.settings import Settings
 from livingworld.testing.history import Observed
 from livingworld.testing.history.operations import Value
 from livingworld.testing.staged_races import Connection, connected
-from livingworld.testing.stress.stage import COUNTER, DOCUMENTS, LEASE, MARK, Stage, facts_of
+from livingworld.testing.stress.stage import CARRIED, COUNTER, DOCUMENTS, LEASE, MARK, UNEMBEDDED, Stage, facts_of
 
 _SCENES: Final = """
     SELECT story_id::text AS target, scene_number AS number, content AS value FROM livingworld.scenes
     WHERE world_id = $1 ORDER BY story_id, scene_number
+"""
+_CARRIED: Final = """
+    SELECT story_id::text AS target FROM livingworld.stories WHERE world_id = $1 AND title = $2
+"""
+_UNEMBEDDED: Final = """
+    SELECT m.content AS value FROM livingworld.memory_embedders AS e
+    CROSS JOIN LATERAL unnest(ARRAY[e.embedder, e.next_embedder]) AS wanted (name)
+    JOIN livingworld.memories AS m ON m.world_id = $1
+    WHERE e.world_id = $1 AND wanted.name IS NOT NULL AND NOT EXISTS (
+        SELECT FROM livingworld.memory_vectors AS v
+        WHERE v.world_id = $1 AND v.memory_id = m.memory_id AND v.embedder = wanted.name
+    ) AND NOT EXISTS (
+        SELECT FROM livingworld.memory_embedding_jobs AS j
+        WHERE j.world_id = $1 AND j.memory_id = m.memory_id AND j.embedder = wanted.name
+    )
 """
 _FACTS: Final = """
     SELECT story_id::text AS target, attribute AS value FROM livingworld.facts
@@ -48,7 +63,10 @@ async def observe(url: str, stage: Stage) -> Observed:
         documents = _by_number(await connection.fetch(_DOCUMENTS, world, list(DOCUMENTS)))
         counter = await connection.fetchval(_COUNTER, world, COUNTER)
         actions = await connection.fetch(_ACTIONS, world)
-    lists = {str(story): scenes.get(str(story), []) for story in stage.lists}
+        carried = [row["target"] for row in await connection.fetch(_CARRIED, world, CARRIED)]
+        unembedded = [row["value"] for row in await connection.fetch(_UNEMBEDDED, UUID(stage.aside))]
+    lists = {story: scenes.get(story, []) for story in (*map(str, stage.lists), *carried)}
+    lists[UNEMBEDDED] = unembedded
     lists[stage.merged] = [word for text in scenes.get(stage.merged, ()) for word in str(text).split()]
     lists |= {facts_of(story): [row["value"] for row in facts if row["target"] == story] for story in stage.stories}
     return Observed(

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from livingworld import NewAction, NewLoreEntry, NewMemory, NewSample, NewScene, Story, Subject, TransactionScope
+from livingworld.testing.stress.carrying import CARRIERS
 from livingworld.testing.stress.stage import ASIDE
 from livingworld.testing.stress.writer import Deed, Writer
 
@@ -54,7 +55,7 @@ async def state(writer: Writer) -> None:
     await writer.do("relationships.get_or_create", making)
     adding = world.memories.add(story, [NewMemory(f"It rained {value}.", first.id)])
     ((memory, _),) = await writer.do("memories.add", adding)
-    changing = world.memories.update(memory.id, expected_version=memory.version, importance=1)
+    changing = world.memories.update(memory.id, expected_version=memory.version, content=f"Hail {value}.")
     await writer.do("memories.update", changing)
     summary = NewMemory(f"Weather {value}.", first.id)
     await writer.do("memories.consolidate", world.memories.consolidate(story, [memory.id], summary))
@@ -220,5 +221,5 @@ async def _shared(writer: Writer) -> UUID:
 
 OTHERS: Final[tuple[Deed, ...]] = (
     stories, branches, state, characters, flags, lore, sessions, erasure, tasks, actions, scripts, models, cycles,
-    presence, worlds, together,
+    presence, worlds, together, *CARRIERS,
 )  # fmt: skip

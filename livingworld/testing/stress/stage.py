@@ -14,6 +14,12 @@ COUNTER: Final = "steps"
 LEASE: Final = "market"
 #: The key of the story in the world beside.
 ASIDE: Final = "aside"
+#: The title of the stories that are carried into the world from the one beside it.
+CARRIED: Final = "carried"
+#: The list of what a copy of a world has not as its original has it: nobody appends to it.
+DIFFERENCES: Final = "differences of a copy"
+#: The list of the memories that have no vector of the world's embedder, and no job to get one.
+UNEMBEDDED: Final = "memories that nobody embeds"
 #: The subject of the facts that come with turns; each has an attribute of its own.
 MARK: Final = Subject("mark")
 

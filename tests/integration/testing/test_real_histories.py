@@ -10,12 +10,14 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
-from livingworld import LivingWorld, World
+from livingworld import LivingWorld, Story, World
 from livingworld.testing.history import Flaw, History, Kind, Observed, Outcome, check
+from livingworld.testing.stress import carrying
+from livingworld.testing.stress.carrying import CARRIERS
 from livingworld.testing.stress.deeds import CHECKED
 from livingworld.testing.stress.observing import observe
 from livingworld.testing.stress.other_deeds import OTHERS
-from livingworld.testing.stress.stage import COUNTER, LEASE, Stage, facts_of
+from livingworld.testing.stress.stage import COUNTER, LEASE, UNEMBEDDED, Stage, facts_of
 from livingworld.testing.stress.writer import Deed, Writer
 
 pytestmark = pytest.mark.any_server
@@ -58,7 +60,8 @@ async def played(livingworld: LivingWorld, world: World, database_url: str) -> P
 
     async def play(writer: Writer) -> None:
         for _ in range(3):
-            for deed in writer.chance.sample(CHECKED, len(CHECKED)):
+            deeds = CHECKED + CARRIERS
+            for deed in writer.chance.sample(deeds, len(deeds)):
                 await writer.tried(deed)
 
     await asyncio.gather(*map(play, writers))
@@ -78,6 +81,12 @@ def unit_of(it: Played) -> tuple[str, str]:
     units = (each for each in it.history.operations if each.name == "run" and each.outcome is Outcome.OK)
     (written,) = (effect for effect in next(units).effects if effect.kind is Kind.WRITE)
     return written.target, str(written.value)
+
+
+def carried(it: Played) -> str:
+    """Return a story that was carried into the world."""
+    asked = (each for each in it.history.operations if each.name == "import_story" and each.outcome is Outcome.OK)
+    return next(asked).effects[0].target
 
 
 def half_a_unit(it: Played) -> Observed:
@@ -118,6 +127,10 @@ CHANGES: Final[dict[str, tuple[Callable[[Played], Observed], Flaw]]] = {
         lambda it: it.changed(ended={lane: [*each, each[0]] for lane, each in it.observed.ended.items()}),
         Flaw.DOUBLED,
     ),
+    "a carried story gone": (lambda it: it.of_list(carried(it), lambda values: values.clear()), Flaw.LOST),
+    "half of a carried story": (lambda it: it.of_list(carried(it), lambda values: values.pop()), Flaw.PARTIAL),
+    "a carried story twice": (lambda it: it.of_list(carried(it), lambda values: values.extend(values)), Flaw.DOUBLED),
+    "a memory without a job": (lambda it: it.of_list(UNEMBEDDED, lambda values: values.append("?")), Flaw.PHANTOM),
     "an input merged away": (lambda it: it.of_list(it.stage.merged, lambda values: values.pop()), Flaw.LOST),
 }
 
@@ -129,6 +142,25 @@ async def test_a_history_with_one_change_is_flagged_each_time(played: Played) ->
 
     for name, (change, flaw) in CHANGES.items():
         assert flaw in check(played.history.operations, change(played)).flaws, name
+
+
+async def test_a_copy_that_lacks_a_scene_is_flagged(
+    livingworld: LivingWorld, world: World, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history, texts = History(), carrying._texts
+
+    async def one_less(of: World, story: Story) -> list[str]:
+        found = await texts(of, story)
+        monkeypatch.setattr(carrying, "_texts", texts)
+        return found[1:]
+
+    stage, (writer, *_) = await writers_of(livingworld, world, history)
+    await carrying.carry_a_world(writer)
+    assert check(history.operations, await observe(database_url, stage)).kept
+    monkeypatch.setattr(carrying, "_texts", one_less)
+    await carrying.carry_a_world(writer)
+
+    assert Flaw.WRONG_ORDER in check(history.operations, await observe(database_url, stage)).flaws
 
 
 @pytest.mark.parametrize("deed", [*CHECKED[:-1], *OTHERS], ids=lambda deed: deed.__name__)
