@@ -7,6 +7,12 @@ from uuid import UUID
 from livingworld.testing.staged_races import connected
 
 _QUICKLY = "SET session_replication_role = replica"  # what is loaded is right by construction
+#: What is new in an index of words is merged in the background; until then each search reads it whole.
+MERGE_WORDS = """
+    SELECT gin_clean_pending_list(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    JOIN pg_am a ON a.oid = c.relam
+    WHERE a.amname = 'gin' AND c.relkind = 'i' AND c.relname NOT LIKE 'pg\\_%'
+"""
 _OTHERS = (
     """
     INSERT INTO livingworld.stories (world_id, story_id, title)
@@ -146,6 +152,7 @@ async def fill_world(url: str, world_id: UUID, count: int) -> None:
         await connection.execute(_QUICKLY)
         for statement in _OTHERS:
             await connection.execute(statement, world_id, count)
+        await connection.execute(MERGE_WORDS)
 
 
 async def fill_story(url: str, world_id: UUID, story_id: UUID, scenes: int) -> None:
@@ -154,6 +161,7 @@ async def fill_story(url: str, world_id: UUID, story_id: UUID, scenes: int) -> N
         await connection.execute(_QUICKLY)
         for statement in _SCENES:
             await connection.execute(statement, world_id, story_id, scenes)
+        await connection.execute(MERGE_WORDS)
 
 
 async def analyze(url: str) -> None:

@@ -42,6 +42,10 @@ class LoggedPlans:
         """Return the pages that were read by the statement that read most, with those inside it."""
         return max(int(each["Plan"]["Shared Hit Blocks"] + each["Plan"]["Shared Read Blocks"]) for each in self.plans)
 
+    def look_ups(self) -> float:
+        """Return how often an index was gone down, in all statements."""
+        return sum(float(node["Actual Loops"]) for node in self.nodes() if "Index" in node["Node Type"])
+
     def wal_bytes(self) -> int:
         """Return the bytes of WAL of the statement that wrote most, with those inside it and without its commit."""
         return max(int(each["Plan"]["WAL Bytes"]) for each in self.plans)

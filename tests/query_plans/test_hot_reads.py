@@ -37,7 +37,7 @@ ALLOWANCE: Final = 6
 
 #: What a planner without statistics takes for small: it sorts the stories of a world, and before PostgreSQL 17 it scans
 #: them for those that a group of appends moves.
-UNANALYSED: Final = ("stories", "commit")
+UNANALYSED: Final = ("stories", "stories, archived too", "stories, by title", "stories with words", "commit")
 
 
 def calls(story_id: UUID, scenes: int) -> dict[str, Call]:
@@ -77,7 +77,18 @@ def reads_of_the_world() -> dict[str, Call]:
     return {
         "find": lambda world: world.characters.find("Person  7"),
         "stories": lambda world: world.stories.list(limit=5),
+        "stories, archived too": lambda world: world.stories.list(limit=5, include_archived=True),
+        "stories, last played": lambda world: world.stories.list(limit=5, order="played", status="active"),
+        "stories, by title": lambda world: world.stories.list(limit=5, order="title"),
+        "stories with words": lambda world: world.stories.list(limit=5, search="of 10"),
+        "story by key": lambda world: world.stories.find_by_key("none"),
         "characters": lambda world: world.characters.list(limit=5),
+        "search backlog": lambda world: world.search.backlog(),
+        "queue": lambda world: world.actions.peek("harbour", limit=5),
+        "size of the queue": lambda world: world.actions.size(),
+        "sessions": lambda world: world.sessions.list(limit=5),
+        "documents": lambda world: world.documents.list(limit=5),
+        "who is present": lambda world: world.presence.list(),
     }
 
 
@@ -94,6 +105,9 @@ def writes(story_id: UUID) -> dict[str, Call]:
         ),
         "append": lambda world: world.stories.append_scene(story_id, NewScene("x", ["a", "b", "c"], chosen_choice=1)),
         "take": lambda world: leave_turn(world, story_id),
+        "enqueue": lambda world: world.actions.enqueue("harbour", "walk"),
+        "claim": lambda world: world.actions.claim(limit=1),
+        "publish": lambda world: world.live.publish("tide", story=story_id),
         "commit": lambda world: world.turns.play(story_id, tell, request_key=uuid4().hex, choice=1, recent=5),
     }
 

@@ -104,7 +104,8 @@ for _name, _order in (("created_at", stories.c.created_at), ("title", stories.c.
     )
 Index(
     "ix_stories_words",
-    func.to_tsvector(text("'simple'"), text("((title || ' '::text) || premise)")),
+    # Of columns, and not of a text: an index that names no column is of no table, and nobody makes it.
+    func.to_tsvector(text("'simple'"), stories.c.title.op("||")(text("' '::text")).op("||")(stories.c.premise)),
     postgresql_using="gin",
 )
 

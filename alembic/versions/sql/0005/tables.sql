@@ -154,6 +154,8 @@ CREATE INDEX ix_stories_created_at ON livingworld.stories (world_id, status, (ar
 
 CREATE INDEX ix_stories_title ON livingworld.stories (world_id, status, (archived_at IS NOT NULL), title, story_id) WHERE created_at > '-infinity';
 
+CREATE INDEX ix_stories_words ON livingworld.stories USING gin (to_tsvector('simple', (title || ' '::text) || premise));
+
 CREATE UNIQUE INDEX uq_stories_key ON livingworld.stories (world_id, key) WHERE key IS NOT NULL;
 
 ALTER TABLE livingworld.stories SET (fillfactor = 50);
