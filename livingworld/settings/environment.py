@@ -28,6 +28,7 @@ OTHER_VARIABLES: Final = {
     "LIVINGWORLD_SOAK_SECONDS": "this repository's tests: how long everything runs at once",
     "LIVINGWORLD_TEST_DSN": "livingworld[testing]: a server to run the tests on",
     "LIVINGWORLD_TEST_ROLE": "livingworld[testing]: `application` opens the worlds of tests as that role",
+    "LIVINGWORLD_TEST_ROLE_IN": "this repository's tests: the folders whose tests are in that role",
 }
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 
 from livingworld.testing.staged_races import connection_arguments
 from tests.support.patience import PATIENCE
+from tests.support.run_role import url_of_the_run
 
 #: LIVINGWORLD_PGBOUNCER names another one, for example a newer release than the system's.
 PGBOUNCER: Final = os.environ.get("LIVINGWORLD_PGBOUNCER") or shutil.which(
@@ -52,7 +53,7 @@ def pooled(url: str, *, sessions: int, **more: object) -> Iterator[str]:
     `more` are settings of PgBouncer.
     """
     assert PGBOUNCER is not None
-    server = connection_arguments(url)
+    server = connection_arguments(url_of_the_run(url))
     with tempfile.TemporaryDirectory(prefix="livingworld-pooler-") as name:
         folder = Path(name)
         configuration = folder / "pgbouncer.ini"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator
+from contextlib import nullcontext
+from typing import Final
 
 import pytest
 
@@ -10,18 +13,24 @@ from livingworld.errors import InvalidSettings
 from livingworld.settings.settings import Settings
 from livingworld.testing.roles import RunAs, as_owner
 
+#: Folders, with spaces between them, whose tests are in LIVINGWORLD_TEST_ROLE; others are the owner's. None: all are.
+FOLDERS: Final = tuple(f"{folder.rstrip('/')}/" for folder in os.environ.get("LIVINGWORLD_TEST_ROLE_IN", "").split())
 
-@pytest.fixture(autouse=True)
-def owner_where_it_is_needed(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Be the owner in a test that is marked with `as_owner`, and why."""
-    mark = request.node.get_closest_marker("as_owner")
-    if mark is None:
-        yield
-        return
-    (why,) = mark.args
-    assert why
-    with as_owner():
-        yield
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Be the owner in a test that is marked with `as_owner`, and why, and in folders that are not in the role."""
+    with as_owner() if wants_owner(item) else nullcontext():
+        return (yield)
+
+
+def wants_owner(item: pytest.Item, folders: tuple[str, ...] = FOLDERS) -> bool:
+    """Return whether a test opens its worlds as the owner."""
+    if (mark := item.get_closest_marker("as_owner")) is not None:
+        (why,) = mark.args
+        assert why
+        return True
+    return bool(folders) and not item.nodeid.startswith(folders)
 
 
 async def give_rights(url: str) -> None:
@@ -32,7 +41,7 @@ async def give_rights(url: str) -> None:
 
 def url_of_the_run(url: str) -> str:
     """Return the URL that a program is given: that of the role of the run, where the URL is the owner's."""
-    if RunAs.chosen() is None:
+    if RunAs.chosen() is None or RunAs.left:
         return url
     try:
         found = Settings.load(database_url=url).url()
