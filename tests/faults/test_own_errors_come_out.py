@@ -115,6 +115,7 @@ BLOCKS: Final[dict[str, Callable[[Furnished], AbstractAsyncContextManager[object
     "live.subscribe": lambda at: at.world.live.subscribe(story=at.story.id),
     "actions.worker": lambda at: at.world.actions.worker({"walk": _nothing}).running(),
     "memory_embeddings": lambda at: at.world.memory_embeddings(HashingEmbedder()).running(),
+    "text_embeddings": lambda at: at.world.text_embeddings(HashingEmbedder()).running(),
     "transaction": lambda at: at.world.transaction(),
     "locks.exclusive": lambda at: at.world.locks.exclusive("tide"),
     "locks.shared": lambda at: at.world.locks.shared("tide"),
