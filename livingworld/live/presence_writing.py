@@ -87,7 +87,11 @@ async def renew(tx: Transaction, presence_id: UUID) -> Presence:
 
 async def _renew_or_none(tx: Transaction, presence_id: UUID, *of: ColumnElement[bool]) -> Presence | None:
     mine = (presences.c.world_id == tx.world_id, presences.c.presence_id == presence_id)
-    statement = update(presences).where(*mine, *of, _LIVES).values(expires_at=_NOW + presences.c.ttl)
+    # A connection keeps its ttl. By a sub-select: Citus adds no interval of a column to a time in an UPDATE.
+    there = presences.alias("there")
+    own = (there.c.world_id == tx.world_id, there.c.presence_id == presence_id)
+    until = select(_NOW + there.c.ttl).where(*own).scalar_subquery()
+    statement = update(presences).where(*mine, *of, _LIVES).values(expires_at=until)
     row = (await tx.execute(statement.returning(presences))).one_or_none()
     return None if row is None else _make_presence(row)
 

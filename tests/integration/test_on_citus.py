@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from livingworld import LivingWorld, World
+from livingworld.errors import DatabaseFailure, LivingWorldError, LockTimeout, SchemaNotReady, Unavailable
 from livingworld.postgres.distribution.distributing import standing
 from livingworld.schema import metadata
 from livingworld.settings.settings import Settings
@@ -17,6 +18,8 @@ from tests.integration.distributed_ai_models import use_ai_models
 from tests.integration.distributed_coordination import use_cycles, use_locks_and_leases, use_sessions
 from tests.integration.distributed_live import use_live
 from tests.integration.distributed_scripts import use_scripts
+from tests.support.every_call import CALLS, carry_out
+from tests.support.every_write import furnish
 
 URL = os.environ.get("LIVINGWORLD_CITUS_URL", "")
 pytestmark = pytest.mark.skipif(not URL, reason="LIVINGWORLD_CITUS_URL names no distributed database")
@@ -44,3 +47,26 @@ async def test_every_call_of_a_world_runs(use: Callable[[World], Awaitable[None]
 async def test_every_call_of_worlds_characters_and_transactions_runs() -> None:
     async with LivingWorld.open(database_url=URL) as livingworld:
         await calls.use_characters_and_transactions(livingworld, await livingworld.worlds.create("Saltmarsh"))
+
+
+async def test_every_call_that_there_is_runs() -> None:
+    """Each on the world of the call before it, and once more on a fresh one when that refuses it."""
+    failed: dict[str, str] = {}
+    async with LivingWorld.open(database_url=URL) as livingworld:
+        there = await furnish(livingworld)
+        for path, call in CALLS.items():
+            for _ in range(2):
+                try:
+                    await carry_out(call, {}, there)
+                except (DatabaseFailure, SchemaNotReady, Unavailable, LockTimeout) as error:
+                    failed[path] = repr(error.__cause__ or error)
+                    there = await furnish(livingworld)
+                except LivingWorldError:  # refused for what is there
+                    there = await furnish(livingworld)
+                except TimeoutError:  # it waits for somebody else, and has asked
+                    break
+                else:
+                    failed.pop(path, None)
+                    break
+
+    assert failed == {}

@@ -37,6 +37,7 @@ _TIMES, _INTERVALS = (
     {column.name for table in metadata.tables.values() for column in table.columns if isinstance(column.type, kind)}
     for kind in (DateTime, Interval)
 )
+_CLOCKS = {"now", "statement_timestamp", "transaction_timestamp", "clock_timestamp"}
 _LEVELS = (ast.SelectStmt, ast.UpdateStmt, ast.DeleteStmt)
 _WRITES = (ast.UpdateStmt, ast.DeleteStmt)
 
@@ -67,11 +68,13 @@ def _broken_in_write(write: Any) -> list[str]:  # noqa: ANN401 - a node
     for node in _of_this_level(write):
         if isinstance(node, ast.A_Indices):
             broken.append("an element of an array in a write crashes Citus")
+        if isinstance(node, ast.CaseExpr) and node.arg is not None:
+            broken.append("a CASE of a value is worked out and sent as CASE of a truth")
         if isinstance(node, ast.CaseExpr | ast.CoalesceExpr):
             broken += [f"{name} in CASE or COALESCE is not immutable" for name in _unstable(node)]
         if isinstance(node, ast.FuncCall) and _unstable_here(node) and any(_columns(node, write)):
             broken.append(f"{_unstable_here(node)} over a column is not immutable")
-        if isinstance(node, ast.A_Expr) and _unstable_here(node):
+        if isinstance(node, ast.A_Expr) and _unstable_here(node) and any(_columns(node, write)):
             broken.append(f"{_unstable_here(node)} over a column is not immutable")
     return broken
 
@@ -95,7 +98,8 @@ def _unstable_here(node: Any) -> str | None:  # noqa: ANN401
 
 
 def _is_time(side: Any) -> bool:  # noqa: ANN401
-    return _name(side) in _TIMES
+    clock = isinstance(side, ast.FuncCall) and _functions(side)[0] in _CLOCKS
+    return clock or isinstance(side, ast.SQLValueFunction) or _name(side) in _TIMES
 
 
 def _is_interval(side: Any) -> bool:  # noqa: ANN401

@@ -75,6 +75,15 @@ _PROMISES: Final = {
         HAVING (max(t.timeline_number), count(*)) <> (s.last_timeline_number, s.last_timeline_number)
     """,
 }
+#: The rows of the story, which every server and cluster can then compare in any way; the list has those of all worlds.
+_OF_THE_STORY: Final = ", ".join(
+    f"{table} AS MATERIALIZED (SELECT * FROM livingworld.{table} WHERE {'' if in_all_worlds else 'world_id = $1 AND '}"  # noqa: S608
+    "story_id = $2)"
+    for table, in_all_worlds in {
+        **dict.fromkeys(("stories", "scenes", "branches", "timelines", "timeline_lineage"), False),
+        "story_activity": True,
+    }.items()
+)
 _PARENTS: Final = """
     SELECT scene_number, parent_scene_number FROM livingworld.scenes WHERE world_id = $1 AND story_id = $2
 """
@@ -88,7 +97,8 @@ async def broken_promises(url: str, world_id: UUID, story_id: UUID) -> list[str]
     broken = []
     async with connected(url) as connection:
         for promise, statement in _PROMISES.items():
-            if rows := await connection.fetch(statement, world_id, story_id):
+            of_the_story = f"WITH {_OF_THE_STORY} {statement.replace('livingworld.', '')}"
+            if rows := await connection.fetch(of_the_story, world_id, story_id):
                 broken.append(f"{promise}: {[dict(row) for row in rows]}")
     return broken
 

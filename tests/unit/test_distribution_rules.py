@@ -36,6 +36,12 @@ BAD = {
     ),
     "UPDATE livingworld.tasks t SET ended_at = coalesce(t.ended_at, now()) WHERE t.world_id = $1": "COALESCE",
     "UPDATE livingworld.tasks t SET kind = to_json(t.kind) WHERE t.world_id = $1": "over a column",
+    "UPDATE livingworld.presences p SET expires_at = statement_timestamp() + p.ttl WHERE p.world_id = $1": (
+        "a time and an interval"
+    ),
+    "UPDATE livingworld.turns t SET state = CASE in_why WHEN 'x' THEN 'y' ELSE 'z' END WHERE t.world_id = $1": (
+        "CASE of a value"
+    ),
     "SELECT pg_advisory_xact_lock($1)": "one node only",
     "SELECT g.x, pg_try_advisory_xact_lock(g.x) FROM unnest($1) AS g (x)": "one node only",
     "MERGE INTO livingworld.worlds w USING livingworld.worlds v ON w = v WHEN MATCHED THEN DELETE": "Merge",
@@ -48,6 +54,8 @@ GOOD = [
     "UPDATE livingworld.tasks t SET ended_at = now() WHERE t.world_id = $1 AND now() - t.heartbeat_at > t.dead_after",
     "INSERT INTO livingworld.leases VALUES ($1) ON CONFLICT (world_id) DO UPDATE SET expires_at = excluded.expires_at",
     "UPDATE livingworld.stories SET updated_at = now() WHERE stories.world_id = $1",
+    "UPDATE livingworld.turns t SET state = CASE WHEN in_why = 'x' THEN 'y' ELSE 'z' END WHERE t.world_id = $1",
+    "UPDATE livingworld.presences p SET expires_at = now() + $2 WHERE p.world_id = $1",
     "INSERT INTO livingworld.worlds (world_id) VALUES ($1)",
     "SELECT * FROM public.scenes",
 ]

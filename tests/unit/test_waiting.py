@@ -133,6 +133,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
         "timedelta(microseconds=1)": "it is over at once",
         "timedelta(milliseconds=100)": "nobody else asks for it, so its token stays good",
     },
+    "integration/test_distributing_on_citus.py": {"time.sleep(after)": "a session is killed at any moment of a step"},
     "integration/test_action_workers.py": {"asyncio.sleep(0.01)": NOTHING},
     "integration/test_demo_report.py": {"timedelta(seconds=2)": VALUE},
     "integration/test_distributed_statements.py": {"asyncio.sleep(0.1)": "those who wait come as far as they get"},
@@ -165,6 +166,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     "migrations/test_upgrade_under_load.py": {
         "timedelta(seconds=2)": "the promise; a writer of another database tells what the machine adds",
     },
+    "support/citus_cluster.py": {"time.monotonic()": PAUSE, "time.sleep(0.05)": PAUSE},
     "support/embedded_servers.py": {"time.monotonic()": HERE, "time.sleep(0.001)": HERE},
     "support/live_checks.py": {"asyncio.timeout(_QUIET_SECONDS)": NOTHING},
     "support/patience.py": {"asyncio.timeout(patience.total_seconds())": HERE, "asyncio.sleep(_PAUSE_SECONDS)": HERE},

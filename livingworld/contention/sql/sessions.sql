@@ -1,5 +1,5 @@
 -- Every session of the database that holds a transaction open, waits for a lock or holds up another one: who it is, what it
--- runs, what it waits for, and who holds that. Reads the tables of locks and sessions once each, and locks nothing.
+-- runs, what it waits for, and who holds that; a shard of Citus counts as its table. Reads the tables of locks and sessions once each, and locks nothing.
 WITH locks AS MATERIALIZED (
     SELECT l.* FROM pg_locks l WHERE l.pid IS DISTINCT FROM pg_backend_pid()
 ),
@@ -36,7 +36,7 @@ SELECT
     w.mode,
     w.locktype,
     n.nspname AS schema_name,
-    c.relname AS table_name,
+    regexp_replace(c.relname, '_[0-9]{6,}$', '') AS table_name,
     '(' || coalesce(w.page, place.page) || ',' || coalesce(w.tuple, place.tuple) || ')' AS place,
     CASE w.locktype WHEN 'advisory' THEN (w.classid::bigint << 32) | w.objid::bigint END AS advisory_key,
     ARRAY(
@@ -45,7 +45,7 @@ SELECT
         ORDER BY 1 LIMIT 20
     ) AS advisory_keys,
     ARRAY(
-        SELECT DISTINCT held.relname::text FROM locks l
+        SELECT DISTINCT regexp_replace(held.relname, '_[0-9]{6,}$', '') FROM locks l
         JOIN pg_class held ON held.oid = l.relation AND held.relkind IN ('r', 'p')
         JOIN pg_namespace room ON room.oid = held.relnamespace AND room.nspname = 'livingworld'
         WHERE l.pid = s.pid AND l.locktype = 'relation' AND l.granted AND l.mode <> 'AccessShareLock'

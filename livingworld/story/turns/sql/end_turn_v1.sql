@@ -27,7 +27,7 @@ BEGIN
         RETURN;
     END IF;
     UPDATE livingworld.turns t
-    SET state = CASE ended.reason WHEN 'replaced' THEN 'replaced' ELSE 'failed' END, updated_at = now()
+    SET state = CASE WHEN ended.reason = 'replaced' THEN 'replaced' ELSE 'failed' END, updated_at = now()
     WHERE t.world_id = in_world_id AND t.story_id = in_story_id AND t.request_key = in_request_key;
     UPDATE livingworld.turn_leases l
     SET owner = NULL, request_key = NULL, branch_version = NULL, taken_at = NULL, expires_at = NULL
