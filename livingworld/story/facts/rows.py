@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Row
 
+from livingworld.identifiers import parse_id
 from livingworld.read_only import read_only
 from livingworld.story.characters.references import Subject
 from livingworld.story.facts.new_facts import WORD
@@ -45,4 +45,4 @@ def written_fact(given: Mapping[str, Any], place: Place, stored: Row[Any]) -> Fa
 def _subject(row: Row[Any]) -> dict[str, Any]:
     if row.subject.startswith(WORD):
         return {"subject": Subject(row.name), "character": None}
-    return {"subject": row.name, "character": UUID(row.subject)}
+    return {"subject": row.name, "character": parse_id(row.subject)}

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import BindParameter, ColumnElement, Row, ScalarSelect, Uuid, bindparam, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
+from livingworld.identifiers import parse_id
 from livingworld.read_only import read_only
 from livingworld.story.characters.tables import characters
 from livingworld.story.stories.new_scene import NewScene
@@ -136,7 +137,7 @@ def make_cast_members(stored: str | None) -> tuple[SceneCharacter, ...]:
 
 
 def _cast_member(stored: Mapping[str, Any]) -> SceneCharacter:
-    return SceneCharacter(UUID(stored["character_id"]), stored["name"], stored["role"], stored["importance"])
+    return SceneCharacter(parse_id(stored["character_id"]), stored["name"], stored["role"], stored["importance"])
 
 
 def make_stored_scene(  # noqa: PLR0913 - what the server adds to a new scene

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, Final
-from uuid import UUID
+
+from asyncpg.pgproto.pgproto import UUID
 
 from livingworld.story.characters.rows import make_character
 from livingworld.story.facts.rows import make_fact
@@ -41,14 +42,16 @@ _TIMES: Final = (
 )
 _IDS: Final = ("story_id", "character_id", "source_id", "target_id", "memory_id", "consolidated_into")
 _REALS: Final = ("sentiment", "trust", "familiarity", "importance", "valence")
-#: Of the columns that JSON has no type for, what makes their values.
+#: Of the columns that JSON has no type for, what makes their values. A UUID becomes asyncpg's, as it is in a row that
+#: was read: a record makes a plain one of it.
 _MAKERS: Final[dict[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(_TIMES, datetime.fromisoformat),
     **dict.fromkeys(_IDS, UUID),
     **dict.fromkeys(_REALS, float),
 }
 _CONVERSIONS: Final = {
-    part: [(name, _MAKERS[name]) for name in columns if name in _MAKERS] for part, columns in _COLUMNS.items()
+    part: [(place, _MAKERS[name]) for place, name in enumerate(columns) if name in _MAKERS]
+    for part, columns in _COLUMNS.items()
 }
 
 
@@ -81,26 +84,22 @@ class _Found:
         self._found = found
 
     def row(self, part: str) -> Any:  # noqa: ANN401 - stands for a row
-        return self._rows(part, [self._found[part]])[0]
+        return _row(_COLUMNS[part], _CONVERSIONS[part], self._found[part])
 
     def rows(self, part: str) -> list[Any]:
-        return self._rows(part, self._found[part] or [])
+        columns, conversions = _COLUMNS[part], _CONVERSIONS[part]
+        return [_row(columns, conversions, values) for values in self._found[part] or ()]
 
     def scenes(self) -> list[Any]:
         scenes = self.rows("recent")
+        columns = _COLUMNS["cast_members"]
         for scene in scenes:
-            scene.cast_members = _fields("cast_members", scene.cast_members or [])
+            scene.cast_members = [dict(zip(columns, values, strict=True)) for values in scene.cast_members or ()]
         return scenes
 
-    def _rows(self, part: str, found: list[list[Any]]) -> list[Any]:
-        rows = _fields(part, found)
-        for row in rows:
-            for name, convert in _CONVERSIONS[part]:
-                if row[name] is not None:
-                    row[name] = convert(row[name])
-        return [SimpleNamespace(**row) for row in rows]
 
-
-def _fields(part: str, found: list[list[Any]]) -> list[dict[str, Any]]:
-    columns = _COLUMNS[part]
-    return [dict(zip(columns, values, strict=True)) for values in found]
+def _row(columns: tuple[str, ...], conversions: list[tuple[int, Callable[[Any], Any]]], values: list[Any]) -> Any:  # noqa: ANN401
+    for place, convert in conversions:
+        if (value := values[place]) is not None:
+            values[place] = convert(value)
+    return SimpleNamespace(**dict(zip(columns, values, strict=True)))
