@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from livingworld.app.process import Process
@@ -32,9 +32,11 @@ from livingworld.observability.opentelemetry_metrics import exporting
 from livingworld.observability.snapshot import MetricsSnapshot
 from livingworld.postgres.transactions.contention import MOST_STORIES, LockContention
 from livingworld.postgres.transactions.world_database import WorldDatabase
-from livingworld.settings.settings import Settings
 from livingworld.story.worlds.records import WorldRecord
 from livingworld.story.worlds.repository import WorldRepository
+
+if TYPE_CHECKING:
+    from livingworld.settings.settings import Settings
 
 T = TypeVar("T")
 #: As OpenTelemetry's own reader does.
@@ -231,6 +233,8 @@ class LivingWorld:
         names its data directory, and its tables are upgraded to this release. Raises InvalidSettings,
         EmbeddedServerFailed, SchemaTooNew.
         """
+        from livingworld.settings.settings import Settings  # noqa: PLC0415 - with pydantic; only who opens pays for it
+
         settings = Settings.chosen(settings, database_url)
         url = settings.url()
         if url is not None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -43,7 +43,6 @@ from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.lock_watch import LockWatch
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_database import WorldDatabase
-from livingworld.settings.settings import Settings
 from livingworld.story.lore.lore_keys import LoreKeys
 from livingworld.story.search.word_indexer import WordIndexer
 from livingworld.story.stories.appending import append_together
@@ -54,6 +53,9 @@ from livingworld.story.turns.turn_parts import Commits, TurnParts
 from livingworld.story.turns.turn_queue import Takes
 from livingworld.story.turns.waiting import patience
 from livingworld.story.turns.writing import commit_turns, take_turns
+
+if TYPE_CHECKING:
+    from livingworld.settings.settings import Settings
 
 #: The kinds of group commits.
 _GROUPS: Final = ("append", "take turn", "commit turn")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from livingworld.background.periodic_service import running
@@ -19,8 +19,10 @@ from livingworld.postgres.idempotency import remove_old_keys
 from livingworld.postgres.removal import RemoveOld
 from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.world_database import WorldDatabase
-from livingworld.settings.settings import Settings
 from livingworld.story.worlds.repository import WorldRepository
+
+if TYPE_CHECKING:
+    from livingworld.settings.settings import Settings
 
 #: Rows of one statement, which locks them until it ends.
 _BATCH: Final = 1_000

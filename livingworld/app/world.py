@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
-
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from livingworld.app.process import SharedParts
 from livingworld.app.transaction_scope import TransactionScope, WorldRepositories
@@ -36,6 +34,9 @@ from livingworld.story.semantic_search.text_embeddings import TextEmbeddings
 from livingworld.story.stories.records import Story
 from livingworld.story.turns.take_turn import Turns
 from livingworld.story.worlds.records import WorldRecord
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 T = TypeVar("T")
 

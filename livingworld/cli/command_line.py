@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import traceback
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -12,15 +14,17 @@ import typer
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
-from livingworld.cli import db, demo, doctor, locks, metrics, scripts, stress, world
 from livingworld.cli.interruption import INTERRUPTED, interruption
-from livingworld.demo.run import WorldStays
+from livingworld.demo.world_stays import WorldStays
 from livingworld.errors import InvalidInput, LivingWorldError
 from livingworld.inputs import one_line
 
 DONE: Final = 0
 FAILED: Final = 1
 INVALID_INPUT: Final = 2
+#: The modules of this package that are groups of commands, and those that are one.
+_GROUPS: Final = ("db", "scripts", "world")
+_SINGLE: Final = ("demo", "doctor", "locks", "metrics", "stress")
 
 
 def run() -> None:
@@ -40,7 +44,7 @@ def _outcome() -> tuple[str | None, int]:
     """Run the command and return the line to print and the exit code."""
     complaint, code = None, DONE
     try:
-        all_commands()()
+        all_commands(sys.argv[1:2])()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else DONE
     except LivingWorldError as error:
@@ -62,23 +66,27 @@ def _defect(error: Exception) -> str:
     return f"this is a defect, please report it: {type(error).__name__} at {' < '.join(reversed(ours[-4:]))}"
 
 
-def all_commands() -> typer.Typer:
-    """Return every command, as one."""
+def all_commands(first_word: Sequence[str] = ()) -> typer.Typer:
+    """Return every command, as one; or only the one that the command line begins with, since imports take long."""
     commands = typer.Typer(
         help="Worlds and stories in PostgreSQL that many writers can share.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    commands.add_typer(db.commands, name="db")
-    commands.add_typer(scripts.commands, name="scripts")
-    commands.add_typer(world.commands, name="world")
-    commands.command("demo")(demo.demo)
-    commands.command("doctor")(doctor.doctor)
-    commands.command("locks")(locks.locks)
-    commands.command("metrics")(metrics.metrics)
-    commands.command("stress")(stress.stress)
+    commands.callback()(_nothing)  # with it, one command alone keeps its name
+    named = [name for name in first_word if name in {*_GROUPS, *_SINGLE}]
+    for name in named or [*_GROUPS, *_SINGLE]:
+        module = import_module(f"livingworld.cli.{name}")
+        if name in _GROUPS:
+            commands.add_typer(module.commands, name=name)
+        else:
+            commands.command(name)(getattr(module, name))
     return commands
+
+
+def _nothing() -> None:
+    pass
 
 
 def _never_fail_to_print() -> None:

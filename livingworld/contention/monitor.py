@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.contention import lock_events
@@ -18,7 +18,9 @@ from livingworld.observability import events
 from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.lock_watch import LockWatch
-from livingworld.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from livingworld.settings.settings import Settings
 
 #: So many things that were logged are remembered, so that each is logged once.
 _REMEMBERED: Final = 1_000

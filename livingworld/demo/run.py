@@ -17,6 +17,7 @@ from livingworld.demo.plan import Plan
 from livingworld.demo.players import Ledger, perform
 from livingworld.demo.report import Report, read_report
 from livingworld.demo.story_tree import Node
+from livingworld.demo.world_stays import WorldStays
 from livingworld.errors import LivingWorldError
 from livingworld.postgres import migrations
 from livingworld.settings.settings import Settings
@@ -24,10 +25,6 @@ from livingworld.settings.settings import Settings
 #: How often the world is opened, as by several machines: races go through PostgreSQL, not only through one process.
 _APPLICATIONS: Final = 2
 _PAGE: Final = 500
-
-
-class WorldStays(LivingWorldError):  # noqa: N818 - named for what happened, as all of them
-    """The world was to be removed and is still there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 from sqlalchemy import URL
@@ -17,7 +17,9 @@ from livingworld.observability import events
 from livingworld.postgres.connections.connecting import connect
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.settings.database_url import connection_target, parse_url
-from livingworld.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from livingworld.settings.settings import Settings
 
 _REVISION: Final = "SELECT version_num FROM livingworld.alembic_version"
 

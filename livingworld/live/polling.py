@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
 from livingworld.background.tasks import BackgroundTasks
@@ -14,7 +14,9 @@ from livingworld.live import following
 from livingworld.live.reading import last_numbers
 from livingworld.postgres.notifications import Notifications, TopicSubscription
 from livingworld.postgres.transactions.database import Database
-from livingworld.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from livingworld.settings.settings import Settings
 
 #: A follow is renewed so often in its length, and may fail to be all but once.
 _RENEWALS: Final = 3

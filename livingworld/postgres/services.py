@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from livingworld.background.tasks import BackgroundTasks
 from livingworld.observability.metrics import Metrics
 from livingworld.postgres.notifications import Notifications
 from livingworld.postgres.transactions.world_database import WorldDatabase
-from livingworld.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from livingworld.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ PROGRAM: Final = "from livingworld_command import main; main()"
 _PATIENCE_SECONDS: Final = 180
 #: Has imported the command once, which takes a second, and forks where it is run.
 _PROCESSES: Final = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["livingworld.cli.command_line"])
+_COMMANDS: Final = ("db", "demo", "doctor", "locks", "metrics", "scripts", "stress", "world")
+_PROCESSES.set_forkserver_preload(["livingworld.cli.command_line", *(f"livingworld.cli.{name}" for name in _COMMANDS)])
 
 
 #: Commands of whoever owns the tables; every other one is run in the role of the test run.

@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from json import JSONDecoder
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 from sqlalchemy import URL, NullPool, event
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from livingworld.inputs import canonical_json
 from livingworld.observability import events
@@ -23,7 +22,11 @@ from livingworld.postgres.connections.scoped_transport import open_scoped
 from livingworld.postgres.connections.time_limits import in_milliseconds, transaction_limits
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.settings.database_url import ConnectionTarget, connection_target
-from livingworld.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from livingworld.settings.settings import Settings
 
 ISOLATION_LEVEL = "READ COMMITTED"
 _json: Final = JSONDecoder()
@@ -37,15 +40,13 @@ def create_engine(settings: Settings, url: URL, *, revive_server: Revive | None 
     `revive_server` is awaited, once for each connection that is refused, before the connection is tried again.
     """
     target = connection_target(url, tls=settings.tls_context())
-    engine = create_async_engine(
-        target.label(),
+    engine = _engine(
+        target,
         poolclass=ConnectionPool,
-        isolation_level=ISOLATION_LEVEL,
         pool_size=settings.pool_size,
         max_overflow=0,
         pool_use_lifo=True,  # few warm connections, with their plans, before many cold ones
         pool_timeout=settings.pool_timeout.total_seconds(),
-        hide_parameters=True,
         json_serializer=canonical_json,
         json_deserializer=_read_json,
         connect_args=_connect_arguments(settings, target, revive_server),
@@ -69,15 +70,18 @@ async def close_engine(engine: AsyncEngine) -> None:
 
 def unpooled_engine(url: URL | str, settings: Settings | None = None) -> AsyncEngine:
     """Return an engine for one-off work, without the library's time limits; settings default to the environment's."""
+    from livingworld.settings.settings import Settings  # noqa: PLC0415 - with pydantic; only who opens pays for it
+
     settings = settings or Settings.load()
     target = connection_target(url, tls=settings.tls_context())
-    return create_async_engine(
-        target.label(),
-        poolclass=NullPool,
-        isolation_level=ISOLATION_LEVEL,
-        hide_parameters=True,
-        connect_args={"async_creator_fn": _creator(target, timeout=settings.connect_timeout)},
-    )
+    creator = _creator(target, timeout=settings.connect_timeout)
+    return _engine(target, poolclass=NullPool, connect_args={"async_creator_fn": creator})
+
+
+def _engine(target: ConnectionTarget, **options: Any) -> AsyncEngine:  # noqa: ANN401 - of create_async_engine
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - with SQLAlchemy's ORM; only who opens pays
+
+    return create_async_engine(target.label(), isolation_level=ISOLATION_LEVEL, hide_parameters=True, **options)
 
 
 def listening_connection(settings: Settings, url: URL) -> Callable[[], Awaitable[Any]]:

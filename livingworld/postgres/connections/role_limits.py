@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from livingworld.errors import LimitsMissing
 from livingworld.postgres.connections.time_limits import in_milliseconds, transaction_limits
 from livingworld.postgres.driver_errors.failures import ConnectFailed, DriverError, Failure
-from livingworld.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from livingworld.settings.settings import Settings
 
 _ISOLATION: Final = "default_transaction_isolation"
 #: What a session has; a time in milliseconds, 0 for none.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livingworld.postgres.connections.scoped_transport import TENANT, WORLD, transport_of
-from livingworld.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from livingworld.settings.settings import Settings
 
 #: Lets the owner of the tables through, and no other role.
 MAINTENANCE: Final = "livingworld.maintenance"
@@ -49,5 +50,9 @@ def scopes(settings: Settings) -> Callable[[UUID | None], Scope | None]:
 
 async def send_ahead(connection: object, scope: Scope | None) -> None:
     """Send a scope, if there is one, ahead of the next statement, in the transaction of which it holds."""
-    if scope is not None and isinstance(connection, AsyncConnection):
+    if scope is None:
+        return
+    from sqlalchemy.ext.asyncio import AsyncConnection  # noqa: PLC0415 - with SQLAlchemy's ORM; who is here has opened
+
+    if isinstance(connection, AsyncConnection):
         transport_of((await connection.get_raw_connection()).driver_connection).scope(scope, once=True)

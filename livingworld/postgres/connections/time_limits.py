@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import TextClause, text
 
-from livingworld.settings.settings import Settings
+if TYPE_CHECKING:
+    from livingworld.settings.settings import Settings
+
 
 #: Nothing is written by what it reads, so it needs no lock and loses no race.
 SNAPSHOT: Final = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

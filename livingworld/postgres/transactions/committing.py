@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any
-
-from sqlalchemy.ext.asyncio import AsyncConnection
+from typing import TYPE_CHECKING, Any
 
 from livingworld.postgres.transactions.replication import wait_for_standbys
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.unit import Phase, Unit
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 async def commit(unit: Unit[Any], tx: Transaction, connection: AsyncConnection) -> None:

@@ -9,10 +9,8 @@ from datetime import timedelta
 from functools import partial
 from time import perf_counter
 from types import MappingProxyType
-from typing import Any, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from uuid import UUID
-
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from livingworld.deadlines import call_end
 from livingworld.errors import CallTimeout, Closed, CommitUnknown, LivingWorldError, ServerReadOnly, StatementTimeout
@@ -41,7 +39,11 @@ from livingworld.postgres.transactions.single_statement import SingleStatement
 from livingworld.postgres.transactions.transaction import LockedRow, T, Transaction, Work
 from livingworld.postgres.transactions.unit import Phase, Unit
 from livingworld.postgres.transactions.unit_meter import UnitMeter
-from livingworld.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+
+    from livingworld.settings.settings import Settings
 
 _NO_LIMITS: Final[Mapping[str, timedelta]] = MappingProxyType({})
 

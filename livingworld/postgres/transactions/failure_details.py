@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from livingworld.errors import DeadlockDetected, SchemaNotReady
 from livingworld.observability.events import DEADLOCK_BROKEN, emit
 from livingworld.postgres.driver_errors.deadlocks import deadlock_error
 from livingworld.postgres.driver_errors.failures import Failure, name_failure
 from livingworld.settings.database_url import database_address
 
-if TYPE_CHECKING:  # it asks this module
-    from livingworld.postgres.transactions.transaction import Transaction
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from livingworld.postgres.transactions.transaction import Transaction  # it asks this module
 
 
 def detailed_failure(exception: BaseException, statement: object, engine: AsyncEngine, tx: Transaction) -> Failure:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import RootTransaction, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from livingworld.errors import InvalidType, LivingWorldError, UnsafeIsolation
 from livingworld.postgres.connections.scope import GET_SCOPE, SET_SCOPE, Scope
@@ -18,6 +17,9 @@ from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.lock_order import LockOrder
 from livingworld.postgres.transactions.lock_watch import LockWatch
 from livingworld.postgres.transactions.transaction import Transaction
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 #: What each transaction of a caller holds, through all blocks that join it.
 _ORDERS: Final[WeakKeyDictionary[RootTransaction, LockOrder]] = WeakKeyDictionary()
@@ -67,6 +69,8 @@ async def _refuse_unsafe_isolation(tx: Transaction) -> None:
 
 async def _connection(given: AsyncConnection | AsyncSession) -> AsyncConnection:
     """Return the connection; a session may have to open one first."""
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession  # noqa: PLC0415 - with SQLAlchemy's ORM
+
     if isinstance(given, AsyncConnection):
         return given
     if not isinstance(given, AsyncSession):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from livingworld.errors import LockTimeout
@@ -23,7 +23,9 @@ from livingworld.postgres.transactions.retry import RolledBack
 from livingworld.postgres.transactions.transaction import LockedRow, Transaction
 from livingworld.postgres.transactions.unit import Unit
 from livingworld.postgres.transactions.unit_meter import UnitMeter
-from livingworld.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from livingworld.settings.settings import Settings
 
 #: So long after a statement began to wait a look comes, or one tick later: before PostgreSQL ends a deadlock.
 _FIRST_LOOK_SECONDS: Final = 0.25

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from sqlalchemy.ext.asyncio import AsyncEngine
+from typing import TYPE_CHECKING, cast
 
 from livingworld.observability import instruments
 from livingworld.observability.metrics import Metrics
 from livingworld.postgres.connections.connection_pool import ConnectionPool
 from livingworld.postgres.transactions.backlog import Backlog
 from livingworld.postgres.transactions.lock_waits import LockWaits
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 def observe_pool(metrics: Metrics, name: str, engine: AsyncEngine, backlog: Backlog, lock_waits: LockWaits) -> None:

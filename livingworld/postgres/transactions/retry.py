@@ -7,14 +7,16 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState
+from typing import TYPE_CHECKING, TypeVar
 
 from livingworld.errors import LivingWorldError
 from livingworld.observability import events
 from livingworld.postgres.driver_errors.failures import DriverError, RetryKind
-from livingworld.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from tenacity import AsyncRetrying, RetryCallState
+
+    from livingworld.settings.settings import Settings
 
 T = TypeVar("T")
 #: Takes notice of a further try: its kind, and the error of the try before.
@@ -80,6 +82,8 @@ class Budgets:
 
     def retrying(self) -> AsyncRetrying:
         """Return the tenacity loop that runs a unit within these budgets and re-raises its last error."""
+        from tenacity import AsyncRetrying  # noqa: PLC0415 - most processes never repeat a unit
+
         return AsyncRetrying(
             retry=self._may_repeat, stop=self._time_is_up, wait=self._wait, before_sleep=self._report, reraise=True
         )

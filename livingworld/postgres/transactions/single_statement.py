@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from asyncpg import Record
 from sqlalchemy import CursorResult, Executable
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from livingworld.postgres.connections.connection_pool import ConnectionPool
 from livingworld.postgres.connections.engine import pooled_connection
@@ -23,6 +22,8 @@ from livingworld.postgres.transactions.overdue import CancelSession, cancelled_w
 from livingworld.postgres.transactions.text_result import TextResult
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from livingworld.postgres.transactions.unit import Unit
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 from uuid import UUID
 
 from sqlalchemy import CursorResult, Executable, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livingworld.deadlines import before_deadline
 from livingworld.errors import (
@@ -33,8 +32,10 @@ from livingworld.postgres.transactions.single_statement import SingleStatement
 from livingworld.postgres.transactions.text_result import TextResult
 from livingworld.postgres.transactions.unit_meter import UnitMeter
 
-if TYPE_CHECKING:  # it watches transactions
-    from livingworld.postgres.transactions.lock_watch import LockWatch
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from livingworld.postgres.transactions.lock_watch import LockWatch  # it watches transactions
 
 T = TypeVar("T")
 P = ParamSpec("P")

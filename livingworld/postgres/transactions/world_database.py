@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
-
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.transaction import Operation, P, T, Transaction, Work
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 
 class WorldDatabase:
