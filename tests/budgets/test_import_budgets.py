@@ -24,7 +24,7 @@ pytestmark = pytest.mark.any_server
 
 def imported(line: str) -> dict[str, Any]:
     """Return the function calls and the modules of an import, in a process that finds all of it compiled."""
-    command = [sys.executable, _PROGRAM, line]
+    command = [sys.executable, str(_PROGRAM), line]
     for _ in range(2):
         answer = subprocess.run(command, check=True, capture_output=True)
     result: dict[str, Any] = json.loads(answer.stdout)
