@@ -91,7 +91,7 @@ mutants: $(READY) ## Take out each guard of tests/mutants/guards.toml in turn an
 	$(VENV)/bin/python tests/mutants/run_mutants.py $(ARGS)
 
 bench: $(READY) ## Measure speed, each beside hand-written asyncpg or another library in the same run
-	for measured in append turns reads live world_state actions isolation; do \
+	for measured in append turns reads live overload large open_worlds world_state actions isolation; do \
 		$(VENV)/bin/python benchmarks/$$measured.py $(ARGS) || exit 1; done
 
 # -c reaches what is installed; the variables reach the build backend (the first in pip before 25.3, the second since).

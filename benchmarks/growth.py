@@ -1,7 +1,7 @@
-"""What a call costs while its story grows: medians in milliseconds, one task, and a picture of them.
+"""What a call costs while its story grows: medians in milliseconds and CPU time, one task, and a picture of the latter.
 
 One story is appended to by many tasks until it has 10, 100, ... 200,000 scenes; at each length every call is made again
-and again. --svg writes the curves.
+and again. --svg writes the curves, and the numbers beside them.
 """
 
 from __future__ import annotations
@@ -13,18 +13,22 @@ import json
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+from costs import CostMeter
 from scenes import SampleScene, sample_scenes
 from servers import describe, parser, server_url
+from svg_curves import svg_curves
 
 from livingworld import LivingWorld, NewScene, Settings, Turn, World
 from livingworld.postgres import migrations
 
 LENGTHS: Final = (10, 100, 1_000, 10_000, 100_000, 200_000)
-TIMES: Final = 60
+#: The server's CPU time is counted in hundredths of a second.
+TIMES: Final = 100
 _TASKS: Final = 64
 Call = Callable[[], Awaitable[object]]
 
@@ -32,33 +36,41 @@ Call = Callable[[], Awaitable[object]]
 async def main() -> None:
     """Measure, print and draw."""
     made = parser(__doc__)
-    made.add_argument("--svg", type=Path, help="write the curves into this file")
+    made.add_argument("--svg", type=Path, help="write the curves into this file, and the numbers into one with .json")
     made.add_argument("--longest", type=int, default=LENGTHS[-1], help="stop at so many scenes")
     arguments = made.parse_args()
     with server_url(arguments) as url:
         await migrations.upgrade(url)
-        curves = await measure(url, arguments)
-        result = {"milliseconds": curves} | await describe(url)
+        result = await measure(url, arguments) | await describe(url)
     if arguments.svg:
-        draw(curves, f"PostgreSQL {result['server_version']}, fsync {result['fsync']}", arguments.svg)
-    print(json.dumps(result) if arguments.json else table(curves))
+        title = f"CPU of client and server in microseconds a call, PostgreSQL {result['server_version']}"
+        arguments.svg.write_text(svg_curves(result["cpu_us"], title, "scenes of the story"), encoding="utf-8")
+        arguments.svg.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(result) if arguments.json else table(result["milliseconds"], result["cpu_us"]))
 
 
-async def measure(url: str, arguments: argparse.Namespace) -> dict[str, dict[int, float]]:
-    """Return the median of each call at each length."""
-    curves: dict[str, dict[int, float]] = {}
+async def measure(url: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the median of each call at each length, and its CPU time."""
+    result: dict[str, dict[str, dict[int, float]]] = {"milliseconds": {}, "cpu_us": {}}
     scenes = sample_scenes()
-    async with LivingWorld.open(Settings.load(database_url=url)) as livingworld:
+    settings = Settings.load(database_url=url, index_words=False)  # indexed before each length, and never meanwhile
+    async with LivingWorld.open(settings) as livingworld, AsyncExitStack() as stack:
+        meter = await CostMeter.connect(url)
+        stack.push_async_callback(meter.close)
         world = await livingworld.worlds.create("benchmark")
         story_id = (await world.stories.create("The long one")).id
         await world.characters.get_or_create("Mara")
         stored = 0
         for length in (length for length in LENGTHS if length <= arguments.longest):
             await grow(world, story_id, scenes, length - stored)
+            while await world.search.index(10_000):
+                pass
             for name, call in calls(world, story_id, scenes).items():
-                curves.setdefault(name, {})[length] = round(await median_ms(call), 3)
+                milliseconds, cpu_us = await costs_of(call, meter)
+                result["milliseconds"].setdefault(name, {})[length] = round(milliseconds, 3)
+                result["cpu_us"].setdefault(name, {})[length] = round(cpu_us)
             stored = (await world.stories.head(story_id)).branch.length
-    return curves
+    return result
 
 
 async def grow(world: World, story_id: UUID, scenes: Iterator[SampleScene], count: int) -> None:
@@ -90,40 +102,26 @@ def calls(world: World, story_id: UUID, scenes: Iterator[SampleScene]) -> dict[s
     }
 
 
-async def median_ms(call: Call) -> float:
-    """Return how long the call takes."""
+async def costs_of(call: Call, meter: CostMeter) -> tuple[float, float]:
+    """Return the median of how long the call takes in milliseconds, and its CPU time in microseconds."""
     durations = []
+    before = await meter.now()
     for _ in range(TIMES):
         started = time.perf_counter()
         await call()
         durations.append(time.perf_counter() - started)
-    return statistics.median(durations) * 1000
+    cost = (await meter.now() - before).each(TIMES)
+    return statistics.median(durations) * 1000, max(cost.client_us + cost.server_us, 1)
 
 
-def table(curves: dict[str, dict[int, float]]) -> str:
-    """Return the medians for a person."""
-    lengths = list(next(iter(curves.values())))
-    lines = ["milliseconds at  " + "".join(f"{length:>10,}" for length in lengths)]
-    lines += [f"{name:<17}" + "".join(f"{row[length]:>10.2f}" for length in lengths) for name, row in curves.items()]
+def table(milliseconds: dict[str, dict[int, float]], cpu_us: dict[str, dict[int, float]]) -> str:
+    """Return the medians and the CPU times for a person."""
+    lengths = list(next(iter(milliseconds.values())))
+    lines = ["ms, us of CPU at " + "".join(f"{length:>16,}" for length in lengths)]
+    for name, row in milliseconds.items():
+        cells = (f"{row[length]:.2f}, {cpu_us[name][length]:,}" for length in lengths)
+        lines.append(f"{name:<17}" + "".join(f"{cell:>16}" for cell in cells))
     return "\n".join(lines)
-
-
-def draw(curves: dict[str, dict[int, float]], title: str, path: Path) -> None:
-    """Write the curves as SVG."""
-    import matplotlib as mpl  # noqa: PLC0415 - only who draws needs it
-
-    mpl.use("svg")
-    mpl.rcParams |= {"svg.hashsalt": "livingworld", "svg.fonttype": "none"}
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-    for name, row in curves.items():
-        axes.plot(list(row), list(row.values()), marker="o", label=name)
-    axes.set(xscale="log", yscale="log", xlabel="scenes of the story", ylabel="milliseconds, median", title=title)
-    axes.grid(visible=True, alpha=0.3)
-    axes.legend(loc="upper left", fontsize="small")
-    metadata: Any = {"Date": None}
-    figure.savefig(path, metadata=metadata)
 
 
 if __name__ == "__main__":

@@ -20,14 +20,14 @@ import random
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from scenes import SampleScene, sample_scenes
+from scenes import sample_scenes
 from servers import describe, parser, server_url
 from targets import at_least, at_most
 
@@ -39,13 +39,13 @@ STORIES: Final = 64
 TIMES: Final = 10
 #: A call may end so much later than its deadline: its refusal has to be raised while all others are too.
 _GRACE_MS: Final = 250
+_SCENES: Final = sample_scenes()
 
 
 @dataclass
 class Load:
     """What a round of one load did."""
 
-    scenes: Iterator[SampleScene]
     milliseconds: list[float] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     longest: float = 0.0
@@ -106,8 +106,10 @@ def report(done: list[Load], saturated: float, limit: float) -> dict[str, Any]:
 
 async def one_round(world: World, tasks: int, arguments: argparse.Namespace) -> Load:
     """Have so many tasks append, and return what came of it; fails when a scene is missing or there is one too many."""
-    stories = [(await world.stories.create("benchmark")).id for _ in range(STORIES)]
-    load = Load(sample_scenes())
+    stories: list[UUID] = []
+    while len(stories) < STORIES:
+        stories += [each.id for each in await asyncio.gather(*(world.stories.create("benchmark") for _ in range(8)))]
+    load = Load()
     began = time.perf_counter()
     await asyncio.gather(*(writer(world, stories[number % STORIES], load, began, arguments) for number in range(tasks)))
     load.rate = len(load.milliseconds) / (time.perf_counter() - began)
@@ -117,7 +119,7 @@ async def one_round(world: World, tasks: int, arguments: argparse.Namespace) -> 
 
 async def writer(world: World, story_id: UUID, load: Load, began: float, arguments: argparse.Namespace) -> None:
     """Append until the round is over."""
-    given = next(load.scenes)
+    given = next(_SCENES)
     while time.perf_counter() < began + arguments.seconds:
         started = time.perf_counter()
         try:
@@ -130,7 +132,7 @@ async def writer(world: World, story_id: UUID, load: Load, began: float, argumen
         else:
             load.milliseconds.append((time.perf_counter() - started) * 1000)
             load.longest = max(load.longest, load.milliseconds[-1])
-            given = next(load.scenes)
+            given = next(_SCENES)
 
 
 async def check(world: World, stories: Sequence[UUID], expected: int, unknown: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,7 @@ def run(benchmark: str, database_url: str, *arguments: str) -> dict[str, Any]:
 
 
 def test_overload_is_refused_by_name_and_loses_nothing(database_url: str) -> None:
-    small = ("--rounds", "1", "--seconds", "0.5", "--tasks", "8", "--queue-limit", "16", "--deadline", "20")
+    small = ("--rounds", "1", "--seconds", "0.5", "--tasks", "4", "--queue-limit", "16", "--deadline", "20")
 
     result = run("overload.py", database_url, *small)
 
@@ -60,3 +61,13 @@ def test_what_is_open_and_at_rest_is_counted(database_url: str) -> None:
     assert result["worlds"]["count"] == 64
     assert result["subscriptions"]["count"] == 16
     assert result["idle"]["at_most"] == 1
+
+
+def test_curves_are_drawn_with_the_numbers_that_they_come_from(database_url: str, tmp_path: Path) -> None:
+    picture = tmp_path / "growth.svg"
+
+    result = run("growth.py", database_url, "--longest", "10", "--svg", str(picture))
+
+    numbers = json.loads(picture.with_suffix(".json").read_text())
+    assert numbers["cpu_us"] == result["cpu_us"]
+    assert len(re.findall("<polyline ", picture.read_text())) == len(result["cpu_us"])
