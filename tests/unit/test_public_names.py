@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import livingworld
+from livingworld.app.public_names import HOMES
 from tests.acceptance.page_examples import examples
 
 ROOT: Final = Path(__file__).parents[2]
@@ -60,3 +61,11 @@ def test_every_public_name_exists_and_the_reference_says_what_is_public() -> Non
         assert import_module(module).__doc__ is not None
         assert f"`{module}`" in page
     assert "Everything else is private" in page
+
+
+def test_a_name_comes_from_the_module_that_type_checkers_are_told() -> None:
+    (told,) = [node for node in ast.parse(Path(livingworld.__file__).read_text()).body if isinstance(node, ast.If)]
+    imports = [node for node in told.body if isinstance(node, ast.ImportFrom)]
+
+    assert {each.name: node.module for node in imports for each in node.names} == HOMES
+    assert set(livingworld.__all__) <= set(dir(livingworld))
