@@ -10,6 +10,7 @@ from livingworld.testing.throw_away_directory import end_programs_with_this_proc
 
 pytest_plugins = [
     "livingworld.testing.fixtures",
+    "tests.support.compiled_once",
     "tests.support.rotation",
     "tests.support.run_role",
     "tests.support.time_limits",
