@@ -6,6 +6,8 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from livingworld import LivingWorld, NewScene, Settings, Story, Subject, World
 from livingworld.observability import events
 from livingworld.testing.recorded_events import recorded_events
@@ -20,6 +22,7 @@ LONG_LOOK = timedelta(milliseconds=500)
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
+@pytest.mark.usefixtures("patient_locks")
 async def test_held_stories_of_three_worlds_hold_up_no_other_story(database_url: str, livingworld: LivingWorld) -> None:
     worlds = [await livingworld.worlds.create(f"World {number}") for number in range(3)]
     stuck = [(world, await world.stories.create("Held")) for world in worlds for _ in range(5)]
