@@ -224,18 +224,18 @@ class LivingWorld:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: Settings | None = None, *, database_url: str | None = None
+        cls, settings: Settings | None = None, *, database_url: str | None = None, replica_url: str | None = None
     ) -> AsyncIterator[LivingWorld]:
         """Connect to PostgreSQL, and leave nothing behind when the block ends.
 
-        `database_url` takes precedence over the settings' URL, and that over the environment's; the tables of a named
-        database are not changed. Without a URL the embedded server is started, or shared with other processes, an event
-        names its data directory, and its tables are upgraded to this release. Raises InvalidSettings,
-        EmbeddedServerFailed, SchemaTooNew.
+        `database_url` takes precedence over the settings' URL, and that over the environment's; so does `replica_url`,
+        a standby for reads that say `at_least`. The tables of a named database are not changed. Without a URL the
+        embedded server is started, or shared with other processes, an event names its data directory, and its tables
+        are upgraded to this release. Raises InvalidSettings, EmbeddedServerFailed, SchemaTooNew.
         """
         from livingworld.settings.settings import Settings  # noqa: PLC0415 - with pydantic; only who opens pays for it
 
-        settings = Settings.chosen(settings, database_url)
+        settings = Settings.chosen(settings, database_url, replica_url)
         url = settings.url()
         if url is not None:
             async with _connected(Process(settings, url)) as livingworld:

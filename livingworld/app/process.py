@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -37,6 +37,10 @@ from livingworld.postgres.group_commit.group_commit import GroupCommit
 from livingworld.postgres.group_commit.group_meter import GroupMeter
 from livingworld.postgres.group_commit.requests import GroupLimits
 from livingworld.postgres.notifications import Notifications
+from livingworld.postgres.replicas.identity import Primary
+from livingworld.postgres.replicas.reading import ReplicaReads
+from livingworld.postgres.replicas.rest import Rest
+from livingworld.postgres.replicas.standby import Standby
 from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.admission import Admission, outside
 from livingworld.postgres.transactions.database import Database
@@ -70,9 +74,7 @@ class Process:
         self.metrics = Metrics()
         self._engine = partial(create_engine, url=url, revive_server=revive_server)
         self.background = self._pool(_with(settings, settings.background_connections), name="background")
-        direct = settings.listening_url() or (None if settings.behind_pooler else url)
-        connect = None if direct is None else listening_connection(settings, direct)
-        self.notifications = Notifications(connect, self.background)
+        self.notifications = Notifications(_listening(settings, url), self.background)
         self.database = self._pool(settings, name="work")
         self.database.notify = self.background.notify = self.notifications.notify
         # Behind a pooler the process id is the pooler's.
@@ -83,6 +85,7 @@ class Process:
         self._word_indexer = WordIndexer(self.background, self.tasks)
         if settings.index_words:
             self.database.work_left = self._word_indexer.wake
+        self.replica = self._replica_of(settings)
         #: Counts the group commits of all worlds, by kind.
         self.group_meters = {kind: GroupMeter(self.metrics, kind) for kind in _GROUPS}
         #: Identifies this LivingWorld to other processes.
@@ -103,6 +106,15 @@ class Process:
         watch.look = monitor.wake
         return monitor
 
+    def _replica_of(self, settings: Settings) -> ReplicaReads | None:
+        if (url := settings.standby_url()) is None:
+            return None
+        rest = Rest(settings.replica_pause)
+        standby = Standby(settings, url, rest, self.tasks, self.admission, self.metrics)
+        standby.work_left = self.database.work_left
+        primary = Primary(self.background, self.tasks, settings.replica_pause)
+        return ReplicaReads(settings, standby, primary, rest, self.metrics)
+
     def _pool(self, settings: Settings, *, name: str) -> Database:
         return Database(self._engine(settings), settings, admission=self.admission, metrics=self.metrics, name=name)
 
@@ -121,7 +133,7 @@ class Process:
     def services(self, world_id: UUID) -> Services:
         """Return the services of this process for the parts of a world."""
         return Services(
-            unit=WorldDatabase(self.database, world_id),
+            unit=WorldDatabase(self.database, world_id, self.replica),
             background=WorldDatabase(self.background, world_id),
             notifications=self.notifications,
             tasks=self.tasks,
@@ -156,6 +168,14 @@ class Process:
         finally:
             await self.background.close()
             await self.database.close()
+            if self.replica is not None:
+                await self.replica.standby.close()
+
+
+def _listening(settings: Settings, url: URL) -> Callable[[], Awaitable[Any]] | None:
+    """Return what opens a connection that listens, or None behind a pooler without a direct way."""
+    direct = settings.listening_url() or (None if settings.behind_pooler else url)
+    return None if direct is None else listening_connection(settings, direct)
 
 
 def _with(settings: Settings, pool_size: int) -> Settings:

@@ -27,6 +27,7 @@ from livingworld.models.ai_models.serving import AIModels
 from livingworld.models.embeddings.embedder import Embedder
 from livingworld.models.embeddings.pipeline import EmbeddingPipeline
 from livingworld.postgres.idempotency import request_hash, run_once
+from livingworld.postgres.replicas.identity import read_end_of_log
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.memories.embed_memories import MemoryEmbeddings
 from livingworld.story.search.world_search import WorldSearch
@@ -123,6 +124,13 @@ class World(WorldRepositories):
         check_function("progress", progress)
         async with self._shared.one_connection() as database:
             return await self.stories.get(await import_story(database, self.id, file, progress))
+
+    async def token(self) -> str:
+        """Return a token of now: a read `at_least` as new as it sees whatever was committed before this call.
+
+        In any process; a short text for a cookie or a header. One round trip to the primary.
+        """
+        return (await self._unit.read(read_end_of_log)).token()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionScope]:

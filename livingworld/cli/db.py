@@ -22,6 +22,7 @@ from livingworld.postgres.connections.pooler import find_pooler
 from livingworld.postgres.distribution.distributing import Standing
 from livingworld.postgres.distribution.distributing import standing as distribution_standing
 from livingworld.postgres.migrations import MigrationStatus
+from livingworld.postgres.replicas.standing import ReplicaStanding, replica_standing
 from livingworld.schema import metadata
 from livingworld.story.memories.nearest_index import index_memories as make_index
 from livingworld.story.worlds.isolation import isolate as switch_isolation
@@ -62,18 +63,25 @@ def _tell(line: str) -> None:
 
 @commands.command()
 def status(url: UrlOption = None) -> None:
-    """Show the revision, and whether Citus distributes the database; exit code 1 when it is behind or not whole."""
+    """Show the revision, whether Citus distributes the database, and how far behind the standby of the settings is.
 
-    async def work() -> tuple[MigrationStatus, Standing]:
+    Exit code 1 when the database is behind or not whole, or the standby is none of this database.
+    """
+
+    async def work() -> tuple[MigrationStatus, Standing, ReplicaStanding | None]:
         async with chosen_database(url) as database:
             found = await migrations.status(database.url)
-            return found, await distribution_standing(database.url, metadata, database.settings)
+            distribution = await distribution_standing(database.url, metadata, database.settings)
+            return found, distribution, await replica_standing(database.settings, database.url)
 
-    found, distribution = interruption.run(work())
+    found, distribution, replica = interruption.run(work())
     typer.echo(standing(found))
+    if replica is not None:
+        typer.echo(replica)
     if distribution.citus is not None:
         typer.echo(describe(distribution))
-    raise typer.Exit(1 if found.pending or (distribution.is_distributed and distribution.missing) else 0)
+    is_refused = replica is not None and replica.refused is not None
+    raise typer.Exit(1 if found.pending or is_refused or (distribution.is_distributed and distribution.missing) else 0)
 
 
 @commands.command()

@@ -15,6 +15,7 @@ from sqlalchemy.schema import CreateIndex
 
 from livingworld.postgres.distribution.distributing import stand
 from livingworld.postgres.metadata import SCHEMA
+from livingworld.postgres.replicas.standing import replica_standing
 from livingworld.schema import metadata
 from livingworld.settings.settings import Settings
 from livingworld.story.worlds.isolation import NOT_ISOLATED
@@ -24,6 +25,8 @@ Rows = list[dict[str, Any]]
 _MADE_BY_EACH_UPGRADE: Final = {"vector_similarity", "nearest_memories"}
 #: A larger difference between this machine's clock and the server's is reported.
 MAX_SKEW: Final = timedelta(seconds=5)
+#: A standby that is further behind is reported; in bytes of the write-ahead log.
+MAX_BEHIND: Final = 64 * 1024 * 1024
 #: The statements of a row that repair it, each on its own: none of them may run in a transaction.
 COMMANDS: Final = "commands"
 
@@ -152,7 +155,24 @@ async def _not_distributed(connection: AsyncConnection) -> Rows:
     return [{"missing": line} for line in found.missing] if found.is_distributed else []
 
 
+async def _replica(_: AsyncConnection) -> Rows:
+    settings = Settings.load()
+    primary = settings.listening_url() or settings.url()
+    found = None if primary is None else await replica_standing(settings, primary)
+    if found is None or (found.refused is None and (found.behind or 0) <= MAX_BEHIND):
+        return []
+    return [{"replica": found.address, "refused": found.refused, "bytes_behind": found.behind}]
+
+
 SERVER_CHECKS: Final = (
+    ServerCheck(
+        name="replica_unused",
+        find=_replica,
+        wrong="The standby that LIVINGWORLD_REPLICA_URL names is no standby of this database, cannot be reached, or is "
+        "more than 64 MiB of log behind.",
+        meaning="Reads that say `at_least` go to the primary.",
+        repair="Refused: it is the administrator's. Name a standby of this database, or let this one catch up.",
+    ),
     ServerCheck(
         name="distribution_incomplete",
         find=_not_distributed,

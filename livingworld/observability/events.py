@@ -270,6 +270,12 @@ WORDS_INDEXED: Final = _debug(
     "world_id texts waited_milliseconds",
     "The words of texts of scenes were indexed; the first of them had waited so long.",
 )
+REPLICA_LEFT_ALONE: Final = _warning(
+    "replica left alone",
+    "reason error seconds",
+    "Reads go to the primary for so long; then one of them tries the standby again.",
+)
+REPLICA_USED_AGAIN: Final = _info("replica used again", "", "Reads that say `at_least` go to the standby again.")
 EMBEDDED_SERVER_STARTED: Final = _info(
     "embedded server started",
     "milliseconds data_directory version",

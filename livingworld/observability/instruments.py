@@ -221,6 +221,18 @@ TASKS: Final = _gauge(
     "livingworld.tasks", "{task}", "kind", "Background tasks: that must reach their end, and that may be cancelled."
 )
 
+REPLICA_READS: Final = _counter(
+    "livingworld.replica.reads",
+    "{read}",
+    "server reason",
+    "Reads that say `at_least`, where there is a standby: by the server that answered; why, when it is the primary.",
+)
+REPLICA_WAIT: Final = _histogram(
+    "livingworld.replica.wait.duration",
+    "s",
+    "outcome",
+    "How long a read waited for a standby that was behind: it went on there, or gave up.",
+)
 LOCK_WAIT: Final = _histogram(
     "livingworld.lock.wait.duration",
     "s",

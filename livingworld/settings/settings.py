@@ -6,7 +6,7 @@ import contextlib
 import ssl
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -24,6 +24,8 @@ def _plain_number_as_seconds(value: object) -> object:
     return value
 
 
+#: libpq's name; its environment variable is meant for the primary.
+_ATTRIBUTES: Final = "target_session_attrs"
 Duration = Annotated[timedelta, BeforeValidator(_plain_number_as_seconds), Field(gt=timedelta(0), le=timedelta(days=1))]
 
 
@@ -131,6 +133,14 @@ class Settings(BaseSettings):
     template_timeout: Duration = timedelta(seconds=1)
     #: Where to listen for notifications when `database_url` leads through a pooler. Default: None, polling there.
     direct_database_url: SecretStr | None = None
+    #: A standby of `database_url`, or several, for reads that say `at_least`; all other settings hold there too.
+    #: Without `target_session_attrs` it is `standby`. Default: None, all reads go to the primary.
+    replica_url: SecretStr | None = None
+    #: Longest wait of such a read for a connection to the standby, and for what it has not replayed yet; then it goes
+    #: to the primary. Default: 0.2 s.
+    replica_wait: Duration = timedelta(seconds=0.2)
+    #: A standby that failed is left alone for this; how often its identity is looked at. Default: 5 s.
+    replica_pause: Duration = timedelta(seconds=5)
     #: True behind PgBouncer in transaction mode, where the sessions of a connection change. Default: False.
     behind_pooler: bool = False
     #: Keep statements prepared on a connection. Default: True; False behind a pooler, though PgBouncer keeps them from
@@ -165,11 +175,13 @@ class Settings(BaseSettings):
         raise InvalidSettings(field, reason)
 
     @classmethod
-    def chosen(cls, settings: Settings | None, database_url: str | None) -> Settings:
-        """Return the given settings, or those of the environment, with the URL when there is one."""
-        if database_url is None:
+    def chosen(cls, settings: Settings | None, database_url: str | None, replica_url: str | None = None) -> Settings:
+        """Return the given settings, or those of the environment, with the URLs where there are any."""
+        urls = {"database_url": database_url, "replica_url": replica_url}
+        named = {name: url for name, url in urls.items() if url is not None}
+        if not named:
             return settings or cls.load()
-        return cls.load(**(settings.model_dump() if settings else {}) | {"database_url": database_url})
+        return cls.load(**(settings.model_dump() if settings else {}) | named)
 
     @classmethod
     def settings_customise_sources(
@@ -196,7 +208,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _urls_can_be_kept(self) -> Self:
         tls = self.tls_context()
-        for field in ("database_url", "direct_database_url"):
+        for field in ("database_url", "direct_database_url", "replica_url"):
             if (url := getattr(self, field)) is not None:
                 connection_target(url.get_secret_value(), tls=tls, field=field)
         return self
@@ -235,6 +247,13 @@ class Settings(BaseSettings):
     def listening_url(self) -> URL | None:
         """Return the URL of a direct connection when one is named, or None."""
         return None if self.direct_database_url is None else parse_url(self.direct_database_url.get_secret_value())
+
+    def standby_url(self) -> URL | None:
+        """Return the URL of the standby that is read, or None."""
+        if self.replica_url is None:
+            return None
+        url = parse_url(self.replica_url.get_secret_value(), "replica_url")
+        return url if _ATTRIBUTES in url.query else url.update_query_dict({_ATTRIBUTES: "standby"})
 
 
 def _first_problem(error: ValidationError) -> tuple[str, str]:

@@ -50,6 +50,7 @@ CALLS: Final[dict[str, Callable[[Furnished], Any]]] = {
     "worlds.find_by_key": lambda at: at.livingworld.worlds.find_by_key("x"),
     "worlds.export_bundle": lambda at: at.livingworld.worlds.export_bundle(at.world.id, BytesIO()),
     "export_story": lambda at: at.world.export_story(at.story.id, BytesIO()),
+    "token": lambda at: at.world.token(),
     "worlds.import_bundle": lambda at: at.livingworld.worlds.import_bundle(bundle_of_nothing(), as_world=new_id()),
     "worlds.restore": lambda at: at.livingworld.worlds.restore(at.world.id),
     "stories.get": lambda at: at.world.stories.get(at.story.id),

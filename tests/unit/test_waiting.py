@@ -107,6 +107,18 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
         "timedelta(milliseconds=50)": LIMIT,
         "timedelta(milliseconds=20)": PAUSE,
     },
+    "faults/test_reads_from_a_standby.py": {
+        "timedelta(seconds=1)": LIMIT,
+        "timedelta(milliseconds=300)": LIMIT,
+        "timedelta(milliseconds=10)": PAUSE,
+    },
+    "faults/test_standbys_that_fail.py": {
+        "timedelta(seconds=8)": LIMIT,
+        "timedelta(seconds=4)": LIMIT,
+        "timedelta(seconds=1)": LIMIT,
+        "timedelta(milliseconds=50)": PAUSE,
+        "timedelta(milliseconds=1)": PAUSE,
+    },
     "faults/test_samples_and_an_absent_server.py": {
         "timedelta(milliseconds=20)": PAUSE,
         "timedelta(seconds=0.3)": LIMIT,

@@ -35,13 +35,19 @@ class ConnectionPool(AsyncAdaptedQueuePool):
 
     async def take(self) -> ConnectionPoolEntry:
         """Take an entry, which is to be given back; waits for one, or connects, when none is idle."""
-        if not self._asking and not self._pool.empty():  # who waits is not overtaken
-            entry = self._pool.get_nowait()
-            if not _is_closed(entry) and not self._is_retired(entry):
-                self._waits.record(0.0)
-                return entry
+        idle = self.take_idle()
+        return await greenlet_spawn(self._take_open) if idle is None else idle
+
+    def take_idle(self) -> ConnectionPoolEntry | None:
+        """Take an entry whose connection is idle and open, which is to be given back, or None without any."""
+        if self._asking or self._pool.empty():  # who waits is not overtaken
+            return None
+        entry = self._pool.get_nowait()
+        if _is_closed(entry) or self._is_retired(entry):
             self._do_return_conn(entry)
-        return await greenlet_spawn(self._take_open)
+            return None
+        self._waits.record(0.0)
+        return entry
 
     async def give_back(self, entry: ConnectionPoolEntry, *, broken: bool = False) -> None:
         """Give an entry back; a broken connection is closed, and so is every one after the pool was disposed of."""

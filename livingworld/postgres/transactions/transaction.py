@@ -13,17 +13,14 @@ from uuid import UUID
 from sqlalchemy import CursorResult, Executable, text
 
 from livingworld.deadlines import before_deadline
-from livingworld.errors import (
-    LivingWorldError,
-    LockTimeout,
-    TransactionPoisoned,
-)
+from livingworld.errors import LivingWorldError, LockTimeout, TransactionPoisoned
 from livingworld.observability.calls import CallMeasure
 from livingworld.observability.events import Event
 from livingworld.postgres.announcement import announcement, begin_statement
 from livingworld.postgres.connections.scope import Scope, send_ahead
 from livingworld.postgres.connections.time_limits import SNAPSHOT, in_milliseconds, set_lock_timeout
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, DriverError, Failure, RetryKind
+from livingworld.postgres.replicas.wanted import Wanted
 from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.end_of_transaction import EndOfTransaction, Item, Notify, StoreAll, WorkLeft
 from livingworld.postgres.transactions.failure_details import detailed_failure
@@ -114,6 +111,10 @@ class Transaction:
         return await work(self, *args, **kw)
 
     read = write_idempotent = write_single = write_single_idempotent = write
+
+    async def read_at_least(self, _: Wanted | None, work: Operation[P, T], /, *args: P.args, **kw: P.kwargs) -> T:
+        """Read in this transaction, in which nothing is missing that was committed before."""
+        return await work(self, *args, **kw)
 
     def refuse_misplaced(self) -> None:
         """Raise WrongEventLoop; the unit has begun already, and is joined."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
+from livingworld.postgres.replicas.wanted import Wanted
 from livingworld.postgres.transactions.transaction import Operation, P, T
 
 
@@ -28,6 +29,10 @@ class WorldUnit(Protocol):
 
     async def read(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:
         """Run one statement that writes nothing; a further one sees what was committed in between."""
+        ...
+
+    async def read_at_least(self, wanted: Wanted | None, work: Operation[P, T], /, *args: P.args, **kw: P.kwargs) -> T:
+        """Read as `read` does, but from a standby that is as new as wanted, where there is one; None: never there."""
         ...
 
     async def write(self, work: Operation[P, T], *args: P.args, **kw: P.kwargs) -> T:

@@ -8,6 +8,7 @@ from livingworld import inputs
 from livingworld.postgres.keyset import Page, check_limit, number_cursor, page_by
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.branches import moving
+from livingworld.story.stories.at_least import AtLeast, wanted
 from livingworld.story.stories.coordinates import check_branch, check_head
 from livingworld.story.stories.reading import read_branches, read_tree
 from livingworld.story.stories.records import Branch, TreeScene
@@ -30,12 +31,13 @@ class BranchRepository:
         found = await self._unit.read(read_branches, _story(story_id), number, limit + 1)
         return page_by(found, limit, lambda branch: branch.number)
 
-    async def tree(self, story_id: UUID) -> tuple[TreeScene, ...]:
+    async def tree(self, story_id: UUID, *, at_least: AtLeast | None = None) -> tuple[TreeScene, ...]:
         """Return every scene of the story in the order of numbers, without its text, with the branches at it.
 
         One round trip; the answer grows with the story. Empty when it has no scene and when there is no such story.
         """
-        return await self._unit.read(read_tree, _story(story_id))
+        key = _story(story_id)
+        return await self._unit.read_at_least(wanted(self._unit, at_least, key), read_tree, key)
 
     async def fork(
         self,

@@ -14,6 +14,7 @@ from livingworld.story.characters.references import raise_unknown
 from livingworld.story.facts.new_facts import RETRACTED, WORD, check_subject, fact_row, fact_rows, subject_references
 from livingworld.story.facts.records import Fact
 from livingworld.story.facts.rows import make_fact, written_fact
+from livingworld.story.stories.at_least import AtLeast, wanted
 from livingworld.story.stories.coordinates import PLACE, Viewpoint, check_place, lock_head, read_at
 
 _VISIBLE: Final = f"""
@@ -138,24 +139,33 @@ class FactRepository:
         *,
         branch: int | None = None,
         as_of: int | None = None,
+        at_least: AtLeast | None = None,
     ) -> Fact | None:
         """Return what is true at the head of a branch, or at a scene, or None; one round trip.
 
         Raises StoryNotFound, BranchNotFound, SceneNotFound.
         """
         name = (check_subject("subject", subject), check_label("attribute", attribute))
-        found = await self._unit.read(_read, _VISIBLE, Viewpoint(story_id, branch, as_of), *name)
+        view, newest = Viewpoint(story_id, branch, as_of), wanted(self._unit, at_least, story_id)
+        found = await self._unit.read_at_least(newest, _read, _VISIBLE, view, *name)
         return found[0] if found else None
 
     async def all(
-        self, story_id: UUID, subject: UUID | str | None = None, *, branch: int | None = None, as_of: int | None = None
+        self,
+        story_id: UUID,
+        subject: UUID | str | None = None,
+        *,
+        branch: int | None = None,
+        as_of: int | None = None,
+        at_least: AtLeast | None = None,
     ) -> tuple[Fact, ...]:
         """Return everything that is true there, of one subject or of all, in their order; one round trip.
 
         Raises as `get`.
         """
         of = None if subject is None else check_subject("subject", subject)
-        return await self._unit.read(_read, _VISIBLE, Viewpoint(story_id, branch, as_of), of, None)
+        view, newest = Viewpoint(story_id, branch, as_of), wanted(self._unit, at_least, story_id)
+        return await self._unit.read_at_least(newest, _read, _VISIBLE, view, of, None)
 
     async def history(
         self,
@@ -165,10 +175,12 @@ class FactRepository:
         *,
         branch: int | None = None,
         as_of: int | None = None,
+        at_least: AtLeast | None = None,
     ) -> tuple[Fact, ...]:
         """Return every value that the fact has had on the path, oldest first, retractions too; raises as `get`."""
         name = (check_subject("subject", subject), check_label("attribute", attribute))
-        return await self._unit.read(_read, _HISTORY, Viewpoint(story_id, branch, as_of), *name)
+        view, newest = Viewpoint(story_id, branch, as_of), wanted(self._unit, at_least, story_id)
+        return await self._unit.read_at_least(newest, _read, _HISTORY, view, *name)
 
 
 async def _read(

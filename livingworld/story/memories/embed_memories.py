@@ -21,6 +21,7 @@ from livingworld.story.memories import embedding_jobs, recalling
 from livingworld.story.memories.embedding_jobs import EmbeddingJob
 from livingworld.story.memories.records import Recollection
 from livingworld.story.memories.repository import MemoryRepository
+from livingworld.story.stories.at_least import wanted
 
 #: Memories of one round.
 MAX_JOBS: Final = 1000
@@ -91,7 +92,9 @@ class MemoryEmbeddings:
         The text is embedded by the world's embedder of the moment; where none of the pipelines is that one, the words
         decide.
         """
-        recalling.checked(story_id, recalling.checked_query(query), **options)  # before the embedder is asked
+        wanted(self._unit, options.get("at_least"), story_id)
+        narrowing = {name: value for name, value in options.items() if name != "at_least"}
+        recalling.checked(story_id, recalling.checked_query(query), **narrowing)  # before the embedder is asked
         current = await self._unit.read(embedding_jobs.current_embedder)
         pipeline = None if current is None else self._by_name.get(current)
         if pipeline is None:

@@ -18,6 +18,7 @@ from livingworld.story.memories.editing import update_memory
 from livingworld.story.memories.listing import NEWEST, list_memories
 from livingworld.story.memories.recalling import RECALL_CANDIDATES
 from livingworld.story.memories.records import Memory, NewMemory, RecallWeights, Recollection, checked_content
+from livingworld.story.stories.at_least import AtLeast, wanted
 from livingworld.story.stories.coordinates import Viewpoint, check_place
 
 #: Most memories of one call.
@@ -124,6 +125,7 @@ class MemoryRepository:
         branch: int | None = None,
         as_of: int | None = None,
         candidates: int = RECALL_CANDIDATES,
+        at_least: AtLeast | None = None,
     ) -> Recollection:
         """Return the k memories that come first, best first; empty when there is none. One round trip.
 
@@ -142,9 +144,10 @@ class MemoryRepository:
         """
         given = (text, embedder, character, kinds, excluded_kinds, only_own)
         asked = recalling.checked(story_id, query, *given, k, weights, min_similarity, branch, as_of, candidates)
-        return await self._unit.read(recalling.recall, *asked)
+        newest = wanted(self._unit, at_least, story_id)
+        return await self._unit.read_at_least(newest, recalling.recall, *asked)
 
-    async def recent(
+    async def recent(  # noqa: PLR0913 - each narrows what comes back
         self,
         story_id: UUID,
         *,
@@ -155,11 +158,13 @@ class MemoryRepository:
         k: int = 10,
         branch: int | None = None,
         as_of: int | None = None,
+        at_least: AtLeast | None = None,
     ) -> tuple[Memory, ...]:
         """Return the k newest memories, newest first, of those that `recall` may bring back; raises as it does."""
         view, most = Viewpoint(story_id, branch, as_of), recalling.checked_count(k)
         narrowed = recalling.narrowed(character, kinds, excluded_kinds, only_own=only_own)
-        return await self._unit.read(recalling.recent, view, *narrowed, most)
+        newest = wanted(self._unit, at_least, story_id)
+        return await self._unit.read_at_least(newest, recalling.recent, view, *narrowed, most)
 
     async def consolidate(
         self,

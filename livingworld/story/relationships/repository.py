@@ -13,6 +13,7 @@ from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.characters.references import check_character, raise_unknown
 from livingworld.story.relationships.records import LedgerEntry, Relationship, RelationshipChange
 from livingworld.story.relationships.rows import make_entry, make_relationship
+from livingworld.story.stories.at_least import AtLeast, wanted
 from livingworld.story.stories.coordinates import PLACE, Viewpoint, check_place, lock_head, read_at
 
 #: Most changes of one call.
@@ -133,27 +134,36 @@ class RelationshipRepository:
         *,
         branch: int | None = None,
         as_of: int | None = None,
+        at_least: AtLeast | None = None,
     ) -> Relationship | None:
         """Return what `source` feels toward `target` at the head of a branch, or at a scene; None: nothing yet.
 
         One round trip. Raises StoryNotFound, BranchNotFound, SceneNotFound.
         """
         ends = (check_character("source", source), check_character("target", target))
-        found = await self._unit.read(_read, Viewpoint(story_id, branch, as_of), *ends)
+        view, newest = Viewpoint(story_id, branch, as_of), wanted(self._unit, at_least, story_id)
+        found = await self._unit.read_at_least(newest, _read, view, *ends)
         return found[0] if found else None
 
     async def of(
-        self, story_id: UUID, source: UUID | str, *, branch: int | None = None, as_of: int | None = None
+        self,
+        story_id: UUID,
+        source: UUID | str,
+        *,
+        branch: int | None = None,
+        as_of: int | None = None,
+        at_least: AtLeast | None = None,
     ) -> tuple[Relationship, ...]:
         """Return what a character feels toward all others, in the order of ids; raises as `between`."""
-        view = Viewpoint(story_id, branch, as_of)
-        return await self._unit.read(_read, view, check_character("source", source), None)
+        view, newest = Viewpoint(story_id, branch, as_of), wanted(self._unit, at_least, story_id)
+        return await self._unit.read_at_least(newest, _read, view, check_character("source", source), None)
 
     async def graph(
-        self, story_id: UUID, *, branch: int | None = None, as_of: int | None = None
+        self, story_id: UUID, *, branch: int | None = None, as_of: int | None = None, at_least: AtLeast | None = None
     ) -> tuple[Relationship, ...]:
         """Return what all characters feel toward each other, in the order of ids; raises as `between`."""
-        return await self._unit.read(_read, Viewpoint(story_id, branch, as_of), None, None)
+        view, newest = Viewpoint(story_id, branch, as_of), wanted(self._unit, at_least, story_id)
+        return await self._unit.read_at_least(newest, _read, view, None, None)
 
     async def ledger(
         self,
@@ -163,13 +173,15 @@ class RelationshipRepository:
         *,
         branch: int | None = None,
         as_of: int | None = None,
+        at_least: AtLeast | None = None,
     ) -> tuple[LedgerEntry, ...]:
         """Return every change on the path, oldest first: added up and clamped one by one they are what is felt.
 
         Raises as `between`.
         """
         ends = (check_character("source", source), check_character("target", target))
-        return await self._unit.read(_read_ledger, Viewpoint(story_id, branch, as_of), *ends)
+        view, newest = Viewpoint(story_id, branch, as_of), wanted(self._unit, at_least, story_id)
+        return await self._unit.read_at_least(newest, _read_ledger, view, *ends)
 
 
 async def _adjust(

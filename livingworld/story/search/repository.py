@@ -15,6 +15,7 @@ from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_unit import WorldUnit
 from livingworld.story.search.records import KINDS, Kind, SearchPage
 from livingworld.story.search.rows import make_hit
+from livingworld.story.stories.at_least import AtLeast, wanted
 
 _FIND: Final = files(__package__).joinpath("sql/search.sql").read_text()
 _QUERY_CHARACTERS: Final = 1000
@@ -38,6 +39,7 @@ class Search:
         marks: tuple[str, str] = ("[", "]"),
         after: str | None = None,
         limit: int = 20,
+        at_least: AtLeast | None = None,
     ) -> SearchPage:
         """Return a page of hits, the best first; empty when nothing matches. One round trip.
 
@@ -57,7 +59,7 @@ class Search:
             raise InvalidInput("kinds", f"may hold {', '.join(KINDS)}, not {unknown!r}")
         place = (None, None) if after is None else read_cursor(after, _check_rank, _check_place)
         asked = (words, of, list(kinds), *place, check_limit(limit) + 1, _options(marks), MAX_LOOKED_AT)
-        return await self._unit.read(_find, limit, asked)
+        return await self._unit.read_at_least(wanted(self._unit, at_least, of), _find, limit, asked)
 
 
 async def _find(tx: Transaction, limit: int, asked: tuple[object, ...]) -> SearchPage:

@@ -20,6 +20,7 @@ from livingworld.story.characters.cast import CastMember
 from livingworld.story.revisions import Revision, read_revisions
 from livingworld.story.stories import reading, writing
 from livingworld.story.stories.append_request import AppendRequest
+from livingworld.story.stories.at_least import AtLeast, wanted
 from livingworld.story.stories.coordinates import check_branch, check_head
 from livingworld.story.stories.editing import SCENE_CHECKS, edit_scene
 from livingworld.story.stories.listing import StoryList, list_stories
@@ -82,9 +83,9 @@ class StoryRepository:
         """Return the story of a key, archived or not, or None; one round trip, no lock."""
         return await self._unit.read(reading.find_story, inputs.check_key("key", key))
 
-    async def get(self, story_id: UUID) -> Story:
+    async def get(self, story_id: UUID, *, at_least: AtLeast | None = None) -> Story:
         """Return a story, archived or not; raises StoryNotFound."""
-        return (await self.head(story_id)).story
+        return (await self.head(story_id, at_least=at_least)).story
 
     async def list(
         self,
@@ -95,6 +96,7 @@ class StoryRepository:
         include_archived: bool = False,
         after: str | None = None,
         limit: int = 50,
+        at_least: AtLeast | None = None,
     ) -> Page[Story]:
         """Return a page of stories with their scene counts: the newest, the last played, or the first by title first.
 
@@ -103,7 +105,8 @@ class StoryRepository:
         A story that is played between two pages moves to the front. Empty when there is none.
         """
         stories = StoryList(order, status, search, include_archived)
-        return await self._unit.read(list_stories, stories, stories.place(after), check_limit(limit))
+        newest = wanted(self._unit, at_least)
+        return await self._unit.read_at_least(newest, list_stories, stories, stories.place(after), check_limit(limit))
 
     async def update(
         self,
@@ -150,13 +153,13 @@ class StoryRepository:
         key = inputs.check_uuid("story_id", story_id)
         await self._unit.write(lock_story, key)
 
-    async def head(self, story_id: UUID, *, branch: int | None = None) -> StoryHead:
+    async def head(self, story_id: UUID, *, branch: int | None = None, at_least: AtLeast | None = None) -> StoryHead:
         """Return the story, its current branch (or the one named), and the last scene with choices and cast.
 
         One round trip. Raises StoryNotFound, BranchNotFound.
         """
         key, number = inputs.check_uuid("story_id", story_id), check_branch(branch)
-        return await self._unit.read(reading.read_head, key, number)
+        return await self._unit.read_at_least(wanted(self._unit, at_least, key), reading.read_head, key, number)
 
     async def append_scene(
         self,
@@ -187,10 +190,10 @@ class StoryRepository:
         key = inputs.check_uuid("story_id", story_id)
         return await self._appender.append(AppendRequest(key, scene, *place, request_key, durable))
 
-    async def scene(self, story_id: UUID, scene_number: int) -> Scene:
+    async def scene(self, story_id: UUID, scene_number: int, *, at_least: AtLeast | None = None) -> Scene:
         """Return a scene by its number, on any branch; raises SceneNotFound."""
         key, number = inputs.check_uuid("story_id", story_id), inputs.check_integer("scene_number", scene_number)
-        return await self._unit.read(reading.read_scene, key, number)
+        return await self._unit.read_at_least(wanted(self._unit, at_least, key), reading.read_scene, key, number)
 
     async def scenes(
         self,
@@ -200,6 +203,7 @@ class StoryRepository:
         after: str | None = None,
         limit: int = 50,
         newest_first: bool = False,
+        at_least: AtLeast | None = None,
     ) -> Page[Scene]:
         """Return a page of the path of the current branch (or the one named), from its start or from its head.
 
@@ -208,16 +212,18 @@ class StoryRepository:
         check_limit(limit)
         inputs.check_boolean("newest_first", newest_first)
         position = None if after is None else number_cursor(after)
-        found = await self._path(story_id, branch, position, limit + 1, newest_first=newest_first)
+        found = await self._path(story_id, branch, position, limit + 1, at_least, newest_first=newest_first)
         return page_by(found, limit, lambda scene: scene.position)
 
-    async def recent(self, story_id: UUID, k: int, *, branch: int | None = None) -> tuple[Scene, ...]:
+    async def recent(
+        self, story_id: UUID, k: int, *, branch: int | None = None, at_least: AtLeast | None = None
+    ) -> tuple[Scene, ...]:
         """Return the last k scenes of a branch's path, oldest first, all of them when there are fewer.
 
         One round trip. Raises StoryNotFound, BranchNotFound.
         """
         inputs.check_integer("k", k, minimum=1, maximum=1000)
-        return tuple(reversed(await self._path(story_id, branch, None, k, newest_first=True)))
+        return tuple(reversed(await self._path(story_id, branch, None, k, at_least, newest_first=True)))
 
     async def all_scenes(self, story_id: UUID, *, after: str | None = None, limit: int = 50) -> Page[StoredScene]:
         """Return a page of all scenes of a story, whatever the branch, in the order of numbers, with raw responses.
@@ -279,7 +285,16 @@ class StoryRepository:
         return await self._unit.read(read_revisions, entity, key, scene_number=number)
 
     async def _path(
-        self, story_id: UUID, branch: int | None, after: int | None, limit: int, *, newest_first: bool
+        self,
+        story_id: UUID,
+        branch: int | None,
+        after: int | None,
+        limit: int,
+        at_least: AtLeast | None,
+        *,
+        newest_first: bool,
     ) -> Sequence[Scene]:
         key, number = inputs.check_uuid("story_id", story_id), check_branch(branch)
-        return await self._unit.read(reading.read_path, key, number, after, limit, newest_first=newest_first)
+        asked = (key, number, after, limit)
+        newest = wanted(self._unit, at_least, key)
+        return await self._unit.read_at_least(newest, reading.read_path, *asked, newest_first=newest_first)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from livingworld.postgres.keyset import Page
+    from livingworld.story.stories.at_least import AtLeast
     from livingworld.story.stories.records import Branch, TreeScene
 
 
@@ -22,9 +23,9 @@ class BranchRepository(Mirror, original=BranchRepositoryOriginal):
         returned: Page[Branch] = self._call("list", story_id, after=after, limit=limit)
         return returned
 
-    def tree(self, story_id: UUID) -> tuple[TreeScene, ...]:
+    def tree(self, story_id: UUID, *, at_least: AtLeast | None = None) -> tuple[TreeScene, ...]:
         """Return every scene of the story in the order of numbers, without its text, with the branches at it."""
-        returned: tuple[TreeScene, ...] = self._call("tree", story_id)
+        returned: tuple[TreeScene, ...] = self._call("tree", story_id, at_least=at_least)
         return returned
 
     def fork(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from livingworld.story.facts.records import Fact
+    from livingworld.story.stories.at_least import AtLeast
 
 
 class FactRepository(Mirror, original=FactRepositoryOriginal):
@@ -91,16 +92,25 @@ class FactRepository(Mirror, original=FactRepositoryOriginal):
         *,
         branch: int | None = None,
         as_of: int | None = None,
+        at_least: AtLeast | None = None,
     ) -> Fact | None:
         """Return what is true at the head of a branch, or at a scene, or None; one round trip."""
-        returned: Fact | None = self._call("get", story_id, subject, attribute, branch=branch, as_of=as_of)
+        returned: Fact | None = self._call(
+            "get", story_id, subject, attribute, branch=branch, as_of=as_of, at_least=at_least
+        )
         return returned
 
     def all(
-        self, story_id: UUID, subject: UUID | str | None = None, *, branch: int | None = None, as_of: int | None = None
+        self,
+        story_id: UUID,
+        subject: UUID | str | None = None,
+        *,
+        branch: int | None = None,
+        as_of: int | None = None,
+        at_least: AtLeast | None = None,
     ) -> tuple[Fact, ...]:
         """Return everything that is true there, of one subject or of all, in their order; one round trip."""
-        returned: tuple[Fact, ...] = self._call("all", story_id, subject, branch=branch, as_of=as_of)
+        returned: tuple[Fact, ...] = self._call("all", story_id, subject, branch=branch, as_of=as_of, at_least=at_least)
         return returned
 
     def history(
@@ -111,7 +121,10 @@ class FactRepository(Mirror, original=FactRepositoryOriginal):
         *,
         branch: int | None = None,
         as_of: int | None = None,
+        at_least: AtLeast | None = None,
     ) -> tuple[Fact, ...]:
         """Return every value that the fact has had on the path, oldest first, retractions too; raises as `get`."""
-        returned: tuple[Fact, ...] = self._call("history", story_id, subject, attribute, branch=branch, as_of=as_of)
+        returned: tuple[Fact, ...] = self._call(
+            "history", story_id, subject, attribute, branch=branch, as_of=as_of, at_least=at_least
+        )
         return returned

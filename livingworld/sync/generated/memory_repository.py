@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from livingworld.postgres.keyset import Page
     from livingworld.story.memories.records import Memory, NewMemory, RecallWeights, Recollection
+    from livingworld.story.stories.at_least import AtLeast
 
 
 class MemoryRepository(Mirror, original=MemoryRepositoryOriginal):
@@ -100,6 +101,7 @@ class MemoryRepository(Mirror, original=MemoryRepositoryOriginal):
         branch: int | None = None,
         as_of: int | None = None,
         candidates: int = 10000,
+        at_least: AtLeast | None = None,
     ) -> Recollection:
         """Return the k memories that come first, best first; empty when there is none."""
         returned: Recollection = self._call(
@@ -118,6 +120,7 @@ class MemoryRepository(Mirror, original=MemoryRepositoryOriginal):
             branch=branch,
             as_of=as_of,
             candidates=candidates,
+            at_least=at_least,
         )
         return returned
 
@@ -132,6 +135,7 @@ class MemoryRepository(Mirror, original=MemoryRepositoryOriginal):
         k: int = 10,
         branch: int | None = None,
         as_of: int | None = None,
+        at_least: AtLeast | None = None,
     ) -> tuple[Memory, ...]:
         """Return the k newest memories, newest first, of those that `recall` may bring back; raises as it does."""
         returned: tuple[Memory, ...] = self._call(
@@ -144,6 +148,7 @@ class MemoryRepository(Mirror, original=MemoryRepositoryOriginal):
             k=k,
             branch=branch,
             as_of=as_of,
+            at_least=at_least,
         )
         return returned
 

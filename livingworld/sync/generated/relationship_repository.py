@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from livingworld.story.relationships.records import LedgerEntry, Relationship, RelationshipChange
+    from livingworld.story.stories.at_least import AtLeast
 
 
 class RelationshipRepository(Mirror, original=RelationshipRepositoryOriginal):
@@ -102,21 +103,36 @@ class RelationshipRepository(Mirror, original=RelationshipRepositoryOriginal):
         *,
         branch: int | None = None,
         as_of: int | None = None,
+        at_least: AtLeast | None = None,
     ) -> Relationship | None:
         """Return what `source` feels toward `target` at the head of a branch, or at a scene; None: nothing yet."""
-        returned: Relationship | None = self._call("between", story_id, source, target, branch=branch, as_of=as_of)
+        returned: Relationship | None = self._call(
+            "between", story_id, source, target, branch=branch, as_of=as_of, at_least=at_least
+        )
         return returned
 
     def of(
-        self, story_id: UUID, source: UUID | str, *, branch: int | None = None, as_of: int | None = None
+        self,
+        story_id: UUID,
+        source: UUID | str,
+        *,
+        branch: int | None = None,
+        as_of: int | None = None,
+        at_least: AtLeast | None = None,
     ) -> tuple[Relationship, ...]:
         """Return what a character feels toward all others, in the order of ids; raises as `between`."""
-        returned: tuple[Relationship, ...] = self._call("of", story_id, source, branch=branch, as_of=as_of)
+        returned: tuple[Relationship, ...] = self._call(
+            "of", story_id, source, branch=branch, as_of=as_of, at_least=at_least
+        )
         return returned
 
-    def graph(self, story_id: UUID, *, branch: int | None = None, as_of: int | None = None) -> tuple[Relationship, ...]:
+    def graph(
+        self, story_id: UUID, *, branch: int | None = None, as_of: int | None = None, at_least: AtLeast | None = None
+    ) -> tuple[Relationship, ...]:
         """Return what all characters feel toward each other, in the order of ids; raises as `between`."""
-        returned: tuple[Relationship, ...] = self._call("graph", story_id, branch=branch, as_of=as_of)
+        returned: tuple[Relationship, ...] = self._call(
+            "graph", story_id, branch=branch, as_of=as_of, at_least=at_least
+        )
         return returned
 
     def ledger(
@@ -127,7 +143,10 @@ class RelationshipRepository(Mirror, original=RelationshipRepositoryOriginal):
         *,
         branch: int | None = None,
         as_of: int | None = None,
+        at_least: AtLeast | None = None,
     ) -> tuple[LedgerEntry, ...]:
         """Return every change on the path, oldest first: added up and clamped one by one they are what is felt."""
-        returned: tuple[LedgerEntry, ...] = self._call("ledger", story_id, source, target, branch=branch, as_of=as_of)
+        returned: tuple[LedgerEntry, ...] = self._call(
+            "ledger", story_id, source, target, branch=branch, as_of=as_of, at_least=at_least
+        )
         return returned

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from livingworld.story.search.records import Kind, SearchPage
+    from livingworld.story.stories.at_least import AtLeast
 
 
 class Search(Mirror, original=SearchOriginal):
@@ -26,9 +27,10 @@ class Search(Mirror, original=SearchOriginal):
         marks: tuple[str, str] = ("[", "]"),
         after: str | None = None,
         limit: int = 20,
+        at_least: AtLeast | None = None,
     ) -> SearchPage:
         """Return a page of hits, the best first; empty when nothing matches."""
         returned: SearchPage = self._call(
-            "find", query, kinds=kinds, story_id=story_id, marks=marks, after=after, limit=limit
+            "find", query, kinds=kinds, story_id=story_id, marks=marks, after=after, limit=limit, at_least=at_least
         )
         return returned

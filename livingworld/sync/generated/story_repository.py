@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from livingworld.postgres.keyset import Page
     from livingworld.story.characters.cast import CastMember
     from livingworld.story.revisions import Revision
+    from livingworld.story.stories.at_least import AtLeast
     from livingworld.story.stories.new_scene import NewScene
     from livingworld.story.stories.records import (
         Scene,
@@ -66,9 +67,9 @@ class StoryRepository(Mirror, original=StoryRepositoryOriginal):
         returned: Story | None = self._call("find_by_key", key)
         return returned
 
-    def get(self, story_id: UUID) -> Story:
+    def get(self, story_id: UUID, *, at_least: AtLeast | None = None) -> Story:
         """Return a story, archived or not; raises StoryNotFound."""
-        returned: Story = self._call("get", story_id)
+        returned: Story = self._call("get", story_id, at_least=at_least)
         return returned
 
     def list(
@@ -80,6 +81,7 @@ class StoryRepository(Mirror, original=StoryRepositoryOriginal):
         include_archived: bool = False,
         after: str | None = None,
         limit: int = 50,
+        at_least: AtLeast | None = None,
     ) -> Page[Story]:
         """Return a page of stories with their scene counts: the newest, the last played, or the first by title
         first.
@@ -92,6 +94,7 @@ class StoryRepository(Mirror, original=StoryRepositoryOriginal):
             include_archived=include_archived,
             after=after,
             limit=limit,
+            at_least=at_least,
         )
         return returned
 
@@ -137,9 +140,9 @@ class StoryRepository(Mirror, original=StoryRepositoryOriginal):
         """Lock the story against other writers until the transaction ends; only useful in a transaction."""
         self._call("lock", story_id)
 
-    def head(self, story_id: UUID, *, branch: int | None = None) -> StoryHead:
+    def head(self, story_id: UUID, *, branch: int | None = None, at_least: AtLeast | None = None) -> StoryHead:
         """Return the story, its current branch (or the one named), and the last scene with choices and cast."""
-        returned: StoryHead = self._call("head", story_id, branch=branch)
+        returned: StoryHead = self._call("head", story_id, branch=branch, at_least=at_least)
         return returned
 
     def append_scene(
@@ -164,9 +167,9 @@ class StoryRepository(Mirror, original=StoryRepositoryOriginal):
         )
         return returned
 
-    def scene(self, story_id: UUID, scene_number: int) -> Scene:
+    def scene(self, story_id: UUID, scene_number: int, *, at_least: AtLeast | None = None) -> Scene:
         """Return a scene by its number, on any branch; raises SceneNotFound."""
-        returned: Scene = self._call("scene", story_id, scene_number)
+        returned: Scene = self._call("scene", story_id, scene_number, at_least=at_least)
         return returned
 
     def scenes(
@@ -177,16 +180,19 @@ class StoryRepository(Mirror, original=StoryRepositoryOriginal):
         after: str | None = None,
         limit: int = 50,
         newest_first: bool = False,
+        at_least: AtLeast | None = None,
     ) -> Page[Scene]:
         """Return a page of the path of the current branch (or the one named), from its start or from its head."""
         returned: Page[Scene] = self._call(
-            "scenes", story_id, branch=branch, after=after, limit=limit, newest_first=newest_first
+            "scenes", story_id, branch=branch, after=after, limit=limit, newest_first=newest_first, at_least=at_least
         )
         return returned
 
-    def recent(self, story_id: UUID, k: int, *, branch: int | None = None) -> tuple[Scene, ...]:
+    def recent(
+        self, story_id: UUID, k: int, *, branch: int | None = None, at_least: AtLeast | None = None
+    ) -> tuple[Scene, ...]:
         """Return the last k scenes of a branch's path, oldest first, all of them when there are fewer."""
-        returned: tuple[Scene, ...] = self._call("recent", story_id, k, branch=branch)
+        returned: tuple[Scene, ...] = self._call("recent", story_id, k, branch=branch, at_least=at_least)
         return returned
 
     def all_scenes(self, story_id: UUID, *, after: str | None = None, limit: int = 50) -> Page[StoredScene]:

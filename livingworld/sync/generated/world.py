@@ -218,6 +218,11 @@ class World(Mirror, original=WorldOriginal):
         returned: Story = self._call("import_story", file, progress=progress)
         return returned
 
+    def token(self) -> str:
+        """Return a token of now: a read `at_least` as new as it sees whatever was committed before this call."""
+        returned: str = self._call("token")
+        return returned
+
     def transaction(self) -> AbstractContextManager[TransactionScope]:
         """Open one transaction: committed when the block ends, rolled back on any error, never repeated."""
         returned: AbstractContextManager[TransactionScope] = self._enter("transaction")

@@ -35,6 +35,7 @@ OF_THE_SERVER = {"weak_settings"}
 WITHOUT_DAMAGE = {
     *("weak_settings", "statistics_missing", "bloat", "clock_skew", "distribution_incomplete"),
     "isolation_incomplete",  # tests/integration/row_security/test_switching.py
+    "replica_unused",  # tests/faults/test_standing_of_a_standby.py
 }
 
 
