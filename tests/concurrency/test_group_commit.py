@@ -11,7 +11,8 @@ import pytest
 from livingworld import NewScene, Scene, Story, World
 from livingworld.errors import ChoiceNotFound, StaleHead, StoryNotFound
 from livingworld.identifiers import new_id
-from livingworld.testing.staged_races import Holder, holding
+from livingworld.testing.staged_races import Holder, connected, holding
+from tests.support.live_checks import published
 from tests.support.staging import THE_STORY, kinds, race, stop
 from tests.support.story_checks import broken_promises, read_path
 
@@ -40,6 +41,40 @@ async def test_a_held_story_does_not_hold_up_another_one(database_url: str, worl
 
     assert stored.number == 1
     assert (await waiting).number == 1
+
+
+async def test_stories_that_are_locked_without_a_wait_are_those_that_are_free(
+    database_url: str, world: World, story: Story
+) -> None:
+    other = await world.stories.create("Another")
+    async with held(database_url, world, story), connected(database_url) as connection:
+        await connection.execute("SET lock_timeout = '10ms'")  # what waits fails
+        lock = "SELECT livingworld.lock_stories_v1($1, false, $2)"
+        assert await connection.fetchval(lock, world.id, [story.id, other.id]) == [other.id]
+
+
+async def test_stories_are_locked_in_the_order_of_their_ids(database_url: str, world: World, story: Story) -> None:
+    later = await world.stories.create("Later")
+    async with connected(database_url) as waiting, connected(database_url) as other:
+        async with held(database_url, world, story) as holder:
+            lock = "SELECT livingworld.lock_stories_v1($1, true, $2)"
+            locked = asyncio.create_task(waiting.fetchval(lock, world.id, [later.id, story.id, later.id]))
+            await holder.until_blocked()
+            free = "SELECT story_id FROM livingworld.stories WHERE story_id = $1 FOR UPDATE SKIP LOCKED"
+            assert await other.fetchval(free, later.id) == later.id
+        assert await locked == [story.id, later.id]
+
+
+async def test_a_scene_of_a_group_that_is_refused_is_not_published(world: World, story: Story) -> None:
+    async with world.live.subscribe(story=story.id) as events:
+        stored = world.stories.append_scene(story.id, NewScene("stored"))
+        refused = world.stories.append_scene(story.id, NewScene("refused"), expected_head=7)
+        results = await asyncio.gather(stored, refused, return_exceptions=True)
+        await world.stories.append_scene(story.id, NewScene("after"))
+        numbers = [details["scene_number"] for _, details in await published(events, 2)]
+
+    assert kinds(results) == ["Scene", "StaleHead"]
+    assert numbers == [1, 2]
 
 
 async def test_five_held_stories_do_not_hold_up_a_sixth(database_url: str, world: World, story: Story) -> None:

@@ -56,12 +56,13 @@ async def test_the_function_that_locks_first_stores_every_scene(database_url: st
     assert await broken_promises(database_url, world.id, story.id) == []
 
 
+@pytest.mark.parametrize("cast", ["ARRAY['[]']", "NULL"], ids=["in a group", "plain"])
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
 async def test_the_function_refuses_an_isolation_level_that_would_bring_the_trap_back(
-    database_url: str, world: World, story: Story, level: str
+    database_url: str, world: World, story: Story, level: str, cast: str
 ) -> None:
     call = "SELECT livingworld.append_scenes_v1($1, true, true, ARRAY[$2::uuid]" + ", '{NULL}'" * 2 + ", '{x}'"
-    call += ", '{NULL}'" * 3 + ", ARRAY['{}'], '{NULL}', ARRAY['{}'], ARRAY['[]']" + ", '{NULL}'" * 2 + ")"
+    call += ", '{NULL}'" * 3 + f", ARRAY['{{}}'], '{{NULL}}', ARRAY['{{}}'], {cast}" + ", '{NULL}'" * 2 + ")"
     async with connected(database_url) as connection:
         await connection.execute(f"SET default_transaction_isolation = '{level}'")
         with pytest.raises(asyncpg.InvalidTransactionStateError, match="needs READ COMMITTED"):

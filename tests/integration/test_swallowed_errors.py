@@ -64,6 +64,16 @@ async def test_a_failed_statement_that_was_swallowed_is_told_when_the_block_ends
     assert await titles(hasty_world) == {"The Causeway"}
 
 
+async def test_a_swallowed_failure_is_told_where_the_end_of_the_block_has_nothing_to_store(
+    database_url: str, hasty_world: World, story: Story
+) -> None:
+    async with holding(database_url, THE_STORY, [hasty_world.id, story.id]):
+        with pytest.raises(TransactionPoisoned):
+            async with hasty_world.transaction() as tx:
+                with suppress(LockTimeout):
+                    await tx.stories.update(story.id, expected_version=1, title="t")
+
+
 async def test_what_is_tried_after_the_failure_is_refused_by_name(
     database_url: str, hasty_world: World, story: Story
 ) -> None:
