@@ -14,6 +14,7 @@ from livingworld.story.turns.outcomes import Granted, Mergeable, Waiting
 from livingworld.story.turns.records import BusyPolicy
 from livingworld.story.turns.requests import TakeRequest
 from livingworld.story.turns.turn_queue import Grant
+from livingworld.testing.staged_races import holding
 from tests.support.turn_checks import broken_turns, joined, merging, options_of, rows, until_found
 
 _GONE_ITS_WAY: Final = """
@@ -160,3 +161,15 @@ async def test_an_input_whose_key_went_another_way_after_the_look_is_not_merged(
     told = [scene.content for scene in await world.stories.recent(story.id, 10)]
     assert sorted("+".join(told).split("+")) == ["key", "leader"]
     assert await broken_turns(database_url, story.id, idle=False) == []
+
+
+async def test_a_merge_waits_for_who_writes_in_the_story(database_url: str, world: World, story: Story) -> None:
+    held = "SELECT FROM livingworld.stories WHERE world_id = $1 AND story_id = $2 FOR NO KEY UPDATE"
+    first, second = merging(story.id, "first"), merging(story.id, "second")
+    async with world.turns.take(story.id, request_key="ahead"):
+        assert isinstance(await look(world, first), Waiting)
+        leader = await mergeable(world, second)
+        async with holding(database_url, held, [world.id, story.id]) as holder:
+            merge = asyncio.create_task(world.turns._queue._merge(second, leader, joined))
+            await holder.until_blocked()
+        assert await merge is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -12,11 +13,13 @@ import pytest
 import pytest_asyncio
 
 from livingworld import NewScene, Scene, Story, Turn, World
+from livingworld.story.turns.outcomes import Waiting
 from livingworld.story.turns.records import BusyPolicy
 from livingworld.story.turns.turn_queue import TurnQueue
+from livingworld.testing.staged_races import connected, holding
 from tests.support.patience import patiently
 from tests.support.staging import same_world, stop
-from tests.support.turn_checks import at_once, broken_turns, joined, rows, until_found, until_tries_wait
+from tests.support.turn_checks import at_once, broken_turns, joined, merging, rows, until_found, until_tries_wait
 
 HOUR: Final = timedelta(hours=1)
 #: Nothing is found by polling.
@@ -196,3 +199,39 @@ async def test_who_waits_is_refused_when_the_story_ends_and_keeps_its_place_unti
                 await asyncio.wait([refused])
 
     assert type(refused.exception()).__name__ == "Archived"
+
+
+async def test_nobody_is_the_next_while_a_turn_is_held(database_url: str, world: World, story: Story) -> None:
+    following = "SELECT livingworld.next_in_line_v1($1, $2, 1, now())"
+    async with connected(database_url) as observer:
+        async with world.turns.take(story.id, request_key="ahead") as turn:
+            assert isinstance(await world.turns._queue._ask(replace(merging(story.id, "k"), busy="queue")), Waiting)
+            assert await observer.fetchval(following, world.id, story.id) is None
+            await turn.commit(NewScene("ahead"))
+        assert await observer.fetchval(following, world.id, story.id) == "k"
+
+
+async def test_who_was_not_looked_after_in_time_is_passed_by(database_url: str, world: World, story: Story) -> None:
+    async with connected(database_url) as observer:
+        async with world.turns.take(story.id, request_key="ahead") as turn:
+            for key in ("gone", "there"):
+                request = replace(merging(story.id, key), busy="queue")
+                assert isinstance(await world.turns._queue._ask(request), Waiting)
+            await observer.execute("UPDATE livingworld.turn_waiters SET expires_at = now() WHERE request_key = 'gone'")
+            await turn.commit(NewScene("ahead"))
+        following = "SELECT livingworld.next_in_line_v1($1, $2, 1, now())"
+        assert await observer.fetchval(following, world.id, story.id) == "there"
+
+
+async def test_a_look_after_those_who_wait_passes_by_a_place_that_is_held(
+    database_url: str, world: World, story: Story
+) -> None:
+    look = (
+        "SELECT livingworld.called_turns_v1($1, '1 day', ARRAY[$2::uuid], '{1}', '{k}', $3, '{1}', '{NULL}', '{NULL}')"
+    )
+    async with world.turns.take(story.id, request_key="ahead"), connected(database_url) as looking:
+        request = replace(merging(story.id, "k"), busy="queue")
+        assert isinstance(await world.turns._queue._ask(request), Waiting)
+        await looking.execute("SET lock_timeout = '10ms'")  # what waits fails
+        async with holding(database_url, "SELECT FROM livingworld.turn_waiters FOR UPDATE", []):
+            assert await looking.fetch(look, world.id, story.id, [request.owner]) == []

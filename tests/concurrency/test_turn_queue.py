@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from livingworld import NewScene, Scene, Story, Turn, TurnInput, World
-from livingworld.errors import InvalidInput, TurnTimeout
-from livingworld.story.turns.outcomes import Mergeable
+from livingworld.errors import Busy, InvalidInput, TurnTimeout
+from livingworld.story.turns.outcomes import Mergeable, Waiting
+from livingworld.story.turns.turn_queue import Grant
 from livingworld.testing.staged_races import connected
 from tests.concurrency.turn_players import player
 from tests.support.patience import NEVER, patiently
@@ -106,6 +108,21 @@ async def test_who_comes_while_others_wait_does_not_overtake_them(
     assert order == [f"{number}" for number in range(9)]
     assert [scene.number for scene in scenes] == list(range(2, 11))
     assert await read_path(world, story.id, 1) == list(range(1, 11))
+
+
+async def test_who_comes_while_the_branch_is_free_and_others_wait_does_not_overtake_them(
+    world: World, story: Story
+) -> None:
+    first, second = (replace(merging(story.id, key), busy="queue") for key in ("first", "second"))
+    queue = world.turns._queue
+    async with world.turns.take(story.id, request_key="ahead") as turn:
+        assert isinstance(await queue._ask(first), Waiting)
+        await turn.commit(NewScene("ahead"))
+
+    assert isinstance(await queue._ask(second), Waiting)
+    with pytest.raises(Busy):
+        await world.turns.play(story.id, at_once("no"), request_key="third")
+    assert isinstance(await queue._ask(first), Grant)
 
 
 async def test_each_request_that_is_refused_in_the_line_wakes_the_next_one(

@@ -123,6 +123,20 @@ async def test_where_another_branch_stands_too_the_scene_is_told_beside_it(
     assert await broken_promises(database_url, world.id, story.id) == []
 
 
+async def test_where_a_scene_follows_that_was_undone_the_scene_is_told_beside_it(
+    database_url: str, world: World, story: Story
+) -> None:
+    await tell(world, story, "one")
+    await tell(world, story, "two", choice=1)
+    await world.branches.undo(story.id)
+    beside = await anew(world, story, "another one")
+
+    assert (beside.number, beside.position) == (3, 1)
+    assert await read_path(world, story.id, 1) == [3]
+    assert (await world.stories.scene(story.id, 1)).content == "one"
+    assert await broken_promises(database_url, world.id, story.id) == []
+
+
 async def test_deeper_in_the_path_a_choice_forks(database_url: str, world: World, story: Story) -> None:
     await tell(world, story, "one")
     await tell(world, story, "two", choice=1)
