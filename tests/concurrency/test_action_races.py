@@ -18,6 +18,13 @@ from tests.support.turn_checks import rows
 
 THE_LANE: Final = "SELECT FROM livingworld.lanes WHERE world_id = $1 AND lane = $2 FOR NO KEY UPDATE"
 THE_LANE_IS_LATE: Final = "UPDATE livingworld.lanes SET running_until = now() - interval '1 second'"
+CLAIM_IS_OVER: Final = "UPDATE livingworld.lanes SET running_until = now() WHERE lane = 'mara'"
+PAUSE_IS_OVER: Final = "UPDATE livingworld.lanes SET wakes_at = now() WHERE lane = 'mara'"
+#: After whatever has begun by then.
+AT_THIS_MOMENT: Final = """
+    UPDATE livingworld.actions SET deadline = clock_timestamp() WHERE ended_at IS NULL;
+    UPDATE livingworld.lanes SET running_until = clock_timestamp()
+"""
 #: The deadline is over when an hour went by, and the claim is not.
 SOON: Final = timedelta(minutes=30)
 DAY: Final = timedelta(days=1)
@@ -70,7 +77,10 @@ async def test_a_full_lane_is_full_for_all_who_come_at_once(database_url: str, w
     assert [action.number for action in await world.actions.peek("mara")] == [1, 2]
 
 
-async def test_a_deadline_that_ends_while_the_lane_is_waited_for_is_over(database_url: str, world: World) -> None:
+@pytest.mark.parametrize("ends", [AN_HOUR_LATER, AT_THIS_MOMENT], ids=["an hour later", "at this moment"])
+async def test_a_deadline_that_ends_while_the_lane_is_waited_for_is_over(
+    database_url: str, world: World, ends: str
+) -> None:
     (action,) = await claimed(world, deadline=SOON)
 
     async def effect(tx: TransactionScope) -> None:
@@ -80,7 +90,7 @@ async def test_a_deadline_that_ends_while_the_lane_is_waited_for_is_over(databas
     async with holding(database_url, THE_LANE, [world.id, "mara"], commit=True) as holder:
         completing = asyncio.create_task(world.run(effect))
         await holder.until_blocked()
-        await holder.connection.execute(AN_HOUR_LATER)
+        await holder.connection.execute(ends)
     with pytest.raises(ActionExpired):
         await completing
 
@@ -123,6 +133,18 @@ async def test_a_claim_passes_by_a_lane_that_is_in_hand(database_url: str, world
         (action,) = await world.actions.claim(10)
         assert action.lane == "tom"
     assert [action.lane for action in await world.actions.claim(10)] == ["mara"]
+
+
+@pytest.mark.parametrize("due", [CLAIM_IS_OVER, PAUSE_IS_OVER], ids=["claim", "pause"])
+async def test_a_claim_passes_by_a_lane_in_hand_that_it_would_refresh(
+    database_url: str, world: World, due: str
+) -> None:
+    await world.actions.enqueue_many([NewAction("mara", "walk"), NewAction("tom", "walk")])
+    async with connected(database_url) as connection:
+        await connection.execute(due)
+
+    async with holding(database_url, THE_LANE, [world.id, "mara"]):
+        assert [action.lane for action in await world.actions.claim(10)] == ["tom"]
 
 
 async def test_the_constraint_refuses_a_second_running_action_of_a_lane(database_url: str, world: World) -> None:

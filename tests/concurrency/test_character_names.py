@@ -14,7 +14,7 @@ from livingworld.identifiers import new_id
 from livingworld.story.characters import naming
 from livingworld.story.characters.name_key import name_key
 from livingworld.testing.staged_races import connected, holding
-from tests.support.staging import deadlocks, same_world, stop
+from tests.support.staging import deadlocks, kinds, same_world, stop
 from tests.support.story_checks import read_path
 
 CALLERS = 60
@@ -105,6 +105,14 @@ async def test_without_the_lock_the_constraint_alone_keeps_it_one(
     answers = await all_at_once(database_url, worlds, blocked=CALLERS)
 
     await one_character(database_url, worlds[0], answers)
+
+
+async def test_of_edits_of_one_version_one_is_stored(world: World) -> None:
+    mara, _ = await world.characters.get_or_create("Mara")
+    edits = [world.characters.update(mara.id, expected_version=1, card={"number": number}) for number in range(4)]
+    results = await asyncio.gather(*edits, return_exceptions=True)
+
+    assert kinds(results) == ["Character", *["VersionConflict"] * 3]
 
 
 async def test_look_then_insert_without_lock_and_constraint_makes_many(database_url: str, world: World) -> None:

@@ -111,6 +111,17 @@ async def test_a_row_that_is_held_is_left_and_waited_for_by_nobody(
     assert (await livingworld.prune()).request_keys == 1
 
 
+async def test_a_stream_that_is_held_is_left_and_waited_for_by_nobody(
+    database_url: str, livingworld: LivingWorld, world: World, story: Story, session: Session
+) -> None:
+    async with world.live.subscribe(story=story.id):
+        await use(world, story, session, "old")
+    await rows(database_url, f"{NOT_FOLLOWED} RETURNING 1")
+    async with holding(database_url, "SELECT FROM livingworld.live_streams FOR NO KEY UPDATE", []), patiently():
+        assert (await livingworld.prune()).events == 0
+    assert (await livingworld.prune()).events == 1
+
+
 async def test_processes_that_prune_at_once_remove_each_row_once_and_a_few_at_a_time(
     database_url: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from livingworld import LivingWorld, NewScene, Settings, Story, World
-from livingworld.testing.staged_races import holding
+from livingworld.testing.staged_races import connected, holding
 from tests.support.patience import patiently
 from tests.support.staging import deadlocks, done_or_behind
 from tests.support.turn_checks import rows
@@ -61,6 +61,18 @@ async def test_a_text_that_changes_while_its_old_words_are_indexed_is_found_by_i
     for _ in range(2):
         assert (await found(world, "lamp"), await found(world, "tide")) == ([], [1])
         await world.search.index()
+
+
+async def test_an_indexer_waits_for_no_other_one_that_has_a_newer_text(
+    database_url: str, still: tuple[LivingWorld, World, Story]
+) -> None:
+    _, world, story = still
+    newer = "INSERT INTO livingworld.unindexed_scenes (world_id, story_id, scene_number, version) VALUES ($1, $2, 1, 2)"
+    async with connected(database_url) as indexer:
+        await indexer.execute(newer, world.id, story.id)
+        await indexer.execute("SET lock_timeout = '10ms'")  # what waits fails
+        async with holding(database_url, "SELECT FROM livingworld.unindexed_scenes WHERE version = 2 FOR UPDATE", []):
+            assert await indexer.fetchval(INDEX, world.id) == 1
 
 
 async def test_old_words_never_take_the_place_of_newer_ones(

@@ -187,6 +187,18 @@ async def test_two_workers_share_the_work_and_the_dead_ones_work_is_done_by_anot
     assert await world.memory_embeddings(one).run_all() == 1
 
 
+async def test_a_claim_passes_by_what_another_one_claims_at_this_moment(
+    database_url: str, world: World, story: Story
+) -> None:
+    await remember(world, story, *TEXTS)
+    embedder = Named("e")
+    await world.memory_embeddings(embedder).use()
+    first = "SELECT FROM livingworld.memory_embedding_jobs ORDER BY memory_id LIMIT 1 FOR UPDATE"
+    async with holding(database_url, first, []):
+        assert await world.memory_embeddings(embedder).run_once(2) == 2
+    assert await world.memory_embeddings(embedder).run_once(2) == 1
+
+
 async def test_who_lost_the_claim_stores_nothing(database_url: str, world: World, story: Story) -> None:
     class Slow(Named):
         async def embed(self, texts: Sequence[str]) -> list[tuple[float, ...]]:
