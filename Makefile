@@ -88,7 +88,7 @@ soak: $(READY) ## Do everything at once for a minute, then try all of what a tes
 	LIVINGWORLD_TEST_PART=all $(RUN) pytest -n $(WORKERS) --dist loadgroup $(LONG) -m 'rotates or hypothesis' $(ARGS)
 
 mutants: $(READY) ## Take out each guard of tests/mutants/guards.toml in turn and see that a test fails (an hour)
-	$(VENV)/bin/python tests/mutants/run_mutants.py $(ARGS)
+	$(RUN) tests.mutants.run_mutants $(ARGS)
 
 bench: $(READY) ## Measure speed, each beside hand-written asyncpg or another library in the same run
 	for measured in append turns reads live overload large open_worlds world_state actions isolation; do \

@@ -17,7 +17,6 @@ import pytest
 
 from livingworld import Cycle, CycleRun, CycleStatus, LivingWorld, NewScene, Story, World
 from livingworld.errors import AlreadyRunning, Fenced, InvalidInput
-from livingworld.testing.staged_races import connected
 from tests.support.patience import patiently
 from tests.support.staging import kinds, race, same_world
 from tests.support.turn_checks import rows
@@ -94,26 +93,6 @@ async def test_it_is_not_run_again_too_early(database_url: str, world: World) ->
     assert await world.cycles.run("tide", PHASES, min_interval=timedelta(hours=1)) is None
     await rows(database_url, "UPDATE livingworld.cycle_runs SET finished_at = now() - interval '2 hours' RETURNING 1")
     assert await world.cycles.run("tide", PHASES, min_interval=timedelta(hours=1)) is not None
-
-
-async def test_the_constraint_refuses_a_second_running_run(database_url: str, world: World) -> None:
-    for _ in range(2):
-        await world.cycles.run("tide", PHASES)
-
-    async with connected(database_url) as connection:
-        with pytest.raises(Exception, match="uq_cycle_runs_running"):
-            await connection.execute("UPDATE livingworld.cycle_runs SET state = 'running', finished_at = NULL")
-
-
-async def test_every_owner_has_a_greater_token(world: World) -> None:
-    tokens: list[int] = []
-
-    async def note(cycle: Cycle) -> None:
-        tokens.append(cycle.token)
-
-    for _ in range(3):
-        await world.cycles.run("tide", {"plan": note})
-    assert tokens[0] < tokens[1] < tokens[2]
 
 
 async def test_of_eight_who_begin_at_once_one_runs(database_url: str, world: World) -> None:

@@ -178,6 +178,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     "migrations/test_upgrade_under_load.py": {
         "timedelta(seconds=2)": "the promise; a writer of another database tells what the machine adds",
     },
+    "mutants/copies.py": {"time.monotonic()": "how long a run took is told"},
     "support/citus_cluster.py": {"time.monotonic()": PAUSE, "time.sleep(0.05)": PAUSE},
     "support/embedded_servers.py": {"time.monotonic()": HERE, "time.sleep(0.001)": HERE},
     "support/live_checks.py": {"asyncio.timeout(_QUIET_SECONDS)": NOTHING},
