@@ -63,6 +63,8 @@ if TYPE_CHECKING:
 
 #: The kinds of group commits.
 _GROUPS: Final = ("append", "take turn", "commit turn")
+#: A turn costs the server and the process several times what an append does: from so many on, two groups at once pay.
+_TURNS_WORTHWHILE: Final = 8
 
 
 class Process:
@@ -207,8 +209,9 @@ class SharedParts:
         )
         take = partial(take_turns, lease=settings.turn_lease, patience=patience(settings.poll_interval))
         self.appends: Appends = GroupCommit(process.database, world_id, append_together, limits, meters["append"])
-        takes: Takes = GroupCommit(process.database, world_id, take, limits, meters["take turn"])
-        commits: Commits = GroupCommit(process.database, world_id, commit_turns, limits, meters["commit turn"])
+        of_turns = replace(limits, worthwhile=_TURNS_WORTHWHILE)
+        takes: Takes = GroupCommit(process.database, world_id, take, of_turns, meters["take turn"])
+        commits: Commits = GroupCommit(process.database, world_id, commit_turns, of_turns, meters["commit turn"])
         self._group_commits: tuple[GroupCommit[Any, Any], ...] = (self.appends, takes, commits)
         self.embeddings = process.embeddings.setdefault(world_id, WorldEmbeddings(services, process.gate))
         self.lore_keys = LoreKeys()

@@ -47,9 +47,7 @@ from livingworld.postgres.transactions.transaction import Transaction
 
 #: Most statements under way at once, not counting those of one story alone.
 _STATEMENTS: Final = 3
-#: Fewer requests wait for the statements before them, as long as these are prompt.
-_WORTHWHILE: Final = 32
-#: So long they wait.
+#: So long a few requests wait for the statements before them.
 _PROMPT: Final = timedelta(milliseconds=20)
 #: A group is divided when it takes so long, and so many times longer than groups do.
 _OVERDUE: Final = timedelta(milliseconds=50)
@@ -168,9 +166,10 @@ class GroupCommit(Generic[Q, R]):
     def _share(self) -> int:
         """Return how many requests the next statement takes, 0 for none: few wait for the statements under way."""
         free, waiting = _STATEMENTS - self._statements, self._queues.requests
-        if not free or (self._prompt and waiting < _WORTHWHILE):
+        worthwhile = self._limits.worthwhile
+        if not free or (self._prompt and waiting < worthwhile):
             return 0
-        return min(max(ceil(waiting / free), _WORTHWHILE), _GROUP)
+        return min(max(ceil(waiting / free), worthwhile), _GROUP)
 
     def _overtake(self) -> None:
         """Let others go ahead of the statements that take long, whatever holds them up."""

@@ -106,6 +106,8 @@ class GroupLimits:
     backlog: Backlog | None = None
     #: Most requests of one kind that wait for one story.
     of_a_story: int = 1_000
+    #: Fewer requests wait for the statements before them, as long as these are prompt.
+    worthwhile: int = 32
 
 
 @dataclass(slots=True, eq=False)

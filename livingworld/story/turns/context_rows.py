@@ -18,7 +18,7 @@ from livingworld.story.stories.rows import make_branch, make_scene, make_story
 from livingworld.story.turns.outcomes import Granted
 from livingworld.story.turns.records import TurnContext
 
-#: The values of each row, in the order in which turn_context_v1.sql gives them.
+#: The values of each row, in the order in which turn_contexts_v1.sql gives them.
 _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     part: tuple(columns.split())
     for part, columns in {
@@ -56,7 +56,7 @@ _CONVERSIONS: Final = {
 
 
 def make_context(granted: Granted) -> TurnContext:
-    """Return the context of a turn; see turn_context_v1.sql."""
+    """Return the context of a turn; see turn_contexts_v1.sql."""
     story_id, given = granted.holding.story_id, granted.input
     found = _Found(json.loads(granted.context))
     recent = tuple(make_scene(row, story_id) for row in found.scenes())

@@ -21,7 +21,7 @@ class Granted:
     input: TurnInput
     #: A generation with an answer that an earlier try left at the same place, or None.
     answered: UUID | None
-    #: The context of the turn, in JSON; see turn_context_v1.sql.
+    #: The context of the turn, in JSON; see turn_contexts_v1.sql.
     context: str
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from datetime import timedelta
 from itertools import chain
+from operator import attrgetter
 from typing import Final
 
 from livingworld.inputs import canonical_json
@@ -36,6 +37,7 @@ def _parameters(count: int) -> str:
     return ", ".join(f"${number}" for number in range(1, count + 1))
 
 
+_place: Final = attrgetter("place")
 _TAKE: Final = f"SELECT * FROM livingworld.take_turns_v1({_parameters(17)})"  # noqa: S608
 _COMMIT: Final = f"SELECT * FROM livingworld.commit_turns_v1({_parameters(17)})"  # noqa: S608
 _PUBLISH: Final = "SELECT unnest(livingworld.publish_turn_v1($1, $2, $3, $4, $5, $6, $7))"
@@ -51,7 +53,8 @@ async def take_turns(
     A holding ends after `lease` unless it is renewed, and a place in the queue after `patience` without a new look.
     """
     columns = zip(*(request.values() for request in requests), strict=True)
-    rows = (await tx.execute_text(_TAKE, (tx.world_id, wait, lease, patience, *map(list, columns)))).all()
+    rows = [*(await tx.execute_text(_TAKE, (tx.world_id, wait, lease, patience, *map(list, columns))))]
+    rows.sort(key=_place)
     outcomes = [make_take_outcome(row, request) for row, request in zip(rows, requests, strict=True)]
     for row, request, outcome in zip(rows, requests, outcomes, strict=True):
         replaces = request.busy == "replace" or request.replace_own

@@ -74,6 +74,9 @@ DECLARE
     to_positions integer[] := '{}';
     to_timelines integer[] := '{}';
     to_last_timelines integer[] := '{}';
+    -- Where it stands in the list of stories.
+    its_statuses text[] := '{}';
+    last_times timestamptz[] := '{}';
 BEGIN
     IF cardinality(in_story_ids) = 1 AND in_cast IS NULL THEN
         RETURN QUERY
@@ -98,7 +101,7 @@ BEGIN
 
     FOR input IN
         SELECT given.*, s.story_id IS NOT NULL AS found, s.archived_at IS NOT NULL AS archived, s.last_scene_number,
-               s.last_timeline_number, b.branch_number AS branch, b.head_scene_number, b.head_timeline, b.head_position,
+               s.last_timeline_number, s.status, s.last_scene_at, s.created_at, b.branch_number AS branch, b.head_scene_number, b.head_timeline, b.head_position,
                t.taken, k.request_hash = given.request_hash AS same_request,
                (k.result ->> 'scene_number')::integer AS earlier_number
         FROM unnest(
@@ -202,6 +205,8 @@ BEGIN
         to_positions[moved] := at_position;
         to_timelines[moved] := at_timeline;
         to_last_timelines[moved] := last_timeline;
+        its_statuses[moved] := input.status;
+        last_times[moved] := coalesce(input.last_scene_at, input.created_at);
     END LOOP;
 
     IF moved > 0 THEN
@@ -242,7 +247,12 @@ BEGIN
             AS t (story_id, branch, number, timeline, "position")
         WHERE b.world_id = in_world_id AND b.story_id = ANY (to_stories)
             AND b.story_id = t.story_id AND b.branch_number = t.branch;
-        PERFORM livingworld.note_play_v1(in_world_id, t.story_id, written_at) FROM unnest(to_stories) AS t (story_id);
+        -- As note_play_v1 does, with what was read under the lock.
+        UPDATE livingworld.story_activity a SET last_scene_at = written_at
+        FROM unnest(to_stories, its_statuses, last_times) AS t (story_id, status, last_at)
+        WHERE a.world_id = in_world_id AND a.status = ANY (its_statuses) AND a.archived = false
+            AND a.last_scene_at = ANY (last_times)
+            AND a.status = t.status AND a.last_scene_at = t.last_at AND a.story_id = t.story_id;
         UPDATE livingworld.stories s
         SET last_scene_number = t.number, last_timeline_number = t.last_timeline, updated_at = written_at,
             last_scene_at = written_at

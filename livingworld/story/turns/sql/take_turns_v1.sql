@@ -1,8 +1,8 @@
--- Take turns: one row comes back for each input, in the order of the inputs, and each input is granted or refused alone.
+-- Take turns: one row comes back for each input, with its place among them, and each input is granted or refused alone.
 --
--- The stories are locked first. Then each input is decided by what is true under the lock, after those before it, by the
--- clock read after the locks, and is written at once. A holding (a row of turn_leases with an owner) is over when it has expired, when it was given back, and
--- when the head of its branch has moved, since then its turn can no longer be committed.
+-- The stories are locked first. Then what nothing stands in the way of is granted, and each other input is decided by what
+-- is true under the lock, after those before it, by the clock read after the locks. A holding (a row of turn_leases with an
+-- owner) is over when it has expired or was given back, and when the head of its branch has moved.
 --
 -- A request key is one request: an input whose key runs or waits waits for that turn, whatever in_busy says. It is
 -- 'following' while the turn runs under another try, or while the one it was merged into runs or waits; at the ticket of its
@@ -28,6 +28,7 @@ CREATE FUNCTION livingworld.take_turns_v1(
     in_players text[],
     in_replace_own boolean[]        -- a running turn of the same player ends, and none of hers waits ahead
 ) RETURNS TABLE (
+    place integer,
     status text,                    -- granted, replayed, waiting, following, mergeable, locked, or why not
     branch_number integer,
     base_scene_number integer,      -- when granted: the head it was taken at; when stale: where the branch stands
@@ -43,7 +44,7 @@ CREATE FUNCTION livingworld.take_turns_v1(
     choice integer,
     instruction text,
     answered uuid,                  -- an answer that an earlier try of the turn, at the same place, has left
-    context text,                   -- when granted; see turn_context_v1
+    context text,                   -- when granted; see turn_contexts_v1
     next_key text                   -- the request whose turn has come, when this try had an answer and left the line
 )
 LANGUAGE plpgsql
@@ -62,12 +63,12 @@ DECLARE
     given_choice integer;
     given_instruction text;
     origin text;
-    own_input jsonb;
     held boolean;
     live boolean;
     own boolean;
     patient boolean;
     durability constant text := current_setting('synchronous_commit');
+    plain integer[] := '{}';        -- the places of those that are granted together
 BEGIN
     locked := livingworld.lock_stories_v1(in_world_id, in_wait, in_story_ids);
     right_now := clock_timestamp();
@@ -75,6 +76,22 @@ BEGIN
     -- owner is never used twice.
     PERFORM set_config('synchronous_commit', 'off', true);
 
+    -- Fewer are cheaper one by one: the statements for many cost more to start than they save.
+    IF cardinality(in_story_ids) > 2 THEN
+        FOR place, branch_number, base_scene_number, token, context IN
+            SELECT * FROM livingworld.take_plain_turns_v1(
+                in_world_id, locked, right_now, in_lease, in_story_ids, in_branch_numbers, in_expected_heads, in_regenerates,
+                in_request_keys, in_request_hashes, in_owners, in_choices, in_instructions, in_recents, in_players
+            )
+        LOOP
+            status := 'granted';
+            attempt := 1;
+            choice := in_choices[place];
+            instruction := in_instructions[place];
+            plain := plain || place;
+            RETURN NEXT;
+        END LOOP;
+    END IF;
     FOR input IN
         SELECT * FROM unnest(
             in_story_ids, in_branch_numbers, in_expected_heads, in_regenerates, in_request_keys, in_request_hashes,
@@ -83,8 +100,10 @@ BEGIN
             story_id, branch_number, expected_head, regenerates, request_key, request_hash, owner, choice, instruction, busy,
             recent, player, replace_own, ordinal
         )
+        WHERE given.ordinal <> ALL (plain)
         ORDER BY given.ordinal
     LOOP
+        place := input.ordinal;
         SELECT s.story_id, s.archived_at, s.current_branch INTO story FROM livingworld.stories s
         WHERE s.world_id = in_world_id AND s.story_id = input.story_id;
         SELECT * INTO standing FROM livingworld.request_standing_v1(
@@ -150,16 +169,10 @@ BEGIN
         base := branch.head_scene_number;
         origin := input.request_key;
         -- With what was merged into it: where it runs, or where it waits.
-        IF standing.again THEN
-            given_choice := standing.choice;
-            given_instruction := standing.instruction;
-        ELSIF standing.ticket IS NOT NULL THEN
-            given_choice := standing.waiting_choice;
-            given_instruction := standing.waiting_instruction;
-        ELSE
-            given_choice := input.choice;
-            given_instruction := input.instruction;
-        END IF;
+        given_choice := CASE WHEN standing.again THEN standing.choice
+            WHEN standing.ticket IS NOT NULL THEN standing.waiting_choice ELSE input.choice END;
+        given_instruction := CASE WHEN standing.again THEN standing.instruction
+            WHEN standing.ticket IS NOT NULL THEN standing.waiting_instruction ELSE input.instruction END;
         IF input.regenerates IS NOT NULL THEN
             scene_number := coalesce(nullif(input.regenerates, 0), base);
             -- The same place again, with another choice or instruction where the input has one.
@@ -185,28 +198,16 @@ BEGIN
 
         own := false;
         IF input.replace_own THEN
-            SELECT live AND EXISTS (
-                SELECT FROM livingworld.turns t
-                WHERE t.world_id = in_world_id AND t.story_id = input.story_id AND t.request_key = lease.request_key
-                    AND t.player = input.player
-            ) INTO own;
-            -- Where such a request is alive, it finds that its place is gone and asks for another one.
-            DELETE FROM livingworld.turn_waiters w
-            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = branch.branch_number
-                AND w.ticket > 0 AND w.player = input.player AND w.request_key <> input.request_key;
+            own := livingworld.replace_own_v1(
+                in_world_id, input.story_id, branch.branch_number, input.request_key, input.player,
+                CASE WHEN live THEN lease.request_key END
+            );
         END IF;
         patient := NOT own AND input.busy <> 'replace' OR standing.ticket IS NOT NULL;
         IF NOT held AND patient THEN
-            -- A ticket that came before and still waits goes first, but for tries that follow a turn that is over.
-            SELECT w.request_key, w.player INTO earlier FROM livingworld.turn_waiters w
-            WHERE w.world_id = in_world_id AND w.story_id = input.story_id AND w.branch_number = branch.branch_number
-                AND w.ticket < coalesce(standing.ticket, 2147483647) AND w.expires_at > right_now
-                AND (w.ticket > 0 OR EXISTS (
-                    SELECT FROM livingworld.turns f
-                    WHERE f.world_id = in_world_id AND f.story_id = input.story_id AND f.request_key = w.request_key
-                        AND f.state IN ('running', 'failed')
-                ))
-            ORDER BY w.ticket LIMIT 1;
+            SELECT * INTO earlier FROM livingworld.ahead_in_line_v1(
+                in_world_id, input.story_id, branch.branch_number, standing.ticket, right_now
+            );
             IF FOUND THEN
                 live := true;
                 request_key := earlier.request_key;
@@ -278,22 +279,21 @@ BEGIN
                 in_world_id, input.story_id, branch.branch_number, standing.ticket, input.owner, right_now
             );
         END IF;
-        own_input := CASE
-            WHEN input.regenerates IS NULL
-                AND (input.choice, input.instruction) IS DISTINCT FROM (given_choice, given_instruction)
-                THEN jsonb_build_object('choice', input.choice, 'instruction', input.instruction)
-        END;
         PERFORM livingworld.grant_turn_v1(
             in_world_id, right_now, right_now + in_lease, input.story_id, branch.branch_number, branch.version,
             input.request_key, input.request_hash, input.owner, token, attempt, base, given_choice, given_instruction, origin,
-            CASE WHEN input.regenerates IS NOT NULL THEN scene_number END, input.player, own_input
+            CASE WHEN input.regenerates IS NOT NULL THEN scene_number END, input.player, CASE
+                WHEN input.regenerates IS NULL
+                    AND (input.choice, input.instruction) IS DISTINCT FROM (given_choice, given_instruction)
+                    THEN jsonb_build_object('choice', input.choice, 'instruction', input.instruction)
+            END
         );
         base_scene_number := base;
         choice := given_choice;
         instruction := given_instruction;
-        context := livingworld.turn_context_v1(
-            in_world_id, input.story_id, branch.branch_number, base, input.recent
-        );
+        context := (livingworld.turn_contexts_v1(
+            in_world_id, ARRAY[input.story_id], ARRAY[branch.branch_number], ARRAY[base], ARRAY[input.recent]
+        ))[1];
         RETURN NEXT;
     END LOOP;
 END
