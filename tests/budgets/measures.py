@@ -12,6 +12,7 @@ from livingworld.testing.protocol_proxy import protocol_proxy
 from tests.budgets.operations import Operation, operations, prepare
 from tests.isolation.function_calls import calls_of
 from tests.query_plans.logged_plans import planned
+from tests.support.quiet import open_quietly
 
 #: The first runs prepare statements and choose plans.
 _WARM_UPS: Final = 8
@@ -34,7 +35,7 @@ async def measure(url: str) -> Costs:
 
 
 async def _add_statements(url: str, world_id: UUID, costs: Costs) -> None:
-    async with protocol_proxy(url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
+    async with protocol_proxy(url) as proxy, open_quietly(proxy.url) as livingworld:
         world = await livingworld.worlds.get(world_id)
 
         async def count(operation: Operation) -> int:

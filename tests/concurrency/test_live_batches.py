@@ -16,6 +16,7 @@ from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import holding
 from tests.support.live_checks import append, numbers
 from tests.support.patience import patiently
+from tests.support.quiet import open_quietly
 from tests.support.staging import THE_STORY
 from tests.support.turn_checks import rows, until_found
 
@@ -34,7 +35,7 @@ async def follow_all(stack: AsyncExitStack, world: World, story_ids: list[UUID])
 
 
 async def test_three_hundred_follows_that_begin_together_are_a_few_statements(database_url: str) -> None:
-    async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
+    async with protocol_proxy(database_url) as proxy, open_quietly(proxy.url) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
         story_ids = [(await world.stories.create("x")).id for _ in range(300)]
         async with AsyncExitStack() as stack:

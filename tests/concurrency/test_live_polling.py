@@ -16,6 +16,7 @@ from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import connected
 from tests.support.live_checks import append, numbers, take
 from tests.support.patience import NEVER, until
+from tests.support.quiet import open_quietly
 from tests.support.run_role import url_of_the_run
 from tests.support.turn_checks import until_found
 
@@ -26,8 +27,8 @@ PURGE: Final = "DELETE FROM livingworld.live_streams WHERE stream_id = $1"
 
 async def test_one_statement_looks_at_all_streams_of_all_worlds(database_url: str) -> None:
     async with protocol_proxy(database_url) as proxy, AsyncExitStack() as stack:
-        settings = Settings.load(database_url=proxy.url, poll_interval=NEVER, turn_lease=4 * NEVER)
-        livingworld = await stack.enter_async_context(LivingWorld.open(settings))
+        quiet = open_quietly(proxy.url, poll_interval=NEVER, turn_lease=4 * NEVER)
+        livingworld = await stack.enter_async_context(quiet)
         followed = []
         for _ in range(5):
             world = await livingworld.worlds.create("Saltmarsh")
@@ -53,8 +54,8 @@ async def test_an_event_is_read_once_for_all_subscribers_and_a_notification_of_o
     database_url: str,
 ) -> None:
     async with protocol_proxy(database_url) as proxy, AsyncExitStack() as stack:
-        settings = Settings.load(database_url=proxy.url, poll_interval=NEVER, turn_lease=4 * NEVER)
-        livingworld = await stack.enter_async_context(LivingWorld.open(settings))
+        quiet = open_quietly(proxy.url, poll_interval=NEVER, turn_lease=4 * NEVER)
+        livingworld = await stack.enter_async_context(quiet)
         world = await livingworld.worlds.create("Saltmarsh")
         story = await world.stories.create("The Causeway")
         all_events = [await stack.enter_async_context(world.live.subscribe(story=story.id)) for _ in range(50)]

@@ -18,6 +18,7 @@ from livingworld.testing.staged_races import Connection, connected
 from tests.isolation.regimes import poison, running, while_held
 from tests.support.command import run_command
 from tests.support.pooler import PGBOUNCER, keeps_statements, pooled
+from tests.support.quiet import open_quietly
 
 pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer (Debian's package)")
 needs_statements = pytest.mark.skipif(
@@ -73,16 +74,14 @@ def test_a_pooler_takes_no_limits_from_a_session() -> None:
 
 
 async def test_limits_of_the_role_cost_no_round_trip(limited_url: str, world: World) -> None:
-    async with protocol_proxy(limited_url) as proxy:
-        settings = Settings.load(database_url=proxy.url, index_words=False, **BY_ROLE)
-        async with LivingWorld.open(settings) as livingworld:
-            there = await opened_world(livingworld, world)
-            story = await there.stories.create("The Causeway")
-            await there.stories.append_scene(story.id, NewScene("Fog."))
-            proxy.statements.clear()
-            await there.stories.append_scene(story.id, NewScene("Rain."))
-            await there.stories.head(story.id)
-            sent = list(proxy.statements)
+    async with protocol_proxy(limited_url) as proxy, open_quietly(proxy.url, **BY_ROLE) as livingworld:
+        there = await opened_world(livingworld, world)
+        story = await there.stories.create("The Causeway")
+        await there.stories.append_scene(story.id, NewScene("Fog."))
+        proxy.statements.clear()
+        await there.stories.append_scene(story.id, NewScene("Rain."))
+        await there.stories.head(story.id)
+        sent = list(proxy.statements)
 
     assert len(sent) == 2, sent
     assert "append_scenes_v1" in sent[0]

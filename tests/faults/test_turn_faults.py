@@ -25,6 +25,7 @@ from tests.faults.turns_going_wrong import (
 )
 from tests.support.killed_sessions import kill
 from tests.support.patience import patiently
+from tests.support.quiet import open_quietly
 from tests.support.rotation import rotated
 from tests.support.turn_checks import broken_turns, rows, until_found
 
@@ -75,7 +76,7 @@ async def test_a_fault_at_any_statement_leaves_one_scene_and_the_same_answer(
 
 async def test_a_commit_is_one_statement_also_with_new_characters(proxy: ProtocolProxy) -> None:
     # The lease is the usual one: a short one is renewed meanwhile on a slow machine, by a connection of its own.
-    async with LivingWorld.open(Settings.load(database_url=proxy.url)) as patient:
+    async with open_quietly(proxy.url) as patient:
         world, story = await begin(patient)
         await play(world, story)  # a new connection asks about types first
         async with world.turns.take(story.id, request_key="next") as turn:

@@ -10,6 +10,7 @@ import pytest
 from livingworld import LivingWorld, NewScene, World
 from livingworld.errors import BranchNotFound, InvalidText, NameTaken, RequestKeyReused, StoryNotFound
 from livingworld.testing.protocol_proxy import protocol_proxy
+from tests.support.quiet import open_quietly
 
 EXISTING: Final[dict[str, Callable[[LivingWorld, World], Awaitable[object]]]] = {
     "world": lambda livingworld, _: livingworld.worlds.get_or_create("channel"),
@@ -23,7 +24,7 @@ EXISTING: Final[dict[str, Callable[[LivingWorld, World], Awaitable[object]]]] = 
 
 @pytest.mark.parametrize("name", EXISTING)
 async def test_what_exists_is_returned_by_one_statement(database_url: str, name: str) -> None:
-    async with protocol_proxy(database_url) as proxy, LivingWorld.open(database_url=proxy.url) as livingworld:
+    async with protocol_proxy(database_url) as proxy, open_quietly(proxy.url) as livingworld:
         world, _ = await livingworld.worlds.get_or_create("channel")
         await world.stories.get_or_create("save")
         await world.characters.get_or_create("Mara", key="account")

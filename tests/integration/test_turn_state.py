@@ -8,13 +8,11 @@ import pytest
 
 from livingworld import (
     RETRACTED,
-    LivingWorld,
     NewMemory,
     NewScene,
     NewState,
     RelationshipChange,
     Scene,
-    Settings,
     Story,
     Subject,
     Turn,
@@ -23,6 +21,7 @@ from livingworld import (
 from livingworld.errors import CharacterNotFound, DimensionMismatch, InvalidInput, SameCharacter
 from livingworld.testing.protocol_proxy import protocol_proxy
 from tests.support.patience import NEVER
+from tests.support.quiet import open_quietly
 
 CAST = ("Mara", "Tom", "Ann", "Ida", "Joe")
 
@@ -205,7 +204,7 @@ async def test_a_turn_with_much_state_is_two_statements(database_url: str) -> No
     rarely = {"poll_interval": NEVER, "turn_lease": 4 * NEVER}
     async with (
         protocol_proxy(database_url) as proxy,
-        LivingWorld.open(Settings.load(database_url=proxy.url, **rarely)) as livingworld,
+        open_quietly(proxy.url, **rarely) as livingworld,
     ):
         world = await livingworld.worlds.create("Saltmarsh")
         story = await world.stories.create("The Causeway")
