@@ -41,6 +41,15 @@ metadata.info["called_alone"] = frozenset(
     }
 )
 
+#: The tables that grow with every scene, or with what players do: `livingworld db distribute --partitions` cuts them by
+#: world. The vectors of memories are not among them: each world has an index of its own there.
+metadata.info["largest"] = (
+    *("scenes", "scene_words", "scene_cast", "scene_vectors", "revisions"),
+    *("turns", "generations", "model_calls"),
+    *("facts", "memories", "relationship_changes"),
+    *("request_keys", "live_events", "interactions"),
+)
+
 __all__ = [
     "actions",
     "ai_model_roles",

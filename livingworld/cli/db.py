@@ -10,7 +10,7 @@ import typer
 
 from livingworld import LivingWorld, Pruned
 from livingworld.cli.database_choice import LockTimeoutOption, UrlOption, chosen_database, database_to_migrate
-from livingworld.cli.distribute import describe, distribute
+from livingworld.cli.distribute import describe, describe_partitions, distribute
 from livingworld.cli.downgrade import downgrade
 from livingworld.cli.interruption import interruption
 from livingworld.cli.migration_report import plan_of_upgrade, standing, summary
@@ -21,6 +21,8 @@ from livingworld.postgres import roles as database_roles
 from livingworld.postgres.connections.pooler import find_pooler
 from livingworld.postgres.distribution.distributing import Standing
 from livingworld.postgres.distribution.distributing import standing as distribution_standing
+from livingworld.postgres.distribution.partitioning import partitions_of
+from livingworld.postgres.distribution.partitions import Partitions
 from livingworld.postgres.migrations import MigrationStatus
 from livingworld.postgres.replicas.standing import ReplicaStanding, replica_standing
 from livingworld.schema import metadata
@@ -63,25 +65,29 @@ def _tell(line: str) -> None:
 
 @commands.command()
 def status(url: UrlOption = None) -> None:
-    """Show the revision, whether Citus distributes the database, and how far behind the standby of the settings is.
+    """Show the revision, how Citus or partitions cut the tables, and how far behind the standby of the settings is.
 
     Exit code 1 when the database is behind or not whole, or the standby is none of this database.
     """
 
-    async def work() -> tuple[MigrationStatus, Standing, ReplicaStanding | None]:
+    async def work() -> tuple[MigrationStatus, Standing, Partitions, ReplicaStanding | None]:
         async with chosen_database(url) as database:
             found = await migrations.status(database.url)
             distribution = await distribution_standing(database.url, metadata, database.settings)
-            return found, distribution, await replica_standing(database.settings, database.url)
+            partitions = await partitions_of(database.url, metadata)
+            return found, distribution, partitions, await replica_standing(database.settings, database.url)
 
-    found, distribution, replica = interruption.run(work())
+    found, distribution, partitions, replica = interruption.run(work())
     typer.echo(standing(found))
     if replica is not None:
         typer.echo(replica)
+    if partitions.count:
+        typer.echo(describe_partitions(partitions))
     if distribution.citus is not None:
         typer.echo(describe(distribution))
     is_refused = replica is not None and replica.refused is not None
-    raise typer.Exit(1 if found.pending or is_refused or (distribution.is_distributed and distribution.missing) else 0)
+    missing = partitions.missing or (distribution.is_distributed and distribution.missing)
+    raise typer.Exit(1 if found.pending or is_refused or missing else 0)
 
 
 @commands.command()

@@ -28,6 +28,7 @@ from livingworld.errors import InvalidInput, LivingWorldError
 from livingworld.inputs import check_uuid
 from livingworld.postgres.connections.engine import create_engine, unpooled_engine
 from livingworld.postgres.connections.scope import SET_SCOPE, scope_of
+from livingworld.postgres.distribution.partition_indexes import in_partitions
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.world_database import WorldDatabase
@@ -128,7 +129,8 @@ class Doctor:
             for row in await check.find(connection):
                 try:
                     for command in row[COMMANDS]:
-                        await connection.execute(text(command.replace(":", "\\:")))
+                        for each in await connection.run_sync(in_partitions, command):
+                            await connection.execute(text(each.replace(":", "\\:")))
                     repaired += 1
                 except DRIVER_EXCEPTIONS as exception:
                     reasons.append(str(name_failure(exception).error))

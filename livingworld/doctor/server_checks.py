@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex
 
 from livingworld.postgres.distribution.distributing import stand
+from livingworld.postgres.distribution.partitions import look as partitions_of
 from livingworld.postgres.metadata import SCHEMA
 from livingworld.postgres.replicas.standing import replica_standing
 from livingworld.schema import metadata
@@ -164,6 +165,11 @@ async def _replica(_: AsyncConnection) -> Rows:
     return [{"replica": found.address, "refused": found.refused, "bytes_behind": found.behind}]
 
 
+async def _not_partitioned(connection: AsyncConnection) -> Rows:
+    found = await connection.run_sync(partitions_of, metadata)
+    return [{"missing": line} for line in found.missing]
+
+
 SERVER_CHECKS: Final = (
     ServerCheck(
         name="replica_unused",
@@ -172,6 +178,13 @@ SERVER_CHECKS: Final = (
         "more than 64 MiB of log behind.",
         meaning="Reads that say `at_least` go to the primary.",
         repair="Refused: it is the administrator's. Name a standby of this database, or let this one catch up.",
+    ),
+    ServerCheck(
+        name="partitions_incomplete",
+        find=_not_partitioned,
+        wrong="Some of the largest tables are cut into partitions by world, and not all of them.",
+        meaning="Every call works; the tables that are whole are vacuumed and indexed whole.",
+        repair="Refused: stop the programs and run `livingworld db distribute --partitions` with the same number.",
     ),
     ServerCheck(
         name="distribution_incomplete",

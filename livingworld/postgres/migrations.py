@@ -234,9 +234,15 @@ def comparison_options() -> dict[str, Any]:
         "version_table_schema": SCHEMA,
         "include_schemas": True,
         "include_name": _is_ours,
+        "include_object": _is_no_part,
         "compare_type": True,
         "compare_server_default": True,
     }
+
+
+def _is_no_part(item: Any, _name: object, kind: str, *_: object) -> bool:  # noqa: ANN401 - what alembic compares
+    """Leave out the foreign keys to single partitions, which PostgreSQL keeps beside the one to their table."""
+    return kind != "foreign_key_constraint" or item.referred_table.schema == SCHEMA
 
 
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:

@@ -20,6 +20,7 @@ OTHER_VARIABLES: Final = {
     "LIVINGWORLD_DATABASE_PASSWORD": "docker/compose.yaml: the password of its database",
     "LIVINGWORLD_DATABASE_PORT": "docker/compose.yaml: the port of its database on this machine",
     "LIVINGWORLD_HOME": "where the embedded server keeps its data",
+    "LIVINGWORLD_TEST_PARTITIONS": "livingworld[testing]: tests run on tables that are cut into so many by world",
     "LIVINGWORLD_TEST_PART": "this repository's tests: which part of many cases is tried",
     "LIVINGWORLD_TEST_SAMPLE": "this repository's tests: one case of so many of each file is run",
     "LIVINGWORLD_TEST_SHARE": "this repository's tests: which half of those of the server is run",

@@ -16,6 +16,7 @@ from pytest_postgresql.executors import NoopExecutor
 from livingworld import LivingWorld, Story, World
 from livingworld.postgres import migrations
 from livingworld.testing.databases import SESSION, DatabaseMaker, database_maker_on
+from livingworld.testing.partitions import partition_for_tests
 from livingworld.testing.roles import RunAs
 from livingworld.testing.server import ServerAddress, running_server
 
@@ -35,6 +36,7 @@ def _migrate(*, host: str, port: str | int, user: str, password: str | None, dbn
 
 async def _make_template(url: str) -> None:
     await migrations.upgrade(url)
+    await partition_for_tests(url)
     if (role := RunAs.chosen()) is not None:
         await role.prepare(url)
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from livingworld.postgres.connections.time_limits import in_milliseconds
 from livingworld.postgres.distribution.cluster import is_distributed
+from livingworld.postgres.distribution.partition_indexes import in_partitions
 
 
 class Lock(Enum):
@@ -118,7 +119,8 @@ class Step:
         self.limits.set_on(connection, of_transaction=self.in_transaction)
         in_parts = self.where_distributed is not None and is_distributed(connection)
         for statement in self.where_distributed or () if in_parts else self.statements:
-            connection.execute(verbatim(statement))
+            for each in in_partitions(connection, statement):
+                connection.execute(verbatim(each))
 
 
 def verbatim(statement: str) -> TextClause:

@@ -34,6 +34,7 @@ OF_THE_SERVER = {"weak_settings"}
 #: These need no damage to the tables of a world; their tests stand below.
 WITHOUT_DAMAGE = {
     *("weak_settings", "statistics_missing", "bloat", "clock_skew", "distribution_incomplete"),
+    "partitions_incomplete",  # tests/integration/test_partitions.py
     "isolation_incomplete",  # tests/integration/row_security/test_switching.py
     "replica_unused",  # tests/faults/test_standing_of_a_standby.py
 }
