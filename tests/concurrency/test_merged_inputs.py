@@ -22,6 +22,13 @@ _GONE_ITS_WAY: Final = """
     UNION ALL SELECT FROM livingworld.turn_waiters WHERE request_key = 'key'
 """
 
+#: What a process asks once in every polling interval, for the first place of the leader.
+LOOKED_AFTER: Final = """
+    SELECT * FROM livingworld.called_turns_v1(
+        $1, '1 hour', ARRAY[$2::uuid], ARRAY[1], ARRAY['leader'], ARRAY[$3::uuid], ARRAY[1], ARRAY[NULL], ARRAY[NULL::int]
+    )
+"""
+
 
 async def tell(turn: Turn) -> NewScene:
     return NewScene(f"{turn.context.instruction}")
@@ -94,6 +101,28 @@ async def test_an_input_that_went_its_own_way_is_not_told_by_the_turn_that_it_le
     assert alone.content == "merged"
     assert isinstance(thawed, Granted)
     assert thawed.input.instruction == "leader"
+
+
+async def test_a_place_that_nobody_looked_after_in_time_takes_no_input_in_when_its_process_is_back(
+    database_url: str, world: World, story: Story
+) -> None:
+    silent, _ = await merge_behind_what_runs(world, story, "leader", "merged")
+    await rows(database_url, "UPDATE livingworld.turn_waiters SET expires_at = now()")
+    async with world.turns.take(
+        story.id, request_key="leader", instruction="leader", **options_of("merge")
+    ) as delivered_again:
+        called = await rows(database_url, LOOKED_AFTER, world.id, story.id, silent.owner)
+        alone = merging(story.id, "merged")
+        outcome = await look(world, alone)
+        if isinstance(outcome, Mergeable):
+            await world.turns._queue._merge(alone, outcome, joined)
+        await delivered_again.commit(await tell(delivered_again))
+
+    told = await world.turns.play(story.id, tell, request_key="merged", instruction="merged", **options_of("merge"))
+
+    assert told.content == "merged"
+    assert called == [(1,)]
+    assert [scene.content for scene in await world.stories.recent(story.id, 10)] == ["ahead", "leader", "merged"]
 
 
 async def test_an_answer_that_was_recorded_for_another_input_is_not_offered(

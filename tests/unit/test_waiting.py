@@ -26,6 +26,10 @@ HERE: Final = "the one place that does it for all"
 ALLOWED: Final[dict[str, dict[str, str]]] = {
     "acceptance/interrupted_program.py": {"time.sleep(0.001)": PAUSE},
     "acceptance/soak_deeds.py": {"timedelta(milliseconds=500)": "who waits longer is refused, which is part of it"},
+    "acceptance/test_demo_metrics.py": {
+        "timedelta(seconds=0.2)": "the rhythm of the scrapes; nothing is decided by it",
+        "asyncio.sleep(0.01)": PAUSE,
+    },
     "acceptance/test_scripts_command.py": {
         "time.monotonic()": "tells whether the machine kept the file from growing",
         "time.sleep(0.05)": "a file that grows slowly",
@@ -106,6 +110,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     "integration/contention/test_lock_events.py": {
         "timedelta(milliseconds=50)": LIMIT,
         "timedelta(milliseconds=20)": PAUSE,
+        "timedelta(seconds=2)": LIMIT,
     },
     "faults/test_reads_from_a_standby.py": {
         "timedelta(seconds=1)": LIMIT,

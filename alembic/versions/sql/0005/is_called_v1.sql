@@ -34,7 +34,7 @@ BEGIN
     IF in_ticket IS NOT NULL THEN
         PERFORM FROM livingworld.turn_waiters w
         WHERE w.world_id = in_world_id AND w.story_id = in_story_id AND w.branch_number = in_branch_number
-            AND w.ticket = in_ticket AND w.owner = in_owner;
+            AND w.ticket = in_ticket AND w.owner = in_owner AND w.expires_at > now();
         IF NOT FOUND THEN
             RETURN true;
         END IF;

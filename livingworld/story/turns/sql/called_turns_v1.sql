@@ -1,6 +1,7 @@
 -- Look after requests that wait for turns, all those of a process by one call: keep their places in the line, and return
 -- which of them should ask again, by their place among the inputs. It waits for no lock: a place whose row is locked is
--- kept by a later look.
+-- kept by a later look. A place that was not kept in time is gone: meanwhile another try of its key may have been granted
+-- with its own input, and what is merged into such a place would never be told.
 CREATE FUNCTION livingworld.called_turns_v1(
     in_world_id uuid,
     in_patience interval,           -- a try that is not looked after for so long has left
@@ -24,7 +25,8 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT w.story_id, w.branch_number, w.ticket, w.owner FROM livingworld.turn_waiters w
             WHERE w.world_id = in_world_id AND w.story_id = given.story_id AND w.branch_number = given.branch_number
-                AND w.ticket = given.ticket AND w.owner = given.owner AND w.expires_at < now() + in_patience / 2
+                AND w.ticket = given.ticket AND w.owner = given.owner
+                AND w.expires_at > now() AND w.expires_at < now() + in_patience / 2
             FOR NO KEY UPDATE SKIP LOCKED
         ) held
     ) kept

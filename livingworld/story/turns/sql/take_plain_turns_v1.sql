@@ -65,12 +65,11 @@ BEGIN
     ) l ON true
     WHERE g.story_id = ANY (in_locked) AND g.place = array_position(in_story_ids, g.story_id) AND g.regenerates IS NULL
         AND coalesce(g.expected_head = coalesce(b.head_scene_number, 0), true)
-        AND NOT coalesce(l.owner IS NOT NULL AND l.expires_at > in_now AND l.branch_version = b.version, false)
         AND NOT EXISTS (
             SELECT FROM livingworld.turns t
             WHERE t.world_id = in_world_id AND t.story_id = g.story_id AND t.request_key = g.request_key OFFSET 0
         )
-        -- What ran at the branch, and was never ended.
+        -- What runs at the branch, or was never ended.
         AND NOT EXISTS (
             SELECT FROM livingworld.turns f
             WHERE f.world_id = in_world_id AND f.story_id = g.story_id AND f.request_key = l.request_key
