@@ -76,8 +76,8 @@ BEGIN
     -- owner is never used twice.
     PERFORM set_config('synchronous_commit', 'off', true);
 
-    -- Fewer are cheaper one by one: the statements for many cost more to start than they save.
-    IF cardinality(in_story_ids) > 2 THEN
+    -- For fewer stories it is cheaper one by one: the statements for many cost more to start than they save.
+    IF cardinality(locked) > 2 THEN
         FOR place, branch_number, base_scene_number, token, context IN
             SELECT * FROM livingworld.take_plain_turns_v1(
                 in_world_id, locked, right_now, in_lease, in_story_ids, in_branch_numbers, in_expected_heads, in_regenerates,
