@@ -13,6 +13,7 @@ import json
 import re
 import statistics
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -21,7 +22,7 @@ from scenes import sample_scenes
 from servers import describe, parser, server_url
 from sqlalchemy import make_url
 
-from livingworld import LivingWorld, NewScene, Settings, Turn
+from livingworld import LivingWorld, NewScene, Settings, Story, Turn, World
 from livingworld.postgres import migrations
 from livingworld.postgres.distribution.partitioning import partition
 from livingworld.schema import metadata
@@ -97,52 +98,57 @@ async def costs(urls: dict[str, str], rounds: int) -> dict[str, dict[str, Any]]:
 
 async def round_of(url: str) -> dict[str, Cost]:
     """Return what an append alone, an append among sixteen tasks, and a turn cost on one database."""
-    scenes = sample_scenes()
     async with LivingWorld.open(Settings.load(database_url=url, index_words=False)) as livingworld:
         worlds = [await livingworld.worlds.create(f"{number}") for number in range(WORLDS)]
-        stories = [await world.stories.create("measured") for world in worlds]
-        pairs = list(zip(worlds, stories, strict=True))
+        load = Load([(world, await world.stories.create("measured")) for world in worlds])
         meter = await CostMeter.connect(url)
-
-        async def append(number: int) -> None:
-            world, story = pairs[number % WORLDS]
-            await world.stories.append_scene(story.id, NewScene(next(scenes).content, ["a", "b", "c"]))
-
-        async def tell(_: Turn) -> NewScene:
-            return NewScene(next(scenes).content, ["a", "b", "c"])
-
-        async def alone() -> None:
-            for number in range(APPENDS):
-                await append(number)
-
-        async def together() -> None:
-            for _ in range(APPENDS // WORLDS):
-                await asyncio.gather(*map(append, range(WORLDS)))
-
-        async def turns() -> None:
-            for number in range(TURNS):
-                world, story = pairs[number % WORLDS]
-                await world.turns.play(story.id, tell, request_key=f"{number}")
-
         found = {}
         for name, work, count in (
-            ("append", alone, APPENDS),
-            ("append, 16", together, APPENDS),
-            ("turn", turns, TURNS),
+            ("append", load.alone, APPENDS),
+            ("append, 16", load.together, APPENDS),
+            ("turn", load.turns, TURNS),
         ):
             await work()
             before = await meter.now()
-            await work() if name != "turn" else await other_turns(pairs, tell)
+            await work()
             found[name] = (await meter.now() - before).each(count)
         await meter.close()
         return found
 
 
-async def other_turns(pairs: list[Any], tell: Any) -> None:  # noqa: ANN401 - what tells a scene
-    """Play as many turns again, under other keys."""
-    for number in range(TURNS):
-        world, story = pairs[number % WORLDS]
-        await world.turns.play(story.id, tell, request_key=f"again {number}")
+class Load:
+    """What is measured, spread over stories of their own worlds."""
+
+    def __init__(self, pairs: Sequence[tuple[World, Story]]) -> None:
+        self._pairs = pairs
+        self._scenes = sample_scenes()
+        self._keys = itertools.count()
+
+    async def alone(self) -> None:
+        """Append one scene after the other."""
+        for number in range(APPENDS):
+            await self._append(number)
+
+    async def together(self) -> None:
+        """Append to all stories at once, again and again."""
+        for _ in range(APPENDS // WORLDS):
+            await asyncio.gather(*map(self._append, range(WORLDS)))
+
+    async def turns(self) -> None:
+        """Play one turn after the other, each under a key of its own."""
+        for number in range(TURNS):
+            world, story = self._pairs[number % WORLDS]
+            await world.turns.play(story.id, self._tell, request_key=f"{next(self._keys)}")
+
+    async def _append(self, number: int) -> None:
+        world, story = self._pairs[number % WORLDS]
+        await world.stories.append_scene(story.id, self._next_scene())
+
+    async def _tell(self, _: Turn) -> NewScene:
+        return self._next_scene()
+
+    def _next_scene(self) -> NewScene:
+        return NewScene(next(self._scenes).content, ["a", "b", "c"])
 
 
 async def vacuums(url: str, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -25,7 +25,8 @@ _GONE_ITS_WAY: Final = """
 #: What a process asks once in every polling interval, for the first place of the leader.
 LOOKED_AFTER: Final = """
     SELECT * FROM livingworld.called_turns_v1(
-        $1, '1 hour', ARRAY[$2::uuid], ARRAY[1], ARRAY['leader'], ARRAY[$3::uuid], ARRAY[1], ARRAY[NULL], ARRAY[NULL::int]
+        $1, '1 hour', ARRAY[$2::uuid],
+        ARRAY[1], ARRAY['leader'], ARRAY[$3::uuid], ARRAY[1], ARRAY[NULL], ARRAY[NULL::int]
     )
 """
 
