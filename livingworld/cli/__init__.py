@@ -10,6 +10,8 @@ def main() -> None:
     # alembic's Mako would import hundreds of lexers, for pages that are never shown: an eighth of a command's start.
     sys.modules.setdefault("mako.ext.pygmentplugin", None)  # type: ignore[arg-type] # "not there", as Mako expects it
     try:
+        import rich  # noqa: F401, PLC0415 - commands import what prints later, and must not fail half-way
+
         from livingworld.cli.command_line import run  # noqa: PLC0415 - typer and rich are an extra
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"typer", "rich"}:

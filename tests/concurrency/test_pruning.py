@@ -128,7 +128,10 @@ async def test_processes_that_prune_at_once_remove_each_row_once_and_a_few_at_a_
     monkeypatch.setattr(pruning, "_BATCH", 100)
     await rows(database_url, MANY_KEYS, world.id)
     async with same_world(database_url, world.id, pools=3) as worlds:
-        found = await asyncio.gather(*(prune(each) for each in worlds))
+        async with holding(database_url, "LOCK TABLE livingworld.request_keys", []) as holder:
+            pruning_at_once = [asyncio.create_task(prune(each)) for each in worlds]
+            await holder.until_blocked(count=3)
+        found = await asyncio.gather(*pruning_at_once)
     assert sum(each.request_keys for each in found) == 5000
     assert all(each.request_keys for each in found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from time import perf_counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from livingworld.deadlines import call_end, one_call
@@ -31,7 +31,9 @@ from livingworld.postgres.replicas.wanted import Wanted
 from livingworld.postgres.transactions.retry import RolledBack
 from livingworld.postgres.transactions.transaction import T, Work
 from livingworld.postgres.transactions.unit_meter import REFUSALS
-from livingworld.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from livingworld.settings.settings import Settings
 
 #: Between two looks at a standby that is behind, in seconds; each is twice as long as the one before.
 _FIRST_PAUSE: Final = 0.001

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import URL
@@ -19,7 +19,9 @@ from livingworld.postgres.transactions.admission import Admission
 from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.transaction import T, Transaction, Work
 from livingworld.postgres.transactions.unit import Unit
-from livingworld.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from livingworld.settings.settings import Settings
 
 
 class Standby(Database):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from time import perf_counter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import CursorResult, Executable
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from livingworld.postgres.connections.engine import pooled_connection
 from livingworld.postgres.connections.scope import Scope
@@ -18,6 +17,9 @@ from livingworld.postgres.replicas.unused import Reason, StandbyUnused
 from livingworld.postgres.transactions.single_statement import SingleStatement
 from livingworld.postgres.transactions.text_result import TextResult
 from livingworld.postgres.transactions.unit import Unit
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 #: Under this name a connection of the pool carries what it has shown.
 _SHOWN: Final = "livingworld standby"

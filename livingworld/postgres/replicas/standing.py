@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL
 
@@ -13,7 +13,9 @@ from livingworld.postgres.replicas.identity import OF_PRIMARY, OF_STANDBY, Ident
 from livingworld.postgres.replicas.unused import Reason
 from livingworld.postgres.replicas.wanted import Position
 from livingworld.settings.database_url import connection_target, database_address
-from livingworld.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from livingworld.settings.settings import Settings
 
 _REPLAYED: Final = "SELECT pg_last_wal_replay_lsn()::text AS lsn"
 

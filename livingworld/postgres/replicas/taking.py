@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from livingworld.background.tasks import BackgroundTasks
@@ -15,6 +14,9 @@ from livingworld.postgres.connections.connection_pool import ConnectionPool
 from livingworld.postgres.driver_errors.failures import DRIVER_EXCEPTIONS, name_failure
 from livingworld.postgres.replicas.rest import Rest
 from livingworld.postgres.replicas.unused import Reason, StandbyUnused
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 class Taking:
