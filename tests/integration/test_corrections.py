@@ -73,7 +73,8 @@ async def test_an_edit_and_a_choice_that_it_removes_never_both_succeed(
 ) -> None:
     await world.stories.append_scene(story.id, NewScene("one", ["Go", "Stay"]))
 
-    async with same_world(database_url, world.id, pools=2) as (one, other):
+    # Who came first stays first: a prompt wait ends after 25 ms, and its call begins to wait again behind the others.
+    async with same_world(database_url, world.id, pools=2, prompt_lock_timeout=4) as (one, other):
         edit = one.stories.edit_scene(story.id, 1, expected_version=1, choices=["Go"])
         follow = other.stories.append_scene(story.id, NewScene("two", chosen_choice=2))
         async with holding(database_url, THE_STORY, [world.id, story.id]) as holder:

@@ -77,6 +77,7 @@ DECLARE
     -- Where it stands in the list of stories.
     its_statuses text[] := '{}';
     last_times timestamptz[] := '{}';
+    played record;
 BEGIN
     IF cardinality(in_story_ids) = 1 AND in_cast IS NULL THEN
         RETURN QUERY
@@ -247,12 +248,14 @@ BEGIN
             AS t (story_id, branch, number, timeline, "position")
         WHERE b.world_id = in_world_id AND b.story_id = ANY (to_stories)
             AND b.story_id = t.story_id AND b.branch_number = t.branch;
-        -- As note_play_v1 does, with what was read under the lock.
-        UPDATE livingworld.story_activity a SET last_scene_at = written_at
-        FROM unnest(to_stories, its_statuses, last_times) AS t (story_id, status, last_at)
-        WHERE a.world_id = in_world_id AND a.status = ANY (its_statuses) AND a.archived = false
-            AND a.last_scene_at = ANY (last_times)
-            AND a.status = t.status AND a.last_scene_at = t.last_at AND a.story_id = t.story_id;
+        -- As note_play_v1 does, with what was read under the lock. One by one: a plan for all reads every story of the world.
+        FOR played IN
+            SELECT * FROM unnest(to_stories, its_statuses, last_times) AS t (story_id, status, last_at)
+        LOOP
+            UPDATE livingworld.story_activity a SET last_scene_at = written_at
+            WHERE a.world_id = in_world_id AND a.status = played.status AND a.archived = false
+                AND a.last_scene_at = played.last_at AND a.story_id = played.story_id;
+        END LOOP;
         UPDATE livingworld.stories s
         SET last_scene_number = t.number, last_timeline_number = t.last_timeline, updated_at = written_at,
             last_scene_at = written_at
