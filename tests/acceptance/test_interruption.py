@@ -30,7 +30,7 @@ MOMENTS: Final = (
     ("import", "'sqlalchemy'"),
     ("import", "'asyncpg'"),
     ("import", "'typer'"),
-    ("import", "'livingworld.cli.demo'"),
+    ("import", "'alembic'"),
     ("socket.__new__", ""),
     ("socket.connect", ""),
 )

@@ -59,6 +59,7 @@ class FakeModel:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer a request."""
         body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        released = self._released  # before the request is seen: a release right after that is meant for it
         self.requests.append({"path": handler.path, **body})
         prompt = body["messages"][0]["content"].partition("The player asks:")[2].partition("Write the next")[0]
         status, text = next((ANSWERS[word] for word in ANSWERS if word in prompt), (200, _WELL))
@@ -68,7 +69,7 @@ class FakeModel:
         if "slow" in prompt and len(body["messages"]) == 1:
             handler.wfile.write(streamed(BEGIN).encode())
             handler.wfile.flush()
-            self._released.wait(60)
+            released.wait(60)
             text = streamed(REST, NOTES) + _END
         elif len(body["messages"]) > 1:
             text = streamed(REST, NOTES) + _END

@@ -26,6 +26,8 @@ from tests.support.every_write import furnish
 from tests.support.patience import PATIENCE
 from tests.support.stored_rows import rows_of
 
+pytestmark = pytest.mark.as_owner("nobody else may cut a table")
+
 COUNT = 2
 LARGEST = metadata.info["largest"]
 #: Partitions that a role may read by themselves, where no policy shows them to it.
