@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, Table, Unique
 
 from livingworld.schema import metadata
 from tests.support.distribution_rules import broken_rules, statements_of_function, tables_in_assignments
+from tests.support.planned_once import planned_at_each_call
 
 OURS = re.compile(r"livingworld\.\w+")
 #: Keys that find a world, whose id is not known yet.
@@ -59,6 +60,15 @@ GOOD = [
     "INSERT INTO livingworld.worlds (world_id) VALUES ($1)",
     "SELECT * FROM public.scenes",
 ]
+PLANNED_AT_EACH_CALL = {
+    "SELECT in_choice IS NOT NULL AND NOT EXISTS (SELECT FROM livingworld.scenes c WHERE c.world_id = $1)": "SubLink",
+    "WITH g AS (SELECT 1) SELECT FROM livingworld.scenes c WHERE c.world_id = $1": "CommonTableExpr",
+    "SELECT FROM livingworld.scenes c, (SELECT 1) g WHERE c.world_id = $1": "RangeSubselect",
+    "UPDATE livingworld.scenes c SET version = 2 FROM unnest($2) g WHERE c.world_id = $1": "RangeFunction",
+    "UPDATE livingworld.scenes c SET version = 2 FROM livingworld.stories s WHERE c.world_id = $1": "scenes, stories",
+    "INSERT INTO livingworld.scenes (world_id) SELECT $1": "INSERT of a SELECT",
+    "SELECT 1 UNION ALL SELECT version FROM livingworld.scenes c WHERE c.world_id = $1": "UNION",
+}
 
 
 @pytest.mark.parametrize("statement", BAD)
@@ -98,6 +108,19 @@ def test_an_assignment_that_reads_a_table_is_found() -> None:
         )
         == 1
     )
+
+
+def test_citus_plans_every_statement_of_a_plain_append_once() -> None:
+    (path,) = (path for path in function_sources() if path.stem == "append_plain_scene_v1")
+    statements = statements_of_function(path.read_text())
+
+    assert len(statements) > 8
+    assert {statement: why for statement in statements if (why := planned_at_each_call(statement))} == {}
+
+
+@pytest.mark.parametrize("statement", PLANNED_AT_EACH_CALL)
+def test_a_statement_that_citus_plans_at_each_call_is_found(statement: str) -> None:
+    assert any(PLANNED_AT_EACH_CALL[statement] in why for why in planned_at_each_call(statement))
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

@@ -89,12 +89,13 @@ BEGIN
     IF FOUND THEN
         RETURN;
     END IF;
-    IF in_chosen_choice IS NOT NULL AND NOT EXISTS (
-        SELECT FROM livingworld.scenes c
+    IF in_chosen_choice IS NOT NULL THEN
+        PERFORM FROM livingworld.scenes c
         WHERE c.world_id = in_world_id AND c.story_id = in_story_id AND c.scene_number = at_head
-            AND cardinality(c.choices) >= in_chosen_choice
-    ) THEN
-        RETURN;
+            AND cardinality(c.choices) >= in_chosen_choice;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
     END IF;
     IF in_request_key IS NOT NULL THEN
         INSERT INTO livingworld.request_keys (world_id, scope_id, request_key, request_hash, result)
