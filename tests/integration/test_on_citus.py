@@ -12,6 +12,7 @@ from livingworld.errors import DatabaseFailure, LivingWorldError, LockTimeout, S
 from livingworld.postgres.distribution.distributing import standing
 from livingworld.schema import metadata
 from livingworld.settings.settings import Settings
+from livingworld.testing.staged_races import connected
 from tests.integration import test_distributed_statements as calls
 from tests.integration.distributed_actions import use_actions
 from tests.integration.distributed_ai_models import use_ai_models
@@ -24,6 +25,9 @@ from tests.support.every_write import furnish
 URL = os.environ.get("LIVINGWORLD_CITUS_URL", "")
 pytestmark = pytest.mark.skipif(not URL, reason="LIVINGWORLD_CITUS_URL names no distributed database")
 
+#: With all that it may leave out left out.
+APPEND = f"SELECT * FROM livingworld.append_scenes_v1($1, true, true, $2, NULL, NULL, $3{', NULL' * 9})"  # noqa: S608
+MEMORY = "SELECT CAST(sum(total_bytes) AS bigint) FROM pg_backend_memory_contexts"
 OF_A_WORLD = [
     *(calls.use_turns_and_branches, calls.use_world_state, calls.use_lore_and_search, calls.use_embeddings),
     *(calls.use_documents, use_locks_and_leases, use_cycles, use_sessions, use_scripts, use_actions, use_ai_models),
@@ -47,6 +51,21 @@ async def test_every_call_of_a_world_runs(use: Callable[[World], Awaitable[None]
 async def test_every_call_of_worlds_characters_and_transactions_runs() -> None:
     async with LivingWorld.open(database_url=URL) as livingworld:
         await calls.use_characters_and_transactions(livingworld, await livingworld.worlds.create("Saltmarsh"))
+
+
+async def test_a_session_that_goes_on_appending_needs_no_more_memory() -> None:
+    """A release of Citus that keeps the plan of every call adds some 0.5 MB with each."""
+    async with LivingWorld.open(database_url=URL) as livingworld, connected(URL) as session:
+        world = await livingworld.worlds.create("Saltmarsh")
+        story = await world.stories.create("The Causeway")
+        append = await session.prepare(APPEND)
+        sizes = []
+        for _ in range(3):
+            for _ in range(50):
+                await append.fetch(world.id, [story.id], ["The water rose."])
+            sizes.append(await session.fetchval(MEMORY))
+
+    assert sizes[-1] < 1.2 * sizes[0]
 
 
 async def test_every_call_that_there_is_runs() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import pytest
 from alembic.script import ScriptDirectory
 
 import livingworld
@@ -32,7 +33,8 @@ def function(name: str, *, language: str = "plpgsql", plans_once: bool = False, 
 
 
 WHOLE: Final = Cluster(
-    version="13.2-2",
+    version="13.2-1",
+    release=(13, 2, 0),
     nodes=("a:5432", "b:5432"),
     has_coordinator=True,
     keeps_shards=True,
@@ -94,6 +96,13 @@ def test_one_missing_setting_foreign_key_or_function_is_one_step() -> None:
     }.items():
         (statement,) = said(cluster)
         assert words in statement
+
+
+@pytest.mark.parametrize("release", [(13, 2, 1), (13, 2, 2), (14, 0, 1), (14, 1)])
+def test_no_plan_is_kept_by_a_release_of_citus_that_never_finds_it_again(release: tuple[int, ...]) -> None:
+    (statement,) = said(replace(WHOLE, release=release))
+
+    assert statement == "ALTER DATABASE tales SET plan_cache_mode = 'force_custom_plan'"
 
 
 def test_a_function_plans_anew_and_one_that_is_called_alone_goes_to_the_node_of_its_world() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,8 @@ from sqlalchemy import Connection, text
 from livingworld.postgres.metadata import SCHEMA
 
 _EXTENSION: Final = text("SELECT extversion FROM pg_extension WHERE extname = 'citus'")
+#: As "Citus 13.2.2 on x86_64-pc-linux-gnu, ...": the version of the extension does not name the patch release.
+_RELEASE: Final = text("SELECT citus_version()")
 _NODES: Final = text("""
     SELECT nodename, nodeport, groupid, isactive, shouldhaveshards FROM pg_dist_node
     WHERE noderole = 'primary' ORDER BY groupid
@@ -71,6 +74,8 @@ class Cluster:
     """One look at a database that has the extension."""
 
     version: str
+    #: The numbers of the release that runs, as (13, 2, 2).
+    release: tuple[int, ...]
     #: `host:port` of each node that is active.
     nodes: tuple[str, ...]
     #: Whether the coordinator is one of them, and whether any of them keeps shards.
@@ -97,6 +102,7 @@ def look(connection: Connection) -> Cluster | None:
     tables = connection.execute(_TABLES, own).all()
     return Cluster(
         version=version,
+        release=_numbers(str(connection.scalar(_RELEASE))),
         nodes=tuple(f"{node.nodename}:{node.nodeport}" for node in nodes),
         has_coordinator=any(node.groupid == 0 for node in nodes),
         keeps_shards=any(node.shouldhaveshards for node in nodes),
@@ -107,6 +113,12 @@ def look(connection: Connection) -> Cluster | None:
         functions=tuple(Function(*row) for row in connection.execute(_FUNCTIONS, own)),
         settings=frozenset(tuple(row.setting.split("=", 1)) for row in connection.execute(_SETTINGS)),
     )
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    """Return the numbers of `Citus 13.2.2 on ...`; of a development version those that it has."""
+    found = re.search(r"Citus ([0-9.]+)", release)
+    return tuple(int(number) for number in found[1].strip(".").split(".")) if found else ()
 
 
 def is_distributed(connection: Connection) -> bool:
