@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 from importlib.metadata import version
@@ -29,6 +30,15 @@ end_programs_with_this_process()
 # A run in the background of a shell ignores them, and so would every program that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking again at the tests and their modules, 0.1 s each time.
+
+    tests/faults asks for a pass after each test, which looks at what the test has left.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_header() -> str:

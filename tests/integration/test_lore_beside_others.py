@@ -33,6 +33,8 @@ def what_is_there_left_alone() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+        gc.collect()
+        gc.freeze()  # the modules again, as tests/conftest.py does
 
 
 async def longest_step() -> float:
