@@ -6,6 +6,8 @@ import ast
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -29,16 +31,21 @@ def run_suite(url: str, folder: Path, **settings: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
-def test_the_suite_passes_in_a_folder_without_settings(database_url: str, tmp_path: Path) -> None:
-    assert "17 passed, 1 deselected" in run_suite(database_url, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer (Debian's package, which .ci/run installs)")
-def test_the_suite_passes_through_a_pooler(database_url: str, tmp_path: Path) -> None:
+@contextmanager
+def behind_a_pooler(database_url: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Give the URL of a pooler, and the settings that it needs."""
+    if PGBOUNCER is None:
+        pytest.skip("there is no pgbouncer (Debian's package, which .ci/run installs)")
     with pooled(database_url, sessions=8) as url:
-        settings = {"LIVINGWORLD_BEHIND_POOLER": "true", "LIVINGWORLD_DIRECT_DATABASE_URL": database_url}
+        yield url, {"LIVINGWORLD_BEHIND_POOLER": "true", "LIVINGWORLD_DIRECT_DATABASE_URL": database_url}
+
+
+@pytest.mark.slow
+@pytest.mark.rotates(parts=2)
+@pytest.mark.parametrize("way", ["in a folder without settings", "through a pooler"])
+def test_the_suite_passes(database_url: str, tmp_path: Path, way: str) -> None:
+    straight: tuple[str, dict[str, str]] = database_url, {}
+    with behind_a_pooler(database_url) if way == "through a pooler" else nullcontext(straight) as (url, settings):
         assert "17 passed, 1 deselected" in run_suite(url, tmp_path, **settings)
 
 

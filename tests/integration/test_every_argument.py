@@ -81,7 +81,7 @@ BAD: Final[tuple[Any, ...]] = (
 )
 PARTS: Final = 4
 #: A commit tries each argument of each call, with one of so many parts of what is bad.
-ROTATION: Final = 5
+ROTATION: Final = 8
 #: Or with those of SQLAlchemy.
 WITHOUT_ARGUMENTS: Final = {"transaction", "join"}
 #: Options that are handed on are tried where a call gives them.

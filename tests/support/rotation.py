@@ -46,9 +46,10 @@ def _part_of_the_commit() -> str:
 SHARE: Final = os.environ.get("LIVINGWORLD_TEST_SHARE") or ALL
 #: One case of so many is run, of each file.
 SAMPLE: Final = int(os.environ.get("LIVINGWORLD_TEST_SAMPLE") or 1)
-#: What depends on the server and on asyncio, but for tests marked `any_server`. Plans, migrations and budgets are not
-#: here: they are those of a release of the server, and tested on each.
-_SHARED: Final = ("tests/concurrency/", "tests/faults/", "tests/integration/", "tests/isolation/")
+#: What depends on the server and on asyncio, but for tests marked `any_server`.
+_SHARED: Final = tuple(
+    f"tests/{folder}/" for folder in ("concurrency", "faults", "integration", "isolation", "migrations", "query_plans")
+)
 #: What a quick session runs all of.
 _QUICK: Final = "tests/unit/"
 #: What is tried in this session.

@@ -162,10 +162,17 @@ def test_the_samples_of_a_file_have_each_case_and_none_is_empty(length: int) -> 
     assert sample_of("tests/unit/test_names.py", names, 3, "4710") == frozenset(names)
 
 
-def test_plans_commands_and_a_soak_are_whole() -> None:
+@pytest.mark.parametrize("file", ["tests/query_plans/test_plans.py", "tests/migrations/test_upgrade_interrupted.py"])
+def test_plans_and_migrations_are_divided_too(file: str) -> None:
+    halves = [share_of(file, PRODUCT, share, "4710") for share in ("1/2", "2/2")]
+
+    assert [len(half) for half in halves] == [24, 24]
+    assert frozenset.union(*halves) == frozenset(PRODUCT)
+
+
+def test_commands_and_a_soak_are_whole() -> None:
     whole = frozenset(PRODUCT)
 
-    assert share_of("tests/query_plans/test_plans.py", PRODUCT, "2/2", "4710") == whole
     assert share_of("tests/acceptance/test_demo.py", PRODUCT, "1/2", "4710") == whole
     assert share_of(FILE, PRODUCT, "1/2", ALL) == share_of(FILE, PRODUCT, ALL, "4710") == whole
 
