@@ -13,7 +13,9 @@ from typing import Any, Final
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from livingworld.postgres.connections.time_limits import in_milliseconds, transaction_limits
 from livingworld.settings.database_url import connection_target, parse_url
+from livingworld.settings.settings import Settings
 from livingworld.testing.databases import SESSION, DatabaseMaker
 from livingworld.testing.server import ServerAddress
 
@@ -97,12 +99,19 @@ class ClusterMaker(DatabaseMaker):
                 yield url
             return
         name = self.unused.pop() if self.unused else self._copy_of(template)
+        self._wait_for_locks_as_settings_say(name)
         try:
             yield self.server.url(name)
         finally:
             for node in self.nodes:
                 node.run(_END_SESSIONS, (name,))
             self.unused.append(name)
+
+    def _wait_for_locks_as_settings_say(self, name: str) -> None:
+        """Have sessions of one node to another wait as long as this test's own do; `db distribute` set the default."""
+        limit = in_milliseconds(transaction_limits(Settings.load(database_url=URL))["lock_timeout"])
+        for node in self.nodes:
+            node.run(SQL("ALTER DATABASE {} SET lock_timeout = {}").format(Identifier(name), Literal(limit)))
 
     def _copy_of(self, template: str) -> str:
         name = f"{template}_{next(_numbers)}"
