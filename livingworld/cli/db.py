@@ -94,18 +94,20 @@ def status(url: UrlOption = None) -> None:
 def check(url: UrlOption = None) -> None:
     """Compare the database with the tables of this release; exit code 1 when it is behind or different.
 
-    Says what a pooler in between allows, and which variables suit it.
+    Says what a pooler in between allows, and which variables suit it; and how far behind the standby of the settings
+    is, with exit code 1 when it is none of this database.
     """
 
-    async def work() -> tuple[MigrationStatus, list[str], list[str]]:
+    async def work() -> tuple[MigrationStatus, list[str], list[str], ReplicaStanding | None]:
         async with chosen_database(url) as database:
             pooler = await find_pooler(database.settings, database.url)
             found = await migrations.status(database.url)
             different = await migrations.check(database.url, metadata) if found.current else []
-            return found, different, ["a pooler is in between; set:", *pooler.advice()] if pooler else []
+            advice = ["a pooler is in between; set:", *pooler.advice()] if pooler else []
+            return found, different, advice, await replica_standing(database.settings, database.url)
 
-    found, differences, advice = interruption.run(work())
-    for line in advice:
+    found, differences, advice, replica = interruption.run(work())
+    for line in [*advice, *([str(replica)] if replica else ())]:
         typer.echo(line)
     for line in differences:
         typer.echo(one_line(line))
@@ -115,7 +117,8 @@ def check(url: UrlOption = None) -> None:
         typer.echo(f"at revision {found.current}, and different from this release's tables in {len(differences)}")
     else:
         typer.echo("the database has exactly this release's tables")
-    raise typer.Exit(1 if found.pending or differences else 0)
+    is_refused = replica is not None and replica.refused is not None
+    raise typer.Exit(1 if found.pending or differences or is_refused else 0)
 
 
 @commands.command()

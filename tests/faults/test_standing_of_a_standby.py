@@ -58,9 +58,10 @@ async def test_the_doctor_finds_a_standby_that_would_not_be_read(pair: Pair, mon
         assert ("replica_unused" in found) is is_found
 
 
-def test_the_command_says_so_and_its_exit_code_too(pair: Pair) -> None:
+@pytest.mark.parametrize("command", ["status", "check"])
+def test_the_command_says_so_and_its_exit_code_too(pair: Pair, command: str) -> None:
     for url, code in ((pair.standby.url(), 0), (pair.primary.url(query="target_session_attrs=any"), 1)):
         names = {"LIVINGWORLD_REPLICA_URL": url}
-        with start_command("db", "status", database_url=pair.primary.url(), **names) as process:
+        with start_command("db", command, database_url=pair.primary.url(), **names) as process:
             told, complaint = process.communicate()
         assert ("a standby of this database" in told, process.returncode, complaint) == (code == 0, code, "")

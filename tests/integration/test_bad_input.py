@@ -47,6 +47,7 @@ BAD_VERSION: list[Any] = [0, -1, True, "1", 1.0, 2**31]
 BAD_ID: list[Any] = ["6f1c0000-0000-7000-8000-000000000000", 7, None]
 BAD_LIMIT: list[Any] = [0, 1001, True, "10"]
 BAD_CURSOR: list[Any] = [7, "garbage", "Z2FyYmFnZQ==", "é"]
+BAD_MOMENT: list[Any] = [-1, True, 1.0, 2**31, b"x", ID, "", "garbage", "1/2", "G/0/0", "1/2/123456789", " 1/2/3"]
 
 CASES: dict[str, tuple[str, list[Any], Callable[[LivingWorld, World, Any], Awaitable[object]]]] = {
     "world name": ("name", BAD_TEXT, lambda lw, _, bad: lw.worlds.create(bad)),
@@ -110,6 +111,8 @@ CASES: dict[str, tuple[str, list[Any], Callable[[LivingWorld, World, Any], Await
         lambda _, w, bad: w.characters.update(ID, expected_version=1, name=bad),
     ),
     "character": ("character", [*BAD_NAME, 7, None, b"x"], lambda _, w, bad: w.characters.get(bad)),
+    "at least": ("at_least", BAD_MOMENT, lambda _, w, bad: w.stories.recent(ID, 1, at_least=bad)),
+    "at least, of no story": ("at_least", [*BAD_MOMENT, 1], lambda _, w, bad: w.stories.list(at_least=bad)),
     "run key": ("request_key", ["", NUL, 7], lambda _, w, bad: w.run(nothing, request_key=bad)),
     "run arguments": ("arguments", BAD_JSON[1:], lambda _, w, bad: w.run(nothing, request_key="k", arguments=bad)),
 }
