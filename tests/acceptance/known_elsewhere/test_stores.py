@@ -6,13 +6,15 @@ import asyncio
 from contextlib import suppress
 from datetime import timedelta
 from itertools import pairwise
+from uuid import UUID
 
 from livingworld import LivingWorld, NewMemory, NewScene, Settings, Story, TransactionScope, World
-from livingworld.errors import Conflict, LockOrderViolation
+from livingworld.errors import Conflict, LockOrderViolation, StoryNotFound
 from livingworld.testing.staged_races import holding
 from tests.support.staging import deadlocks
 
 THE_WORLD = "SELECT FROM livingworld.worlds WHERE world_id = $1 FOR UPDATE"
+THE_STORY = "SELECT FROM livingworld.stories WHERE story_id = $1 FOR UPDATE"
 
 
 async def test_equal_get_or_create_calls_all_succeed(database_url: str, world: World) -> None:
@@ -98,3 +100,44 @@ async def test_opposite_orders_of_rows_are_no_deadlock(database_url: str, world:
     before = await deadlocks(database_url)
     await asyncio.gather(*map(write, range(24)))
     assert await deadlocks(database_url) == before
+
+
+async def test_overlapping_removals_of_linked_memories_are_no_deadlock(
+    database_url: str, world: World, story: Story
+) -> None:
+    """https://github.com/vectorize-io/hindsight/issues/2560: 434 deadlocks in one install
+
+    Two deletes of linked memories reach the links by a cascade, each in the order of its plan, and PostgreSQL ends
+    one of them. Here whoever removes memories locks their stories before, by their ids: of removals that overlap, in
+    opposite orders, each finds what the one before it has left.
+    """
+    there = sorted([story, await world.stories.create("The Mill")], key=lambda each: each.id)
+    ids = [linked for each in there for linked in await linked_memories(world, each)]
+    before = await deadlocks(database_url)
+
+    async with LivingWorld.open(Settings.load(database_url=database_url)) as second:
+        elsewhere = await second.worlds.get(world.id)
+        async with holding(database_url, THE_STORY, [there[0].id]) as holder:
+            orders = zip((world, elsewhere), (ids[:5], ids[:0:-1]), strict=True)
+            forgetting = [asyncio.create_task(each.memories.forget(order)) for each, order in orders]
+            await holder.until_blocked(count=2)
+        assert sum(await asyncio.gather(*forgetting)) == len(ids)
+
+        async with holding(database_url, THE_STORY, [there[0].id]) as holder:
+            pairs = [(each, one) for each in (world, elsewhere) for one in there]
+            purging = [asyncio.create_task(each.stories.purge(one.id)) for each, one in pairs]
+            await holder.until_blocked(count=2)
+        ends = await asyncio.gather(*purging, return_exceptions=True)
+    assert [end for end in ends if end is not None and not isinstance(end, StoryNotFound)] == []
+    assert await deadlocks(database_url) == before
+
+
+async def linked_memories(world: World, story: Story) -> list[UUID]:
+    """Write three memories of a story, one of which stands for the two others, and return their ids."""
+    await world.characters.get_or_create("Mara")
+    parts = [
+        memory
+        for memory, _ in await world.memories.add(story.id, [NewMemory("Rain.", "Mara"), NewMemory("Ice.", "Mara")])
+    ]
+    summary = await world.memories.consolidate(story.id, [part.id for part in parts], NewMemory("Weather.", "Mara"))
+    return [*(part.id for part in parts), summary.id]
