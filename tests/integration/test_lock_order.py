@@ -84,7 +84,7 @@ async def test_a_story_locked_first_may_be_written_after_the_characters(world: W
 
 
 async def test_what_is_held_may_be_asked_for_again(database: Database, world: World, pair: tuple[Story, Story]) -> None:
-    async with database.transaction() as tx:
+    async with database.transaction(world.id) as tx:
         for story in (*pair, *pair, *reversed(pair)):
             await lock(tx, world, story)
         for names in (["a", "b"], ["b"], ["b", "a"]):
@@ -94,7 +94,7 @@ async def test_what_is_held_may_be_asked_for_again(database: Database, world: Wo
 async def test_a_free_row_out_of_order_is_taken(
     database_url: str, database: Database, world: World, pair: tuple[Story, Story]
 ) -> None:
-    async with database.transaction() as tx, connected(database_url) as other:
+    async with database.transaction(world.id) as tx, connected(database_url) as other:
         await lock(tx, world, pair[1])
         await lock(tx, world, pair[0])
 
@@ -106,7 +106,7 @@ async def test_only_the_wait_out_of_order_is_refused_and_at_once(
     database_url: str, database: Database, world: World, pair: tuple[Story, Story]
 ) -> None:
     async def lock_backwards() -> None:
-        async with database.transaction() as tx:
+        async with database.transaction(world.id) as tx:
             await lock(tx, world, pair[1])
             await lock(tx, world, pair[0])
 
@@ -120,7 +120,7 @@ async def test_a_held_name_out_of_order_is_refused_and_the_transaction_goes_on(
 ) -> None:
     early, late = sorted(["mara", "tom"], key=lambda name: lock_key(LockKind.CHARACTER, world.id, name))
     key = lock_key(LockKind.CHARACTER, world.id, early)
-    async with holding(database_url, "SELECT pg_advisory_xact_lock($1)", [key]), database.transaction() as tx:
+    async with holding(database_url, "SELECT pg_advisory_xact_lock($1)", [key]), database.transaction(world.id) as tx:
         await lock_names(tx, LockKind.CHARACTER, world.id, [late])
         with pytest.raises(LockOrderViolation):
             await lock_names(tx, LockKind.CHARACTER, world.id, [early])

@@ -44,7 +44,7 @@ async def test_the_wait_for_a_row_is_bounded(
 ) -> None:
     async with holding(database_url, THE_STORY, [world.id, story.id]), opened(database_url, **settings) as database:
         with pytest.raises(LockTimeout):
-            async with database.transaction() as tx, patiently():
+            async with database.transaction(world.id) as tx, patiently():
                 await lock(tx, world, story, timeout)
 
 
@@ -58,13 +58,13 @@ async def test_the_wait_for_a_name_is_bounded(
         opened(database_url, **settings) as database,
     ):
         with pytest.raises(LockTimeout):
-            async with database.transaction() as tx, patiently():
+            async with database.transaction(world.id) as tx, patiently():
                 await lock_names(tx, LockKind.CHARACTER, world.id, ["mara"], timeout=timeout)
 
 
 async def test_a_limit_of_one_call_ends_with_the_call(database_url: str, world: World, story: Story) -> None:
     limits = []
-    async with opened(database_url) as database, database.transaction() as tx:
+    async with opened(database_url) as database, database.transaction(world.id) as tx:
         limits.append(await tx.scalar(text("SHOW lock_timeout")))
         await lock(tx, world, story, SOON)
         limits.append(await tx.scalar(text("SHOW lock_timeout")))
@@ -76,7 +76,7 @@ async def test_a_limit_of_one_call_ends_with_the_call(database_url: str, world: 
 
 async def test_a_row_that_is_not_there_is_none_and_locks_nothing(database_url: str, world: World, story: Story) -> None:
     key = {"world_id": story.id, "story_id": story.id}
-    async with opened(database_url) as database, database.transaction() as tx:
+    async with opened(database_url) as database, database.transaction(world.id) as tx:
         assert await lock_row(tx, LockKind.STORY, stories, key) is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
@@ -18,10 +19,11 @@ from livingworld.postgres.distribution.partitioning import Partitioned, partitio
 from livingworld.postgres.distribution.partitions import PARTS
 from livingworld.postgres.roles import APPLICATION, READER, make_roles
 from livingworld.postgres.upgrades.changes import create_index, drop_index
+from livingworld.postgres.upgrades.turn import LOCK_KEY
 from livingworld.schema import metadata
 from livingworld.story.worlds.isolation import NOT_ISOLATED, isolate, keep_isolated
 from livingworld.testing.partitions import VARIABLE
-from livingworld.testing.staged_races import connected
+from livingworld.testing.staged_races import connected, holding
 from tests.support.every_write import furnish
 from tests.support.patience import PATIENCE
 from tests.support.stored_rows import rows_of
@@ -123,6 +125,22 @@ async def test_what_was_killed_in_each_table_goes_on_there(filled: tuple[str, UU
     assert await rows_of(url, world_id) == before
     async with connected(url) as connection:
         assert await connection.fetchval(f"SELECT to_regclass('{PARTS}.{LARGEST[-1]}')") is None
+
+
+async def test_of_two_who_cut_at_once_the_second_finds_it_done(filled: tuple[str, UUID]) -> None:
+    url, world_id = filled
+    before = await rows_of(url, world_id)
+    begun: list[str] = []
+
+    async with holding(url, "SELECT pg_advisory_xact_lock($1)", [LOCK_KEY]) as migration:
+        cutting = [asyncio.create_task(cut(url, begun.append)) for _ in range(2)]
+        await migration.until_blocked(count=2)
+    found = await asyncio.gather(*cutting)
+
+    assert begun == list(LARGEST)
+    assert [each.refused for each in found] == [(), ()]
+    assert [each.partitions.parts for each in found] == [dict.fromkeys(LARGEST, COUNT)] * 2
+    assert await rows_of(url, world_id) == before
 
 
 async def test_what_is_missing_is_said_and_nothing_is_done(filled: tuple[str, UUID]) -> None:

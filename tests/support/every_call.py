@@ -34,6 +34,11 @@ async def do_nothing(*_: object) -> Any:  # noqa: ANN401 - whatever is asked of 
     """Stand for any function that somebody gives."""
 
 
+async def tell(_: object) -> NewScene:
+    """Stand for a model that tells a turn."""
+    return NewScene("Nothing happens.")
+
+
 async def commit_with(there: Furnished, state: NewState) -> None:
     """Commit a turn with what becomes true."""
     async with there.world.turns.take(there.story.id, request_key=str(new_id())) as turn:
@@ -180,7 +185,7 @@ CALLS: Final[dict[str, Callable[[Furnished], Any]]] = {
         "Mara", kinds=["scene", "character"], story_id=at.story.id, k=3, min_similarity=0, candidates=9
     ),
     "documents.watch": lambda at: at.world.documents.watch("flags"),
-    "turns.play": lambda at: at.world.turns.play(at.story.id, do_nothing, request_key="k"),
+    "turns.play": lambda at: at.world.turns.play(at.story.id, tell, request_key="k"),
     "generations.preferences": lambda at: at.world.generations.preferences(at.story.id),
     "tasks.beat": lambda at: at.world.tasks.beat(at.task),
     "tasks.wait_cancelled": lambda at: at.world.tasks.wait_cancelled(at.task),
