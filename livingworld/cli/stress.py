@@ -49,7 +49,7 @@ def stress(
     async def work() -> StressResult:
         async with _database(url) as (chosen, server):
             text = chosen.render_as_string(hide_password=False)
-            await migrations.upgrade(direct_url(text))
+            await migrations.upgrade_if_behind(direct_url(text))
             began = (lambda _: None) if as_json else (lambda phase: typer.echo(f"phase: {phase}", err=True))
             return await run_stress(text, plan, server=server, began=began)
 

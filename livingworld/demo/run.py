@@ -51,7 +51,7 @@ async def run_demo(
 
     With `purge` the world is removed afterwards, or WorldStays is raised.
     """
-    await migrations.upgrade(url, lock_timeout=settings.migration_lock_timeout)
+    await migrations.upgrade_if_behind(url, lock_timeout=settings.migration_lock_timeout)
     async with AsyncExitStack() as stack:
         opened = [await stack.enter_async_context(LivingWorld.open(settings)) for _ in range(_APPLICATIONS)]
         world = await opened[0].worlds.create(plan.title)

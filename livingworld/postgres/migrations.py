@@ -95,6 +95,12 @@ async def upgrade(
     return done
 
 
+async def upgrade_if_behind(url: str | URL, *, lock_timeout: timedelta = DEFAULT_LOCK_TIMEOUT) -> None:
+    """Bring the database to the newest revision; an application's role, which may not do so, may find it there."""
+    if (await status(url)).pending:
+        await upgrade(url, lock_timeout=lock_timeout)
+
+
 async def plan(url: str | URL, revision: str = "head") -> list[PlannedStep]:
     """Return the steps that an upgrade to `revision` would perform, and whom each one stops; changes nothing."""
     scripts = ScriptDirectory(str(script_location()))

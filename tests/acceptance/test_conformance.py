@@ -14,8 +14,9 @@ from typing import Final
 import pytest
 
 from livingworld.testing import conformance
-from tests.support.command import command_environment
+from tests.support.command import environment_in_role
 from tests.support.pooler import PGBOUNCER, pooled
+from tests.support.run_role import url_of_the_run
 
 SUITE: Final = Path(conformance.__file__).parent
 PAGE: Final = Path(__file__).parents[2] / "docs/guides/stress.md"
@@ -25,7 +26,7 @@ UNLESS_DURABLE: Final = "not survives_a_crash"
 
 def run_suite(url: str, folder: Path, **settings: str) -> str:
     suite = [sys.executable, "-m", "pytest", "-q", "--pyargs", "livingworld.testing.conformance", "-k", UNLESS_DURABLE]
-    environment = command_environment(url) | settings | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = environment_in_role(url) | settings | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(suite, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -37,7 +38,8 @@ def behind_a_pooler(database_url: str) -> Iterator[tuple[str, dict[str, str]]]:
     if PGBOUNCER is None:
         pytest.skip("there is no pgbouncer (Debian's package, which .ci/run installs)")
     with pooled(database_url, sessions=8) as url:
-        yield url, {"LIVINGWORLD_BEHIND_POOLER": "true", "LIVINGWORLD_DIRECT_DATABASE_URL": database_url}
+        direct = url_of_the_run(database_url)
+        yield url, {"LIVINGWORLD_BEHIND_POOLER": "true", "LIVINGWORLD_DIRECT_DATABASE_URL": direct}
 
 
 @pytest.mark.slow

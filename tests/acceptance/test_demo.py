@@ -67,6 +67,7 @@ def short_story(tmp_path: Path) -> tuple[str, ...]:
     return ("--playthroughs", str(file), "--players", "2", "--writers-per-story", "2")
 
 
+@pytest.mark.as_owner("nobody else may migrate")
 def test_the_demo_migrates_an_empty_database_and_keeps_every_promise(empty_database_url: str) -> None:
     result = run_demo("--json", "--players", "3", database_url=empty_database_url)
     report = report_of(result)
@@ -107,6 +108,7 @@ def test_purge_leaves_no_row_of_the_world(database_url: str, short_story: tuple[
         assert ask(database_url, f"SELECT count(*) FROM livingworld.{table}") == 0  # noqa: S608 - names from above
 
 
+@pytest.mark.as_owner("nobody else may migrate")
 def test_an_interrupted_demo_ends_at_once_and_still_purges_its_world(empty_database_url: str) -> None:
     # Enough players to write for long, and few enough not to wait long for each other's names on a busy machine.
     demo = ("demo", "--json", "--purge", "--players", "60")

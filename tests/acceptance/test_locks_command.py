@@ -8,6 +8,8 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from livingworld import LivingWorld, Settings
 from livingworld.testing.staged_races import holding
 from tests.support.command import run_command, start_command
@@ -38,6 +40,7 @@ async def waiting(url: str) -> AsyncIterator[dict[str, object]]:
             await stop([task])
 
 
+@pytest.mark.as_owner("nobody else sees what a session of the owner does")
 def test_a_staged_wait_is_shown_with_holder_waiter_story_and_turn(database_url: str) -> None:
     async def staged() -> tuple[dict[str, object], str, str]:
         async with waiting(database_url) as there:

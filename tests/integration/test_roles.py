@@ -14,6 +14,7 @@ from pytest_postgresql.executors import NoopExecutor
 
 from livingworld import InvalidInput, LivingWorld, NewScene, errors
 from livingworld.doctor import Doctor
+from livingworld.postgres import migrations
 from livingworld.postgres.roles import make_roles, role_statements
 from livingworld.testing.databases import DatabaseMaker
 from livingworld.testing.roles import Roles, made_roles
@@ -67,6 +68,13 @@ async def refused(url: str, statement: str) -> None:
     async with connected(url) as connection:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
+
+
+async def test_what_is_up_to_date_needs_no_owner_to_be_brought_there(roles: Roles) -> None:
+    await migrations.upgrade_if_behind(roles.application)
+
+    with pytest.raises(errors.MissingPrivilege):
+        await migrations.upgrade(roles.application)
 
 
 async def test_every_function_has_a_pinned_search_path_and_is_not_for_everybody(database_url: str) -> None:

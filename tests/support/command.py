@@ -75,6 +75,11 @@ def _environment(arguments: Sequence[str], database_url: str) -> dict[str, str]:
     """Return the environment of a command in the role of the test run, unless it is the owner's."""
     if not database_url or arguments[0] in _OF_THE_OWNER:
         return command_environment(database_url)
+    return environment_in_role(database_url)
+
+
+def environment_in_role(database_url: str) -> dict[str, str]:
+    """Return the environment of a program in the role of the test run."""
     scope = {name: value for name, value in os.environ.items() if name == "LIVINGWORLD_ROW_SECURITY"}
     return command_environment(url_of_the_run(database_url)) | scope
 

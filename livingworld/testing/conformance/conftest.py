@@ -36,7 +36,7 @@ def conformance_url() -> Iterator[str]:
     named = Settings.load().url()
     if named is not None:
         url = named.render_as_string(hide_password=False)
-        asyncio.run(migrations.upgrade(direct_url(url)))
+        asyncio.run(migrations.upgrade_if_behind(direct_url(url)))
         yield url
         return
     home = throw_away_directory("livingworld-conformance-")
