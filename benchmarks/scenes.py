@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 _BYTES: Final = 1_300
@@ -40,11 +41,16 @@ class SampleScene:
 
 
 def sample_scenes(count: int = 512) -> Iterator[SampleScene]:
-    """Yield scenes for ever: `count` different ones, the same in every run."""
+    """Yield scenes for ever: `count` different ones, the same in every run; only the first call takes time."""
+    return itertools.cycle(_scenes(count))
+
+
+@cache
+def _scenes(count: int) -> Sequence[SampleScene]:
     chance = random.Random(_SEED)
     words = ["".join(chance.choices(_SYLLABLES, k=chance.randint(1, 4))) for _ in range(6_000)]
     weights = [1 / rank for rank in range(1, len(words) + 1)]  # as words of a language are distributed
-    return itertools.cycle([_scene(chance, words, weights) for _ in range(count)])
+    return [_scene(chance, words, weights) for _ in range(count)]
 
 
 def _scene(chance: random.Random, words: list[str], weights: list[float]) -> SampleScene:

@@ -94,7 +94,7 @@ async def pool_timeout(stage: Stage) -> None:
 
 
 async def lost_append(stage: Stage) -> None:
-    stage.proxy.at(Moment.AFTER, "append_scenes_v1")
+    stage.proxy.at(Moment.AFTER, "append_plain_scene_v1")
     await stage.world.stories.append_scene(stage.story.id, SCENE)
 
 

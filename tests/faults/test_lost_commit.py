@@ -15,7 +15,7 @@ from livingworld.testing.staged_races import Connection
 from tests.support.aftermath import assert_nothing_left, count, scene_contents
 
 both_moments = pytest.mark.parametrize("moment", Moment)
-APPEND = "append_scenes_v1"
+APPEND = "append_plain_scene_v1"
 COMMIT = "COMMIT;"
 
 
@@ -158,7 +158,7 @@ async def test_in_a_group_each_append_has_its_own_answer(
     observer: Connection,
 ) -> None:
     stories = [await world.stories.create(f"Story {number}") for number in range(story_count)]
-    fault = proxy.at(moment, APPEND)
+    fault = proxy.at(moment, "append_scenes_v1")
 
     answers = await asyncio.gather(*(_keyed_or_not(world, stories[n % story_count], n) for n in range(16)))
 

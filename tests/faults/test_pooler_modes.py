@@ -84,7 +84,7 @@ async def test_limits_of_the_role_cost_no_round_trip(limited_url: str, world: Wo
         sent = list(proxy.statements)
 
     assert len(sent) == 2, sent
-    assert "append_scenes_v1" in sent[0]
+    assert "append_plain_scene_v1" in sent[0]
 
 
 async def test_what_takes_too_long_is_cancelled_through_the_pooler(

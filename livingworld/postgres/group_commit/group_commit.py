@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
-from math import ceil
 from typing import Any, Final, Generic
 from uuid import UUID
 
@@ -26,6 +25,7 @@ from livingworld.observability.calls import current_call
 from livingworld.observability.metrics import Metrics
 from livingworld.postgres.group_commit.call_ends import CallEnds
 from livingworld.postgres.group_commit.group_meter import GroupMeter, share
+from livingworld.postgres.group_commit.pacing import GROUP, PROMPT, STATEMENTS, Pacing
 from livingworld.postgres.group_commit.requests import (
     GroupLimits,
     NotTried,
@@ -45,15 +45,9 @@ from livingworld.postgres.group_commit.sending import Sending
 from livingworld.postgres.group_commit.story_queues import StoryQueues
 from livingworld.postgres.transactions.transaction import Transaction
 
-#: Most statements under way at once, not counting those of one story alone.
-_STATEMENTS: Final = 3
-#: So long a few requests wait for the statements before them.
-_PROMPT: Final = timedelta(milliseconds=20)
 #: A group is divided when it takes so long, and so many times longer than groups do.
 _OVERDUE: Final = timedelta(milliseconds=50)
 _OVERDUE_TIMES: Final = 5
-#: Most requests of one statement.
-_GROUP: Final = 64
 
 
 class GroupCommit(Generic[Q, R]):
@@ -76,13 +70,9 @@ class GroupCommit(Generic[Q, R]):
         self.meter = meter or GroupMeter(Metrics(), "other")
         self.meter.add(self._queues)
         self._ends = CallEnds()
-        self._statements = 0
-        #: When the statements under way that are not overtaken yet began.
-        self._prompt: dict[object, float] = {}
-        #: Starts statements beside those that turn out not to be prompt; set while something waits for them.
-        self._overtaking: asyncio.TimerHandle | None = None
+        self._pacing = Pacing(self._limits.worthwhile, self._start_statements)
         #: For the parts of divided groups: more at once would open cold connections and crowd out other calls.
-        self._parts = asyncio.Semaphore(_STATEMENTS)
+        self._parts = asyncio.Semaphore(STATEMENTS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._closed = False
@@ -153,30 +143,10 @@ class GroupCommit(Generic[Q, R]):
     def _next_groups(self) -> list[tuple[list[Waiter[Q, R]], object]]:
         """Take the groups whose statements pay, each its share of what waits: server and process work at once."""
         groups: list[tuple[list[Waiter[Q, R]], object]] = []
-        while (size := self._share()) and (group := self._queues.take_group(size)):
-            self._statements += 1
-            statement = object()
-            self._prompt[statement] = asyncio.get_running_loop().time()
-            groups.append((group, statement))
-        if self._prompt and self._queues.stories_ready and self._statements < _STATEMENTS and not self._overtaking:
-            at = min(self._prompt.values()) + _PROMPT.total_seconds()
-            self._overtaking = asyncio.get_running_loop().call_at(at, self._overtake)
+        while (size := self._pacing.share(self._queues)) and (group := self._queues.take_group(size)):
+            groups.append((group, self._pacing.begin()))
+        self._pacing.overtake_later(self._queues)
         return groups
-
-    def _share(self) -> int:
-        """Return how many requests the next statement takes, 0 for none: few wait for the statements under way."""
-        free, waiting = _STATEMENTS - self._statements, self._queues.requests
-        worthwhile = self._limits.worthwhile
-        if not free or (self._prompt and waiting < worthwhile):
-            return 0
-        return min(max(ceil(waiting / free), worthwhile), _GROUP)
-
-    def _overtake(self) -> None:
-        """Let others go ahead of the statements that take long, whatever holds them up."""
-        self._overtaking = None
-        late = asyncio.get_running_loop().time() - _PROMPT.total_seconds()
-        self._prompt = {statement: began for statement, began in self._prompt.items() if began > late}
-        self._start_statements()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, context=without_deadline())
@@ -192,10 +162,9 @@ class GroupCommit(Generic[Q, R]):
     async def _write_group(self, group: list[Waiter[Q, R]], statement: object) -> None:
         """Write a group, and hand what could not be written with it to statements of their own."""
         try:
-            await self._write_stories(group)
+            await self._write_stories(group, wait=self._pacing.is_crowded)
         finally:
-            self._prompt.pop(statement, None)
-            self._statements -= 1
+            self._pacing.end(statement)
             self._schedule()
 
     async def _write_stories(self, group: list[Waiter[Q, R]], *, wait: bool = False) -> None:
@@ -217,7 +186,7 @@ class GroupCommit(Generic[Q, R]):
     async def _write_part(self, part: list[Waiter[Q, R]], *, wait: bool) -> None:
         """Write what a group has left; a part that takes long is overtaken by the next."""
         await self._parts.acquire()
-        overtaken = asyncio.get_running_loop().call_later(_PROMPT.total_seconds(), self._parts.release)
+        overtaken = asyncio.get_running_loop().call_later(PROMPT.total_seconds(), self._parts.release)
         try:
             await self._write_stories(part, wait=wait)
         finally:
@@ -241,6 +210,8 @@ class GroupCommit(Generic[Q, R]):
             if len(group) > 1 and not wait:
                 self._usual_seconds += (asyncio.get_running_loop().time() - began - self._usual_seconds) / 8
         left = answer_each(group, results)
+        if not wait and len(by_story(left)) > 1:
+            self._pacing.met_others()
         return [left] if left else []
 
     async def _write_story(self, waiters: list[Waiter[Q, R]]) -> None:
@@ -267,7 +238,7 @@ class GroupCommit(Generic[Q, R]):
             over = [waiter for waiter, end in zip(part, ends, strict=True) if end <= max(now(), min(ends))]
             answer_all(over, error)
             left = [waiter for waiter in part if waiter not in over]
-            self._queues.take(over[0].story, left, _GROUP)  # later requests have waited for the same row
+            self._queues.take(over[0].story, left, GROUP)  # later requests have waited for the same row
             return [left] if left else []
         except Exception as error:  # noqa: BLE001 - as in _write
             if len(part) > 1 and not fails_every_request(error):

@@ -107,7 +107,7 @@ class GroupLimits:
     #: Most requests of one kind that wait for one story.
     of_a_story: int = 1_000
     #: Fewer requests wait for the statements before them, as long as these are prompt.
-    worthwhile: int = 32
+    worthwhile: int = 8
 
 
 @dataclass(slots=True, eq=False)

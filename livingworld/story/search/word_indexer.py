@@ -22,8 +22,10 @@ from livingworld.story.search.indexing import index_scenes
 BATCH: Final = 128
 #: What is written together is indexed together.
 DELAY: Final = timedelta(seconds=1)
-#: After each statement the indexer rests so many times as long as it took, so that writers have the rest of a core.
+#: After each statement the indexer rests so many times as long as it took, and longer while this process writes: who
+#: writes so much waits for its scenes, and nobody waits for their index.
 _REST: Final = 3
+_REST_BESIDE_WRITERS: Final = 9
 #: A world whose words could not be indexed is tried again after this.
 AGAIN: Final = timedelta(seconds=5)
 
@@ -36,11 +38,14 @@ class WordIndexer:
         self._tasks = tasks
         self._worlds: dict[UUID, None] = {}
         self._task: asyncio.Task[None] | None = None
+        #: Whether this process wrote, or met the queue, while the last statement was under way.
+        self._is_busy = False
         self._closed = False
 
     def wake(self, world_id: UUID) -> None:
         """Index what is in the queue of a world, soon."""
         self._worlds[world_id] = None
+        self._is_busy = True
         if self._task is None and not self._closed:
             self._task = self._tasks.watch(self._run())
 
@@ -61,6 +66,7 @@ class WordIndexer:
     async def _index(self, world_id: UUID) -> float:
         """Index a batch of a world, and return for how many seconds to rest."""
         began = asyncio.get_running_loop().time()
+        self._is_busy = False
         try:
             texts = await WorldDatabase(self._database, world_id).write_single_idempotent(index_scenes, BATCH)
         except LivingWorldError as error:
@@ -69,4 +75,5 @@ class WordIndexer:
             return AGAIN.total_seconds()
         if texts == BATCH:  # there may be more
             self._worlds[world_id] = None
-        return (asyncio.get_running_loop().time() - began) * _REST
+        took = asyncio.get_running_loop().time() - began
+        return took * (_REST_BESIDE_WRITERS if self._is_busy else _REST)

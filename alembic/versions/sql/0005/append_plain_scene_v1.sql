@@ -1,7 +1,8 @@
 -- Append one scene without a cast where its branch stands at the end of its timeline, which is what most appends are. No row
 -- comes back where anything else is true (the story is held, archived or not there, the head is another one, the choice is
 -- missing, the request key is known, the scene would begin a timeline): nothing is written then, and append_scenes_v1, whose
--- first step this is, decides what that means. Its arguments and its answer are those of append_scenes_v1.
+-- first step this is too, decides what that means. Its arguments are those of append_scenes_v1 without the cast, and its answer
+-- is the same.
 --
 -- The story is locked by the first statement and everything else is read by later ones: lock_stories_v1 says why.
 CREATE FUNCTION livingworld.append_plain_scene_v1(
@@ -20,7 +21,7 @@ CREATE FUNCTION livingworld.append_plain_scene_v1(
     in_choices text,
     in_request_key text,
     in_request_hash bytea,
-    in_turn_key text
+    in_turn_key text DEFAULT NULL
 ) RETURNS TABLE (
     status text,
     scene_number integer,
@@ -128,6 +129,11 @@ BEGIN
     SET last_scene_number = last_number + 1, updated_at = written_at, last_scene_at = written_at
     WHERE s.world_id = in_world_id AND s.story_id = in_story_id;
     IF in_publish THEN
+        PERFORM FROM livingworld.live_streams s
+        WHERE s.world_id = in_world_id AND s.stream_id = in_story_id AND s.followed_until > now();
+        is_followed := FOUND;
+    END IF;
+    IF is_followed THEN
         is_followed := livingworld.publish_scenes_v1(
             in_world_id, ARRAY['appended'], ARRAY[in_story_id], ARRAY[last_number + 1], ARRAY[at_branch]
         ) IS NOT NULL;

@@ -167,7 +167,7 @@ BEGIN
                 WHEN resolved.unknown THEN 'character_not_found' WHEN resolved.newcomers IS NOT NULL THEN 'newcomers'
             END;
         END IF;
-        SELECT CASE
+        verdict := CASE
             WHEN NOT input.found THEN 'story_not_found'
             WHEN locked IS NULL OR input.story_id <> ALL (locked) THEN 'locked'
             WHEN input.same_request THEN 'replayed'
@@ -177,14 +177,16 @@ BEGIN
             WHEN deferred OR input.branch <> at_branch OR input.request_key = ANY (new_keys)
                 OR (input.chosen_choice IS NOT NULL AND at_number > input.last_scene_number) THEN 'deferred'
             WHEN input.expected_head <> coalesce(at_head, 0) THEN 'stale_head'
-            WHEN input.chosen_choice IS NOT NULL AND NOT EXISTS (
-                SELECT FROM livingworld.scenes c
-                WHERE c.world_id = in_world_id AND c.story_id = input.story_id AND c.scene_number = at_head
-                    AND cardinality(c.choices) >= input.chosen_choice
-            ) THEN 'choice_not_found'
+            WHEN input.chosen_choice IS NOT NULL THEN 'choosing'
             WHEN cast_problem IS NOT NULL THEN cast_problem
             ELSE 'appended'
-        END INTO verdict;
+        END;
+        IF verdict = 'choosing' THEN
+            PERFORM FROM livingworld.scenes c
+            WHERE c.world_id = in_world_id AND c.story_id = input.story_id AND c.scene_number = at_head
+                AND cardinality(c.choices) >= input.chosen_choice;
+            verdict := CASE WHEN FOUND THEN coalesce(cast_problem, 'appended') ELSE 'choice_not_found' END;
+        END IF;
         answers[input.ordinal] := verdict;
         deferred := deferred OR answers[input.ordinal] = 'deferred'; -- what was asked for later must not overtake it
         CONTINUE WHEN answers[input.ordinal] <> 'appended';
