@@ -32,13 +32,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+# What is imported and collected stays. Without looking at it, each worker collects in 4.3 s and not in 5.2.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from looking again at the tests and their modules, 0.1 s each time.
+    """Let the garbage collector look at what the tests make, and not again at their modules, 0.2 s each time.
 
     tests/faults asks for a pass after each test, which looks at what the test has left.
     """
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_report_header() -> str:

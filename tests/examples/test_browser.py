@@ -27,7 +27,9 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("the story generator in browsers"),
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium (Debian's package, which .ci/run installs)"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="there is no chromium-headless-shell (Debian's, which .ci/run installs)"
+    ),
     pytest.mark.skipif(OCR is None, reason="there is no tesseract (Debian's tesseract-ocr, which .ci/run installs)"),
 ]
 
