@@ -34,6 +34,7 @@ class Pacing:
         #: When the statements under way that are not overtaken yet began.
         self._prompt: dict[object, float] = {}
         self._overtaking: asyncio.TimerHandle | None = None
+        #: 0: no other process was met.
         self._crowded_until = 0.0
 
     def begin(self) -> object:
@@ -50,11 +51,13 @@ class Pacing:
 
     def share(self, queues: StoryQueues[Any, Any]) -> int:
         """Return how many requests the next statement takes, 0 for none: few wait for the statements under way."""
-        parts = min(STATEMENTS - self._statements, queues.stories_ready)
-        worthwhile = _WORTHWHILE_IN_A_CROWD if self.is_crowded else self._worthwhile
-        if not parts or (self._prompt and queues.requests < worthwhile):
+        free, ready = STATEMENTS - self._statements, queues.stories_ready
+        if not free or not ready:
             return 0
-        return min(max(ceil(queues.requests / parts), worthwhile), GROUP)
+        worthwhile = _WORTHWHILE_IN_A_CROWD if self.is_crowded else self._worthwhile
+        if queues.requests < worthwhile:
+            return 0 if self._prompt else worthwhile
+        return min(max(ceil(queues.requests / min(free, ready)), worthwhile), GROUP)
 
     @property
     def is_crowded(self) -> bool:
@@ -62,7 +65,7 @@ class Pacing:
 
         To be told that they have the stories, and to come again, costs more than the moment that they take.
         """
-        return asyncio.get_running_loop().time() < self._crowded_until
+        return self._crowded_until > 0 and asyncio.get_running_loop().time() < self._crowded_until
 
     def met_others(self) -> None:
         """Note that another process had several stories of one group."""
