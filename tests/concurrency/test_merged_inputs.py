@@ -70,10 +70,10 @@ async def test_a_leader_that_begins_anew_without_an_input_does_not_answer_it(
     assert granted.input.instruction == "leader+merged"
     await world.turns._queue._withdraw(leader)
 
-    anew = await world.turns.play(story.id, tell, request_key="leader", instruction="leader", **options_of("merge"))
+    again = await world.turns.play(story.id, tell, request_key="leader", instruction="leader", **options_of("merge"))
     told = await world.turns.play(story.id, tell, request_key="merged", instruction="merged", **options_of("merge"))
 
-    assert [(scene.number, scene.content) for scene in (anew, told)] == [(2, "leader"), (3, "merged")]
+    assert [(scene.number, scene.content) for scene in (again, told)] == [(2, "leader"), (3, "merged")]
     assert await broken_turns(database_url, story.id) == []
 
 

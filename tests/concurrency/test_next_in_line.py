@@ -153,8 +153,8 @@ async def test_who_follows_a_turn_is_told_of_its_end(database_url: str, told: li
 
 async def test_the_next_is_told_of_a_chosen_generation(database_url: str, told: list[World], story: Story) -> None:
     await told[0].turns.play(story.id, at_once("one"), request_key="one")
-    async with told[0].turns.regenerate(story.id, request_key="anew") as turn:
-        await turn.commit(NewScene("anew"))
+    async with told[0].turns.regenerate(story.id, request_key="regenerated") as turn:
+        await turn.commit(NewScene("regenerated"))
     (old,) = [each for each in await told[0].generations.alternatives(story.id, 1) if not each.shown]
     async with told[0].turns.take(story.id, request_key="lost"):
         waiting = waiter(told[1], story, "next")

@@ -285,16 +285,16 @@ async def test_a_scene_told_anew_twice_under_one_key_is_told_anew_once(
 ) -> None:
     await world.turns.play(story.id, at_once("one"), request_key="one")
 
-    async def tell_anew() -> Scene:
-        async with world.turns.regenerate(story.id, request_key="anew") as turn:
+    async def regenerate() -> Scene:
+        async with world.turns.regenerate(story.id, request_key="regenerated") as turn:
             if turn.scene is None:
                 await until_tries_wait(database_url, 1, unless=[])
-                await turn.commit(NewScene("told anew"))
+                await turn.commit(NewScene("regenerated"))
             assert turn.scene
             return turn.scene
 
-    told = await asyncio.gather(tell_anew(), tell_anew())
+    told = await asyncio.gather(regenerate(), regenerate())
 
-    assert {(scene.number, scene.content) for scene in told} == {(1, "told anew")}
+    assert {(scene.number, scene.content) for scene in told} == {(1, "regenerated")}
     assert len(await world.generations.alternatives(story.id, 1)) == 2
     assert await broken_turns(database_url, story.id) == []

@@ -1,4 +1,4 @@
-"""A turn is for one head: when the head moves, or is moved away and back, or told anew, the turn is over."""
+"""A turn is for one head: when the head moves, or is moved away and back, or regenerated, the turn is over."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ async def test_a_scene_that_was_told_anew_is_not_the_one_the_turn_knew(world: Wo
     await world.turns.play(story.id, at_once("one"), request_key="one")
     with pytest.raises(Fenced):
         async with world.turns.take(story.id, request_key="two", choice=1) as turn:
-            async with world.turns.regenerate(story.id, request_key="anew", busy="replace") as again:
-                await again.commit(NewScene("one, told anew", ["another choice"]))
+            async with world.turns.regenerate(story.id, request_key="regenerated", busy="replace") as again:
+                await again.commit(NewScene("one, regenerated", ["another choice"]))
             await turn.commit(NewScene("two"))
 
     assert await read_path(world, story.id, 1) == [1]
-    assert (await world.stories.scene(story.id, 1)).content == "one, told anew"
+    assert (await world.stories.scene(story.id, 1)).content == "one, regenerated"
 
 
 async def test_a_choice_among_generations_ends_a_turn_too(world: World, story: Story) -> None:
     await world.turns.play(story.id, at_once("one"), request_key="one")
-    async with world.turns.regenerate(story.id, request_key="anew") as again:
-        await again.commit(NewScene("one, told anew"))
+    async with world.turns.regenerate(story.id, request_key="regenerated") as again:
+        await again.commit(NewScene("one, regenerated"))
     old, _ = await world.generations.alternatives(story.id, 1)
     with pytest.raises(Fenced):
         async with world.turns.take(story.id, request_key="two") as turn:

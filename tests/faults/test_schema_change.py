@@ -63,7 +63,7 @@ async def test_a_plan_whose_result_changed_its_type_is_made_anew(
 
     with pytest.raises(asyncpg.InvalidCachedStatementError):  # what happens to a plan of that column
         await planned.fetch()
-    if column == "worlds.name":  # what is text goes straight to the driver, which makes such a plan anew by itself
+    if column == "worlds.name":  # what is text goes straight to the driver, which makes such a plan again by itself
         assert events.RETRIED.name in caplog.text
     assert await scene_contents(observer, story.id) == ["A scene."] * 16
     await assert_nothing_left(livingworld, observer)

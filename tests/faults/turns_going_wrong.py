@@ -69,8 +69,8 @@ async def play_with_effect(world: World, story: Story) -> Scene:
         return await turn.commit(await write(turn), effect=work)
 
 
-async def tell_anew(world: World, story: Story) -> Scene:
-    """Tell the scene at the head anew."""
+async def regenerate(world: World, story: Story) -> Scene:
+    """Regenerate the scene at the head."""
     async with world.turns.regenerate(story.id, request_key=KEY, busy="queue") as turn:
         if turn.scene is not None:
             return turn.scene
@@ -82,7 +82,7 @@ CASES: Final[dict[str, tuple[Callable[[World, Story], Coroutine[Any, Any, Scene]
     "play": (play, ["First.", "Told."]),
     "play with state": (play_with_state, ["First.", "Told."]),
     "play with an effect": (play_with_effect, ["First.", "Told."]),
-    "regenerate": (tell_anew, ["Told."]),
+    "regenerate": (regenerate, ["Told."]),
 }
 
 

@@ -59,7 +59,7 @@ class StoryModel:
         if moved.head == moved.redo:
             moved.redo = 0
 
-    def tell_anew(self, branch: int, text: str) -> int:
+    def regenerate(self, branch: int, text: str) -> int:
         """Regenerate the scene at the head: in place when no scene follows it, otherwise beside it."""
         head = self.branches[branch].head
         shared = head in self.parents or any(

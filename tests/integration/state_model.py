@@ -30,10 +30,10 @@ class StateModel(StoryModel):
         if change[0] != "memory" or change[1] not in self.seen(head).memories:
             self.brought.setdefault(head, []).append(change)
 
-    def tell_anew(self, branch: int, text: str) -> int:
+    def regenerate(self, branch: int, text: str) -> int:
         head = self.branches[branch].head
         before = self.texts[head - 1]
-        told = super().tell_anew(branch, text)
+        told = super().regenerate(branch, text)
         if told == head:
             self.kept.setdefault(head, {})[before] = self.brought.pop(head, [])
         return told

@@ -28,7 +28,7 @@ async def tell(world: World, story: Story, text: str, *, prompt: str = "p", choi
         )
 
 
-async def anew(world: World, story: Story, text: str, *, prompt: str = "p", scene: int | None = None) -> Scene:
+async def regenerate(world: World, story: Story, text: str, *, prompt: str = "p", scene: int | None = None) -> Scene:
     async with world.turns.regenerate(story.id, request_key=text, scene_number=scene) as turn:
         turn.describe(prompt=prompt)
         return await turn.commit(NewScene(text, ["up"], ["Tom"], metadata={"mood": 1}))
@@ -45,7 +45,7 @@ async def test_a_scene_at_the_tip_is_told_anew_in_place_with_all_that_hung_on_it
 ) -> None:
     await tell(world, story, "one")
     two = await tell(world, story, "two", choice=2)
-    again = await anew(world, story, "two, anew")
+    again = await regenerate(world, story, "two, regenerated")
     stored = await world.stories.scene(story.id, 2)
 
     assert (two.number, again.number, again.version, again.chosen_choice, again.parent_number) == (2, 2, 2, 2, 1)
@@ -59,7 +59,7 @@ async def test_a_scene_at_the_tip_is_told_anew_in_place_with_all_that_hung_on_it
     assert [(member.id, member.name) for member in stored.cast] == [(tom.id, tom.name)]
     old, new = await world.generations.alternatives(story.id, 2)
     assert (old.content, old.shown, old.state, old.raw_response) == ("two", False, "complete", "<two>")
-    assert (new.content, new.shown, new.scene_number) == ("two, anew", True, 2)
+    assert (new.content, new.shown, new.scene_number) == ("two, regenerated", True, 2)
     assert old.parsed is not None
     assert (old.parsed["choices"], old.parsed["location"]) == (["left", "right"], "the pier")
     assert [revision.content["content"] for revision in await world.stories.revisions(story.id, scene_number=2)] == [
@@ -72,7 +72,7 @@ async def test_a_scene_at_the_tip_is_told_anew_in_place_with_all_that_hung_on_it
 async def test_the_scene_that_was_replaced_comes_back_whole(database_url: str, world: World, story: Story) -> None:
     await tell(world, story, "one")
     await tell(world, story, "two", choice=2)
-    await anew(world, story, "two, anew")
+    await regenerate(world, story, "two, regenerated")
     old, _ = await world.generations.alternatives(story.id, 2)
 
     back = await world.generations.choose(old.id, expected_head=2)
@@ -87,7 +87,7 @@ async def test_the_scene_that_was_replaced_comes_back_whole(database_url: str, w
 async def test_regenerating_hands_out_the_place_and_the_input_of_the_turn(world: World, story: Story) -> None:
     await tell(world, story, "one")
     await tell(world, story, "two", choice=1)
-    async with world.turns.regenerate(story.id, request_key="anew", expected_head=2) as turn:
+    async with world.turns.regenerate(story.id, request_key="regenerated", expected_head=2) as turn:
         context = turn.context
 
     assert (context.head, context.instruction) == (1, "tell two")
@@ -102,9 +102,9 @@ async def test_regenerating_hands_out_the_place_and_the_input_of_the_turn(world:
 
 async def test_the_first_scene_is_told_anew_from_the_start(world: World, story: Story) -> None:
     await tell(world, story, "one")
-    async with world.turns.regenerate(story.id, request_key="anew") as turn:
+    async with world.turns.regenerate(story.id, request_key="regenerated") as turn:
         assert (turn.context.head, turn.context.scene, turn.context.recent) == (0, None, ())
-        assert (await turn.commit(NewScene("one, anew"))).number == 1
+        assert (await turn.commit(NewScene("one, regenerated"))).number == 1
 
 
 async def test_where_another_branch_stands_too_the_scene_is_told_beside_it(
@@ -113,7 +113,7 @@ async def test_where_another_branch_stands_too_the_scene_is_told_beside_it(
     await tell(world, story, "one")
     await tell(world, story, "two", choice=1)
     await world.branches.fork(story.id, "watches two")
-    beside = await anew(world, story, "another two")
+    beside = await regenerate(world, story, "another two")
 
     assert (beside.number, beside.position, beside.parent_number, beside.chosen_choice) == (3, 2, 1, 1)
     assert await read_path(world, story.id, 1) == [1, 3]
@@ -129,7 +129,7 @@ async def test_where_a_scene_follows_that_was_undone_the_scene_is_told_beside_it
     await tell(world, story, "one")
     await tell(world, story, "two", choice=1)
     await world.branches.undo(story.id)
-    beside = await anew(world, story, "another one")
+    beside = await regenerate(world, story, "another one")
 
     assert (beside.number, beside.position) == (3, 1)
     assert await read_path(world, story.id, 1) == [3]
@@ -140,11 +140,11 @@ async def test_where_a_scene_follows_that_was_undone_the_scene_is_told_beside_it
 async def test_deeper_in_the_path_a_choice_forks(database_url: str, world: World, story: Story) -> None:
     await tell(world, story, "one")
     await tell(world, story, "two", choice=1)
-    await anew(world, story, "two, anew")
+    await regenerate(world, story, "two, regenerated")
     await tell(world, story, "three")
     old = await alternative(world, story, 2, "two")
     chosen = await world.generations.choose(old.id, branch_name="as it was")
-    deep = await anew(world, story, "one, anew", scene=1)
+    deep = await regenerate(world, story, "one, regenerated", scene=1)
 
     assert (chosen.number, chosen.position, chosen.content) == (4, 2, "two")
     assert (deep.number, deep.position) == (5, 1)
@@ -158,7 +158,7 @@ async def test_deeper_in_the_path_a_choice_forks(database_url: str, world: World
 
 async def test_a_choice_in_a_transaction_is_undone_with_it(world: World, story: Story) -> None:
     await tell(world, story, "one")
-    await anew(world, story, "one, again")
+    await regenerate(world, story, "one, again")
     first = await alternative(world, story, 1, "one")
 
     with pytest.raises(LookupError):
@@ -191,7 +191,7 @@ async def test_a_scene_that_no_turn_made_has_alternatives_too(world: World, stor
         async with world.turns.regenerate(story.id, request_key="failed"):
             raise ZeroDivisionError
     assert [each.state for each in await world.generations.alternatives(story.id, 1)] == ["failed"]
-    await anew(world, story, "told")
+    await regenerate(world, story, "told")
     old = await alternative(world, story, bare.number, "appended")
     again = await world.generations.choose(old.id)
 
@@ -206,7 +206,7 @@ async def test_what_cannot_be_chosen_has_a_name(world: World, story: Story) -> N
             await turn.record("half an answer")
             raise ZeroDivisionError
     _, failed = await world.generations.alternatives(story.id, 1)
-    await anew(world, story, "one, anew")
+    await regenerate(world, story, "one, regenerated")
     old = await alternative(world, story, 1, "one")
     await tell(world, story, "two")
 
@@ -221,30 +221,30 @@ async def test_what_cannot_be_chosen_has_a_name(world: World, story: Story) -> N
     with pytest.raises(BranchNameTaken):
         await world.generations.choose(old.id, branch_name="main")
     with pytest.raises(SceneNotFound):
-        await anew(world, story, "x", scene=99)
+        await regenerate(world, story, "x", scene=99)
     with pytest.raises(InvalidInput, match="request_key"):
-        await anew(world, story, "livingworld:scene:1")
+        await regenerate(world, story, "livingworld:scene:1")
     assert await read_path(world, story.id, 1) == [1, 2]
 
 
 async def test_preferences_are_pairs_of_answers_to_one_prompt(world: World, story: Story) -> None:
     await tell(world, story, "one", prompt="the same")
-    await anew(world, story, "one, anew", prompt="the same")
-    await anew(world, story, "one, of another prompt", prompt="another")
-    first = await alternative(world, story, 1, "one, anew")
+    await regenerate(world, story, "one, regenerated", prompt="the same")
+    await regenerate(world, story, "one, of another prompt", prompt="another")
+    first = await alternative(world, story, 1, "one, regenerated")
     await world.generations.choose(first.id)
     other = await world.stories.create("another story")
     await tell(world, other, "there", prompt="there")
-    await anew(world, other, "there, anew", prompt="there")
+    await regenerate(world, other, "there, regenerated", prompt="there")
 
     pairs = [json.loads(line) async for line in world.generations.preferences(story.id)]
     everything = [json.loads(line) async for line in world.generations.preferences()]
 
-    assert [(pair["chosen"], pair["rejected"]) for pair in pairs] == [("one, anew", "one")]
+    assert [(pair["chosen"], pair["rejected"]) for pair in pairs] == [("one, regenerated", "one")]
     assert pairs[0]["prompt_digest"] == first.prompt_digest
     assert {(pair["chosen"], pair["rejected"]) for pair in everything} == {
-        ("one, anew", "one"),
-        ("there, anew", "there"),
+        ("one, regenerated", "one"),
+        ("there, regenerated", "there"),
     }
 
 

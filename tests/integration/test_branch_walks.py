@@ -160,7 +160,7 @@ class BranchWalk(RuleBasedStateMachine):
         branch, text = self.pick(number), self.text()
         if self.model.branches[branch].head:
             scene = self.run(self.turn(branch, text, regenerates=True))
-            assert scene.number == self.model.tell_anew(branch, text)
+            assert scene.number == self.model.regenerate(branch, text)
 
     @invariant()
     def heads_and_paths_are_those_of_the_model(self) -> None:

@@ -70,7 +70,7 @@ async def use_turns_and_branches(world: World) -> None:
         await turn._renew()
         await turn.commit(NewScene("one", ["on"], ["Mara", "Tom"]))
     async with world.turns.regenerate(story.id, request_key="2") as turn:
-        await turn.commit(NewScene("one, anew"))
+        await turn.commit(NewScene("one, regenerated"))
     with contextlib.suppress(ZeroDivisionError):
         async with world.turns.take(story.id, request_key="3") as turn:
             raise ZeroDivisionError

@@ -66,12 +66,12 @@ class StateWalk(RuleBasedStateMachine):
             self.run(self.world.facts.set(self.story.id, "Mara", str(what), value, **at))
         self.model.bring(branch, change)
 
-    @rule(number=numbers, brought=st.lists(changes, max_size=4), anew=st.booleans())
-    def turn(self, number: int, brought: list[Change], anew: bool) -> None:  # noqa: FBT001 - hypothesis gives names
+    @rule(number=numbers, brought=st.lists(changes, max_size=4), regenerate=st.booleans())
+    def turn(self, number: int, brought: list[Change], regenerate: bool) -> None:  # noqa: FBT001 - hypothesis gives names
         branch, text = self.pick(number), self.text()
-        anew = anew and self.model.branches[branch].head > 0
-        scene = self.run(self.play(branch, text, brought, anew=anew))
-        assert scene == (self.model.tell_anew(branch, text) if anew else self.model.append(branch, text))
+        regenerate = regenerate and self.model.branches[branch].head > 0
+        scene = self.run(self.play(branch, text, brought, regenerate=regenerate))
+        assert scene == (self.model.regenerate(branch, text) if regenerate else self.model.append(branch, text))
         # A fact is named once in a turn: the last one holds. Facts go first, then changes, then memories.
         facts = {what: (kind, what, value) for kind, what, value in brought if kind == "fact"}
         for change in [
@@ -80,7 +80,7 @@ class StateWalk(RuleBasedStateMachine):
         ]:
             self.model.bring(branch, change)
 
-    async def play(self, branch: int, text: str, brought: list[Change], *, anew: bool) -> int:
+    async def play(self, branch: int, text: str, brought: list[Change], *, regenerate: bool) -> int:
         state = NewState(
             facts={("Mara", str(w)): RETRACTED if v is None else v for kind, w, v in brought if kind == "fact"},
             relationships=[
@@ -88,7 +88,7 @@ class StateWalk(RuleBasedStateMachine):
             ],
             memories=[NewMemory(str(what)) for kind, what, _ in brought if kind == "memory"],
         )
-        take = self.world.turns.regenerate if anew else self.world.turns.take
+        take = self.world.turns.regenerate if regenerate else self.world.turns.take
         async with take(self.story.id, request_key=text, branch=branch) as turn:
             expected = self.model.seen(turn.context.head).facts
             assert {fact.attribute: fact.value for fact in turn.context.facts} == expected

@@ -25,14 +25,14 @@ async def play(at: Furnished, key: str = "played") -> Scene:
     return await at.world.turns.play(at.story.id, at_once(key), request_key=key)
 
 
-async def tell_anew(at: Furnished) -> Scene:
+async def regenerate(at: Furnished) -> Scene:
     async with at.world.turns.regenerate(at.story.id, request_key="again") as turn:
         return await turn.commit(NewScene("regenerated", ["another"]))
 
 
 async def told_twice(at: Furnished) -> None:
     await play(at)
-    await tell_anew(at)
+    await regenerate(at)
 
 
 async def choose_the_first(at: Furnished) -> Scene:
@@ -73,7 +73,7 @@ MORE: Final[dict[str, tuple[Write, Write]]] = {
     "branches.redo": (lambda at: at.world.branches.undo(at.story.id), lambda at: at.world.branches.redo(at.story.id)),
     "turns.play": (nothing, play),
     "turns.take, with state": (nothing, commit_with_state),
-    "turns.regenerate": (play, tell_anew),
+    "turns.regenerate": (play, regenerate),
     "generations.choose, in place": (told_twice, choose_the_first),
     "generations.choose, on a branch of its own": (continued, choose_the_first),
     "generations.choose, beside": (stepped_back, choose_the_first),

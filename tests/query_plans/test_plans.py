@@ -36,7 +36,7 @@ def calls(story_id: UUID) -> dict[str, Call]:
         "characters": lambda world: world.characters.list(limit=20),
         "turn": lambda world: world.turns.play(story_id, tell, request_key=uuid4().hex, choice=1),
         "turn left": lambda world: leave(world, story_id),
-        "told anew": lambda world: tell_anew(world, story_id),
+        "regenerated": lambda world: regenerate(world, story_id),
         "alternatives": lambda world: world.generations.alternatives(story_id, SCENES + 1),
         **state_calls(story_id),
         "undo": lambda world: world.branches.undo(story_id, 3),
@@ -88,7 +88,7 @@ async def leave(world: World, story_id: UUID) -> None:
             raise ZeroDivisionError
 
 
-async def tell_anew(world: World, story_id: UUID) -> None:
+async def regenerate(world: World, story_id: UUID) -> None:
     async with world.turns.regenerate(story_id, request_key=uuid4().hex) as turn:
         await turn.commit(await tell(turn))
 

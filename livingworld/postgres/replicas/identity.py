@@ -89,12 +89,12 @@ class Primary:
         self._asked_at = 0.0
         self._asking: asyncio.Task[Identity | None] | None = None
 
-    async def identity(self, *, anew: bool = False) -> Identity | None:
-        """Return the primary's identity, or None when it was never reached; `anew` waits for what it says now."""
+    async def identity(self, *, fresh: bool = False) -> Identity | None:
+        """Return the primary's identity, or None when it was never reached; `fresh` waits for what it says now."""
         is_old = asyncio.get_running_loop().time() - self._asked_at > self._every
-        if (is_old or anew) and (self._asking is None or self._asking.done()):
+        if (is_old or fresh) and (self._asking is None or self._asking.done()):
             self._asking = self._tasks.watch(self._look())
-        if self._asking is not None and (anew or self._known is None):
+        if self._asking is not None and (fresh or self._known is None):
             await asyncio.wait((self._asking,))  # it is cancelled when the LivingWorld closes
         return self._known
 

@@ -82,7 +82,7 @@ class Proof:
         found = Identity.of(row._asdict(), row.timeline)
         known = await self._primary.identity()
         if known is not None and known.refuses(found) is not None:
-            known = await self._primary.identity(anew=True)  # it may have changed since it was asked
+            known = await self._primary.identity(fresh=True)  # it may have changed since it was asked
         if known is None:
             raise StandbyUnused(Reason.UNAVAILABLE)  # the primary, with which it cannot be compared
         if (reason := known.refuses(found)) is not None:

@@ -1,4 +1,4 @@
-"""What an upgrade would do, step by step: what each locks, who waits and for how long, and what it writes anew."""
+"""What an upgrade would do, step by step: what each locks, who waits and for how long, and what it rewrites."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PlannedStep:
     stops: str
     #: How long one of its statements may stop them; None: it stops nobody.
     at_most: timedelta | None
-    #: What it reads whole and what it writes anew, with PostgreSQL's own guess of how many rows that is.
+    #: What it reads whole and what it rewrites, with PostgreSQL's own guess of how many rows that is.
     reads: str
     rewrites: str
     #: True when an earlier run, which did not come to the end, has done it.

@@ -93,7 +93,7 @@ class Step:
     done: str | None = None
     #: False for what PostgreSQL refuses in a transaction.
     in_transaction: bool = True
-    #: How often it reads the tables whole, and what of them it writes anew.
+    #: How often it reads the tables whole, and what of them it rewrites.
     scans: int = 0
     rewrites: str = "nothing"
     #: What runs instead of `statements` where tables are distributed.

@@ -21,7 +21,7 @@ _EMBEDDER: Final = text("""
 
 
 async def index_memories(url: URL, world_id: UUID) -> str:
-    """Make the index of a world's vectors of its embedder anew, while others read and write; return its name.
+    """Rebuild the index of a world's vectors of its embedder, while others read and write; return its name.
 
     Raises InvalidInput when the server has no pgvector of 0.8 or later, or the world no embedder of at most 2,000
     numbers.

@@ -1,5 +1,5 @@
 -- Erase what scenes show, and the old copies of what others showed. The place of a scene stays: its number, its parent, its cast,
--- and how many choices it offers. The words of all of them are taken anew, since they have those of the instructions too. The
+-- and how many choices it offers. The words of all of them are taken again, since they have those of the instructions too. The
 -- caller holds the lock of the story.
 CREATE FUNCTION livingworld.erase_scenes_v1(
     in_world_id uuid,
