@@ -7,12 +7,10 @@ other and emptied between them, since a copy takes seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import asyncpg
-import psycopg
 import pytest
 
 from livingworld.postgres import migrations
@@ -22,6 +20,7 @@ from livingworld.settings.settings import Settings
 from livingworld.testing import staged_races
 from livingworld.testing.databases import DatabaseMaker
 from livingworld.testing.server import ServerAddress
+from tests.support import refused_by_citus
 from tests.support.citus_cluster import TEMPLATE, ClusterMaker, maker_on_the_cluster
 
 #: Locks are on the node of the world, where pg_blocking_pids of another node sees none of them.
@@ -39,10 +38,6 @@ _SESSIONS = """
 """
 
 
-#: How a driver says that Citus does not run a statement.
-REFUSED = (asyncpg.exceptions.FeatureNotSupportedError, psycopg.errors.FeatureNotSupported)
-
-
 @dataclass(frozen=True)
 class Template:
     """The database that each test has a copy of."""
@@ -53,6 +48,7 @@ class Template:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[ClusterMaker]:
     with maker_on_the_cluster() as maker:
+        refused_by_citus.nodes[:] = maker.nodes
         yield maker
 
 
@@ -80,20 +76,6 @@ def migrated_template(cluster: ClusterMaker) -> Iterator[Template]:
         cluster.drop_copies()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Skip a test whose own statement, not one of the library, is refused by Citus: the library raises its own."""
-    report = yield
-    if call.excinfo is not None and isinstance(call.excinfo.value, REFUSED):
-        report.outcome = "skipped"
-        report.longrepr = (
-            str(report.fspath),
-            0,
-            f"Skipped: a statement of the test names no world: {call.excinfo.value}",
-        )
-    return report
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what holds on one server only, and says why."""
     for item in items:
@@ -107,4 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
     fixtures = config.pluginmanager.get_plugin("livingworld.testing.fixtures")
     for fixture in (postgresql_server, database_maker, migrated_template):
         setattr(fixtures, fixture.__name__, fixture)
+    config.pluginmanager.register(refused_by_citus)
+    staged_races.connected = refused_by_citus.connected
+    staged_races.holding = refused_by_citus.holding  # type: ignore[assignment]
     staged_races.SESSIONS = _SESSIONS  # type: ignore[misc]
