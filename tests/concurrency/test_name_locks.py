@@ -92,7 +92,7 @@ async def test_names_whose_keys_collide_only_wait_for_each_other(
     async with connected(database_url) as observer, elsewhere(world.transaction()) as tx:
         await tx.characters.get_or_create_many(NAMES[:2])
         holder = await observer.fetchval(
-            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid <= 2 AND granted"
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         )
         calls = [asyncio.create_task(world.characters.get_or_create(name)) for name in NAMES * 2]

@@ -88,7 +88,7 @@ async def test_a_number_read_before_the_lock_is_taken_twice_and_the_constraint_r
     stored = [result for result in results if result is None]
     assert len(stored) == 1, "nine should be stored"
     assert len(refused) >= 8
-    assert {error.constraint_name for error in refused} == {"pk_scenes"}
+    assert all('constraint "pk_scenes' in str(error) for error in refused)  # Citus adds the number of a shard
 
 
 async def test_a_sequence_leaves_gaps_where_transactions_rolled_back(database_url: str) -> None:

@@ -56,6 +56,7 @@ async def test_the_function_that_locks_first_stores_every_scene(database_url: st
     assert await broken_promises(database_url, world.id, story.id) == []
 
 
+@pytest.mark.one_server("Citus runs the function at READ COMMITTED on the node of the world, whatever the session says")
 @pytest.mark.parametrize("cast", ["ARRAY['[]']", "NULL"], ids=["in a group", "plain"])
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
 async def test_the_function_refuses_an_isolation_level_that_would_bring_the_trap_back(

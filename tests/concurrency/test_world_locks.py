@@ -28,7 +28,7 @@ SOON: Final = timedelta(milliseconds=50)
 HELD: Final = "SELECT pg_advisory_xact_lock($1)"
 LOCKS: Final = """
     SELECT mode, granted FROM pg_locks JOIN pg_database d ON d.oid = database
-    WHERE d.datname = current_database() AND locktype = 'advisory' ORDER BY mode, granted
+    WHERE d.datname = current_database() AND locktype = 'advisory' AND objsubid <= 2 ORDER BY mode, granted
 """
 
 

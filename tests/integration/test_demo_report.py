@@ -131,6 +131,7 @@ async def test_the_counts_are_of_one_world_only(played: Played) -> None:
     assert (await played.report()).scenes_written == played.plan.scenes + played.ledger.detours
 
 
+@pytest.mark.plain_server("it drops every constraint, one after the other, and finds those of shards")
 @pytest.mark.parametrize(
     ("damage", "broken"),
     [

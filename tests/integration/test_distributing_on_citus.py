@@ -21,6 +21,7 @@ from livingworld.postgres.distribution.distributing import Standing, distribute,
 from livingworld.postgres.distribution.steps import reference_tables
 from livingworld.schema import metadata
 from livingworld.settings.settings import Settings
+from livingworld.story.worlds.isolation import isolate
 from tests.integration import test_distributed_statements as calls
 from tests.integration.bundles import full_world
 from tests.integration.distributed_coordination import use_sessions
@@ -28,6 +29,7 @@ from tests.integration.distributed_live import use_live
 from tests.integration.test_on_citus import URL
 from tests.support.citus_cluster import ClusterMaker, maker_on_the_cluster
 from tests.support.every_write import furnish
+from tests.support.isolated import SOON
 
 pytestmark = pytest.mark.skipif(not URL, reason="LIVINGWORLD_CITUS_URL names no distributed database")
 SETTINGS = Settings.load(database_url="postgresql://postgres@ignored/ignored")
@@ -107,6 +109,16 @@ async def test_every_row_of_a_filled_database_is_there_afterwards(undistributed_
     assert (await distributed(undistributed_url)).missing == ()
 
     await assert_whole(undistributed_url, before)
+
+
+async def test_a_database_that_shows_one_world_is_not_distributed(undistributed_url: str) -> None:
+    await migrations.upgrade(undistributed_url)
+    await isolate(undistributed_url, on=True, lock_timeout=SOON)
+
+    found = await distributed(undistributed_url)
+
+    assert not found.is_distributed
+    assert [line for line in found.refused if "row-level security" in line] != []
 
 
 class Interrupted(Exception):  # noqa: N818

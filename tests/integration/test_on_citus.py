@@ -12,6 +12,7 @@ from livingworld.errors import DatabaseFailure, LivingWorldError, LockTimeout, S
 from livingworld.postgres.distribution.distributing import standing
 from livingworld.schema import metadata
 from livingworld.settings.settings import Settings
+from livingworld.story.worlds.isolation import isolate
 from livingworld.testing.staged_races import connected
 from tests.integration import test_distributed_statements as calls
 from tests.integration.distributed_actions import use_actions
@@ -21,6 +22,7 @@ from tests.integration.distributed_live import use_live
 from tests.integration.distributed_scripts import use_scripts
 from tests.support.every_call import CALLS, carry_out
 from tests.support.every_write import furnish
+from tests.support.isolated import SOON
 
 URL = os.environ.get("LIVINGWORLD_CITUS_URL", "")
 pytestmark = pytest.mark.skipif(not URL, reason="LIVINGWORLD_CITUS_URL names no distributed database")
@@ -51,6 +53,11 @@ async def test_every_call_of_a_world_runs(use: Callable[[World], Awaitable[None]
 async def test_every_call_of_worlds_characters_and_transactions_runs() -> None:
     async with LivingWorld.open(database_url=URL) as livingworld:
         await calls.use_characters_and_transactions(livingworld, await livingworld.worlds.create("Saltmarsh"))
+
+
+async def test_row_level_security_is_refused_by_name() -> None:
+    with pytest.raises(DatabaseFailure, match="row-level security"):
+        await isolate(URL, on=True, lock_timeout=SOON)
 
 
 async def test_a_session_that_goes_on_appending_needs_no_more_memory() -> None:

@@ -33,7 +33,7 @@ SETTINGS = (
     "timezone",
 )
 ADVISORY = """
-    SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+    SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid <= 2
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 STATES = "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'livingworld'"

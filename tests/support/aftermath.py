@@ -20,7 +20,8 @@ _LEFT: Final = """
         AND a.backend_type = 'client backend'
     UNION ALL
     SELECT 'advisory lock of ' || l.pid FROM pg_locks l
-    JOIN pg_database d ON d.oid = l.database WHERE d.datname = current_database() AND l.locktype = 'advisory'
+    JOIN pg_database d ON d.oid = l.database
+    WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objsubid <= 2  -- of others: Citus's own
 """
 #: Stories whose parts do not belong together.
 _TORN: Final = """

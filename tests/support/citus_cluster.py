@@ -35,6 +35,7 @@ _DELETE_ROWS: Final = """
     DO $$
     DECLARE
         shard regclass;
+        own regclass; -- made by a test
     BEGIN
         SET LOCAL citus.enable_manual_changes_to_shards = on;
         SET LOCAL session_replication_role = replica;
@@ -45,6 +46,11 @@ _DELETE_ROWS: Final = """
                 AND c.relname NOT LIKE 'alembic%' AND pg_relation_size(c.oid) > 0
         LOOP
             EXECUTE 'DELETE FROM ' || shard;
+        END LOOP;
+        FOR own IN
+            SELECT c.oid FROM pg_class c WHERE c.relnamespace = CAST('public' AS regnamespace) AND c.relkind = 'r'
+        LOOP
+            EXECUTE 'DROP TABLE ' || own || ' CASCADE';
         END LOOP;
     END
     $$
@@ -124,6 +130,10 @@ class ClusterMaker(DatabaseMaker):
             with super(ClusterMaker, self).database(template=template) as url:
                 yield url
             return
+        if template != TEMPLATE:
+            with self._copied(template) as url:
+                yield url
+            return
         name = self.unused.pop() if self.unused else self._copy_of(template)
         self._wait_for_locks_as_settings_say(name)
         try:
@@ -132,6 +142,16 @@ class ClusterMaker(DatabaseMaker):
             for node in self.nodes:
                 node.empty(name)
             self.unused.append(name)
+
+    @contextmanager
+    def _copied(self, template: str) -> Iterator[str]:
+        """Yield the URL of a copy of a database that a test has filled."""
+        name = self._copy_of(template)
+        try:
+            yield self.server.url(name)
+        finally:
+            for node in self.nodes:
+                node.drop(name)
 
     def _wait_for_locks_as_settings_say(self, name: str) -> None:
         """Have sessions of one node to another wait as long as this test's own do; `db distribute` set the default."""

@@ -48,7 +48,6 @@ class Template:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[ClusterMaker]:
     with maker_on_the_cluster() as maker:
-        refused_by_citus.nodes[:] = maker.nodes
         yield maker
 
 
@@ -77,9 +76,12 @@ def migrated_template(cluster: ClusterMaker) -> Iterator[Template]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what holds on one server only, and says why."""
+    """Skip what cannot hold on this cluster, and says why."""
+    with maker_on_the_cluster() as maker:
+        refused_by_citus.nodes[:] = maker.nodes
+    marks = ("one_server", "plain_server") if len(refused_by_citus.nodes) > 1 else ("plain_server",)
     for item in items:
-        if (mark := item.get_closest_marker("one_server")) is not None:
+        for mark in filter(None, map(item.get_closest_marker, marks)):
             (why,) = mark.args
             item.add_marker(pytest.mark.skip(reason=why))
 
@@ -90,6 +92,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for fixture in (postgresql_server, database_maker, migrated_template):
         setattr(fixtures, fixture.__name__, fixture)
     config.pluginmanager.register(refused_by_citus)
+    # A test that is skipped within leaves the contenders that it has made.
+    config.addinivalue_line(
+        "filterwarnings", "ignore:Exception ignored in. <coroutine:pytest.PytestUnraisableExceptionWarning"
+    )
     staged_races.connected = refused_by_citus.connected
     staged_races.holding = refused_by_citus.holding  # type: ignore[assignment]
     staged_races.SESSIONS = _SESSIONS  # type: ignore[misc]

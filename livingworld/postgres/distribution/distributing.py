@@ -38,6 +38,9 @@ _PROGRAMS: Final = text("""
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name LIKE 'livingworld%' AND pid <> pg_backend_pid()
 """)
+_IS_ISOLATED: Final = text("""
+    SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(CAST(:schema AS text)) AND relrowsecurity)
+""")
 _BEGINNING: Final = (
     "SET LOCAL citus.propagate_set_commands = 'local'",
     "SET LOCAL citus.multi_shard_modify_mode = 'sequential'",
@@ -143,6 +146,9 @@ def _lacks(connection: Connection, metadata: MetaData) -> list[str]:
         "a node that keeps shards: SELECT citus_add_node(...)": not cluster.keeps_shards,
         "the owner of the database and of its tables: another role is connected": not connection.scalar(
             _OWNS, {"schema": SCHEMA}
+        ),
+        "row-level security switched off: `livingworld db isolate --off`": bool(
+            connection.scalar(_IS_ISOLATED, {"schema": SCHEMA})
         ),
     }
     programs = connection.scalar(_PROGRAMS) or 0

@@ -13,9 +13,11 @@ from typing import Final
 
 from sqlalchemy import URL, Connection, TextClause, text
 
+from livingworld.errors import DatabaseFailure
 from livingworld.postgres.connections.one_connection import connected
 from livingworld.postgres.connections.scope import EVERY_TENANT, MAINTENANCE, NO_WORLD
 from livingworld.postgres.connections.scoped_transport import TENANT, WORLD
+from livingworld.postgres.distribution.cluster import is_distributed
 from livingworld.postgres.metadata import SCHEMA, VERSION_TABLE
 from livingworld.postgres.upgrades.turn import LOCK_KEY
 
@@ -81,17 +83,21 @@ NOT_ISOLATED: Final = text(f"""
     WHERE c.relnamespace = '{SCHEMA}'::regnamespace AND p.polname NOT IN {POLICIES}
     ORDER BY name, policy
 """)  # noqa: S608 - our own words
+_DISTRIBUTED: Final = "The database is distributed over the nodes of Citus, where row-level security cannot be kept."
 _LIMITS: Final = text("SELECT set_config('lock_timeout', :limit, true), pg_advisory_xact_lock(:key)")
 
 
 async def isolate(url: str | URL, *, on: bool, lock_timeout: timedelta) -> None:
     """Switch the wall on or off for every table, in one transaction that locks them; doing it again changes nothing.
 
-    Raises LockTimeout where a table is in use for longer than `lock_timeout`, and MissingPrivilege for another role
-    than the owner.
+    Raises LockTimeout where a table is in use for longer than `lock_timeout`, MissingPrivilege for another role than
+    the owner, and DatabaseFailure (0A000) where the tables are distributed: the settings that say which world do not
+    reach the node that has it.
     """
     limit = f"{lock_timeout // timedelta(milliseconds=1)}ms"
     async with connected(url) as connection, connection.begin():
+        if on and await connection.run_sync(is_distributed):
+            raise DatabaseFailure(_DISTRIBUTED, sqlstate="0A000", constraint=None)
         await connection.execute(_LIMITS, {"limit": limit, "key": LOCK_KEY})
         await connection.execute(_verbatim(_ON if on else _OFF))
 

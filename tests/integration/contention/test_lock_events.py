@@ -20,6 +20,8 @@ from tests.integration.contention.conftest import PATIENT
 from tests.support.patience import NEVER, until
 from tests.support.staging import THE_STORY, backend_of, elsewhere, stop
 
+pytestmark = pytest.mark.one_server("the report on contention sees the sessions of the node that is asked")
+
 SOON: Final = timedelta(milliseconds=50)
 #: The report has what it names: until then the calls have reached the server, whatever else the machine does.
 SETTLED: Final = timedelta(seconds=2)

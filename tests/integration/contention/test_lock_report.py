@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from livingworld import LivingWorld, LockReport, LockSession, NewScene, Settings, Story, World
 from livingworld.postgres.locks import lock_key
 from livingworld.postgres.transactions.lock_order import LockKind
@@ -16,6 +18,8 @@ from tests.integration.contention.conftest import PATIENT
 from tests.support.isolated import SOON, declared
 from tests.support.patience import until
 from tests.support.staging import THE_STORY, elsewhere, stop
+
+pytestmark = pytest.mark.one_server("the report on contention sees the sessions of the node that is asked")
 
 
 @asynccontextmanager
