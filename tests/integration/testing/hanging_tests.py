@@ -90,3 +90,8 @@ async def test_that_fails_before_its_teardown_hangs(never_closed: None) -> NoRet
 def test_that_comes_last() -> None:
     assert put_out == ["light"]
     assert [program.wait() for program in started] == [-signal.SIGKILL]
+
+
+@pytest.mark.slow
+def test_that_is_slow_begins_first() -> None:
+    assert (put_out, started) == ([], [])

@@ -53,6 +53,7 @@ def printed(postgresql_server: ServerAddress, tmp_path_factory: pytest.TempPathF
         ("ERROR", "test_with_a_teardown_that_hangs"),
         ("ERROR", "test_that_fails_before_its_teardown_hangs"),
         ("PASSED", "test_that_comes_last"),
+        ("PASSED", "test_that_is_slow_begins_first"),
     ],
 )
 def test_what_hangs_fails_alone(printed: str, outcome: str, name: str) -> None:
