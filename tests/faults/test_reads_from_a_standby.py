@@ -16,6 +16,8 @@ from livingworld.story.worlds.isolation import isolate
 from tests.faults.replication import Pair, Told, replicated, told
 from tests.support.patience import PATIENCE, patiently, until
 
+pytestmark = pytest.mark.xdist_group("reads from a standby")  # what they share is made once
+
 #: A pooler in transaction mode is used in other ways, and row-level security has each statement say its world.
 WAYS: Final[dict[str, dict[str, Any]]] = {
     "direct": {},

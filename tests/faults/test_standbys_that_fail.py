@@ -18,6 +18,8 @@ from tests.faults.replication import Pair, replicated, told
 from tests.faults.tcp_server import tcp_server
 from tests.support.patience import patiently, until
 
+pytestmark = pytest.mark.xdist_group("standbys that fail")  # what they share is made once
+
 _REVISION: Final = "UPDATE livingworld.alembic_version SET version_num = '{}'"
 _ASLEEP: Final = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 #: Longer than a test on the standby, and not at all on the primary.

@@ -14,6 +14,8 @@ from tests.faults.replication import Pair, replicated
 from tests.faults.tcp_server import free_port
 from tests.support.command import start_command
 
+pytestmark = pytest.mark.xdist_group("the standing of a standby")  # what they share is made once
+
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:

@@ -16,6 +16,8 @@ from livingworld.postgres import migrations
 from tests.faults.tcp_server import TcpServer, tcp_server
 from tests.support.patience import patiently, until
 
+pytestmark = pytest.mark.xdist_group("synchronous replication")  # what they share is made once
+
 _WAITING: Final = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' ORDER BY query_start DESC LIMIT 1"
 
 

@@ -22,6 +22,8 @@ from livingworld.testing.staged_races import connected
 from tests.support.every_call import CALLS, carry_out
 from tests.support.every_write import furnish
 
+pytestmark = pytest.mark.xdist_group("roles")  # what they share is made once
+
 UNPINNED = """
     SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'livingworld'::regnamespace
         -- A body that was read when the function was created looks no name up.

@@ -14,6 +14,8 @@ from zipfile import ZipFile
 import pytest
 import yaml
 
+pytestmark = pytest.mark.xdist_group("the wheel")  # what they share is made once
+
 ROOT: Final = Path(__file__).parents[2]
 NOT_OURS: Final = re.compile(r"^(\.git|\.?venv.*|\..*_cache|\.hypothesis|__pycache__|build|dist|site|.*\.egg-info)$")
 REGISTRY_HOST: Final = re.compile(r"pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|debian\.org|crates\.io")

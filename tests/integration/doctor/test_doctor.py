@@ -30,6 +30,8 @@ from tests.support.every_write import WRITES, furnish
 from tests.support.rotation import rotated
 from tests.support.staging import THE_STORY
 
+pytestmark = pytest.mark.xdist_group("the doctor")  # what they share is made once
+
 #: The server of the tests promises nothing, and never vacuums by itself.
 OF_THE_SERVER = {"weak_settings"}
 #: These need no damage to the tables of a world; their tests stand below.

@@ -14,6 +14,8 @@ from livingworld.schema import metadata
 from livingworld.testing.staged_races import Connection, connected
 from tests.support.isolated import SET_SCOPE, Isolated, scoped
 
+pytestmark = pytest.mark.xdist_group("plain SQL")  # what they share is made once
+
 TABLES: Final = sorted(table.name for table in metadata.tables.values())
 
 

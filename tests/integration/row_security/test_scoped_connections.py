@@ -15,6 +15,8 @@ from tests.faults.test_behind_pgbouncer import limit_sessions
 from tests.support.isolated import Isolated, declared
 from tests.support.pooler import PGBOUNCER, pooled
 
+pytestmark = pytest.mark.xdist_group("scoped connections")  # what they share is made once
+
 
 @pytest.fixture
 def packets(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:

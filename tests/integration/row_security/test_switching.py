@@ -23,6 +23,8 @@ from tests.support.every_call import CALLS, carry_out
 from tests.support.every_write import Furnished, furnish
 from tests.support.isolated import SOON, Isolated, declared
 
+pytestmark = pytest.mark.xdist_group("switching isolation")  # what they share is made once
+
 #: What has an owner, by its kind.
 EVERYTHING: Final = """
     SELECT 'TABLE', c.oid::regclass::text FROM pg_class c

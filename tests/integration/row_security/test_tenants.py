@@ -12,6 +12,8 @@ from livingworld.schema import metadata
 from livingworld.testing.staged_races import connected
 from tests.support.isolated import Isolated, declared, scoped
 
+pytestmark = pytest.mark.xdist_group("tenants")  # what they share is made once
+
 TABLES: Final = sorted(table.name for table in metadata.tables.values())
 
 
