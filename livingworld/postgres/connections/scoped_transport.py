@@ -117,7 +117,11 @@ async def open_scoped(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - asyn
     """Do as asyncpg.connect does, for a connection that takes a `scope`."""
     connection = await open_connection(*args, loop=_Loop(asyncio.get_running_loop()), **options)
     if options.get("statement_cache_size") != 0:
-        transport_of(connection).prepared = await connection.prepare(SET_AHEAD, name=_NAME)
+        prepared = await connection.prepare(SET_AHEAD, name=_NAME)
+        # asyncpg prepares without a Sync: until the next statement the connection is in a transaction, which has a
+        # snapshot already and, while it is idle in the pool, reaches the time limit of a statement.
+        await prepared.fetch("", "")
+        transport_of(connection).prepared = prepared
     return connection
 
 

@@ -10,10 +10,14 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livingworld import LivingWorld, NewScene, Settings, TransactionScope, World, errors
-from livingworld.postgres.connections.scoped_transport import ScopedTransport
+from livingworld.postgres.connections.connecting import connect
+from livingworld.postgres.connections.scoped_transport import ScopedTransport, open_scoped
+from livingworld.settings.database_url import connection_target, parse_url
+from livingworld.testing.staged_races import connected
 from tests.faults.test_behind_pgbouncer import limit_sessions
-from tests.support.isolated import Isolated, declared
+from tests.support.isolated import SOON, Isolated, declared
 from tests.support.pooler import PGBOUNCER, pooled
+from tests.support.staging import elsewhere
 
 pytestmark = pytest.mark.xdist_group("scoped connections")  # what they share is made once
 
@@ -70,6 +74,26 @@ async def test_a_connection_that_is_given_back_says_nothing_for_the_next(isolate
                 async with world.transaction() as tx:
                     await tx.stories.get(uuid4())
         assert {record.id for record in (await livingworld.worlds.list()).items} >= {own.id, other.id}
+
+
+async def test_the_first_transaction_of_a_connection_may_read_as_of_one_moment(isolated: Isolated) -> None:
+    async with LivingWorld.open(declared(isolated.roles.application, index_words=False)) as livingworld:
+        own = await livingworld.worlds.get(isolated.own)
+        await own.live.snapshot(stories_of)  # the first follow of a world writes
+        async with elsewhere(own.transaction()) as tx:  # which has the connection that was there
+            stories = await stories_of(tx)
+            assert (await own.live.snapshot(stories_of)).state == stories
+
+
+async def test_a_connection_that_was_just_opened_is_in_no_transaction(isolated: Isolated) -> None:
+    target = connection_target(parse_url(isolated.roles.application))
+    opened = await connect(target, timeout=SOON, open_connection=open_scoped)
+    try:
+        async with connected(isolated.roles.owner) as owner:
+            state = "SELECT state FROM pg_stat_activity WHERE pid = $1"
+            assert await owner.fetchval(state, opened.get_server_pid()) == "idle"
+    finally:
+        await opened.close()
 
 
 async def stories_of(world: World | TransactionScope) -> list[UUID]:
