@@ -68,6 +68,7 @@ def scanned(logged: LoggedPlans) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("statistics_of", ["nothing", "everything"])
+@pytest.mark.all_worlds("no index of words is gone down where a transaction is shown one world")
 async def test_a_common_word_costs_what_a_bounded_number_of_texts_cost(database_url: str, statistics_of: str) -> None:
     async with LivingWorld.open(Settings.load(database_url=database_url, index_words=False)) as livingworld:
         world = await livingworld.worlds.create("large")
@@ -86,6 +87,7 @@ async def test_a_common_word_costs_what_a_bounded_number_of_texts_cost(database_
 
 
 @pytest.mark.parametrize("statistics_of", ["nothing", "everything"])
+@pytest.mark.all_worlds("no index of words is gone down where a transaction is shown one world")
 async def test_scenes_that_wait_for_their_words_cost_a_search_and_a_batch_a_bounded_number_of_them(
     database_url: str, statistics_of: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""What a test needs beside LIVINGWORLD_TEST_ROLE: to be the owner, rights for the role, programs in the role."""
+"""What a test needs beside LIVINGWORLD_TEST_ROLE: to be the owner, all worlds, rights for the role, its programs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Be the owner in a test that is marked with `as_owner`, and why, and in folders that are not in the role."""
     with as_owner() if wants_owner(item) else nullcontext():
         return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, where a transaction is shown one world only, what is marked with `all_worlds` and why."""
+    if (role := RunAs.chosen()) is None or not role.isolated:
+        return
+    for item in items:
+        if (mark := item.get_closest_marker("all_worlds")) is not None:
+            (why,) = mark.args
+            item.add_marker(pytest.mark.skip(reason=why))
 
 
 def wants_owner(item: pytest.Item, folders: tuple[str, ...] = FOLDERS) -> bool:

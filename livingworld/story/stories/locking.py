@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Row, delete, func, select, update
+from sqlalchemy import CTE, ColumnElement, Row, case, delete, func, select, update
 
 from livingworld.errors import Archived, BranchNotFound, StaleHead, StoryNotFound
 from livingworld.postgres.locks import lock_free_rows, lock_row
@@ -75,12 +75,14 @@ def moved_in_list(world_id: UUID, story_id: UUID, **values: Any) -> CTE:  # noqa
 
 def _place_in_list(world_id: UUID, story_id: UUID) -> tuple[ColumnElement[bool], ...]:
     own, row = story_activity.c, stories.c
+    # Not coalesce, by which PostgreSQL goes down no index in a database that shows one world only.
+    played = case((row.last_scene_at.is_(None), row.created_at), else_=row.last_scene_at)
     return (
         *in_story(stories, world_id, story_id),
         own.world_id == world_id,
         own.status == row.status,
         own.archived == row.archived_at.is_not(None),
-        own.last_scene_at == func.coalesce(row.last_scene_at, row.created_at),
+        own.last_scene_at == played,
         own.story_id == story_id,
     )
 

@@ -50,7 +50,8 @@ BEGIN
     WHERE t.world_id = in_world_id AND t.story_id = in_story_id AND t.request_key = chosen.request_key;
     SELECT b.* INTO branch FROM livingworld.branches b
     WHERE b.world_id = in_world_id AND b.story_id = in_story_id
-        AND b.branch_number = coalesce(in_branch_number, story.current_branch);
+        -- Not coalesce, by which no index is gone down in a database that shows one world only.
+        AND b.branch_number = CASE WHEN in_branch_number IS NULL THEN story.current_branch ELSE in_branch_number END;
     status := CASE
         WHEN chosen.generation_id IS NULL THEN 'generation_not_found'
         WHEN story.archived_at IS NOT NULL THEN 'archived'

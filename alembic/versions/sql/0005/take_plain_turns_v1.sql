@@ -64,7 +64,8 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT b.branch_number, b.head_scene_number, b.version FROM livingworld.branches b
         WHERE b.world_id = in_world_id AND b.story_id = g.story_id
-            AND b.branch_number = coalesce(g.branch_number, s.current_branch) OFFSET 0
+            -- Not coalesce, by which no index is gone down in a database that shows one world only.
+            AND b.branch_number = CASE WHEN g.branch_number IS NULL THEN s.current_branch ELSE g.branch_number END OFFSET 0
     ) b
     LEFT JOIN LATERAL (
         SELECT * FROM livingworld.turn_leases l

@@ -70,7 +70,8 @@ BEGIN
     INTO at_branch, at_head, at_timeline, at_position
     FROM livingworld.branches b
     WHERE b.world_id = in_world_id AND b.story_id = in_story_id
-        AND b.branch_number = coalesce(in_branch_number, current_number)
+        -- Not coalesce, by which no index is gone down in a database that shows one world only.
+        AND b.branch_number = CASE WHEN in_branch_number IS NULL THEN current_number ELSE in_branch_number END
         AND (in_expected_head IS NULL OR in_expected_head = coalesce(b.head_scene_number, 0));
     IF NOT FOUND THEN
         RETURN;

@@ -118,7 +118,9 @@ BEGIN
         LEFT JOIN LATERAL (
             SELECT * FROM livingworld.branches b
             WHERE b.world_id = in_world_id AND b.story_id = given.story_id
-                AND b.branch_number = coalesce(given.branch_number, s.current_branch) OFFSET 0
+                -- Not coalesce, by which no index is gone down in a database that shows one world only.
+                AND b.branch_number = CASE WHEN given.branch_number IS NULL THEN s.current_branch
+                                           ELSE given.branch_number END OFFSET 0
         ) b ON true
         LEFT JOIN LATERAL (
             -- The order names the one index that has it, also for a plan that was made while the table was empty.

@@ -24,7 +24,9 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT * FROM livingworld.branches b
             WHERE b.world_id = in_world_id AND b.story_id = in_story_id
-                AND b.branch_number = coalesce(in_branch_number, s.current_branch) OFFSET 0
+                -- Not coalesce, by which no index is gone down in a database that shows one world only.
+                AND b.branch_number = CASE WHEN in_branch_number IS NULL THEN s.current_branch
+                                           ELSE in_branch_number END OFFSET 0
         ) b
         WHERE s.world_id = in_world_id AND s.story_id = in_story_id;
 END
