@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,8 @@ from site_generator.surface import Surface, calls, surface
 PAGES: Final = sorted((Path(__file__).parents[2] / "docs/reference").glob("*.md"))
 TEXTS: Final = {page.stem: page.read_text(encoding="utf-8") for page in PAGES}
 OF_THIS_RELEASE: Final[Surface] = asyncio.run(surface())
+#: A page with what is generated into it, once for all tests.
+page: Final = cache(filled)
 
 
 def test_every_room_stands_on_one_page() -> None:
@@ -32,7 +35,7 @@ def test_every_room_stands_on_one_page() -> None:
 
 
 def test_every_call_has_its_signature_and_its_promise() -> None:
-    text = "\n".join(filled(text) for text in TEXTS.values())
+    text = "\n".join(page(text) for text in TEXTS.values())
 
     paths = [f"world.{room}.{call}" for room, each in OF_THIS_RELEASE.world.items() for call, _ in calls(each)]
     assert len(paths) > 100
@@ -44,7 +47,7 @@ def test_every_call_has_its_signature_and_its_promise() -> None:
 
 
 def test_every_exported_name_has_a_section() -> None:
-    sections = set(re.findall(r"^## (\w+)$", filled(TEXTS["records"]) + filled(TEXTS["world"]), re.MULTILINE))
+    sections = set(re.findall(r"^## (\w+)$", page(TEXTS["records"]) + page(TEXTS["world"]), re.MULTILINE))
 
     missing = set(livingworld.__all__) - set(errors.__all__) - sections
     assert missing == {"World", "TransactionScope", "Settings"}, "these are `world`, `tx` and a page of their own"
@@ -56,25 +59,25 @@ def test_what_the_reference_leaves_out_is_there_to_be_left_out(path: str) -> Non
     kind = getattr(livingworld, name)
 
     assert method in {call for call, _ in calls(getattr(kind, "__origin__", kind))}
-    assert f"### {path}\n" not in filled(TEXTS["records"])
+    assert f"### {path}\n" not in page(TEXTS["records"])
 
 
 def test_every_setting_event_and_table_has_a_row_or_a_section() -> None:
     assert set(Settings.model_fields) == set(
-        re.findall(r"^\| `(\w+)` \|.+\S \|$", filled(TEXTS["settings"]), re.MULTILINE)
+        re.findall(r"^\| `(\w+)` \|.+\S \|$", page(TEXTS["settings"]), re.MULTILINE)
     )
     for kind in LiveKind:
-        assert f"| `LiveKind.{kind.name}` | `{kind.value}` |" in filled(TEXTS["live-events"])
+        assert f"| `LiveKind.{kind.name}` | `{kind.value}` |" in page(TEXTS["live-events"])
     for event in events.ALL:
-        assert f"| `{event.name}` |" in filled(TEXTS["log-events"])
+        assert f"| `{event.name}` |" in page(TEXTS["log-events"])
     for instrument in instruments.ALL:
-        assert f"| `{instrument.name}` |" in filled(TEXTS["metrics"])
+        assert f"| `{instrument.name}` |" in page(TEXTS["metrics"])
     for table in metadata.tables.values():
-        assert f"## {table.name}\n\n```sql\nCREATE TABLE" in filled(TEXTS["tables"])
+        assert f"## {table.name}\n\n```sql\nCREATE TABLE" in page(TEXTS["tables"])
 
 
 def test_every_command_has_a_section() -> None:
-    sections = set(re.findall(r"^## livingworld (.+)$", filled(TEXTS["commands"]), re.MULTILINE))
+    sections = set(re.findall(r"^## livingworld (.+)$", page(TEXTS["commands"]), re.MULTILINE))
 
     assert sections == {
         "db upgrade",
