@@ -85,6 +85,7 @@ async def test_many_names_in_one_call_are_never_refused_whatever_their_order(dat
     assert await deadlocks(database_url) == 0
 
 
+@pytest.mark.one_server("it looks for the lock on the node that it asks")
 async def test_names_whose_keys_collide_only_wait_for_each_other(
     database_url: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ async def test_without_the_lock_all_of_them_write(world: World) -> None:
     assert await entries(world) == 8
 
 
+@pytest.mark.one_server("it looks for the lock on the node that it asks")
 @pytest.mark.parametrize("way", ["exclusive", "shared", "try_exclusive"])
 async def test_the_block_is_one_transaction_and_the_lock_ends_with_it(
     database_url: str, world: World, way: str

@@ -44,6 +44,7 @@ def test_overload_is_refused_by_name_and_loses_nothing(database_url: str) -> Non
     assert result["overloaded"]["rate_ratio"]["at_least"] == 0.9
 
 
+@pytest.mark.plain_server("the benchmark fills all worlds with statements of its own")
 def test_reads_among_much_find_what_they_look_for(database_url: str) -> None:
     small = ("--memories", "300", "--lore", "500", "--scenes", "100", "--times", "3")
 

@@ -57,6 +57,12 @@ _DELETE_ROWS: Final = """
 """
 
 
+_SHAPE: Final = """
+    SELECT (SELECT count(*) FROM pg_constraint WHERE connamespace = n.oid), count(*), sum(c.relnatts)
+    FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname = 'livingworld' GROUP BY n.oid
+"""
+
+
 @dataclass(slots=True)
 class Node:
     """One server of the cluster, and a connection to its maintenance database."""
@@ -77,6 +83,11 @@ class Node:
         for (setting,) in self.run(_SETTINGS, (template,)):
             key, value = str(setting).split("=", 1)
             self.run(SQL("ALTER DATABASE {} SET {} = {}").format(Identifier(name), SQL(key), Literal(value)))
+
+    def shape(self, name: str) -> object:
+        """Return what a test that changes tables would change."""
+        with psycopg.connect(**self.target(name), autocommit=True) as inside:
+            return inside.execute(_SHAPE).fetchall()
 
     def empty(self, name: str) -> None:
         """Delete the rows that tests have left in a database, and what holds them."""
@@ -122,6 +133,8 @@ class ClusterMaker(DatabaseMaker):
     nodes: tuple[Node, ...] = ()
     #: Copies that no test uses at this moment: to make one takes seconds.
     unused: list[str] = field(default_factory=list)
+    #: Of the first copy.
+    shapes: list[object] = field(default_factory=list)
 
     @contextmanager
     def database(self, *, template: str) -> Iterator[str]:
@@ -141,7 +154,10 @@ class ClusterMaker(DatabaseMaker):
         finally:
             for node in self.nodes:
                 node.empty(name)
-            self.unused.append(name)
+            if self.nodes[0].shape(name) == self.shapes[0]:
+                self.unused.append(name)
+            else:
+                self._drop(name)
 
     @contextmanager
     def _copied(self, template: str) -> Iterator[str]:
@@ -150,8 +166,11 @@ class ClusterMaker(DatabaseMaker):
         try:
             yield self.server.url(name)
         finally:
-            for node in self.nodes:
-                node.drop(name)
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        for node in self.nodes:
+            node.drop(name)
 
     def _wait_for_locks_as_settings_say(self, name: str) -> None:
         """Have sessions of one node to another wait as long as this test's own do; `db distribute` set the default."""
@@ -163,13 +182,14 @@ class ClusterMaker(DatabaseMaker):
         name = f"{template}_{next(_numbers)}"
         for node in self.nodes:
             node.copy(template, name)
+        if not self.shapes:
+            self.shapes.append(self.nodes[0].shape(name))
         return name
 
     def drop_copies(self) -> None:
         """Drop what tests have used, several of them one after the other."""
         for name in self.unused:
-            for node in self.nodes:
-                node.drop(name)
+            self._drop(name)
 
     @contextmanager
     def undistributed(self, name: str) -> Iterator[str]:

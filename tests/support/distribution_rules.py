@@ -49,6 +49,8 @@ def broken_rules(sql: str) -> list[str]:
         for node in walk(raw.stmt):
             if isinstance(node, ast.MergeStmt | ast.CreateTrigStmt):
                 broken.append(f"{type(node).__name__} is not supported")
+            if isinstance(node, ast.InsertStmt) and node.withClause is not None and node.withClause.recursive:
+                broken.append("a recursion before an INSERT is lost: it belongs within the SELECT")
             if isinstance(node, ast.UpdateStmt | ast.OnConflictClause):
                 broken += [f"{name}() in {type(node).__name__}" for name in _functions(node) if name in _VOLATILE]
             if isinstance(node, ast.OnConflictClause):

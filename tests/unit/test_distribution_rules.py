@@ -7,6 +7,8 @@ import pytest
 from render_sql import function_sources
 from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, Table, UniqueConstraint
 
+from livingworld.doctor.doctor import CHECKS
+from livingworld.doctor.world_check import WorldCheck
 from livingworld.schema import metadata
 from tests.support.distribution_rules import broken_rules, statements_of_function, tables_in_assignments
 from tests.support.planned_once import planned_at_each_call
@@ -14,6 +16,7 @@ from tests.support.planned_once import planned_at_each_call
 OURS = re.compile(r"livingworld\.\w+")
 #: Keys that find a world, whose id is not known yet.
 OF_THE_DATABASE = {"uq_worlds_key", "uq_worlds_request_key"}
+WORLD_CHECKS = [check for check in CHECKS.values() if isinstance(check, WorldCheck)]
 TABLES = list(metadata.tables.values())
 BAD = {
     "SELECT * FROM livingworld.scenes WHERE story_id = $1": "scenes without",
@@ -43,6 +46,7 @@ BAD = {
     "UPDATE livingworld.turns t SET state = CASE in_why WHEN 'x' THEN 'y' ELSE 'z' END WHERE t.world_id = $1": (
         "CASE of a value"
     ),
+    "WITH RECURSIVE w AS (SELECT 1) INSERT INTO livingworld.scenes (world_id) SELECT $1 FROM w": "a recursion before",
     "SELECT pg_advisory_xact_lock($1)": "one node only",
     "SELECT g.x, pg_try_advisory_xact_lock(g.x) FROM unnest($1) AS g (x)": "one node only",
     "MERGE INTO livingworld.worlds w USING livingworld.worlds v ON w = v WHEN MATCHED THEN DELETE": "Merge",
@@ -87,6 +91,13 @@ def test_a_function_stays_on_its_shard(function: Path) -> None:
     statements = statements_of_function(function.read_text())
 
     assert set(OURS.findall(" ".join(statements))) == set(OURS.findall(source)), "the reader has missed a statement"
+    assert {statement: rules for statement in statements if (rules := broken_rules(statement))} == {}
+
+
+@pytest.mark.parametrize("check", WORLD_CHECKS, ids=lambda check: check.name)
+def test_a_repair_of_the_doctor_stays_on_its_shard(check: WorldCheck) -> None:
+    statements = [re.sub(r"(?<!:):(\w+)", "$1", each) for each in (check.find, *check.statements)]
+
     assert {statement: rules for statement in statements if (rules := broken_rules(statement))} == {}
 
 

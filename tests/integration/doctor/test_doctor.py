@@ -225,6 +225,7 @@ async def test_writers_that_go_on_cause_no_finding(livingworld: LivingWorld, dat
     assert len(looks) > 3
 
 
+@pytest.mark.plain_server("the looks at a server find the shards of the node that is asked")
 @pytest.mark.as_owner("nobody else may ANALYZE and VACUUM a table")
 async def test_a_large_table_without_statistics_and_full_of_dead_rows_is_found(lived: Lived) -> None:
     await lived.damage(
