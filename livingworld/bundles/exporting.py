@@ -14,6 +14,7 @@ from livingworld.bundles.files import BundleFile, named_failures, opened_to_writ
 from livingworld.bundles.lines import Chain, header_line, row_line, table_line, trailer_line
 from livingworld.bundles.records import FORMAT, Bundle, BundleProgress, Header, Report, described
 from livingworld.errors import StoryNotFound, WorldNotFound
+from livingworld.postgres.idempotency import request_keys
 from livingworld.postgres.row_texts import fix_formats, read_texts, stored_revision
 from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.transaction import Transaction
@@ -33,7 +34,11 @@ async def export_bundle(
 
 
 async def _header(tx: Transaction, story_id: UUID | None, *, vectors: bool) -> Header:
-    now = select(func.statement_timestamp())
+    # The sub-select reads no row: on a cluster the node of the world sees its moment from here on too.
+    place = select(func.count()).where(
+        request_keys.c.world_id == tx.world_id, request_keys.c.scope_id == tx.world_id, request_keys.c.request_key == ""
+    )
+    now = select(func.statement_timestamp()).where(place.scalar_subquery() == 0)
     if (moment := await tx.scalar(now.where(worlds.c.world_id == tx.world_id))) is None:
         raise WorldNotFound(world_id=tx.world_id)
     if story_id is not None and await tx.scalar(now.where(*in_story(stories, tx.world_id, story_id))) is None:

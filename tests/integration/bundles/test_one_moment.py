@@ -23,7 +23,6 @@ NO_SNAPSHOT = """
 """
 
 
-@pytest.mark.one_server("a transaction of several statements sees one moment on the node that it asks only")
 async def test_what_is_committed_while_a_bundle_is_written_is_not_in_it_and_waits_for_nothing(
     database_url: str,
 ) -> None:
