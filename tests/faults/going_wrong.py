@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import insert, text
 
@@ -44,8 +44,8 @@ class Stage:
     story: Story
     url: str
 
-    async def run(self, work: Callable[[Transaction], Awaitable[object]]) -> None:
-        await self.livingworld.worlds._database.run(work)
+    async def run(self, work: Callable[[Transaction], Awaitable[object]], world_id: UUID | None = None) -> None:
+        await self.livingworld.worlds._database.run(work, world_id=world_id or self.world.id)
 
 
 def with_password(url: str) -> str:
@@ -66,7 +66,8 @@ async def check_violation(stage: Stage) -> None:
 
 async def foreign_key_violation(stage: Stage) -> None:
     row = {"world_id": uuid4(), "scope_id": uuid4(), "request_key": TEXT, "request_hash": bytes(32)}
-    await stage.run(lambda tx: tx.execute(insert(request_keys).values(**row, result={TEXT: NAME})))
+    insertion = insert(request_keys).values(**row, result={TEXT: NAME})
+    await stage.run(lambda tx: tx.execute(insertion), UUID(str(row["world_id"])))
 
 
 async def value_that_the_driver_refuses(stage: Stage) -> None:

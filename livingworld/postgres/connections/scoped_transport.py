@@ -117,12 +117,23 @@ async def open_scoped(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - asyn
     """Do as asyncpg.connect does, for a connection that takes a `scope`."""
     connection = await open_connection(*args, loop=_Loop(asyncio.get_running_loop()), **options)
     if options.get("statement_cache_size") != 0:
-        prepared = await connection.prepare(SET_AHEAD, name=_NAME)
-        # asyncpg prepares without a Sync: until the next statement the connection is in a transaction, which has a
-        # snapshot already and, while it is idle in the pool, reaches the time limit of a statement.
-        await prepared.fetch("", "")
-        transport_of(connection).prepared = prepared
+        try:
+            transport_of(connection).prepared = await _prepared(connection)
+        except BaseException:  # cancelled, for one: nobody else knows the connection
+            connection.terminate()
+            raise
     return connection
+
+
+async def _prepared(connection: Any) -> object:  # noqa: ANN401 - asyncpg's connection
+    """Prepare what goes ahead of statements.
+
+    asyncpg prepares without a Sync: until the next statement the connection is in a transaction, which has a snapshot
+    already and, while it is idle in the pool, reaches the time limit of a statement. So the statement is run once.
+    """
+    prepared: Any = await connection.prepare(SET_AHEAD, name=_NAME)
+    await prepared.fetch("", "")
+    return prepared
 
 
 def transport_of(connection: Any) -> ScopedTransport:  # noqa: ANN401 - asyncpg's connection
