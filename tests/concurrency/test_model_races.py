@@ -41,7 +41,6 @@ async def test_twelve_who_register_at_once_get_the_numbers_one_to_twelve(databas
     assert sorted(versions) == list(range(1, 13))
 
 
-@pytest.mark.one_server("the row of a world is on every node, and the test holds it on one")
 async def test_the_first_two_of_a_role_register_at_once(database_url: str, world: World) -> None:
     hold_the_world = "SELECT FROM livingworld.worlds WHERE world_id = $1 FOR UPDATE"
     async with same_world(database_url, world.id, pools=2) as worlds:

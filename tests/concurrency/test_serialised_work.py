@@ -170,7 +170,7 @@ def kept_by(world: World) -> dict[str, Any]:
         "turns under way": world.turns._queue._under_way,
     }
     for number, group in enumerate(world._shared._group_commits):
-        kept |= {f"group {number} {each}": getattr(group, each) for each in ("_prompt", "_tasks")}
+        kept |= {f"group {number} statements": group._pacing._prompt, f"group {number} tasks": group._tasks}
         kept |= {f"group {number} {each}": getattr(group._queues, each) for each in ("waiting", "busy")}
     return {name: each for name, each in kept.items() if each}
 

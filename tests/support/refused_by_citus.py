@@ -52,9 +52,11 @@ def _note(query: Any) -> None:  # noqa: ANN401 - asyncpg's record
 def holding(
     url: str, statement: str, parameters: Sequence[object] = (), *, commit: bool = False
 ) -> AbstractAsyncContextManager[Holder]:
-    """Do as the function of this name, but skip what holds an advisory lock: it would be one of the asked node."""
+    """Do as the function of this name, but skip what would be held on the asked node only."""
     if len(nodes) > 1 and "pg_advisory" in statement:
         pytest.skip("the test holds an advisory lock of the node that it asks; the library's are where the world is")
+    if len(nodes) > 1 and "livingworld.worlds " in statement:
+        pytest.skip("the test holds the row of a world on the node that it asks; keys look for it where the world is")
     return _holding(url, statement, parameters, commit=commit)
 
 
