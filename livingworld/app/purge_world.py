@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Column, Table, delete, select
+from sqlalchemy import Column, Table, delete, func, select, true
 
 from livingworld.coordination.actions.tables import lanes
 from livingworld.coordination.cycles.tables import cycles
@@ -62,14 +62,23 @@ async def purge_world(tx: Transaction) -> None:
     are locked while that row is still free; afterwards their new rows are locked without a wait: when a writer holds
     one, the LockTimeout makes the unit run again from the start.
     """
-    world = select(worlds.c.world_id).where(worlds.c.world_id == tx.world_id)
+    # Citus locks a row that is on every node where the statement runs. The keys of a writer look for it on the node of
+    # the world: the sub-select, which reads no row, has it locked there.
+    place = select(func.count()).where(
+        request_keys.c.world_id == tx.world_id, request_keys.c.scope_id == tx.world_id, request_keys.c.request_key == ""
+    )
+    world = (
+        select(worlds.c.world_id)
+        .select_from(worlds.join(place.subquery(), true()))
+        .where(worlds.c.world_id == tx.world_id)
+    )
     await lock_all_rows(tx, leases.c.name, wait=True)
-    if await tx.scalar(world.with_for_update(key_share=True)) is None:
+    if await tx.scalar(world.with_for_update(of=worlds, key_share=True)) is None:
         raise WorldNotFound(world_id=tx.world_id)
     for key in (*_PARTS, live_streams.c.stream_id):  # publishing comes last of all in a transaction
         await lock_all_rows(tx, key, wait=True)
     # Plain FOR UPDATE, because from here on inserts of children must wait.
-    await tx.execute(world.with_for_update(nowait=True))
+    await tx.execute(world.with_for_update(of=worlds, nowait=True))
     for key in (leases.c.name, *_PARTS):
         await lock_all_rows(tx, key, wait=False)
     for table in _TABLES:

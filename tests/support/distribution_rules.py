@@ -57,10 +57,20 @@ def broken_rules(sql: str) -> list[str]:
                 broken += [f"{name} in ON CONFLICT is not immutable" for name in _unstable(node)]
             if isinstance(node, _WRITES):
                 broken += _broken_in_write(node)
-            if isinstance(node, ast.SelectStmt) and "advisory" in str(_functions(node.targetList)):
-                broken += [] if _tables_below(node.fromClause) else ["an advisory lock of one node only"]
+            if isinstance(node, ast.SelectStmt):
+                broken += _locks_of_one_node(node)
             if isinstance(node, _LEVELS):
                 broken += [f"{table} without its world_id" for table in _unbound_tables(node)]
+    return broken
+
+
+def _locks_of_one_node(select: Any) -> list[str]:  # noqa: ANN401 - a node
+    """Return the locks of a query that would be taken on the asked node, and not where the world is."""
+    broken = []
+    if "advisory" in str(_functions(select.targetList)) and not _tables_below(select.fromClause):
+        broken.append("an advisory lock of one node only")
+    if select.lockingClause and set(_tables_below(select)) == _EVERYWHERE:
+        broken.append("a lock of the row of a world of one node only")
     return broken
 
 

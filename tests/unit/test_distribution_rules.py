@@ -48,6 +48,7 @@ BAD = {
     ),
     "WITH RECURSIVE w AS (SELECT 1) INSERT INTO livingworld.scenes (world_id) SELECT $1 FROM w": "a recursion before",
     "SELECT pg_advisory_xact_lock($1)": "one node only",
+    "SELECT FROM livingworld.worlds w WHERE w.world_id = $1 FOR UPDATE": "the row of a world",
     "SELECT g.x, pg_try_advisory_xact_lock(g.x) FROM unnest($1) AS g (x)": "one node only",
     "MERGE INTO livingworld.worlds w USING livingworld.worlds v ON w = v WHEN MATCHED THEN DELETE": "Merge",
 }
@@ -56,6 +57,7 @@ GOOD = [
     "SELECT * FROM livingworld.scenes s WHERE s.world_id = in_world_id",
     "SELECT pg_advisory_xact_lock($1) FROM (SELECT count(*) FROM livingworld.request_keys k WHERE k.world_id = $2) p",
     "SELECT * FROM livingworld.worlds w WHERE w.key = $1",
+    "SELECT FROM livingworld.worlds w, livingworld.leases l WHERE w.world_id = $1 AND l.world_id = $1 FOR UPDATE OF w",
     "UPDATE livingworld.tasks t SET ended_at = now() WHERE t.world_id = $1 AND now() - t.heartbeat_at > t.dead_after",
     "INSERT INTO livingworld.leases VALUES ($1) ON CONFLICT (world_id) DO UPDATE SET expires_at = excluded.expires_at",
     "UPDATE livingworld.stories SET updated_at = now() WHERE stories.world_id = $1",
