@@ -30,7 +30,7 @@ CALLS: dict[str, Callable[[World, Story], Awaitable[object]]] = {
 
 
 def work(statements: list[str]) -> list[str]:
-    """Return the statements that work with the tables or end a transaction, without those of a connection that opens."""
+    """Return the statements that work with the tables or end a transaction, and none of a connection that opens."""
     return [each for each in statements if "livingworld." in each or each.lstrip().startswith("COMMIT")]
 
 
