@@ -145,9 +145,11 @@ def _path_ranges(head: CTE) -> LateralFromClause:
 
 
 def _head(*, of_named_branch: bool) -> CTE:
-    place = (branches.c.story_id, branches.c.head_timeline, branches.c.head_position)
-    branch = stories.join(branches, _branch_of_story(of_named_branch=of_named_branch))
-    return select(*place).select_from(branch).where(*_STORY).cte("head")
+    """Return the place of the head; OFFSET 0 as in `_scenes_where`: one way to join reads every branch of the story."""
+    own = select(branches).where(_branch_of_story(of_named_branch=of_named_branch)).correlate(stories)
+    branch = own.offset(literal_column("0")).lateral("branch")
+    place = (branch.c.story_id, branch.c.head_timeline, branch.c.head_position)
+    return select(*place).select_from(stories.join(branch, true())).where(*_STORY).cte("head")
 
 
 def _branch_of_story(*, of_named_branch: bool) -> ColumnElement[bool]:

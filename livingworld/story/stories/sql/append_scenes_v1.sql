@@ -244,13 +244,13 @@ BEGIN
             WHERE g.answer = 'appended' AND g.cast_members IS NOT NULL;
         END IF;
 
-        -- The stories stand in both conditions, so that no plan reads the others.
+        -- The stories and the branches stand in both conditions, so that no plan reads the others.
         UPDATE livingworld.branches b
         SET head_scene_number = t.number, head_timeline = t.timeline, head_position = t."position",
             version = b.version + 1, updated_at = now()
         FROM unnest(to_stories, to_branches, to_numbers, to_timelines, to_positions)
             AS t (story_id, branch, number, timeline, "position")
-        WHERE b.world_id = in_world_id AND b.story_id = ANY (to_stories)
+        WHERE b.world_id = in_world_id AND b.story_id = ANY (to_stories) AND b.branch_number = ANY (to_branches)
             AND b.story_id = t.story_id AND b.branch_number = t.branch;
         -- As note_play_v1 does, with what was read under the lock. One by one: a plan for all reads every story of the world.
         FOR played IN
