@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -95,19 +96,31 @@ def listening_connection(settings: Settings, url: URL) -> Callable[[], Awaitable
 async def pooled_connection(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Take a connection and give it back; the loss of the connection never hides why the block was left."""
     reason: BaseException | None = None
+    connection = engine.connect()
     try:
-        async with engine.connect() as connection:
-            try:
-                yield connection
-            except BaseException as error:
-                reason = error
-                raise
+        await connection.start()
+        try:
+            yield connection
+        except BaseException as error:
+            reason = error
+            raise
+        finally:
+            await _give_back(connection)
     except DRIVER_EXCEPTIONS as lost:
         if reason is None or reason is lost:
             raise
         reason.add_note(f"The session was lost meanwhile, and everything was rolled back: {name_failure(lost).cause}")
     if reason is not None:
         raise reason
+
+
+async def _give_back(connection: AsyncConnection) -> None:
+    """Give a connection back in this task: SQLAlchemy's own way makes a task, which the end of a loop cancels too."""
+    try:
+        await connection.close()
+    except asyncio.CancelledError:  # while it was rolled back: it is closed, and its place is free
+        await connection.close()
+        raise
 
 
 def _read_json(text: str) -> Any:  # noqa: ANN401 - a JSON value
