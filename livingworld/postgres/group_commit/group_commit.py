@@ -4,9 +4,10 @@ What arrives while statements are under way goes with the next one. Where much w
 each with its share. A story has at most one statement under way, so its requests are carried out in their order.
 
 A request that cannot be written with the others delays its own story only. A story that another transaction holds is
-taken out of the group, waited for once with others of its kind for a moment, and then alone. A group that fails is
-divided: by stories when it met a lock or took too long, which costs the other stories one try, and into halves when an
-input was refused. No other part waits for the story of a part.
+taken out of the group, waited for once with others of its kind for a moment, and then alone. Where a group met several
+such stories, other processes write them in groups too, and the next groups wait for that moment at once. A group that
+fails is divided: by stories when it met a lock or took too long, which costs the other stories one try, and into halves
+when an input was refused. No other part waits for the story of a part.
 """
 
 from __future__ import annotations
