@@ -29,7 +29,7 @@ class Mine(Exception):  # noqa: N818 - somebody's own
 async def end_session(url: str, tx: TransactionScope) -> None:
     pid = await backend_of(tx)
     async with connected(url) as administrator:
-        assert await administrator.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+        assert await administrator.fetchval("SELECT pg_terminate_backend(CAST($1 AS integer), 5000)", pid)
 
 
 async def cut_off(url: str) -> None:

@@ -56,6 +56,13 @@ def test_reads_among_much_find_what_they_look_for(database_url: str) -> None:
     assert result["context 100"]["at_most"] == 25
 
 
+def test_a_story_that_was_put_away_comes_back_as_it_was(database_url: str) -> None:
+    result = run("archive.py", database_url, "--scenes", "40")
+
+    assert {"export", "verify", "purge", "import"} <= result.keys()
+    assert result["rows"] > 40
+
+
 def test_what_is_open_and_at_rest_is_counted(database_url: str) -> None:
     result = run("open_worlds.py", database_url, "--worlds", "64", "--subscriptions", "16", "--idle-seconds", "1")
 

@@ -115,7 +115,7 @@ async def test_an_index_that_was_left_unfinished_is_built_again(database_url: st
     async with holding(database_url, WRITE) as writer:
         upgrade = asyncio.create_task(migrations.upgrade(database_url))
         (builder,) = await writer.until_blocked()
-        await writer.observer.execute("SELECT pg_terminate_backend($1)", builder)
+        await writer.observer.execute("SELECT pg_terminate_backend(CAST($1 AS integer))", builder)
         ended = await asyncio.gather(upgrade, return_exceptions=True)
         left = await writer.observer.fetchval(INDEX)
     await migrations.upgrade(database_url)

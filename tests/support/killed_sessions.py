@@ -9,4 +9,4 @@ from livingworld.testing.staged_races import connected
 async def kill(url: str, connection: ProxiedConnection) -> None:
     """End the session of a connection, and return when its process is gone."""
     async with connected(url) as killer:
-        assert await killer.fetchval("SELECT pg_terminate_backend($1, 5000)", connection.backend_pid)
+        assert await killer.fetchval("SELECT pg_terminate_backend(CAST($1 AS integer), 5000)", connection.backend_pid)

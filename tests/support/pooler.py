@@ -68,7 +68,7 @@ def pooled(url: str, *, sessions: int, **more: object) -> Iterator[str]:
         )
         command = [PGBOUNCER, "-q", str(configuration)]
         if os.geteuid() == 0:  # which PgBouncer refuses to be
-            owner = pwd.getpwuid(Path(server["host"]).stat().st_uid)  # whoever may reach the server's socket
+            owner = _who_may_connect(server["host"])
             os.chown(folder, owner.pw_uid, owner.pw_gid)
             command += ["-u", owner.pw_name]
         with subprocess.Popen(command) as pooler:
@@ -78,6 +78,11 @@ def pooled(url: str, *, sessions: int, **more: object) -> Iterator[str]:
                 yield through.render_as_string(hide_password=False)
             finally:
                 pooler.terminate()
+
+
+def _who_may_connect(host: str) -> pwd.struct_passwd:
+    """Return who may reach the server: by its socket its owner, by a name anybody."""
+    return pwd.getpwuid(Path(host).stat().st_uid) if host.startswith("/") else pwd.getpwnam("nobody")
 
 
 def _until_ready(socket: Path, pooler: subprocess.Popen[bytes]) -> None:
