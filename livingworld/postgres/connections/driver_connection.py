@@ -1,5 +1,7 @@
 """How a connection is opened: by asyncpg, without a word on standard error when the call is cancelled.
 
+It knows the arrays of PostgreSQL's own types from the start.
+
 asyncpg asks a server on TCP for TLS by a protocol of its own, whose future fails when the connection is lost. A call
 that is cancelled or reaches its time limit at that moment never awaits the future, and asyncio would print its
 exception on standard error: in `asyncpg.connect`, and in the connection that asyncpg opens to cancel a statement. Both
@@ -12,6 +14,8 @@ import asyncio
 from typing import Any
 
 import asyncpg
+
+from livingworld.postgres.connections.array_types import register_array_types
 
 
 class QuietLoop:
@@ -38,7 +42,9 @@ def _retrieve(future: asyncio.Future[Any]) -> None:
 async def open_connection(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - asyncpg.connect's own signature
     """Do as asyncpg.connect does."""
     loop: Any = QuietLoop(asyncio.get_running_loop())
-    return await asyncpg.connect(*args, **{"loop": loop} | options)
+    connection = await asyncpg.connect(*args, **{"loop": loop} | options)
+    register_array_types(connection)
+    return connection
 
 
 async def request_cancel(connection: Any) -> None:  # noqa: ANN401 - asyncpg's connection

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DisconnectionError
 
 from livingworld.inputs import canonical_json
 from livingworld.observability import events
+from livingworld.postgres.connections.array_types import register_array_types
 from livingworld.postgres.connections.connecting import Open, connect
 from livingworld.postgres.connections.connection_pool import ConnectionPool
 from livingworld.postgres.connections.driver_connection import open_connection
@@ -82,7 +83,10 @@ def unpooled_engine(url: URL | str, settings: Settings | None = None) -> AsyncEn
 def _engine(target: ConnectionTarget, **options: Any) -> AsyncEngine:  # noqa: ANN401 - of create_async_engine
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - with SQLAlchemy's ORM; only who opens pays
 
-    return create_async_engine(target.label(), isolation_level=ISOLATION_LEVEL, hide_parameters=True, **options)
+    engine = create_async_engine(target.label(), isolation_level=ISOLATION_LEVEL, hide_parameters=True, **options)
+    # SQLAlchemy sets codecs of a new connection, and asyncpg forgets what it has made of others then.
+    event.listen(engine.sync_engine, "connect", lambda opened, _: register_array_types(opened.driver_connection))
+    return engine
 
 
 def listening_connection(settings: Settings, url: URL) -> Callable[[], Awaitable[Any]]:
