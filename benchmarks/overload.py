@@ -49,6 +49,8 @@ class Load:
     milliseconds: list[float] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     longest: float = 0.0
+    #: Scenes that were answered before the end of the round: who was refused sleeps beyond it.
+    in_time: int = 0
     rate: float = 0.0
 
     def p99(self) -> float:
@@ -112,15 +114,15 @@ async def one_round(world: World, tasks: int, arguments: argparse.Namespace) -> 
     load = Load()
     began = time.perf_counter()
     await asyncio.gather(*(writer(world, stories[number % STORIES], load, began, arguments) for number in range(tasks)))
-    load.rate = len(load.milliseconds) / (time.perf_counter() - began)
+    load.rate = load.in_time / arguments.seconds
     await check(world, stories, len(load.milliseconds), load.refused["CommitUnknown"])
     return load
 
 
 async def writer(world: World, story_id: UUID, load: Load, began: float, arguments: argparse.Namespace) -> None:
     """Append until the round is over."""
-    given = next(_SCENES)
-    while time.perf_counter() < began + arguments.seconds:
+    given, end = next(_SCENES), began + arguments.seconds
+    while time.perf_counter() < end:
         started = time.perf_counter()
         try:
             with deadline(timedelta(seconds=arguments.deadline)):
@@ -132,6 +134,7 @@ async def writer(world: World, story_id: UUID, load: Load, began: float, argumen
         else:
             load.milliseconds.append((time.perf_counter() - started) * 1000)
             load.longest = max(load.longest, load.milliseconds[-1])
+            load.in_time += time.perf_counter() <= end
             given = next(_SCENES)
 
 
