@@ -1,13 +1,19 @@
-"""What watching costs: appends a second, CPU of the client and function calls for each append, with and without it.
+"""What watching costs an append: CPU of the process, appends a second and function calls, with and without it.
 
-One process, one server, rounds in which the arms take turns; the medians of what each arm took relative to `off` in
-the same round. 64 tasks append to 64 stories, through group commit.
+One process, one server, 64 tasks that append to 64 stories through group commit. Short slices: in each round every arm
+has one, in another order each time, and what it took is compared with the two slices of `off` of the same round. The
+machine's noise is in all of them; the medians of the differences are given with their intervals of 95 % (bootstrap).
+`off again` is compared as the arms are, and shows how far to believe them.
 
     off        what counts is replaced by functions that do nothing
-    on         as every LivingWorld is: it counts, and nothing reads it
-    scraped    beside that, Prometheus' text once a second
-    otel       beside that, metrics go to an exporter once a second, and each call continues a trace that is not sampled
-    spans      the same with every trace sampled: what OpenTelemetry's SDK takes for a span of each append
+    on         as every LivingWorld is: metrics and contention, and nothing reads them
+    traced     beside that, spans are asked for below a caller whose trace is not sampled
+    sampled    beside that, one task of 64 has a trace that is sampled, and its spans go to a BatchSpanProcessor
+    spans      every task has
+    bare SDK   `on`, and each task makes a span of the same attributes beside its append, without livingworld
+
+Then each part by itself, the least of many short runs, which no noise reaches; and the CPU of readers: of a scrape
+(Prometheus' text) and of an export, and what both are of a core if each comes once a minute, as their defaults are.
 """
 
 from __future__ import annotations
@@ -16,90 +22,131 @@ import asyncio
 import gc
 import itertools
 import json
+import random
 import statistics
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
-from datetime import timedelta
-from typing import Any, Final
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Any, Final, NamedTuple
 from unittest import mock
 from uuid import UUID
 
 from costs import CostMeter
-from measuring import append_for, check
-from opentelemetry.sdk.metrics.export import MetricExportResult
+from measuring import check
+from observability_parts import ABOUT, FOUND, caller, parts
+from opentelemetry.sdk.metrics import export
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
+from opentelemetry.trace import SpanKind, use_span
 from peers.livingworld_api import LivingWorldApi
+from scenes import sample_scenes
 from servers import describe, parser, server_url
 
-from livingworld import LivingWorld, NewScene, Settings
+from livingworld import LivingWorld, Settings
 from livingworld.observability.histogram import Histogram
+from livingworld.observability.opentelemetry_metrics import metrics_of
 from livingworld.observability.prometheus import prometheus_text
 from livingworld.postgres import migrations
 from livingworld.postgres.group_commit.group_meter import GroupMeter
+from livingworld.postgres.transactions.contention import Contention
 from livingworld.postgres.transactions.unit_meter import UnitMeter
 from livingworld.tracing import trace_calls
 
 TASKS: Final = 64
-EVERY_SECONDS: Final = 1.0
+#: A patch makes Python forget what it had specialised.
+_WARM_UP_SECONDS: Final = 0.1
 _COUNTED: Final = 20
-_METERS: Final = {Histogram: ("record",), UnitMeter: ("committed", "answered"), GroupMeter: ("sending",)}
+_READS: Final = 20
+_METERS: Final = {
+    Histogram: ("record", "record_each"),
+    UnitMeter: ("committed", "answered"),
+    GroupMeter: ("sending",),
+    Contention: ("held",),
+}
 
 
-class Arms:
-    """The ways to append, each a block in which the process watches so much."""
+class Slice(NamedTuple):
+    """What one arm did in one slice."""
 
-    def __init__(self, livingworld: LivingWorld) -> None:
-        self._livingworld = livingworld
-
-    @asynccontextmanager
-    async def off(self) -> AsyncIterator[None]:
-        """Count nothing."""
-        with _nothing_counts():
-            yield
-
-    @asynccontextmanager
-    async def on(self) -> AsyncIterator[None]:
-        """Count, and read nothing."""
-        yield
-
-    @asynccontextmanager
-    async def scraped(self) -> AsyncIterator[None]:
-        """Scrape."""
-        async with _again_and_again(self._scrape):
-            yield
-
-    @asynccontextmanager
-    async def otel(self, *, sampled: bool = False) -> AsyncIterator[None]:
-        """Export, and continue the trace of a caller that is sampled or not."""
-        provider = TracerProvider()
-        provider.add_span_processor(BatchSpanProcessor(_Nowhere()))
-        flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
-        caller = NonRecordingSpan(SpanContext(trace_id=1, span_id=1, is_remote=True, trace_flags=flags))
-        every = timedelta(seconds=EVERY_SECONDS)
-        with trace_calls(provider), use_span(caller):
-            async with self.scraped(), self._livingworld.export_metrics(_Exporter(), every=every):
-                yield
-        provider.shutdown()
-
-    def spans(self) -> AbstractAsyncContextManager[None]:
-        """Export, and continue a trace that is sampled."""
-        return self.otel(sampled=True)
-
-    async def _scrape(self) -> None:
-        prometheus_text(self._livingworld.metrics())
-
-
-class _Exporter:
-    def export(self, _: object) -> MetricExportResult:
-        return MetricExportResult.SUCCESS
+    rate: float
+    client_us: float
 
 
 class _Nowhere(SpanExporter):  # type: ignore[misc,unused-ignore]
     def export(self, _: object) -> Any:  # noqa: ANN401
         return SpanExportResult.SUCCESS
+
+
+class Arms:
+    """The ways to append: what is watched meanwhile, and below which span each task appends."""
+
+    def __init__(self, one: LivingWorldApi) -> None:
+        self._one = one
+        self._scenes = sample_scenes()
+        self._provider = TracerProvider()
+        self._provider.add_span_processor(BatchSpanProcessor(_Nowhere(), max_queue_size=1 << 16))
+        self._tracer = self._provider.get_tracer("bare")
+        #: By name: what is patched or traced, how many tasks have a sampled trace, and whether the SDK is used alone.
+        self.all: dict[str, tuple[Callable[[], AbstractContextManager[Any]], int, bool]] = {
+            "off": (_nothing_counts, 0, False),
+            "off again": (_nothing_counts, 0, False),
+            "on": (nullcontext, 0, False),
+            "traced": (self._traced, 0, False),
+            "sampled": (self._traced, 1, False),
+            "spans": (self._traced, TASKS, False),
+            "bare SDK": (nullcontext, TASKS, True),
+        }
+
+    def _traced(self) -> AbstractContextManager[Any]:
+        return trace_calls(self._provider)
+
+    def close(self) -> None:
+        """Stop the SDK's threads."""
+        self._provider.shutdown()
+
+    async def run(self, name: str, stories: Sequence[UUID], seconds: float) -> tuple[Slice, int]:
+        """Append for so long in one way; return what it cost, and how many scenes there are more."""
+        watching, sampled, bare = self.all[name]
+        with watching():
+            warm = await self._append(stories, _WARM_UP_SECONDS, sampled, bare=bare)
+            gc.collect()
+            cpu, started = time.process_time(), time.perf_counter()
+            count = await self._append(stories, seconds, sampled, bare=bare)
+            cpu, elapsed = time.process_time() - cpu, time.perf_counter() - started
+            self._provider.force_flush()
+        return Slice(count / elapsed, cpu / count * 1e6), warm + count
+
+    async def calls(self, name: str, stories: Sequence[UUID]) -> float:
+        """Return how many functions an append calls in this process, one after the other."""
+        watching, sampled, bare = self.all[name]
+        with watching(), use_span(caller(sampled=sampled > 1)):
+            return await _calls_each(lambda: self._one_append(stories[0], bare=bare))
+
+    async def _append(self, stories: Sequence[UUID], seconds: float, sampled: int, *, bare: bool) -> int:
+        end = time.perf_counter() + seconds
+
+        async def writer(story_id: UUID) -> int:
+            count = 0
+            while time.perf_counter() < end:
+                await self._one_append(story_id, bare=bare)
+                count += 1
+            return count
+
+        tasks = []
+        for number, story_id in enumerate(stories):
+            with use_span(caller(sampled=number < sampled)):
+                tasks.append(asyncio.create_task(writer(story_id)))
+        return sum(await asyncio.gather(*tasks))
+
+    async def _one_append(self, story_id: UUID, *, bare: bool) -> None:
+        if bare:
+            span = self._tracer.start_span("stories.append_scene", kind=SpanKind.CLIENT, attributes=ABOUT)
+            await self._one.append(story_id, next(self._scenes))
+            span.set_attributes(FOUND)
+            span.end()
+        else:
+            await self._one.append(story_id, next(self._scenes))
 
 
 def _nothing(*_: object) -> None:
@@ -108,101 +155,116 @@ def _nothing(*_: object) -> None:
 
 @contextmanager
 def _nothing_counts() -> Iterator[None]:
-    patches = [mock.patch.object(kind, name, _nothing) for kind, names in _METERS.items() for name in names]
-    for patch in patches:
-        patch.start()
-    try:
+    with ExitStack() as stack:
+        for kind, names in _METERS.items():
+            for name in names:
+                if hasattr(kind, name):
+                    stack.enter_context(mock.patch.object(kind, name, _nothing))
         yield
-    finally:
-        for patch in patches:
-            patch.stop()
 
 
-@asynccontextmanager
-async def _again_and_again(work: Callable[[], Any]) -> AsyncIterator[None]:
-    async def repeat() -> None:
-        while True:
-            await work()
-            await asyncio.sleep(EVERY_SECONDS)
-
-    task = asyncio.create_task(repeat())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def calls_each(one: LivingWorldApi, stories: list[UUID]) -> float:
-    """Return how many functions an append calls in this process, one after the other."""
+async def _calls_each(append: Callable[[], Any]) -> float:
     count = itertools.count()
     sys.setprofile(lambda _frame, event, _argument: next(count) if event in {"call", "c_call"} else None)
     try:
         for _ in range(_COUNTED):
-            await one.world.stories.append_scene(stories[0], NewScene("on"))
+            await append()
     finally:
         sys.setprofile(None)
     return next(count) / _COUNTED
 
 
-async def measure(url: str, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    """Return for each arm the medians: appends a second, client microseconds and function calls for each append."""
+async def measure(url: str, rounds: int, seconds: float) -> dict[str, Any]:
+    """Return for each arm what it took more than `off`, and what readers take."""
     await migrations.upgrade(url)
     meter = await CostMeter.connect(url)
     async with LivingWorld.open(Settings.load(database_url=url)) as livingworld:
         one = LivingWorldApi(await livingworld.worlds.create("observability"))
-        arms, taken = Arms(livingworld), dict[str, list[tuple[float, float, float]]]()
-        for number in range(rounds + 1):  # the first warms up
-            for arm in _turned((arms.off, arms.on, arms.scraped, arms.otel, arms.spans), number):
-                async with arm():
-                    done = await _round(one, meter, seconds)
-                if number:
-                    taken.setdefault(arm.__name__, []).append(done)
+        arms, stories = Arms(one), list(await one.begin(TASKS))
+        taken: dict[str, list[Slice]] = {name: [] for name in arms.all}
+        before, total = await meter.now(), 0
+        for number in range(rounds):
+            for name in _order(list(arms.all), number):
+                done, count = await arms.run(name, stories, seconds)
+                taken[name].append(done)
+                total += count
+        server = (await meter.now() - before).each(total).server_us
+        await check(one, stories, total)
+        calls = {name: await arms.calls(name, stories) for name in arms.all}
+        readers = _readers(livingworld)
+        sizes = livingworld.metrics().distribution("livingworld.group.size", {"kind": "append"})
+        arms.close()
     await meter.close()
-    return _summary(taken)
+    size = round(sizes.sum / sizes.count)
+    alone = {"requests of a group": size} | await parts(size)
+    return {"server us": round(server, 1), "readers": readers, "each alone": alone, "arms": _summary(taken, calls)}
 
 
-async def _round(one: LivingWorldApi, meter: CostMeter, seconds: float) -> tuple[float, float, float]:
-    stories = list(await one.begin(TASKS))
-    gc.collect()
-    before = await meter.now()
-    count = await append_for(one, stories, TASKS, seconds)
-    cost = (await meter.now() - before).each(count)
-    await check(one, stories, count)
-    return count / seconds, cost.client_us, await calls_each(one, stories)
+def _order(names: list[str], number: int) -> list[str]:
+    """Return the arms of a round: each begins as often as the others, and follows each neighbour as often."""
+    place = number // 2 % len(names)
+    turned = names[place:] + names[:place]
+    return turned if number % 2 else turned[::-1]
 
 
-def _turned(arms: tuple[Any, ...], number: int) -> tuple[Any, ...]:
-    place = number % len(arms)
-    return arms[place:] + arms[:place]
+def _readers(livingworld: LivingWorld) -> dict[str, float]:
+    """Return the CPU of a scrape and of an export, and what both are of a core, each once a minute."""
+    works: dict[str, Callable[[], object]] = {
+        "scrape ms": lambda: prometheus_text(livingworld.metrics()),
+        "export ms": lambda: metrics_of(livingworld.metrics(), export),
+    }
+    found = {}
+    for name, work in works.items():
+        cpu = time.process_time()
+        for _ in range(_READS):
+            work()
+        found[name] = round((time.process_time() - cpu) / _READS * 1e3, 2)
+    return found | {"% of a core": round(sum(found.values()) / 60e3 * 100, 3)}
 
 
-def _summary(taken: dict[str, list[tuple[float, float, float]]]) -> dict[str, dict[str, float]]:
+def _summary(taken: dict[str, list[Slice]], calls: dict[str, float]) -> dict[str, dict[str, Any]]:
+    offs = [_mean(*pair) for pair in zip(taken["off"], taken["off again"], strict=True)]
     result = {}
-    for arm, rounds in taken.items():
-        rate, client, calls = (statistics.median(values) for values in zip(*rounds, strict=True))
-        pairs = list(zip(rounds, taken["off"], strict=True))
-        slower = statistics.median(1 - mine[0] / off[0] for mine, off in pairs)
-        dearer = statistics.median(mine[1] - off[1] for mine, off in pairs)
+    for arm, slices in taken.items():
+        base = taken["off"] if arm.startswith("off") else offs
+        pairs = list(zip(slices, base, strict=True))
         result[arm] = {
-            "appends a second": round(rate),
-            "% fewer than off": round(slower * 100, 1),
-            "client us": round(client, 1),
-            "us more than off": round(dearer, 1),
-            "function calls": round(calls, 1),
+            "appends a second": round(statistics.median(each.rate for each in slices)),
+            "% fewer": _interval([100 - 100 * mine.rate / off.rate for mine, off in pairs]),
+            "client us": round(statistics.median(each.client_us for each in slices), 1),
+            "us more": _interval([mine.client_us - off.client_us for mine, off in pairs]),
+            "% more us": _interval([100 * mine.client_us / off.client_us - 100 for mine, off in pairs]),
+            "function calls": round(calls[arm], 1),
         }
     return result
 
 
+def _mean(one: Slice, other: Slice) -> Slice:
+    return Slice((one.rate + other.rate) / 2, (one.client_us + other.client_us) / 2)
+
+
+def _interval(values: list[float]) -> list[float]:
+    """Return the median of some differences, and the 95 % interval of it."""
+    chance = random.Random(len(values))
+    medians = sorted(statistics.median(chance.choices(values, k=len(values))) for _ in range(1000))
+    return [round(each, 1) for each in (statistics.median(values), medians[25], medians[974])]
+
+
+def _line(arm: str, row: dict[str, Any]) -> str:
+    cells = (f"{v[0]:.1f} ({v[1]:.1f} to {v[2]:.1f})" if isinstance(v, list) else f"{v}" for v in row.values())
+    return f"{arm:9}" + "".join(f"  {name} {cell:<22}" for name, cell in zip(row, cells, strict=True))
+
+
 async def main() -> None:
     """Measure and print."""
-    arguments = parser(__doc__).parse_args()
+    made = parser(__doc__)
+    made.set_defaults(rounds=100, seconds=0.25)
+    arguments = made.parse_args()
     with server_url(arguments) as url:
         result = await measure(url, arguments.rounds, arguments.seconds)
-        about = await describe(url)
-    lines = [f"{arm:8}" + "".join(f"  {name} {value:>9}" for name, value in row.items()) for arm, row in result.items()]
-    print(json.dumps(result | about) if arguments.json else "\n".join([*lines, str(about)]))
+        result |= await describe(url)
+    lines = [_line(arm, row) for arm, row in result.pop("arms").items()] if not arguments.json else []
+    print(json.dumps(result) if arguments.json else "\n".join([*lines, str(result)]))
 
 
 if __name__ == "__main__":

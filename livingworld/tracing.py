@@ -114,7 +114,7 @@ def public_classes() -> list[type[Any]]:
 
 
 def _traced(tracing: Tracing, path: str, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    if inspect.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(inspect.unwrap(function)):
         return tracing.call(path, function)
     opens = str(inspect.signature(function).return_annotation).startswith("AbstractAsyncContextManager")
     if opens or (hasattr(function, "__wrapped__") and inspect.isasyncgenfunction(inspect.unwrap(function))):

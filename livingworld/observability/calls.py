@@ -25,6 +25,8 @@ class CallMeasure:
     #: Seconds between the sending of its statements and their answers.
     server_seconds: float = 0.0
     statements: int = 0
+    #: Where its statements went: the database, the host, and the port where it is not 5432; empty: not known.
+    server: tuple[str, str, str] = ("", "", "")
 
     def share(self, group: CallMeasure, size: int, queue_seconds: float) -> None:
         """Add what a group met that carried a request of this call."""
@@ -35,6 +37,8 @@ class CallMeasure:
         self.lock_seconds += group.lock_seconds
         self.server_seconds += group.server_seconds
         self.statements += group.statements
+        self.world_id = group.world_id
+        self.server = group.server
 
 
 #: The call that the code of this context works for; None where nobody follows it.

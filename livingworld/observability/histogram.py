@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import add
 from typing import Final
 
-#: The upper bound of each bucket but the last: eight for each doubling from a microsecond to two million, and the round
-#: numbers 1, 2.5 and 5 of each power of ten, so that a scraper's coarse bounds are bounds here too.
+from livingworld.observability.instruments import ALL
+
+#: The upper bound of each bucket but the last: eight for each doubling from a microsecond to two million, the round
+#: numbers 1, 2.5 and 5 of each power of ten, and those that an instrument is exported with: a scraper's coarse bounds
+#: are bounds here too.
 BOUNDS: Final = tuple(
     sorted(
         {2.0 ** (eighth / 8) for eighth in range(-20 * 8, 21 * 8)}
         | {float(f"{digits}e{power}") for power in range(-6, 7) for digits in ("1", "2.5", "5")}
+        | {float(bound) for instrument in ALL for bound in instrument.bounds}
     )
 )
 
@@ -46,7 +51,12 @@ class Distribution:
 
     def at_most(self, bound: float) -> int:
         """Return how many values do not exceed one of BOUNDS."""
-        return sum(self.buckets[: bisect_left(BOUNDS, bound) + 1])
+        return self.at_most_each((bound,))[0]
+
+    def at_most_each(self, bounds: Sequence[float]) -> list[int]:
+        """Return how many values do not exceed each of some of BOUNDS."""
+        up_to = tuple(accumulate(self.buckets))
+        return [up_to[bisect_left(BOUNDS, bound)] if up_to else 0 for bound in bounds]
 
     def __add__(self, other: Distribution) -> Distribution:
         """Return the values of both."""
@@ -86,6 +96,16 @@ class Histogram:
         if value > self._maximum:  # noqa: PLR1730
             self._maximum = value
         self._buckets[bisect_left(BOUNDS, value)] += 1
+
+    def record_each(self, values: Sequence[float]) -> None:
+        """Add several values."""
+        if not values:
+            return
+        self._sum += sum(values)
+        self._minimum, self._maximum = min(self._minimum, *values), max(self._maximum, *values)
+        buckets = self._buckets
+        for value in values:
+            buckets[bisect_left(BOUNDS, value)] += 1
 
     def take(self) -> Distribution:
         """Return what was recorded since the last time, and begin again."""

@@ -1,7 +1,8 @@
 """Every instrument of livingworld, in one list: what is counted or measured, in which unit, by which attributes.
 
-Names and units follow OpenTelemetry's conventions: `db.client.*` and `gen_ai.*` where they exist. An attribute is a
-kind, a state or the class of an error: never an id, a name or a text of a story, so the number of series stays small.
+Names, units and bounds follow OpenTelemetry's conventions: `db.client.*` and `gen_ai.*` where they exist. An attribute
+is a kind, a state, the class of an error or where the database is: never an id, a name or a text of a story, so the
+number of series stays small.
 """
 
 from __future__ import annotations
@@ -32,11 +33,15 @@ class Instrument:
     unit: str
     attributes: tuple[str, ...]
     meaning: str
+    #: Of the buckets of a histogram that are exported, as the conventions advise; empty: those of its unit.
+    bounds: tuple[float, ...] = ()
 
 
-def declare(kind: Kind, name: str, unit: str, attributes: str, meaning: str) -> Instrument:
+def declare(
+    kind: Kind, name: str, unit: str, attributes: str, meaning: str, bounds: tuple[float, ...] = ()
+) -> Instrument:
     """Return an instrument whose attributes are given as words."""
-    return Instrument(kind, name, unit, tuple(attributes.split()), meaning)
+    return Instrument(kind, name, unit, tuple(attributes.split()), meaning, bounds)
 
 
 _counter = partial(declare, Kind.COUNTER)
@@ -47,8 +52,9 @@ _histogram = partial(declare, Kind.HISTOGRAM)
 STATEMENT_DURATION: Final = _histogram(
     "db.client.operation.duration",
     "s",
-    "db.operation.name error.type",
+    "db.operation.name db.namespace server.address server.port error.type db.response.status_code",
     "A statement from its sending to its answer: by its SQL function, or by its first word.",
+    bounds=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10),
 )
 CONNECTION_COUNT: Final = _gauge(
     "db.client.connection.count",
@@ -178,12 +184,14 @@ MODEL_DURATION: Final = _histogram(
     "s",
     "gen_ai.operation.name gen_ai.request.model error.type",
     "A call of a model: the answer to a turn or to a call within it, or the vectors of a batch of texts.",
+    bounds=(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
 )
 MODEL_TOKENS: Final = _histogram(
     "gen_ai.client.token.usage",
     "{token}",
     "gen_ai.operation.name gen_ai.request.model gen_ai.token.type",
     "Tokens of a call that the application reported.",
+    bounds=tuple(4.0**power for power in range(14)),
 )
 EMBEDDED_TEXTS: Final = _counter(
     "livingworld.embedding.texts",

@@ -11,7 +11,13 @@ from weakref import WeakSet
 
 from livingworld.errors import InvalidInput
 from livingworld.observability.histogram import Distribution, Histogram
-from livingworld.observability.instruments import Instrument, Kind
+from livingworld.observability.instruments import (
+    MODEL_DURATION,
+    MODEL_TOKENS,
+    STATEMENT_DURATION,
+    Instrument,
+    Kind,
+)
 from livingworld.observability.snapshot import MetricSeries, MetricsSnapshot, Value
 
 #: Most series of one instrument; further ones are counted together, in the series whose attributes are all OTHER.
@@ -20,7 +26,11 @@ MOST_SERIES: Final = 200
 MOST_READERS: Final = 16
 OTHER: Final = "_OTHER"
 #: Attributes that OpenTelemetry requires of such instruments: the application's models have no provider here.
-_OF_ALL: Final = {"db": {"db.system.name": "postgresql"}, "gen_ai": {"gen_ai.provider.name": OTHER}}
+CONSTANT: Final = {
+    STATEMENT_DURATION: {"db.system.name": "postgresql"},
+    MODEL_DURATION: {"gen_ai.provider.name": OTHER},
+    MODEL_TOKENS: {"gen_ai.provider.name": OTHER},
+}
 
 #: The values of an instrument's attributes, in their order.
 Attributes: TypeAlias = tuple[str, ...]
@@ -154,7 +164,7 @@ def _check(instrument: Instrument, kind: Kind, attributes: Attributes) -> None:
 
 def _series(instrument: Instrument, attributes: Attributes, value: Value) -> MetricSeries:
     named = {name: text for name, text in zip(instrument.attributes, attributes, strict=True) if text}
-    named |= _OF_ALL.get(instrument.name.partition(".")[0], {})
+    named |= CONSTANT.get(instrument, {})
     return MetricSeries(instrument, MappingProxyType(named), value)
 
 

@@ -23,6 +23,8 @@ from livingworld.observability.prometheus import bounds_of
 from livingworld.observability.snapshot import MetricSeries, MetricsSnapshot
 
 _SCOPE: Final = "livingworld"
+#: Attributes whose values are numbers in the conventions.
+_INTEGERS: Final = {"server.port"}
 
 
 @asynccontextmanager
@@ -101,7 +103,7 @@ def _metric(instrument: Instrument, series: list[MetricSeries], at: MetricsSnaps
 
 def _point(series: MetricSeries, at: MetricsSnapshot, sdk: ModuleType) -> Any:  # noqa: ANN401
     about: dict[str, Any] = {
-        "attributes": dict(series.attributes),
+        "attributes": {name: int(text) if name in _INTEGERS else text for name, text in series.attributes.items()},
         "start_time_unix_nano": _nanoseconds(at.since),
         "time_unix_nano": _nanoseconds(at.at),
     }
@@ -109,7 +111,7 @@ def _point(series: MetricSeries, at: MetricsSnapshot, sdk: ModuleType) -> Any:  
     if not isinstance(value, Distribution):
         return sdk.NumberDataPoint(**about, value=value)
     bounds = bounds_of(series.instrument)
-    below = [0, *(value.at_most(bound) for bound in bounds), value.count]
+    below = [0, *value.at_most_each(bounds), value.count]
     return sdk.HistogramDataPoint(
         **about,
         count=value.count,

@@ -1,6 +1,7 @@
 """A span of OpenTelemetry for a call: its API only, and imported only where it is asked for.
 
-A span has ids, numbers and the class of an error, never a text: no message of an error, no argument but an id.
+A span has ids, numbers, the database's place and the class of an error, never a text: no message of an error, no
+argument but an id. Names and attributes follow OpenTelemetry's conventions for clients of databases.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from livingworld.observability.calls import CallMeasure, current_call
 
 #: Answers that a caller has to expect: such a span has the error's class, and no status of a failure.
 _EXPECTED: Final = (InvalidInput, NotFound, Conflict, Refused, Closed)
-#: Its attribute, and the field of a measure.
-_NUMBERS: Final = {
-    "livingworld.retries": "retries",
-    "livingworld.statements": "statements",
-    "livingworld.group.size": "group_size",
-    "livingworld.queue.duration": "queue_seconds",
-    "livingworld.lock.duration": "lock_seconds",
-    "livingworld.server.duration": "server_seconds",
+#: Calls that the conventions for generative AI have a name for.
+MEMORY_OPERATIONS: Final = {
+    "memories.add": "create_memory",
+    "memories.recall": "search_memory",
+    "memories.update": "update_memory",
+    "memories.forget": "delete_memory",
 }
+#: An attribute, the name of the parameter that it is the id of, and the parameter's place.
+_Id = tuple[str, str, int]
 
 
 class Tracing:
@@ -40,21 +41,19 @@ class Tracing:
             raise MissingPackage(package="opentelemetry-api", extra="livingworld[otel]") from error
         self.trace, self.context = trace, context
         self.tracer = (tracer_provider or trace.get_tracer_provider()).get_tracer("livingworld")
+        self._current = trace.get_current_span
 
     def is_left_out(self) -> bool:
         """Return whether the caller's trace is not sampled: making a span that is not kept costs nearly as much."""
-        caller = self.trace.get_current_span().get_span_context()
-        return bool(caller.is_valid and not caller.trace_flags.sampled)
+        caller = self._current().get_span_context()
+        return not caller.trace_flags & 1 and caller.is_valid  # 1: sampled
 
     def call(self, name: str, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """Return a function that is awaited with a span for each call."""
-        ids = _ids(function)
+        ids, known = _ids(function), about(name)
 
-        @wraps(function)
-        async def traced(*args: Any, **kw: Any) -> Any:  # noqa: ANN401 - those of the function
-            if self.is_left_out():
-                return await function(*args, **kw)
-            span = _Span(self, name)
+        async def followed(*args: Any, **kw: Any) -> Any:  # noqa: ANN401 - those of the function
+            span = _Span(self, name, known)
             try:
                 result = await function(*args, **kw)
             except BaseException as error:
@@ -63,17 +62,22 @@ class Tracing:
             span.end(ids, args, kw)
             return result
 
+        @wraps(function)
+        def traced(*args: Any, **kw: Any) -> Awaitable[Any]:  # noqa: ANN401 - those of the function
+            # No coroutine of its own: it would cost as much as the question does.
+            return function(*args, **kw) if self.is_left_out() else followed(*args, **kw)
+
         return traced
 
     def block(self, name: str, function: Callable[..., Any], *, whole: bool) -> Callable[..., Any]:
         """Return a function that opens a block with a span: of the whole block, or until it is entered."""
-        ids = _ids(function)
+        ids, known = _ids(function), about(name)
 
         @wraps(function)
         def traced(*args: Any, **kw: Any) -> Any:  # noqa: ANN401 - those of the function
             if self.is_left_out():
                 return function(*args, **kw)
-            return _Block(lambda: _Span(self, name), function(*args, **kw), (ids, args, kw), whole=whole)
+            return _Block(lambda: _Span(self, name, known), function(*args, **kw), (ids, args, kw), whole=whole)
 
         return traced
 
@@ -119,46 +123,76 @@ class _Block(AbstractAsyncContextManager[Any]):
 class _Span:
     """A span that has begun, below the caller's; what is called until its end stands below it."""
 
-    def __init__(self, tracing: Tracing, name: str) -> None:
+    __slots__ = ("_measure", "_outer", "_span", "_token", "_tracing")
+
+    def __init__(self, tracing: Tracing, name: str, known: dict[str, str]) -> None:
         self._tracing = tracing
-        self._span = tracing.tracer.start_span(name)
+        self._span = tracing.tracer.start_span(name, kind=tracing.trace.SpanKind.CLIENT, attributes=known)
         self._token = tracing.context.attach(tracing.trace.set_span_in_context(self._span))
         self._measure: CallMeasure | None = CallMeasure() if self._span.is_recording() else None
         self._outer: Token[CallMeasure | None] = current_call.set(self._measure)
 
     def end(
-        self, ids: dict[str, int], args: tuple[Any, ...], kw: dict[str, Any], error: BaseException | None = None
+        self, ids: list[_Id], args: tuple[Any, ...], kw: dict[str, Any], error: BaseException | None = None
     ) -> None:
         """End it with what the call met."""
         with suppress(ValueError):  # a block that another task leaves
             current_call.reset(self._outer)
         self._tracing.context.detach(self._token)
         if self._measure is not None:
-            self._span.set_attributes(_attributes(self._measure, ids, args, kw))
+            found = _attributes(self._measure, _given(ids, args, kw))
             if error is not None:
-                self._span.set_attribute("error.type", type(error).__name__)
+                found["error.type"] = type(error).__name__
                 if not isinstance(error, _EXPECTED):
                     self._span.set_status(self._tracing.trace.StatusCode.ERROR)
+            self._span.set_attributes(found)
         self._span.end()
 
 
-def _ids(function: Callable[..., Any]) -> dict[str, int]:
-    """Return where a function takes ids: the places of its parameters, by their names."""
+def about(name: str) -> dict[str, str]:
+    """Return what is known of a call before it begins: a sampler may decide by it."""
+    known = {"db.system.name": "postgresql", "db.operation.name": name}
+    if operation := MEMORY_OPERATIONS.get(name):
+        known["gen_ai.operation.name"] = operation
+    return known
+
+
+def _ids(function: Callable[..., Any]) -> list[_Id]:
+    """Return where a function takes ids."""
     names = list(inspect.signature(function).parameters)
-    return {name: place for place, name in enumerate(names) if name.endswith("_id")}
+    return [
+        (f"livingworld.{name.removesuffix('_id')}.id", name, place)
+        for place, name in enumerate(names)
+        if name.endswith("_id")
+    ]
 
 
-def _attributes(
-    measure: CallMeasure, ids: dict[str, int], args: tuple[Any, ...], kw: dict[str, Any]
-) -> dict[str, int | float | str]:
-    found: dict[str, int | float | str] = {"db.system.name": "postgresql"}
-    for name, field in _NUMBERS.items():
-        if value := getattr(measure, field):
-            found[name] = value
-    given = {"world_id": measure.world_id, "story_id": measure.story_id}
-    for name, place in ids.items():
-        given[name] = kw.get(name, args[place] if place < len(args) else None)
-    for name, value in given.items():
-        if isinstance(getattr(value, "int", None), int):  # a UUID of either package; any other argument is no id
-            found[f"livingworld.{name.removesuffix('_id')}.id"] = str(value)
+def _attributes(measure: CallMeasure, given: dict[str, str]) -> dict[str, int | float | str]:
+    """Return what a call met; what it did not meet is left out."""
+    database, address, port = measure.server
+    found: dict[str, int | float | str | None] = {
+        "db.namespace": database,
+        "server.address": address,
+        "server.port": port and int(port),
+        "livingworld.retries": measure.retries,
+        "livingworld.statements": measure.statements,
+        "livingworld.group.size": measure.group_size,
+        "livingworld.queue.duration": measure.queue_seconds,
+        "livingworld.lock.duration": measure.lock_seconds,
+        "livingworld.server.duration": measure.server_seconds,
+        **given,
+    }
+    for name, value in (("livingworld.world.id", measure.world_id), ("livingworld.story.id", measure.story_id)):
+        if value is not None and name not in given:
+            found[name] = str(value)
+    return {name: value for name, value in found.items() if value}
+
+
+def _given(ids: list[_Id], args: tuple[Any, ...], kw: dict[str, Any]) -> dict[str, str]:
+    """Return the ids that a call was given, as the API takes them: UUIDs; any other argument is no id."""
+    found = {}
+    for attribute, name, place in ids:
+        value = kw.get(name, args[place] if place < len(args) else None)
+        if isinstance(getattr(value, "int", None), int):  # a UUID of either package
+            found[attribute] = str(value)
     return found

@@ -38,7 +38,7 @@ def prometheus_name(instrument: Instrument) -> str:
 
 def bounds_of(instrument: Instrument) -> tuple[float, ...]:
     """Return the bounds of the buckets in which a histogram is exported."""
-    return _SECONDS if instrument.unit == "s" else _NUMBERS
+    return instrument.bounds or (_SECONDS if instrument.unit == "s" else _NUMBERS)
 
 
 def _head(instrument: Instrument) -> Iterator[str]:
@@ -52,8 +52,8 @@ def _lines(series: MetricSeries) -> Iterator[str]:
     if not isinstance(value, Distribution):
         yield f"{name}{_labels(series.attributes)} {_number(value)}"
         return
-    for bound in bounds_of(series.instrument):
-        count = value.at_most(bound)
+    bounds = bounds_of(series.instrument)
+    for bound, count in zip(bounds, value.at_most_each(bounds), strict=True):
         yield f"{name}_bucket{_labels(series.attributes, le=_number(bound))} {count}"
     yield f"{name}_bucket{_labels(series.attributes, le='+Inf')} {value.count}"
     yield f"{name}_sum{_labels(series.attributes)} {_number(value.sum)}"

@@ -135,6 +135,7 @@ def test_many_upgrades_at_once_all_succeed(empty_database_url: str) -> None:
     assert run_command("db", "check", database_url=empty_database_url).returncode == 0
 
 
+@pytest.mark.all_worlds("a policy reads a column that the test drops, so PostgreSQL would refuse")
 def test_check_is_content_with_a_migrated_database_and_lists_what_differs(database_url: str) -> None:
     same = run_command("db", "check", database_url=database_url)
     execute(

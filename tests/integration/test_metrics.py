@@ -7,6 +7,7 @@ import pytest
 from livingworld import LivingWorld, NewScene, Story, World
 from livingworld.errors import InvalidInput, StaleHead, StoryNotFound, WrongEventLoop
 from livingworld.identifiers import new_id
+from livingworld.settings.database_url import parse_url
 from livingworld.testing.staged_races import holding
 from tests.support.patience import patiently, until
 from tests.support.staging import THE_STORY
@@ -69,4 +70,7 @@ async def test_the_wait_for_a_held_row_is_measured(
     seen = livingworld.metrics()
 
     assert seen.distribution("livingworld.unit.lock_wait", {"outcome": "went on"}).count == 1
+    failed = seen.of("db.client.operation.duration", {"db.response.status_code": "55P03"})
+    assert {each.attributes["error.type"] for each in failed} == {"LockTimeout"}
+    assert {each.attributes["db.namespace"] for each in failed} == {parse_url(database_url).database}
     assert seen.total("livingworld.unit.lock_queue") == 0

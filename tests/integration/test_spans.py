@@ -8,14 +8,17 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, use_span
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags, use_span
 
 from livingworld import LivingWorld, NewScene, Story, World
 from livingworld.errors import StaleHead
+from livingworld.postgres.transactions.unit_meter import server_of
+from livingworld.settings.database_url import parse_url
 from livingworld.story.stories.repository import StoryRepository
 from livingworld.testing.staged_races import holding
 from livingworld.tracing import ROOMS, public_classes, trace_calls
 from site_generator.surface import surface
+from tests.support.opentelemetry_conventions import SPAN_OPTIONAL, SPAN_REQUIRED
 from tests.support.patience import patiently, until
 from tests.support.staging import THE_STORY
 
@@ -62,6 +65,28 @@ async def test_a_call_continues_the_callers_trace_and_has_ids_and_no_text(
         assert 1 <= int(str(seen["livingworld.group.size"])) <= 3
         assert float(str(seen["livingworld.queue.duration"])) > 0
         assert float(str(seen["livingworld.server.duration"])) > 0
+
+
+async def test_a_span_is_one_of_a_client_of_a_database_by_the_conventions(
+    world: World, story: Story, database_url: str, spans: Spans
+) -> None:
+    await world.memories.recall(story.id, "a lantern")
+    (recall,) = spans.named("memories.recall")
+    seen, url = dict(recall.attributes or {}), parse_url(database_url)
+    name, host, port = server_of(url)
+
+    assert recall.kind is SpanKind.CLIENT
+    assert {attribute for attribute in seen if attribute.startswith(("db.", "server.", "error."))} <= (
+        SPAN_REQUIRED | SPAN_OPTIONAL
+    )
+    assert seen["db.system.name"] == "postgresql"
+    assert seen["db.operation.name"] == "memories.recall"
+    assert seen["gen_ai.operation.name"] == "search_memory"
+    assert (seen["db.namespace"], seen["server.address"], seen.get("server.port", "")) == (
+        name,
+        host,
+        port and int(port),
+    )
 
 
 async def test_what_is_called_in_a_block_stands_below_it_and_no_span_has_a_text(

@@ -33,6 +33,9 @@ class RetryKind(Enum):
 class DriverError(Exception):
     """What the driver reported, without the values it quoted."""
 
+    #: What PostgreSQL answered; None: it did not.
+    sqlstate: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -249,4 +252,6 @@ def _attribute(link: BaseException, name: str) -> str | None:
 
 def _scrub(exception: BaseException, sqlstate: str | None, constraint: str | None) -> DriverError:
     *_, root = error_chain(exception)
-    return DriverError(f"{type(root).__name__} (SQLSTATE {sqlstate}, constraint {constraint})")
+    cause = DriverError(f"{type(root).__name__} (SQLSTATE {sqlstate}, constraint {constraint})")
+    cause.sqlstate = sqlstate
+    return cause

@@ -32,12 +32,14 @@ class GroupMeter:
         """Count what is sent now, and return what measures its statement; None when nobody follows a call in it."""
         self._sizes.record(len(group))
         self._parts.value += group[0].tried
-        followed, now, record = False, asyncio.get_running_loop().time(), self._queue_times.record
+        followed, now, queue_times = False, asyncio.get_running_loop().time(), []
         for waiter in group:
-            followed |= waiter.call is not None
+            if waiter.call is not None:
+                followed = True
             if not waiter.tried:
                 waiter.tried = True
-                record(now - waiter.asked)
+                queue_times.append(now - waiter.asked)
+        self._queue_times.record_each(queue_times)
         # What sends serves every caller of the group, and not the one that it was started by.
         measure = CallMeasure() if followed else None
         current_call.set(measure)
@@ -54,5 +56,4 @@ def share(measure: CallMeasure | None, group: Sequence[Waiter[Any, Any]], sent_a
         return
     for waiter in group:
         if waiter.call is not None:
-            waiter.call.world_id = measure.world_id
             waiter.call.share(measure, len(group), sent_at - waiter.asked)

@@ -73,7 +73,7 @@ class Database:
         self._places = ConnectionPlaces(settings)
         self._lock_waits = LockWaits(self._places.lock_waits)
         self._closed = False
-        self.meter = UnitMeter(metrics or Metrics())
+        self.meter = UnitMeter(metrics or Metrics(), engine.url)
         self.call_timeout: timedelta | None = settings.call_timeout
         #: The calls of this process that have no answer yet.
         self.backlog = backlog or Backlog(settings.queue_limit, settings.queue_characters)

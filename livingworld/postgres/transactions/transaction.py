@@ -154,18 +154,18 @@ class Transaction:
             if asked is not None and self.lock_watch is not None:
                 self.lock_watch.answered(self, asked, perf_counter() - began, failure)
         self._suspect = True
-        self._measure(statement, began, failure.error)
+        self._measure(statement, began, failure)
         raise failure.error from failure.cause  # outside `except`: the driver's text is not chained as context
 
-    def _measure(self, statement: object, began: float | None, error: LivingWorldError | None = None) -> None:
+    def _measure(self, statement: object, began: float | None, failure: Failure | None = None) -> None:
         if isinstance(self._connection, SingleStatement):
             began = self._connection.sent_at
         if self.meter is None or began is None:  # without a connection nothing was sent
             return
-        if error is None:
+        if failure is None:
             self.meter.answered(statement, began, self.call)
         else:
-            self.meter.refused(statement, began, error, self.call)
+            self.meter.refused(statement, began, failure, self.call)
 
     async def scalar(self, statement: Executable, parameters: Any = None) -> Any:  # noqa: ANN401
         """Run one statement and return the first column of its first row, or None."""

@@ -6,13 +6,14 @@ import re
 from time import perf_counter
 from typing import Any, Final
 
-from sqlalchemy import TextClause
+from sqlalchemy import URL, TextClause
 
 from livingworld.errors import AlreadyInTransaction, Closed, Conflict, InvalidInput, NotFound, Refused
 from livingworld.observability import instruments
 from livingworld.observability.calls import CallMeasure
 from livingworld.observability.histogram import Histogram
 from livingworld.observability.metrics import Metrics
+from livingworld.postgres.driver_errors.failures import Failure
 
 #: Answers that a caller has to expect: they are no failures.
 REFUSALS: Final = (InvalidInput, NotFound, Conflict, Refused, Closed, AlreadyInTransaction)
@@ -25,8 +26,10 @@ _FIRST_WORD: Final = re.compile(r"\s*(?:--[^\n]*\n\s*)*(\w+)")
 class UnitMeter:
     """Counts the units of one pool."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, url: URL) -> None:
         self.metrics = metrics
+        #: Where the statements go, as CallMeasure has it.
+        self.server = server_of(url)
         self._committed = metrics.histogram(instruments.UNIT_DURATION, "committed", "")
         #: By the text of a statement, or by the class of one that is compiled.
         self._statements: dict[object, Histogram] = {}
@@ -59,22 +62,35 @@ class UnitMeter:
         key = statement if type(statement) is str else _text_or_class(statement)
         histogram = self._statements.get(key)
         if histogram is None:
-            histogram = self.metrics.histogram(instruments.STATEMENT_DURATION, operation_name(statement), "")
+            name = operation_name(statement)
+            histogram = self.metrics.histogram(instruments.STATEMENT_DURATION, name, *self.server, "", "")
             if len(self._statements) < _MOST_NAMES:
                 self._statements[key] = histogram
         histogram.record(seconds)
         if call is not None:
-            call.server_seconds += seconds
-            call.statements += 1
+            self._add(call, seconds)
 
-    def refused(self, statement: object, began: float, error: BaseException, call: CallMeasure | None) -> None:
+    def refused(self, statement: object, began: float, failure: Failure, call: CallMeasure | None) -> None:
         """Count a statement that failed; `began` is a moment of perf_counter."""
-        seconds = perf_counter() - began
-        name, kind = operation_name(statement), type(error).__name__
-        self.metrics.record(instruments.STATEMENT_DURATION, seconds, name, kind)
+        seconds, name = perf_counter() - began, operation_name(statement)
+        answer = (type(failure.error).__name__, failure.cause.sqlstate or "")
+        self.metrics.record(instruments.STATEMENT_DURATION, seconds, name, *self.server, *answer)
         if call is not None:
-            call.server_seconds += seconds
-            call.statements += 1
+            self._add(call, seconds)
+
+    def _add(self, call: CallMeasure, seconds: float) -> None:
+        call.server_seconds += seconds
+        call.statements += 1
+        call.server = self.server
+
+
+def server_of(url: URL) -> tuple[str, str, str]:
+    """Return a database, its host and its port where that is not 5432; of several hosts none, since any may answer."""
+    host = url.host or url.query.get("host", "")
+    if not isinstance(host, str) or "," in host:
+        return url.database or "", "", ""
+    port = str(url.port or url.query.get("port", ""))
+    return url.database or "", host, port if host and port != "5432" else ""
 
 
 def _text_or_class(statement: object) -> object:

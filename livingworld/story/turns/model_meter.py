@@ -8,7 +8,7 @@ from typing import Any, Final
 from livingworld.observability import instruments
 from livingworld.observability.metrics import Metrics
 
-_OPERATION: Final = "generate_content"
+OPERATION: Final = "generate_content"
 _TOKENS: Final = {"input": "input_tokens", "output": "output_tokens"}
 
 
@@ -16,7 +16,7 @@ def count_model_call(metrics: Metrics, known: Mapping[str, Any], failure: BaseEx
     """Count a call by what is stored of it."""
     model = known.get("model") or "unknown"
     error = "" if failure is None else type(failure).__name__
-    metrics.record(instruments.MODEL_DURATION, known["duration_ms"] / 1000, _OPERATION, model, error)
+    metrics.record(instruments.MODEL_DURATION, known["duration_ms"] / 1000, OPERATION, model, error)
     for kind, column in _TOKENS.items():
         if (tokens := known.get(column)) is not None:
-            metrics.record(instruments.MODEL_TOKENS, tokens, _OPERATION, model, kind)
+            metrics.record(instruments.MODEL_TOKENS, tokens, OPERATION, model, kind)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from uuid import UUID
 
+from livingworld.postgres.connections.scope import scope_of
+from livingworld.postgres.connections.scoped_transport import TENANT, WORLD
 from livingworld.settings.settings import Settings
 from livingworld.testing.history import Observed
 from livingworld.testing.history.operations import Value
@@ -45,6 +48,7 @@ _ACTIONS: Final = """
     SELECT lane AS target, payload ->> 'value' AS value, state = 'done' AS is_done FROM livingworld.actions
     WHERE world_id = $1 ORDER BY lane, ended_number
 """
+_SCOPE: Final = f"SELECT set_config('{WORLD}', $1, true), set_config('{TENANT}', $2, true)"
 _DEADLOCKS: Final = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
@@ -56,17 +60,31 @@ def direct_url(url: str) -> str:
 
 async def observe(url: str, stage: Stage) -> Observed:
     """Return what is stored of a stage."""
-    world = UUID(stage.world)
+    world, aside = UUID(stage.world), UUID(stage.aside)
     async with connected(direct_url(url)) as connection:
-        scenes = _by_number(await connection.fetch(_SCENES, world))
-        facts = await connection.fetch(_FACTS, world, f"={MARK}")
-        documents = _by_number(await connection.fetch(_DOCUMENTS, world, list(DOCUMENTS)))
-        counter = await connection.fetchval(_COUNTER, world, COUNTER)
-        actions = await connection.fetch(_ACTIONS, world)
-        carried = [row["target"] for row in await connection.fetch(_CARRIED, world, CARRIED)]
-        unembedded = [row["value"] for row in await connection.fetch(_UNEMBEDDED, UUID(stage.aside))]
+        async with _reading(connection, aside):
+            unembedded = [row["value"] for row in await connection.fetch(_UNEMBEDDED, aside)]
+        async with _reading(connection, world):
+            return await _observe(connection, world, stage, unembedded)
+
+
+@asynccontextmanager
+async def _reading(connection: Connection, world: UUID) -> AsyncIterator[None]:
+    """Open a transaction that sees the rows of a world also where row-level security shows only those of one."""
+    async with connection.transaction(readonly=True):
+        await connection.execute(_SCOPE, *scope_of(world, None))
+        yield
+
+
+async def _observe(connection: Connection, world: UUID, stage: Stage, unembedded: list[Value]) -> Observed:
+    scenes = _by_number(await connection.fetch(_SCENES, world))
+    facts = await connection.fetch(_FACTS, world, f"={MARK}")
+    documents = _by_number(await connection.fetch(_DOCUMENTS, world, list(DOCUMENTS)))
+    counter = await connection.fetchval(_COUNTER, world, COUNTER)
+    actions = await connection.fetch(_ACTIONS, world)
+    carried = [row["target"] for row in await connection.fetch(_CARRIED, world, CARRIED)]
     lists = {story: scenes.get(story, []) for story in (*map(str, stage.lists), *carried)}
-    lists[UNEMBEDDED] = unembedded
+    lists[UNEMBEDDED] = list(unembedded)
     lists[stage.merged] = [word for text in scenes.get(stage.merged, ()) for word in str(text).split()]
     lists |= {facts_of(story): [row["value"] for row in facts if row["target"] == story] for story in stage.stories}
     return Observed(
