@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from multiprocessing.context import ForkServerProcess
 from typing import Any, Final, Self
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.examples import story_generator_program
+from tests.support.command import PROCESSES
 from tests.support.patience import PATIENCE, patiently
 from tests.support.run_role import url_of_the_run
 
-_CODE: Final = Path(__file__).parents[2] / "examples" / "story_generator"
 #: So long a dead server's turn waits for its successor.
 LEASE_SECONDS: Final = 5
 
@@ -27,7 +26,7 @@ LEASE_SECONDS: Final = 5
 class Server:
     """A running story generator."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+    def __init__(self, process: ForkServerProcess, port: int) -> None:
         self._process = process
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
@@ -35,7 +34,7 @@ class Server:
     def kill(self) -> None:
         """End it with SIGKILL, in the middle of whatever it does."""
         self._process.kill()
-        self._process.wait()
+        self._process.join()
 
 
 @contextmanager
@@ -48,45 +47,41 @@ def serving(
     lease_seconds: int = LEASE_SECONDS,
 ) -> Iterator[Server]:
     """Start a server, wait until it answers, and end it with the block."""
-    port = port or _free_port()
+    port = port or free_port()
     arguments = ["--port", str(port), "--database-url", url_of_the_run(database_url), "--word-delay", str(word_delay)]
     if model_url:
         arguments += ["--model-url", model_url]
-    process = _started(arguments, lease_seconds)
+    output, written = PROCESSES.Pipe(duplex=False)
+    environment = os.environ | {"LIVINGWORLD_TURN_LEASE": str(lease_seconds)}
+    process = PROCESSES.Process(target=story_generator_program.run, args=(arguments, environment, written))
+    process.start()
     try:
-        assert process.stdout
-        assert process.stdout.readline().startswith("http://127.0.0.1")
-        _until_it_answers(process, port)
-        yield Server(process, port)
+        written.close()
+        with open(output.fileno(), encoding="utf-8", closefd=False) as printed:
+            assert printed.readline().startswith("http://127.0.0.1")
+            until_it_answers(port)
+            yield Server(process, port)
     finally:
         process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        process.join(10)
+        process.kill()
+        process.join()
+        output.close()
 
 
-def _started(arguments: list[str], lease_seconds: int) -> subprocess.Popen[str]:
-    own = {"PYTHONPATH": os.pathsep.join([str(_CODE), *sys.path]), "LIVINGWORLD_TURN_LEASE": str(lease_seconds)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "story_generator", *arguments], stdout=subprocess.PIPE, text=True, env=os.environ | own
-    )
-
-
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     return port
 
 
-def _until_it_answers(process: subprocess.Popen[str], port: int) -> None:
+def until_it_answers(port: int) -> None:
+    """Return when a server answers there."""
     transport = httpx.HTTPTransport(retries=60)  # of the connection, with pauses that grow
     with httpx.Client(transport=transport, timeout=PATIENCE.total_seconds()) as client:
-        assert client.get(f"http://127.0.0.1:{port}/api/stories").status_code == 200, process.poll()
+        assert client.get(f"http://127.0.0.1:{port}/api/stories").status_code == 200
 
 
 class Player:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 import uuid
 from typing import Any
 
@@ -11,8 +15,10 @@ import pytest
 
 from livingworld.testing.staged_races import connected
 from tests.examples.fake_model import BEGIN, FakeModel
-from tests.examples.servers import Player, Server, new_story, serving
-from tests.support.patience import until
+from tests.examples.servers import Player, Server, free_port, new_story, serving, until_it_answers
+from tests.examples.story_generator_program import FOLDER
+from tests.support.patience import PATIENCE, until
+from tests.support.run_role import url_of_the_run
 from tests.support.turn_checks import broken_turns
 
 pytestmark = pytest.mark.xdist_group("the story generator")
@@ -60,6 +66,22 @@ async def test_a_story_is_played_chosen_undone_forked_and_regenerated(server: Se
     assert [scene["number"] for scene in page["path"]] == [1, 2]
     assert [branch["head"] for branch in page["branches"]] == [2, 3]
     assert len(await stored(shared_database_url, story)) == 3
+
+
+def test_a_new_interpreter_serves_until_it_is_interrupted(shared_database_url: str) -> None:
+    """Every other server is a fork of a process that has imported it."""
+    port, path = free_port(), os.pathsep.join([str(FOLDER), *sys.path])
+    place = ["--port", str(port), "--database-url", url_of_the_run(shared_database_url)]
+    command = [sys.executable, "-W", "error", "-m", "story_generator", *place]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == f"http://127.0.0.1:{port}\n".encode()
+            until_it_answers(port)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE.total_seconds()) in {0, -signal.SIGINT}
+        finally:
+            process.kill()
 
 
 async def test_a_server_finds_its_stories_behind_a_thousand_newer_worlds(database_url: str) -> None:

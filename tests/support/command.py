@@ -16,10 +16,12 @@ from tests.support.run_role import url_of_the_run
 
 PROGRAM: Final = "from livingworld_command import main; main()"
 _PATIENCE_SECONDS: Final = 180
-#: Has imported the command once, which takes a second, and forks where it is run.
-_PROCESSES: Final = multiprocessing.get_context("forkserver")
+#: Has imported the command and the story generator once, which takes a second each, and forks where they are run.
+PROCESSES: Final = multiprocessing.get_context("forkserver")
 _COMMANDS: Final = ("db", "demo", "doctor", "locks", "metrics", "scripts", "stress", "world")
-_PROCESSES.set_forkserver_preload(["livingworld.cli.command_line", *(f"livingworld.cli.{name}" for name in _COMMANDS)])
+PROCESSES.set_forkserver_preload(
+    ["livingworld.cli.command_line", *(f"livingworld.cli.{name}" for name in _COMMANDS), "tests.examples.preloaded"]
+)
 
 
 #: Commands of whoever owns the tables; every other one is run in the role of the test run.
@@ -30,7 +32,7 @@ def run_command(*arguments: str, database_url: str = "") -> subprocess.Completed
     """Run one command to its end; the only database it could find is the one that is named."""
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, name) for name in ("stdout", "stderr")]
-        process = _PROCESSES.Process(target=_run, args=(arguments, _environment(arguments, database_url), files))
+        process = PROCESSES.Process(target=_run, args=(arguments, _environment(arguments, database_url), files))
         process.start()
         try:
             process.join(_PATIENCE_SECONDS)

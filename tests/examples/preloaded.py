@@ -1,0 +1,5 @@
+"""What the process that forks story generators imports once."""
+
+from tests.examples.story_generator_program import preload
+
+preload()
