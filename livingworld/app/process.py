@@ -45,6 +45,7 @@ from livingworld.postgres.services import Services
 from livingworld.postgres.transactions.admission import Admission, outside
 from livingworld.postgres.transactions.database import Database
 from livingworld.postgres.transactions.lock_watch import LockWatch
+from livingworld.postgres.transactions.several_nodes import cancelling, several_nodes
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.postgres.transactions.world_database import WorldDatabase
 from livingworld.story.lore.lore_keys import LoreKeys
@@ -79,8 +80,7 @@ class Process:
         self.notifications = Notifications(_listening(settings, url), self.background)
         self.database = self._pool(settings, name="work")
         self.database.notify = self.background.notify = self.notifications.notify
-        # Behind a pooler the process id is the pooler's.
-        self.database.cancel_session = request_cancel if settings.behind_pooler else self._cancel_session
+        self._cancel_where_certain()
         self.tasks = BackgroundTasks(outside)
         self.lock_monitor = self._observe()
         self.live_polling = LivePolling(self.background, self.notifications, self.tasks, settings)
@@ -99,6 +99,12 @@ class Process:
         self.embeddings: WeakValueDictionary[UUID, WorldEmbeddings] = WeakValueDictionary()
         #: One for each world that is in use here, until its last World and its last request have ended.
         self._shared_parts: WeakValueDictionary[UUID, SharedParts] = WeakValueDictionary()
+
+    def _cancel_where_certain(self) -> None:
+        self.database.several_nodes = self.background.several_nodes = several_nodes(self.background)
+        # Behind a pooler the process id is the pooler's.
+        cancel = request_cancel if self.settings.behind_pooler else self._cancel_session
+        self.database.cancel_session = cancelling(cancel, self.database.several_nodes)
 
     def _observe(self) -> LockMonitor:
         self.tasks.observe(self.metrics)

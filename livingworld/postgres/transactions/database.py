@@ -35,6 +35,7 @@ from livingworld.postgres.transactions.overdue import CancelSession
 from livingworld.postgres.transactions.pool_gauges import observe_pool
 from livingworld.postgres.transactions.replication import wait_for_standbys
 from livingworld.postgres.transactions.retry import RolledBack, run_within_budgets
+from livingworld.postgres.transactions.several_nodes import SeveralNodes, in_doubt, one_node
 from livingworld.postgres.transactions.single_statement import SingleStatement
 from livingworld.postgres.transactions.transaction import LockedRow, T, Transaction, Work
 from livingworld.postgres.transactions.unit import Phase, Unit
@@ -53,6 +54,7 @@ class Database:
 
     #: The open transactions, and what they meet at locks; one object for the pools of one LivingWorld.
     lock_watch: LockWatch
+    several_nodes: SeveralNodes
 
     def __init__(
         self,
@@ -66,19 +68,17 @@ class Database:
     ) -> None:
         """`admission` and `metrics` are shared by the pools of one LivingWorld; by default the pool has its own."""
         self._admission = admission or Admission()
-        self._engine = engine
+        self._engine, self._settings, self.scope = engine, settings, scopes(settings)
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._settings, self.scope = settings, scopes(settings)
         self._limits = transaction_limits(settings) if settings.limits_set_by() == "transaction" else {}
         self._places = ConnectionPlaces(settings)
-        self._lock_waits = LockWaits(self._places.lock_waits)
-        self._closed = False
+        self._lock_waits, self._closed = LockWaits(self._places.lock_waits), False
         self.meter = UnitMeter(metrics or Metrics(), engine.url)
         self.call_timeout: timedelta | None = settings.call_timeout
         #: The calls of this process that have no answer yet.
         self.backlog = backlog or Backlog(settings.queue_limit, settings.queue_characters)
         observe_pool(self.meter.metrics, name, engine, self.backlog, self._lock_waits)
-        self.lock_watch = LockWatch(settings, self.meter.metrics)
+        self.lock_watch, self.several_nodes = LockWatch(settings, self.meter.metrics), one_node
         #: Cancels the statement of a session; None where that is not possible.
         self.cancel_session: CancelSession | None = None
         #: Wakes the subscribers of a topic; called after each commit.
@@ -256,7 +256,7 @@ class Database:
             if failure is None and unit.phase is not Phase.COMMITTED:
                 raise
         if failure is not None:
-            self._raise(failure, unit, tx)
+            self._raise(await in_doubt(failure, unit, self.several_nodes), unit, tx)
         if tx is not None:
             tx.end.refuse_unstored()
             tx.report_commit(self.notify, self.work_left)
