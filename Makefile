@@ -83,9 +83,11 @@ story-generator: $(READY) ## Tell stories in the browser; ARGS='--help' shows wh
 	$(VENV)/bin/livingworld db upgrade
 	PYTHONPATH=examples/story_generator $(RUN) story_generator $(ARGS)
 
-soak: $(READY) ## Do everything at once for a minute, then try all of what a test run tries a part of
+soak: $(READY) ## Do everything at once for a minute, try all of what a test run tries a part of, and every test with one world
 	LIVINGWORLD_SOAK_SECONDS=60 $(RUN) pytest $(LONG) tests/acceptance/test_soak.py $(ARGS)
 	LIVINGWORLD_TEST_PART=all $(RUN) pytest -n $(WORKERS) --dist loadgroup $(LONG) -m 'rotates or hypothesis' $(ARGS)
+	LIVINGWORLD_TEST_ROLE=isolated LIVINGWORLD_TEST_SAMPLE=1 $(RUN) pytest -n $(WORKERS) --dist loadgroup $(LONG) \
+		-m 'not any_server' $(ARGS)
 
 mutants: $(READY) ## Take out each guard of tests/mutants/guards.toml in turn and see that a test fails (an hour)
 	$(RUN) tests.mutants.run_mutants $(ARGS)

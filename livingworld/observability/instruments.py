@@ -183,7 +183,8 @@ MODEL_DURATION: Final = _histogram(
     "gen_ai.client.operation.duration",
     "s",
     "gen_ai.operation.name gen_ai.request.model error.type",
-    "A call of a model: the answer to a turn or to a call within it, or the vectors of a batch of texts.",
+    "A call of a model: the answer to a turn or to a call within it, or the vectors of a batch of texts; or a try of an"
+    " operation on memories.",
     bounds=(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
 )
 MODEL_TOKENS: Final = _histogram(
@@ -262,6 +263,21 @@ DEADLOCKS: Final = _counter(
     "reason",
     "Deadlocks: broken by PostgreSQL, or a cycle of waits or a wait out of order that was seen before.",
 )
+# What the catalogue of the database knows, of every program: `livingworld metrics --prometheus`.
+DATABASE_SESSIONS: Final = _gauge(
+    "livingworld.database.sessions", "{session}", "state", "Sessions of the database, by what they do."
+)
+DATABASE_SESSIONS_WAITING: Final = _gauge(
+    "livingworld.database.sessions.waiting", "{session}", "state", "Those of them that wait for a lock."
+)
+TABLE_ROWS: Final = _gauge("livingworld.table.rows", "{row}", "table", "Rows of a table, as PostgreSQL estimates them.")
+TABLE_DEAD_ROWS: Final = _gauge(
+    "livingworld.table.dead_rows",
+    "{row}",
+    "table",
+    "Rows that vacuum has not removed yet, as PostgreSQL estimates them.",
+)
+TABLE_SIZE: Final = _gauge("livingworld.table.size", "By", "table", "A table on disk, with its indexes.")
 
 #: All of them, for documentation, for export and for tests.
 ALL: Final = tuple(value for value in list(vars().values()) if isinstance(value, Instrument))

@@ -16,7 +16,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 #: The bounds of the buckets that are shown, by unit; each is a bound of BOUNDS, so no value is in the wrong one.
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0)
 _NUMBERS: Final = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0, 100000.0)
-_SUFFIX: Final = {"s": "_seconds"}
+_SUFFIX: Final = {"s": "_seconds", "By": "_bytes"}
 
 
 def prometheus_text(snapshot: MetricsSnapshot) -> str:

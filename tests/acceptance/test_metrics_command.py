@@ -7,6 +7,7 @@ import json
 
 from livingworld import World
 from tests.support.command import run_command
+from tests.support.metrics_listing import families_of, refuse_unlisted
 
 
 async def test_it_shows_sessions_and_tables(world: World, database_url: str) -> None:
@@ -17,5 +18,12 @@ async def test_it_shows_sessions_and_tables(world: World, database_url: str) -> 
     tables = {each["name"]: each for each in shown["tables"]}
     assert {"worlds", "scenes", "turn_waiters", "actions"} <= tables.keys()
     assert tables["worlds"]["bytes"] > 0
+    run = await asyncio.to_thread(run_command, "metrics", "--prometheus", database_url=database_url)
+    families = families_of(run.stdout)
+    refuse_unlisted(families)
+    sizes = {each.labels["table"]: each.value for each in families["livingworld_table_size_bytes"].samples}
+    assert sizes.keys() == tables.keys()
+    assert sizes["worlds"] == tables["worlds"]["bytes"]
+    assert sum(each.value for each in families["livingworld_database_sessions"].samples) >= 2
     run = await asyncio.to_thread(run_command, "metrics", database_url=database_url)
     assert "worlds: about " in run.stdout

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from livingworld import LivingWorld, NewScene, Story, World
-from livingworld.errors import InvalidInput, StaleHead, StoryNotFound, WrongEventLoop
+from livingworld import Distribution, LivingWorld, NewMemory, NewScene, Story, World
+from livingworld.errors import InvalidInput, StaleHead, StoryNotFound, VersionConflict, WrongEventLoop
 from livingworld.identifiers import new_id
 from livingworld.settings.database_url import parse_url
 from livingworld.testing.staged_races import holding
@@ -34,6 +34,27 @@ async def test_appends_are_counted_by_groups_statements_and_units(
     pool = {"db.client.connection.pool.name": "work"}
     connections = seen.total("db.client.connection.count", pool)
     assert 0 < connections <= seen.total("db.client.connection.max", pool)
+
+
+async def test_operations_on_memories_are_counted_by_the_names_of_the_conventions(
+    livingworld: LivingWorld, world: World, story: Story
+) -> None:
+    ((memory, _),) = await world.memories.add(story.id, [NewMemory("The tide took the lamp.")])
+    await world.memories.recall(story.id, "lamp")
+    with pytest.raises(VersionConflict):
+        await world.memories.update(memory.id, expected_version=7, importance=0.1)
+    await world.memories.forget([memory.id])
+    seen = livingworld.metrics().of("gen_ai.client.operation.duration")
+
+    counted = {
+        (each.attributes["gen_ai.operation.name"], each.attributes.get("error.type")): each.value for each in seen
+    }
+    assert {key: value.count for key, value in counted.items() if isinstance(value, Distribution)} == {
+        ("create_memory", None): 1,
+        ("search_memory", None): 1,
+        ("update_memory", "VersionConflict"): 1,
+        ("delete_memory", None): 1,
+    }
 
 
 async def test_refusals_are_counted_by_their_error(livingworld: LivingWorld, world: World, story: Story) -> None:

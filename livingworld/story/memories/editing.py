@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from livingworld.errors import InvalidInput, MemoryNotFound, VersionConflict
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.memories.memory_embedder import share_embedder
+from livingworld.story.memories.memory_meter import counted
 from livingworld.story.memories.records import Memory
 from livingworld.story.memories.rows import make_memory
 from livingworld.story.memories.tables import memories
@@ -41,6 +42,7 @@ _EMBED_AGAIN: Final = """
 """
 
 
+@counted("update_memory")
 async def update_memory(tx: Transaction, memory_id: UUID, expected: int, changes: Mapping[str, Any]) -> Memory:
     """Change fields of a memory; locks its story. Raises MemoryNotFound, VersionConflict, Archived, InvalidInput."""
     found = (await read(tx, [memory_id])).get(memory_id)

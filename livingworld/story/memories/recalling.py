@@ -12,6 +12,7 @@ from livingworld.inputs import check_boolean, check_integer, check_label, check_
 from livingworld.models.embeddings.vectors import check_vector, normalized
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.characters.references import check_optional_character
+from livingworld.story.memories.memory_meter import counted
 from livingworld.story.memories.records import Memory, RecallWeights, Recollection
 from livingworld.story.memories.rows import make_memory, make_recalled
 from livingworld.story.stories.coordinates import Viewpoint, read_at
@@ -24,6 +25,8 @@ MAX_CANDIDATES: Final = 1_000_000
 _QUERY_CHARACTERS: Final = 100_000
 _RECALL: Final = files(__package__).joinpath("sql/recall.sql").read_text()
 _RECENT: Final = files(__package__).joinpath("sql/recent.sql").read_text()
+
+_USUAL_WEIGHTS: Final = RecallWeights()
 
 
 def checked(  # noqa: PLR0913, PLR0917 - as MemoryRepository.recall has them
@@ -61,6 +64,7 @@ def checked_query(query: object) -> str:
     return check_text("query", query, limit=_QUERY_CHARACTERS)
 
 
+@counted("search_memory")
 async def recall(
     tx: Transaction, view: Viewpoint, vector: list[float] | None, character: str | None, *asked: object
 ) -> Recollection:
@@ -114,7 +118,7 @@ def _asked(query: str | Sequence[float], text: str | None) -> tuple[list[float] 
 
 
 def _weighed(weights: RecallWeights | None) -> RecallWeights:
-    by = RecallWeights() if weights is None else weights
+    by = _USUAL_WEIGHTS if weights is None else weights
     if not isinstance(by, RecallWeights):
         raise InvalidType("weights", f"must be RecallWeights, not {type(by).__name__}")
     return by

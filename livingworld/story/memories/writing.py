@@ -15,6 +15,7 @@ from livingworld.postgres.transactions.lock_order import LockKind
 from livingworld.postgres.transactions.transaction import Transaction
 from livingworld.story.characters.references import raise_unknown, refuse_unknown
 from livingworld.story.memories.memory_embedder import sharing_embedder
+from livingworld.story.memories.memory_meter import counted
 from livingworld.story.memories.records import Memory
 from livingworld.story.memories.rows import make_memory
 from livingworld.story.memories.tables import memories, memory_embedders
@@ -40,6 +41,7 @@ _PARTS: Final = """
 """
 
 
+@counted("create_memory")
 async def add(
     tx: Transaction, story_id: UUID, rows: Sequence[dict[str, Any]], branch: int | None, expected_head: int | None
 ) -> tuple[tuple[Memory, bool], ...]:
@@ -101,6 +103,7 @@ async def _take_parts(tx: Transaction, ids: Sequence[UUID], summary_id: UUID) ->
     return taken
 
 
+@counted("delete_memory")
 async def forget(tx: Transaction, ids: Sequence[UUID]) -> int:
     """Mark memories as forgotten and return how many were not before; locks their stories."""
     own = (memories.c.world_id == tx.world_id, memories.c.memory_id.in_(ids), memories.c.forgotten_at.is_(None))
