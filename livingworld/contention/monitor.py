@@ -78,7 +78,7 @@ class LockMonitor:
         if (own is not None and session.pid not in own) or _waited(session) < self._waits_after:
             return
         if self._is_new(("wait", session.pid, session.waits_since)):
-            lock_events.wait_is_long(session, _holder(session, by_pid), self._calls(session))
+            lock_events.wait_is_long(session, holder_of(session, by_pid), self._calls(session))
 
     def _report_hold(self, session: LockSession, waiting: Sequence[LockSession], own: Own) -> None:
         if session.open_for is None or session.open_for.total_seconds() < self._holds_after:
@@ -136,15 +136,20 @@ def _row_of(session: LockSession) -> tuple[str, ...] | None:
     return tuple(map(str, (LockKind.STORY, lock.world_id, lock.story_id)))
 
 
-def _holder(waiter: LockSession, by_pid: Mapping[int, LockSession]) -> LockSession | None:
-    """Return who holds up a session in the end: the first in its chain, or the last one that is known."""
-    seen: dict[int, LockSession] = {}
+def holder_of(waiter: LockSession, by_pid: Mapping[int, LockSession]) -> LockSession | None:
+    """Return who holds up a session in the end: the first in its chain, or the last one that is known.
+
+    In a cycle of waits it is the one before the session itself.
+    """
+    seen = {waiter.pid: waiter}
     ahead = list(waiter.blocked_by)
-    while ahead and (pid := ahead.pop(0)) not in seen:
-        if pid in by_pid:
+    while ahead:
+        pid = ahead.pop(0)
+        if pid in by_pid and pid not in seen:
             seen[pid] = by_pid[pid]
             ahead = list(by_pid[pid].blocked_by)
-    return next(reversed(seen.values()), None)
+    last = next(reversed(seen.values()))
+    return None if last is waiter else last
 
 
 def _waited(session: LockSession) -> float:

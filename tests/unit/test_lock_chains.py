@@ -11,6 +11,7 @@ from asyncpg import DeadlockDetectedError
 from livingworld import LockSession, WaitedLock
 from livingworld.contention.chains import behind, cycles, roots
 from livingworld.contention.locked_rows import kind_of
+from livingworld.contention.monitor import holder_of
 from livingworld.contention.order_violations import out_of_order
 from livingworld.postgres.announcement import announced, announcement
 from livingworld.postgres.driver_errors.deadlocks import deadlock_error
@@ -132,3 +133,23 @@ def test_a_wait_is_out_of_order_when_what_is_held_comes_later() -> None:
     found = out_of_order([*backwards, *forwards, *within, *in_order])
 
     assert [each.pid for each in found] == [1, 5]
+
+
+@pytest.mark.parametrize(
+    ("blocked_by", "holder"),
+    [
+        ({1: (2,), 2: (3,), 3: ()}, 3),
+        ({1: (9,)}, None),
+        ({1: (9, 2), 2: ()}, 2),
+        ({1: (2,), 2: (1,)}, 2),
+        ({1: (1, 2), 2: (3,), 3: (1,)}, 3),
+        ({1: (2,), 2: (3,), 3: (2,)}, 3),
+    ],
+)
+def test_who_holds_a_session_up_is_never_the_session_itself(
+    blocked_by: dict[int, tuple[int, ...]], holder: int | None
+) -> None:
+    by_pid = {pid: session(pid, LockKind.STORY, pid, *ahead) for pid, ahead in blocked_by.items()}
+    found = holder_of(by_pid[1], by_pid)
+
+    assert (None if found is None else found.pid) == holder
