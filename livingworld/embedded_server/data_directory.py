@@ -25,9 +25,9 @@ def make_directory(path: Path, account: ServerAccount) -> None:
         directory.chmod(0o755 if account.switched else 0o700)  # independent of the umask: these are ours
 
 
-def refuse_closed_directory(directory: Path, account: ServerAccount) -> None:
-    """Raise EmbeddedServerFailed when `account` cannot enter `directory`."""
-    if account.switched and not account.may_enter(directory):
+def refuse_closed_directory(directory: Path, account: ServerAccount, time_limit: timedelta) -> None:
+    """Raise EmbeddedServerFailed when `account` cannot enter `directory`, or gives no answer in time."""
+    if account.switched and not account.may_enter(directory, time_limit):
         message = (
             f"{directory} lies under a directory that user {account.uid}, which PostgreSQL runs as, cannot enter; "
             "set LIVINGWORLD_HOME to another, such as /var/lib/livingworld"

@@ -156,7 +156,7 @@ class EmbeddedServer:
         ready = ask(self.socket_directory) is Liveness.READY
         if ready and is_supervised(self._layout):
             return
-        refuse_closed_directory(self._layout.directory, self._account)
+        refuse_closed_directory(self._layout.directory, self._account, deadline.remaining)
         postmaster = self._postmaster()
         ensure_supervisor(postmaster)  # before the server: this process may be killed at any moment
         if ready:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -10,8 +11,10 @@ import pytest
 
 from livingworld.embedded_server import EmbeddedServer, file_lock, find_binaries
 from livingworld.embedded_server.binaries import major_version
+from livingworld.embedded_server.data_directory import refuse_closed_directory
 from livingworld.embedded_server.deadline import Deadline
 from livingworld.embedded_server.layout import Layout
+from livingworld.embedded_server.server_account import ServerAccount
 from livingworld.errors import EmbeddedServerFailed
 
 
@@ -115,3 +118,12 @@ def test_waiting_for_another_starter_ends_at_the_time_limit(home: Path, layout: 
 @pytest.mark.parametrize(("version", "major"), [("18.6", 18), ("15.20", 15), ("19beta1", 19)])
 def test_the_major_version_leads_a_version(version: str, major: int) -> None:
     assert major_version(version) == major
+
+
+def test_a_machine_that_gives_no_answer_in_time_is_not_taken_for_a_closed_directory(tmp_path: Path) -> None:
+    account = ServerAccount(os.geteuid(), os.getegid(), switched=True)
+    with pytest.raises(EmbeddedServerFailed) as refused:
+        refuse_closed_directory(tmp_path, account, timedelta(microseconds=1))
+
+    assert "cannot be run as user" in str(refused.value)
+    assert "cannot enter" not in str(refused.value)
