@@ -7,6 +7,7 @@ types are the same in every server.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
 #: The type of the array and of an element, and their names. Not json and jsonb, for which SQLAlchemy sets a codec.
@@ -42,5 +43,6 @@ ARRAY_TYPES: Final[tuple[dict[str, Any], ...]] = tuple(
 
 
 def register_array_types(connection: Any) -> None:  # noqa: ANN401 - asyncpg's connection
-    """Have a connection of asyncpg know them."""
-    connection._protocol.get_settings().register_data_types(ARRAY_TYPES)  # noqa: SLF001 - asyncpg has no public way
+    """Have a connection of asyncpg know them; one that is built otherwise asks the server, as for others."""
+    with suppress(AttributeError):
+        connection._protocol.get_settings().register_data_types(ARRAY_TYPES)  # noqa: SLF001 - asyncpg has no public way
