@@ -56,6 +56,23 @@ def test_reads_among_much_find_what_they_look_for(database_url: str) -> None:
     assert result["context 100"]["at_most"] == 25
 
 
+def test_deployments_are_measured_in_turn(database_url: str) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "deployments.py"), "--rounds", "2", "--times", "2"]
+    ended = subprocess.run(
+        [*command, f"plain={database_url}", f"again={database_url} also={database_url} prepared_statements=false"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    result = json.loads(ended.stdout)
+    assert set(result) == {"plain", "again"}
+    assert {"append", "turn", "head", "context"} <= result["again"].keys()
+    assert {call["ms_ratio"] for call in result["plain"].values()} == {1}
+
+
 def test_a_story_that_was_put_away_comes_back_as_it_was(database_url: str) -> None:
     result = run("archive.py", database_url, "--scenes", "40")
 
