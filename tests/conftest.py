@@ -12,6 +12,7 @@ from livingworld.testing.throw_away_directory import end_programs_with_this_proc
 pytest_plugins = [
     "livingworld.testing.fixtures",
     "tests.support.compiled_once",
+    "tests.support.forked_workers",
     "tests.support.rotation",
     "tests.support.run_role",
     "tests.support.time_limits",
@@ -25,15 +26,15 @@ settings.register_profile(
 )
 settings.load_profile("livingworld")
 
-end_programs_with_this_process()
 
-# A run in the background of a shell ignores them, and so would every program that a test starts and interrupts.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
-# What is imported and collected stays. Without looking at it, each worker collects in 4.3 s and not in 5.2.
-gc.disable()
+def pytest_configure() -> None:
+    """Prepare this process; a worker of xdist is a fork of one that has imported this module."""
+    end_programs_with_this_process()
+    # A run in the background of a shell ignores them, and so would every program that a test starts and interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # What is imported and collected stays. Without looking at it, tests are collected in 4.3 s and not in 5.2.
+    gc.disable()
 
 
 def pytest_collection_finish() -> None:

@@ -15,9 +15,14 @@ from psycopg.sql import SQL, Identifier
 
 from livingworld.testing.server import ServerAddress
 
-#: Unique for each session and each worker of xdist, also when several machines share a server.
+#: Unique for each session, also when several machines share a server; workers of xdist may have the same.
 SESSION: Final = f"livingworld_test_{os.getpid()}_{secrets.token_hex(4)}"
 _numbers = itertools.count(1)
+
+
+def name_of_worker() -> str:
+    """Return what the names of databases and roles of this process begin with: unique for each worker of xdist too."""
+    return SESSION + os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class DatabaseMaker:
     @contextmanager
     def database(self, *, template: str) -> Iterator[str]:
         """Yield the URL of a new database, a copy of another one; open connections are closed at the end."""
-        name = f"{SESSION}_{next(_numbers)}"
+        name = f"{name_of_worker()}_{next(_numbers)}"
         self.connection.execute(
             SQL("CREATE DATABASE {} TEMPLATE {} {}").format(Identifier(name), Identifier(template), self.strategy)
         )

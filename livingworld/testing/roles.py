@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar, Final
 
@@ -18,7 +18,7 @@ from livingworld.postgres.roles import make_roles
 from livingworld.settings.database_url import parse_url
 from livingworld.settings.settings import Settings
 from livingworld.story.worlds.isolation import isolate
-from livingworld.testing.databases import SESSION, DatabaseMaker
+from livingworld.testing.databases import SESSION, DatabaseMaker, name_of_worker
 from livingworld.testing.staged_races import connected
 
 
@@ -40,7 +40,7 @@ class RunAs:
     """The role of a test run: the application's, whose rights the template has and each copy of it."""
 
     #: The group, whose name is unique for each session; its login has the same as its password.
-    group: str = f"{SESSION} application"
+    group: str = field(default_factory=lambda: f"{name_of_worker()} application")
     #: Whether the databases show each transaction one world.
     isolated: bool = False
     #: Whether every LivingWorld is opened as the owner for a while.

@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from livingworld.postgres.connections.time_limits import in_milliseconds, transaction_limits
 from livingworld.settings.database_url import connection_target, parse_url
 from livingworld.settings.settings import Settings
-from livingworld.testing.databases import SESSION, DatabaseMaker
+from livingworld.testing.databases import DatabaseMaker, name_of_worker
 from livingworld.testing.server import ServerAddress
 
 URL: Final = os.environ.get("LIVINGWORLD_CITUS_URL", "")
@@ -143,7 +143,7 @@ class ClusterMaker(DatabaseMaker):
             with super(ClusterMaker, self).database(template=template) as url:
                 yield url
             return
-        if template != TEMPLATE:
+        if template != name_of_template():
             with self._copied(template) as url:
                 yield url
             return
@@ -239,4 +239,6 @@ def _connected(opened: ExitStack, host: str, port: int, user: str) -> psycopg.Co
     return opened.enter_context(psycopg.connect(host=host, port=port, user=user, dbname="postgres", autocommit=True))
 
 
-TEMPLATE: Final = f"{SESSION}_citus"
+def name_of_template() -> str:
+    """Return the name of the distributed template, unique for each worker of xdist."""
+    return f"{name_of_worker()}_citus"

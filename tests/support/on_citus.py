@@ -21,7 +21,7 @@ from livingworld.testing import staged_races
 from livingworld.testing.databases import DatabaseMaker
 from livingworld.testing.server import ServerAddress
 from tests.support import refused_by_citus
-from tests.support.citus_cluster import TEMPLATE, ClusterMaker, maker_on_the_cluster
+from tests.support.citus_cluster import ClusterMaker, maker_on_the_cluster, name_of_template
 
 #: Locks are on the node of the world, where pg_blocking_pids of another node sees none of them.
 _SESSIONS = """
@@ -68,10 +68,10 @@ def migrated_template(cluster: ClusterMaker) -> Iterator[Template]:
         found = await distribute(url, metadata, Settings.load(database_url=url), shards=4, report=lambda _: None)
         assert (found.refused, found.missing) == ((), ())
 
-    with cluster.undistributed(TEMPLATE) as url:
+    with cluster.undistributed(name_of_template()) as url:
         with ThreadPoolExecutor(1) as thread:  # a loop may be running in this one
             thread.submit(asyncio.run, fill(url)).result()
-        yield Template(TEMPLATE)
+        yield Template(name_of_template())
         cluster.drop_copies()
 
 
