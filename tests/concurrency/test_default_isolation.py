@@ -96,6 +96,7 @@ async def test_single_appends_and_updates_wait_and_then_see_what_they_waited_for
     assert await broken_promises(database_url, pinned_world.id, story.id) == []
 
 
+@pytest.mark.one_server("Citus reads at READ COMMITTED on the node of the world, whatever the session says")
 @pytest.mark.all_worlds("its role has transactions of its own, which say no world")
 async def test_read_under_the_lock_without_the_pin_still_sees_the_past(
     database_url: str, role: Role, world: World, story: Story

@@ -69,6 +69,7 @@ async def test_a_plan_whose_result_changed_its_type_is_made_anew(
     await assert_nothing_left(livingworld, observer)
 
 
+@pytest.mark.plain_server("Citus changes the shards in sessions of its own, which wait 25 ms for a lock")
 async def test_columns_come_while_calls_are_under_way(
     livingworld: LivingWorld, world: World, story: Story, observer: Connection
 ) -> None:

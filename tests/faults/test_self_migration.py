@@ -87,6 +87,7 @@ def test_the_command_line_says_in_one_line_which_server_it_uses(new_home: Path) 
     assert str(new_home) in said
 
 
+@pytest.mark.plain_server("the test has a plain server of its own, and the look at locks is that of a cluster")
 async def test_of_several_that_open_it_one_migrates_and_the_others_wait(own_server: EmbeddedServer) -> None:
     async def use() -> str:
         async with LivingWorld.open() as livingworld:

@@ -85,7 +85,7 @@ async def test_a_listener_that_was_killed_comes_back_and_every_subscriber_wakes(
             ((pid, state, transaction),) = await rows(database_url, LISTENING)
             assert (state, transaction) == ("idle", None)
             await quiet.wait(SOON)
-            await rows(database_url, "SELECT pg_terminate_backend($1, 5000)", pid)
+            await rows(database_url, "SELECT pg_terminate_backend(CAST($1 AS integer), 5000)", pid)
             assert await quiet.wait(LONG)
             await until_found(database_url, f"{LISTENING} AND pid <> $1", pid)
             assert await until_notified(here, subscription, "t")
@@ -108,7 +108,7 @@ async def test_subscribers_are_woken_when_notifications_stop_and_poll_from_then_
             assert await subscription.wait(LONG)  # it listens
             assert notifications.arrive()
             ((pid, *_),) = await rows(database_url, LISTENING)
-            await rows(database_url, "SELECT pg_terminate_backend($1, 5000)", pid)
+            await rows(database_url, "SELECT pg_terminate_backend(CAST($1 AS integer), 5000)", pid)
             assert await subscription.wait(LONG)
             assert not notifications.arrive()
         await notifications.close()

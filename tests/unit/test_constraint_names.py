@@ -39,8 +39,15 @@ def test_the_name_is_that_of_the_release(message: str, constraint: str | None, n
     assert type(name_failure(violation(message, constraint)).error) is named
 
 
-def test_a_name_in_another_message_is_no_constraint() -> None:
-    failure = name_failure(violation('the player said "pk_turns"', sqlstate="22000"))
+def test_rows_that_another_node_refuses_in_a_copy_have_the_name_too() -> None:
+    message = 'insert or update on table "stories_102702" violates foreign key constraint "fk_stories_world_id_102702"'
+
+    assert type(name_failure(violation(message, sqlstate="XX000")).error) is errors.WorldNotFound
+
+
+@pytest.mark.parametrize("sqlstate", ["22000", "XX000"])
+def test_a_name_in_another_message_is_no_constraint(sqlstate: str) -> None:
+    failure = name_failure(violation('the player said "pk_turns"', sqlstate=sqlstate))
 
     assert type(failure.error) is errors.DatabaseFailure
     assert "constraint=None" in str(failure.error)

@@ -106,6 +106,8 @@ _NO_SCOPE: Final = {"42704": '"livingworld.', "22P02": 'uuid: ""'}
 
 #: The class of SQLSTATE of a violated constraint, and what its message has between quotes.
 _VIOLATED: Final = "23"
+#: What Citus says instead, and in its message, where another node refuses rows that were sent there by COPY.
+_SENT_BY_COPY: Final = ("XX000", " violates ")
 _NAMES: Final = re.compile(r'"(\w+)"')
 #: What Citus adds to the name of a constraint for each shard.
 _SHARD: Final = re.compile(r"_\d{6,}$")
@@ -184,8 +186,9 @@ def _constraint(exception: BaseException, sqlstate: str | None) -> str | None:
     message, which names nothing but tables and constraints.
     """
     names = [name for link in error_chain(exception) if (name := _attribute(link, "constraint_name"))]
-    if not names and sqlstate is not None and sqlstate.startswith(_VIOLATED):
-        names = _NAMES.findall(" ".join(str(_attribute(link, "message") or "") for link in error_chain(exception)))
+    if not names and sqlstate is not None and sqlstate.startswith((_VIOLATED, _SENT_BY_COPY[0])):
+        message = " ".join(str(_attribute(link, "message") or "") for link in error_chain(exception))
+        names = _NAMES.findall(message) if sqlstate != _SENT_BY_COPY[0] or _SENT_BY_COPY[1] in message else []
     known = (name for each in names for name in (each, _SHARD.sub("", each)) if name in _BY_CONSTRAINT)
     return next(known, names[0] if len(names) == 1 else None)
 
