@@ -3,6 +3,8 @@ PYTHON ?= python3
 # Which SQLAlchemy, instead of the one in constraints.txt: make SQLALCHEMY=2.0.58 test
 SQLALCHEMY ?=
 VENV ?= .venv$(SQLALCHEMY:%=-sqlalchemy-%)
+# What is installed: `tests` is enough for tests of all but commands, pages and the example.
+EXTRA ?= dev
 # More arguments for the command that a target runs: make test ARGS='-k races'
 ARGS ?=
 # How many tests run at once; more than two cores, since many of them wait. 0: one after the other, in this process.
@@ -102,7 +104,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("livingworld needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(if $(SQLALCHEMY),sed 's/^sqlalchemy==.*/sqlalchemy==$(SQLALCHEMY)/' constraints.txt > $(CONSTRAINTS))
-	$(INSTALL) -e '.[dev]'
+	$(INSTALL) -e '.[$(EXTRA)]'
 	@touch $(READY)
 
 $(READY_DOCS): $(READY)

@@ -19,7 +19,8 @@ import pytest
 from livingworld.testing.remover import remove
 from livingworld.testing.throw_away_directory import throw_away_directory
 
-_PROGRAM: Final = "from tests.support.worker_forks import main; main()"
+_CHECKOUT: Final = Path(__file__).parents[2]
+_PROGRAM: Final = "import sys; sys.path.insert(0, sys.argv.pop()); from tests.support.worker_forks import main; main()"
 _CLIENT: Final = Path(__file__).with_name("worker_client.py")
 
 
@@ -31,10 +32,13 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(folder / "forks"))
     listener.listen(len(specs))
-    command = [sys.executable, "-c", _PROGRAM, str(listener.fileno()), json.dumps(config.invocation_params.args)]
+    arguments = [str(listener.fileno()), json.dumps(config.invocation_params.args), str(_CHECKOUT)]
     with listener:
         forks = subprocess.Popen(
-            command, cwd=config.invocation_params.dir, pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL
+            [sys.executable, "-c", _PROGRAM, *arguments],
+            cwd=config.invocation_params.dir,
+            pass_fds=[listener.fileno()],
+            stdin=subprocess.DEVNULL,
         )
 
     def end() -> None:
