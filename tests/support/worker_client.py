@@ -4,9 +4,11 @@ python worker_client.py SOCKET ...: it hands its standard input and output over,
 """
 
 import os
+import signal
 import socket
 import sys
 
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker has it too, and ends
 with socket.socket(socket.AF_UNIX) as forks:
     forks.connect(sys.argv[1])
     socket.send_fds(forks, [b"\0"], [0, 1])

@@ -28,6 +28,7 @@ def main() -> None:
         pytest.main([*arguments, *_COLLECTING])
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a worker ended
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # xdist ends the workers, and then this process is killed
     while True:
         connection, _ = listener.accept()
         _, given, _, _ = socket.recv_fds(connection, 1, 2)
@@ -58,6 +59,7 @@ def _silence() -> Iterator[None]:
 def _work(given: Sequence[int]) -> NoReturn:
     """Be the worker, as execnet starts it: by a line from standard input."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for descriptor, standard in zip(given, (0, 1), strict=True):
         os.dup2(descriptor, standard)
         os.close(descriptor)
