@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -36,6 +37,8 @@ _one_at_a_time: Final = threading.Lock()  # alembic keeps its state in a module
 _POLL_SECONDS: Final = 0.02
 
 DEFAULT_LOCK_TIMEOUT: Final = timedelta(seconds=60)
+#: Citus names the parts of a table by its name and a number.
+_SHARD: Final = re.compile(r"_\d{6,}$")
 #: No statement of a downgrade, or of a script, may run longer.
 _STATEMENT_TIMEOUT: Final = timedelta(minutes=15)
 
@@ -256,4 +259,4 @@ def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
         return name == SCHEMA
     if kind == "index":
         return not str(name).startswith(MADE_BY_COMMAND)
-    return not (kind == "table" and name == VERSION_TABLE)
+    return not (kind == "table" and (name == VERSION_TABLE or _SHARD.search(str(name))))

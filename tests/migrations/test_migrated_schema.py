@@ -41,6 +41,16 @@ async def test_the_migrated_database_is_what_the_tables_say(database_url: str, e
     assert made["triggers"] == {}
 
 
+async def test_a_shard_of_citus_is_no_difference(database_url: str) -> None:
+    async with connected(database_url) as connection:
+        await connection.execute("CREATE TABLE livingworld.scenes_102083 (LIKE livingworld.scenes INCLUDING ALL)")
+        await connection.execute("CREATE TABLE livingworld.scenes_of_another (number integer)")
+
+    assert await migrations.check(database_url, metadata) == [
+        "table livingworld.scenes_of_another is not of this release"
+    ]
+
+
 def test_the_migrations_carry_the_functions_as_the_rooms_have_them() -> None:
     """`make migrations` was not forgotten. The tables are compared where PostgreSQL says what they are."""
     carried = {path.relative_to(FOLDER).as_posix(): path.read_text() for path in FOLDER.glob("*/*.sql")}
