@@ -76,7 +76,11 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
         "time.monotonic()": "one that does not come is waited for five minutes; the margin is a minute",
         "timedelta(seconds=1)": LIMIT,
     },
-    "faults/embedded_server/test_refusals.py": {"timedelta(seconds=1)": LIMIT, "timedelta(milliseconds=100)": LIMIT},
+    "faults/embedded_server/test_refusals.py": {
+        "timedelta(seconds=1)": LIMIT,
+        "timedelta(milliseconds=100)": LIMIT,
+        "timedelta(microseconds=1)": LIMIT,
+    },
     "faults/embedded_server/test_supervisor.py": {"timedelta(seconds=5)": LIMIT},
     "faults/test_black_hole.py": {
         "timedelta(milliseconds=400)": LIMIT,
