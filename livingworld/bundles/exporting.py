@@ -93,3 +93,4 @@ class _Export:
     async def _put(self, lines: list[bytes]) -> None:
         with named_failures():
             await asyncio.to_thread(self._file.writelines, lines)
+        lines.clear()  # the thread may keep the list a while longer, beside the next one
