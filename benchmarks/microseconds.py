@@ -73,7 +73,7 @@ async def measure(url: str, kind: str, seconds: float) -> dict[str, Any]:
         world = await (await stack.enter_async_context(LivingWorld.open(settings))).worlds.create("benchmark")
         one: Contestant = Turns(world) if kind == "turn" else LivingWorldApi(world)
         stories = await one.begin(1)
-        await append_for(one, stories, 1, 0.5)
+        await append_for(one, stories, 1, 2 * seconds)  # connections, statements, segments of the WAL
         loop, before = asyncio.get_running_loop(), await meter.now()
         started = loop.time()
         count = await append_for(one, stories, 1, seconds)
@@ -129,18 +129,22 @@ async def functions(url: str, one: Contestant, stories: Sequence[UUID], seconds:
     """Return the server's microseconds inside of each function, without those that it calls."""
     connection = await asyncpg.connect(**connection_arguments(url))
     try:
-        before = await counted(connection)
+        before = await counted(connection, one, stories)
         count = await append_for(one, stories, 1, seconds)
-        after = await counted(connection)
+        after = await counted(connection, one, stories)
     finally:
         await connection.close()
     spent = {name: round((time - before.get(name, 0)) * 1000 / count, 1) for name, time in after.items()}
     return dict(sorted(((name, time) for name, time in spent.items() if time >= 1), key=lambda one: -one[1]))
 
 
-async def counted(connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, float]:
-    """Return the milliseconds inside of each function so far, once all sessions have told theirs."""
-    await asyncio.sleep(1.5)  # PostgreSQL tells its statistics once a second at most
+async def counted(
+    connection: asyncpg.Connection[asyncpg.Record], one: Contestant, stories: Sequence[UUID]
+) -> dict[str, float]:
+    """Return the milliseconds inside of each function so far."""
+    await asyncio.sleep(1.1)  # a session tells what it counted with a statement, once a second at most
+    await append_for(one, stories, 1, 0.01)
+    await asyncio.sleep(0.1)
     rows = await connection.fetch(
         "SELECT funcname, self_time FROM pg_stat_user_functions WHERE schemaname = 'livingworld'"
     )
