@@ -29,7 +29,6 @@ from livingworld.models.scripts.kinds import ScriptKinds
 from livingworld.models.scripts.running import Scripts
 from livingworld.models.scripts.template_limits import LIMITS, TemplateLimits
 from livingworld.observability import instruments
-from livingworld.observability.calls import current_call
 from livingworld.observability.metrics import Metrics
 from livingworld.postgres.connections.driver_connection import request_cancel
 from livingworld.postgres.connections.engine import Revive, create_engine, listening_connection
@@ -160,7 +159,6 @@ class Process:
 
     async def _cancel_session(self, connection: Any) -> None:  # noqa: ANN401 - asyncpg's connection
         pid = connection.get_server_pid()
-        current_call.set(None)  # in a task of its own: this is no work of the call that takes long
         with suppress(LivingWorldError):  # the statement then ends by its own time limit
             await self.background.run(partial(_cancel, pid=pid), repeatable=True, single_statement=True)
 

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from opentelemetry.sdk.trace import TracerProvider
@@ -42,7 +41,7 @@ async def test_watching_an_append_costs_no_more_than_its_budget(database_url: st
         async def append() -> None:
             await world.stories.append_scene(story, SCENE)
 
-        counted = await _least(append, _calls_of_counting)
+        counted = await _least(append, partial(calls_of, inside=_WATCHING))
         alone = await _least(append, calls_of)
         with trace_calls(provider), _below(sampled=False):
             left_out = await _least(append, calls_of)
@@ -80,20 +79,3 @@ async def _least(work: Work, count: Callable[[Work], Awaitable[int]]) -> int:
     for _ in range(_WARM_UPS):
         await work()
     return min([await count(work) for _ in range(_RUNS)])
-
-
-async def _calls_of_counting(work: Work) -> int:
-    """Return how many functions of what counts are called, and how many functions these call."""
-    calls = 0
-
-    def count(frame: FrameType, event: str, _: object) -> None:
-        nonlocal calls
-        if event in {"call", "c_call"}:
-            calls += any(part in frame.f_code.co_filename for part in _WATCHING)
-
-    sys.setprofile(count)
-    try:
-        await work()
-    finally:
-        sys.setprofile(None)
-    return calls

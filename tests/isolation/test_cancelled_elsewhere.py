@@ -45,7 +45,10 @@ async def test_what_another_node_may_have_committed_is_unknown(
             assert isinstance((await while_held([waiting]))[0], error)
 
 
-@pytest.mark.parametrize(("answers", "asked", "cancels"), [([False], 1, 2), ([True], 1, 0), ([None, False], 2, 1)])
+@pytest.mark.parametrize(
+    ("answers", "asked", "cancels"),
+    [([False, False], 2, 2), ([False, True], 2, 1), ([True], 1, 0), ([None, False], 2, 1)],
+)
 async def test_a_session_is_cancelled_where_its_answer_is_certain(
     answers: list[bool | None], asked: int, cancels: int
 ) -> None:

@@ -36,20 +36,21 @@ async def one_node() -> bool:
 
 
 def several_nodes(runner: Runner) -> SeveralNodes:
-    """Return what looks once whether Citus spreads the database over several nodes.
+    """Return what looks whether Citus spreads the database over several nodes, until it does.
 
     A call that is one statement runs on the node of its world as a transaction of its own. A session that is cancelled
     says so, also when the other node has committed: outside of a transaction Citus opens none there.
     """
-    known: list[bool] = []
+    several = False
 
     async def are_several() -> bool:
-        if not known:
+        nonlocal several
+        if not several:  # one node may become several while this process runs
             try:
-                known.append(await runner.run(_look, repeatable=True))
+                several = await runner.run(_look, repeatable=True)
             except LivingWorldError:
                 return True  # nobody knows; it is asked again
-        return known[0]
+        return several
 
     return are_several
 
