@@ -40,8 +40,8 @@ def pytest_configure() -> None:
 def pytest_collection_finish() -> None:
     """Let the garbage collector look at what the tests make, and not again at their modules, 0.2 s each time.
 
-    tests/faults asks for a pass after each test, which looks at what the test has left. By itself it begins after 20,000
-    objects and not after 700: passes that find nothing took an eighth of the CPU of a worker.
+    tests/faults asks for a pass after each test, which looks at what the test has left. By itself it begins after
+    20,000 objects and not after 700: passes that find nothing took an eighth of the CPU of a worker.
     """
     gc.freeze()
     gc.set_threshold(20_000)
