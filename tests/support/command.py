@@ -16,11 +16,16 @@ from tests.support.run_role import url_of_the_run
 
 PROGRAM: Final = "from livingworld_command import main; main()"
 _PATIENCE_SECONDS: Final = 180
-#: Has imported the command and the story generator once, which takes a second each, and forks where they are run.
+#: Has imported the library, the command and the story generator, up to a second each, and forks where they are run.
 PROCESSES: Final = multiprocessing.get_context("forkserver")
 _COMMANDS: Final = ("db", "demo", "doctor", "locks", "metrics", "scripts", "stress", "world")
 PROCESSES.set_forkserver_preload(
-    ["livingworld.cli.command_line", *(f"livingworld.cli.{name}" for name in _COMMANDS), "tests.examples.preloaded"]
+    [
+        "livingworld.app.livingworld",
+        "livingworld.cli.command_line",
+        *(f"livingworld.cli.{name}" for name in _COMMANDS),
+        "tests.examples.preloaded",  # where its packages are installed
+    ]
 )
 
 
