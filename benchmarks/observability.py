@@ -12,7 +12,9 @@ machine's noise is in all of them; the medians of the differences are given with
     spans      every task has
     bare SDK   `on`, and each task makes a span of the same attributes beside its append, without livingworld
 
-Then each part by itself, the least of many short runs, which no noise reaches; and the CPU of readers: of a scrape
+Then each part by itself, the least of many short runs, which no noise reaches: its code is in the processor's caches
+there. A span that one task of 64 makes finds them full of other work, so what `sampled` takes more than `traced` is
+given for each such span too. And the CPU of readers: of a scrape
 (Prometheus' text) and of an export, and what both are of a core if each comes once a minute, as their defaults are.
 """
 
@@ -196,7 +198,9 @@ async def measure(url: str, rounds: int, seconds: float) -> dict[str, Any]:
         arms.close()
     await meter.close()
     size = round(sizes.sum / sizes.count)
-    alone = {"requests of a group": size} | await parts(size)
+    pairs = zip(taken["sampled"], taken["traced"], strict=True)
+    rare = [TASKS * (one.client_us - none.client_us) for one, none in pairs]
+    alone = {"requests of a group": size} | await parts(size) | {"a span of one task of 64": _interval(rare)}
     return {"server us": round(server, 1), "readers": readers, "each alone": alone, "arms": _summary(taken, calls)}
 
 
