@@ -49,3 +49,23 @@ def attempts_at(operations: Iterable[Operation], kind: Kind) -> Mapping[str, Map
         if operation.outcome is Outcome.OK and result is not None:
             attempts.results.append(result)
     return found
+
+
+def units_at(operations: Iterable[Operation], kind: Kind) -> Mapping[str, Mapping[Value | None, list[Attempts]]]:
+    """Return the attempts at effects that may happen several times for one value, by target and value.
+
+    Calls with one request key are attempts at one effect; every other call is one by itself.
+    """
+    units: dict[tuple[object, ...], Attempts] = {}
+    found: defaultdict[str, defaultdict[Value | None, list[Attempts]]] = defaultdict(lambda: defaultdict(list))
+    for number, operation in enumerate(operations):
+        one: object = number if operation.request_key is None else (operation.name, operation.request_key)
+        for place, effect in enumerate(operation.effects):
+            if effect.kind is kind:
+                unit = (one, place, effect)
+                if unit not in units:
+                    found[effect.target][effect.value].append(units.setdefault(unit, Attempts()))
+                units[unit].operations.append(operation)
+                if operation.outcome is Outcome.OK and operation.result(place) is not None:
+                    units[unit].results.append(operation.result(place))
+    return found

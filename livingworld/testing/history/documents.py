@@ -41,7 +41,8 @@ def _looks(operations: Sequence[Operation], observed: Observed) -> Anomalies:
         if operation.outcome is not Outcome.OK:
             continue
         version, value = seen
-        if version and value_of(observed, effect.target, version) != value:
+        stored = observed.documents.get(effect.target, ())
+        if version > len(stored) or (version and stored[version - 1] != value):
             yield Anomaly(Flaw.PHANTOM, effect.target, f"{value!r} was read as version {version}, which it never was")
         elif effect.target in ends and ends[effect.target][version] < operation.started:
             yield Anomaly(Flaw.STALE, effect.target, f"version {version} was read after a later one was confirmed")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from livingworld.testing.history.attempts import attempts_at
+from livingworld.testing.history.attempts import Attempts, attempts_at
 from livingworld.testing.history.flaws import Anomalies, Anomaly, Flaw
 from livingworld.testing.history.lists import check_real_time
 from livingworld.testing.history.operations import Kind, Observed, Operation, Outcome, Value, effects_of
@@ -15,17 +15,9 @@ from livingworld.testing.history.operations import Kind, Observed, Operation, Ou
 def check_lanes(operations: Sequence[Operation], observed: Observed) -> Anomalies:
     """Yield actions of one priority that are gone, ended twice or out of turn, and two that ran at once."""
     queued, ended = attempts_at(operations, Kind.ENQUEUE), attempts_at(operations, Kind.END)
-    for target in queued.keys() | observed.ended.keys():
+    for target in queued.keys() | observed.ended.keys() | observed.waiting.keys():
         done, asked = observed.ended.get(target, ()), queued.get(target, {})
-        there = set(done) | set(observed.waiting.get(target, ()))
-        for value, attempts in asked.items():
-            if attempts.confirmed and value not in there:
-                yield Anomaly(Flaw.LOST, target, f"{value!r} was queued, and is neither waiting nor ended")
-        yield from (
-            Anomaly(Flaw.DOUBLED, target, f"{value!r} was ended {count} times")
-            for value, count in Counter(done).items()
-            if count > 1
-        )
+        yield from _kept(target, Counter(done), Counter(observed.waiting.get(target, ())), asked)
         yield from check_real_time(target, done, asked)
         for value, attempts in ended.get(target, {}).items():
             ends = sum(each.outcome is Outcome.OK for each in attempts.operations)
@@ -34,6 +26,23 @@ def check_lanes(operations: Sequence[Operation], observed: Observed) -> Anomalie
             if ends and value not in done:
                 yield Anomaly(Flaw.LOST, target, f"the end of {value!r} was confirmed, and it has not ended")
     yield from _overlaps(operations)
+
+
+def _kept(
+    target: str, done: Counter[Value], waiting: Counter[Value], asked: Mapping[Value | None, Attempts]
+) -> Anomalies:
+    """Yield the actions that are not there once, as their callers were told."""
+    for value, attempts in asked.items():
+        if attempts.confirmed and value not in done | waiting:
+            yield Anomaly(Flaw.LOST, target, f"{value!r} was queued, and is neither waiting nor ended")
+        if attempts.refused and value in done | waiting:
+            yield Anomaly(Flaw.PHANTOM, target, f"{value!r} was refused and is there")
+    for value, count in (done + waiting).items():
+        if count > 1:
+            waits = f", and {waiting[value]} times it is waiting" if waiting[value] else ""
+            yield Anomaly(Flaw.DOUBLED, target, f"{value!r} was ended {done[value]} times{waits}")
+        if value not in asked:
+            yield Anomaly(Flaw.PHANTOM, target, f"{value!r} is there, and no call asked for it")
 
 
 def _overlaps(operations: Sequence[Operation]) -> Anomalies:

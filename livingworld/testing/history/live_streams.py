@@ -3,46 +3,60 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from livingworld.testing.history.flaws import Anomalies, Anomaly, Flaw
 from livingworld.testing.history.operations import Kind, Observed, Operation, Value, effects_of
 
-#: Numbers and values that came one after the other, without a notice between them.
-Run: TypeAlias = list[tuple[int | None, Value | None]]
+
+class Item(NamedTuple):
+    """An event or a notice, as it was received."""
+
+    is_notice: bool
+    number: int | None
+    value: Value | None
 
 
 def check_live_streams(operations: Sequence[Operation], observed: Observed) -> Anomalies:
-    """Yield events that are missing, doubled or out of order for a subscriber; one without a value has its number."""
-    for (client, target), run in _runs(operations):
-        where = f"{target}, for {client}"
-        for (number, _), (following, _) in pairwise(run):
-            if number is not None and following is not None and following != number + 1:
-                flaw = Flaw.GAP if following > number else Flaw.DOUBLED
-                yield Anomaly(flaw, where, f"event {following} came after event {number}")
-        yield from _against_the_list(where, [value for _, value in run], observed.streams.get(target, ()))
+    """Yield events that are missing, doubled, out of order or of nobody; one without a value has its number."""
+    for (client, target), items in _received(operations).items():
+        where, stored = f"{target}, for {client}", observed.streams.get(target, ())
+        places = {value: place for place, value in enumerate(stored)}
+        yield from _steps(where, items, lambda item: item.number, lambda number: f"event {number}")
+        yield from _steps(where, items, _place_in(places), lambda place, stored=stored: repr(stored[place]))  # type: ignore[misc]
+        for item in items if stored else ():
+            if item.value is not None and item.value not in places:
+                yield Anomaly(Flaw.PHANTOM, where, f"{item.value!r} came, and the stream does not announce it")
 
 
-def _against_the_list(where: str, received: Sequence[Value | None], stored: Sequence[Value]) -> Anomalies:
-    places = {value: place for place, value in enumerate(stored)}
-    for before, after in pairwise([value for value in received if value is not None]):
-        if before == after or (before in places and after in places and places[after] < places[before]):
-            flaw = Flaw.DOUBLED if received.count(after) > 1 else Flaw.WRONG_ORDER
-            yield Anomaly(flaw, where, f"{after!r} came after {before!r}")
-        elif before in places and after in places and places[after] > places[before] + 1:
-            yield Anomaly(Flaw.GAP, where, f"{stored[places[before] + 1]!r} did not come before {after!r}")
+def _place_in(places: Mapping[Value, int]) -> Callable[[Item], int | None]:
+    return lambda item: None if item.value is None else places.get(item.value)
 
 
-def _runs(operations: Sequence[Operation]) -> Iterator[tuple[tuple[str, str], Run]]:
-    runs: defaultdict[tuple[str, str], list[Run]] = defaultdict(lambda: [[]])
+def _steps(
+    where: str, items: Sequence[Item], place_of: Callable[[Item], int | None], name_of: Callable[[int], str]
+) -> Anomalies:
+    """Yield each item whose place does not follow the highest before it; a notice explains a gap, and nothing else."""
+    highest, is_explained, received = None, False, set()
+    for item in items:
+        place = place_of(item)
+        is_explained = is_explained or item.is_notice
+        if place is None:
+            continue
+        if highest is not None and place <= highest:
+            flaw = Flaw.DOUBLED if place in received else Flaw.WRONG_ORDER
+            yield Anomaly(flaw, where, f"{name_of(place)} came after {name_of(highest)}")
+        elif highest is not None and place > highest + 1 and not is_explained:
+            yield Anomaly(Flaw.GAP, where, f"{name_of(highest + 1)} did not come before {name_of(place)}")
+        highest, is_explained = max(place, highest or place), item.is_notice
+        if not item.is_notice:
+            received.add(place)
+
+
+def _received(operations: Sequence[Operation]) -> Mapping[tuple[str, str], list[Item]]:
+    """Return what came, by subscriber and stream."""
+    found: defaultdict[tuple[str, str], list[Item]] = defaultdict(list)
     for operation, effect, number in effects_of(operations, Kind.RECEIVE, Kind.MISS):
-        of_client = runs[operation.client, effect.target]
-        if effect.kind is Kind.MISS:
-            of_client.append([])
-        else:
-            of_client[-1].append((number, effect.value))
-    for place, parts in runs.items():
-        for run in parts:
-            yield place, run
+        found[operation.client, effect.target].append(Item(effect.kind is Kind.MISS, number, effect.value))
+    return found

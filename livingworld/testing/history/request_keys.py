@@ -10,7 +10,7 @@ from livingworld.testing.history.operations import Operation, Outcome
 
 
 def check_request_keys(operations: Sequence[Operation], _observed: object = None) -> Anomalies:
-    """Yield each key whose callers received different answers, and keys that share one answer."""
+    """Yield each key whose callers received different answers; an answer that is another's is found by its value."""
     asked: defaultdict[tuple[str, str], list[Operation]] = defaultdict(list)
     for operation in operations:
         if operation.request_key is not None and operation.outcome is Outcome.OK:

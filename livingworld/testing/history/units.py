@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from livingworld.testing.history.flaws import Anomalies, Anomaly, Flaw
 from livingworld.testing.history.operations import Effect, Kind, Observed, Operation, Value
 
 #: Effects that leave something which can be found again.
 _LASTING: Final = frozenset({Kind.APPEND, Kind.WRITE, Kind.ENQUEUE, Kind.END})
+Stored: TypeAlias = Mapping[tuple[Kind, str], set[Value | None]]
 
 
 def check_units(operations: Sequence[Operation], observed: Observed) -> Anomalies:
     """Yield the operations of which one lasting effect is there and another one is not."""
-    stored = _stored(observed)
+    stored = stored_effects(observed)
     for operation in operations:
-        lasting = [effect for effect in operation.effects if effect.kind in _LASTING]
-        missing = [effect for effect in lasting if effect.value not in stored.get(_place(effect), ())]
+        lasting, missing = _lasting(operation, stored)
         if missing and len(missing) < len(lasting):
             there = next(effect for effect in lasting if effect not in missing)
             what = f"{operation.name} of {there.value!r} in {there.target} is there without {missing[0].value!r}"
             yield Anomaly(Flaw.PARTIAL, missing[0].target, what)
 
 
-def _place(effect: Effect) -> tuple[Kind, str]:
-    return effect.kind, effect.target
+def has_happened(operation: Operation, stored: Stored) -> bool:
+    """Return whether a lasting effect of an operation is there, whatever its caller knows."""
+    lasting, missing = _lasting(operation, stored)
+    return len(missing) < len(lasting)
 
 
-def _stored(observed: Observed) -> Mapping[tuple[Kind, str], set[Value | None]]:
+def _lasting(operation: Operation, stored: Stored) -> tuple[list[Effect], list[Effect]]:
+    """Return the effects of an operation that can be found again, and those of them that are not there."""
+    lasting = [effect for effect in operation.effects if effect.kind in _LASTING]
+    return lasting, [each for each in lasting if each.value not in stored.get((each.kind, each.target), ())]
+
+
+def stored_effects(observed: Observed) -> Stored:
+    """Return the values that are there, by kind and target."""
     parts: dict[tuple[Kind, str], set[Value | None]] = {}
     for target, values in observed.lists.items():
         parts[Kind.APPEND, target] = {*values}

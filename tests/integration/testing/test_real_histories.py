@@ -122,6 +122,22 @@ CHANGES: Final[dict[str, tuple[Callable[[Played], Observed], Flaw]]] = {
         lambda it: it.changed(fenced={LEASE: [*it.observed.fenced[LEASE], it.observed.fenced[LEASE][0]]}),
         Flaw.OVERLAP,
     ),
+    "a write under a lease twice": (
+        lambda it: it.changed(fenced={LEASE: [*it.observed.fenced[LEASE], it.observed.fenced[LEASE][-1]]}),
+        Flaw.DOUBLED,
+    ),
+    "a write under a token of nobody": (
+        lambda it: it.changed(fenced={LEASE: [*it.observed.fenced[LEASE], it.observed.fenced[LEASE][-1] + 9]}),
+        Flaw.PHANTOM,
+    ),
+    "an ended action waits again": (
+        lambda it: it.changed(waiting={lane: [*each] for lane, each in it.observed.ended.items()}),
+        Flaw.DOUBLED,
+    ),
+    "an action of nobody": (
+        lambda it: it.changed(ended={lane: [*each, "?"] for lane, each in it.observed.ended.items()}),
+        Flaw.PHANTOM,
+    ),
     "an action gone": (lambda it: it.changed(waiting={}, ended={}), Flaw.LOST),
     "an action ended twice": (
         lambda it: it.changed(ended={lane: [*each, each[0]] for lane, each in it.observed.ended.items()}),
