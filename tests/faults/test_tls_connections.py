@@ -6,13 +6,13 @@ import asyncio
 import shutil
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from livingworld import LivingWorld, Settings
-from livingworld.errors import CertificateRejected, LivingWorldError, LoginRefused, TlsRefused
+from livingworld.errors import CertificateRejected, InvalidSettings, LivingWorldError, LoginRefused, TlsRefused
 from livingworld.postgres import migrations
 from livingworld.postgres.driver_errors.failures import ConnectFailed
 from livingworld.settings.database_url import Address
@@ -240,3 +240,47 @@ async def test_direct_negotiation_begins_with_tls(server: TcpServer, certificate
 
         assert await is_encrypted(url) is False  # behind the terminator
     assert heard == ["postgresql"]
+
+
+@pytest.mark.parametrize(
+    ("name", "authority", "reason"),
+    [
+        ("expired", "authority", "certificate has expired"),
+        ("alone", "authority", "self-signed certificate"),
+        ("alone", "alone", None),
+    ],
+)
+async def test_a_certificate_that_has_expired_or_signed_itself_is_refused_unless_it_is_named(
+    server: TcpServer, certificates: Certificates, name: str, authority: str, reason: str | None
+) -> None:
+    url = server.url(host="localhost", query=f"sslmode=verify-full&sslrootcert={certificates.file(f'{authority}.crt')}")
+    with showing(server, name):
+        if reason is None:
+            assert await is_encrypted(url)
+        else:
+            error = await refusal(url)
+            assert isinstance(error, CertificateRejected)
+            assert "sslmode" in str(error)
+            assert reason in str(error).replace("self signed", "self-signed")  # as OpenSSL 1.1.1 writes it
+    assert await is_encrypted(server.url(query="sslmode=require"))
+
+
+@contextmanager
+def showing(server: TcpServer, name: str) -> Iterator[None]:
+    """Have the server show another certificate for a while."""
+    try:
+        show(server, name)
+        yield
+    finally:
+        show(server, "server")
+
+
+def show(server: TcpServer, name: str) -> None:
+    server.configure("ssl_cert_file", str(server.home / f"{name}.crt"))
+    server.configure("ssl_key_file", str(server.home / f"{name}.key"))
+
+
+@pytest.mark.parametrize("mode", ["VERIFY-FULL", "verify_full", "no-verify", "true", "1"])
+async def test_a_mode_that_libpq_does_not_know_is_refused_by_its_name(server: TcpServer, mode: str) -> None:
+    with pytest.raises(InvalidSettings, match="sslmode"):
+        await is_encrypted(server.url(query=f"sslmode={mode}"))
