@@ -13,6 +13,7 @@ pytest_plugins = [
     "livingworld.testing.fixtures",
     "tests.support.compiled_once",
     "tests.support.forked_workers",
+    "tests.support.initialised_once",
     "tests.support.rotation",
     "tests.support.run_role",
     "tests.support.time_limits",

@@ -17,6 +17,7 @@ from livingworld.postgres.transactions import retry
 from livingworld.testing.protocol_proxy import ProtocolProxy, protocol_proxy
 from livingworld.testing.staged_races import Connection, connected
 from tests.support.embedded_servers import make_home, remove_home
+from tests.support.initialised_once import with_data
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +76,7 @@ def own_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedServer]:
         find_binaries()
     except EmbeddedServerFailed as error:
         pytest.skip(str(error))
-    home = make_home()
+    home = with_data(make_home())
     monkeypatch.setenv("LIVINGWORLD_HOME", str(home))
     monkeypatch.delenv("LIVINGWORLD_DATABASE_URL", raising=False)
     try:

@@ -13,17 +13,21 @@ from livingworld.embedded_server.layout import Layout
 from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
 from tests.support.embedded_servers import make_home, remove_home
+from tests.support.initialised_once import with_data
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
-    """Yield a directory that the user of PostgreSQL can enter; end a server that a failed test left in it."""
+def home(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Yield a directory that the user of PostgreSQL can enter; end a server that a failed test left in it.
+
+    It has a server's first data, unless the test is marked `first_start`.
+    """
     try:
         find_binaries()
     except EmbeddedServerFailed as error:
         pytest.skip(str(error))
     home = make_home()
-    yield home
+    yield home if request.node.get_closest_marker("first_start") else with_data(home)
     remove_home(home)
 
 

@@ -50,6 +50,7 @@ def connect_as(server: EmbeddedServer, user: str, role: str = "postgres") -> str
         remove_home(folder)
 
 
+@pytest.mark.first_start
 def test_nobody_is_trusted(home: Path) -> None:
     with EmbeddedServer(home, durable=False) as server:
         assert methods(server) == "{peer,scram-sha-256}"

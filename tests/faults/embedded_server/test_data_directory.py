@@ -20,6 +20,15 @@ pytestmark = needs_linux
 Launch = Callable[..., ClientProgram]
 
 
+def test_a_home_begins_with_the_data_of_a_first_start(layout: Layout) -> None:
+    assert (layout.data / "PG_VERSION").exists()
+
+
+@pytest.mark.first_start
+def test_a_home_for_a_first_start_begins_empty(home: Path) -> None:
+    assert list(home.iterdir()) == []
+
+
 def test_a_server_is_durable_and_listens_on_no_network_by_default(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPORT", "6000")
     monkeypatch.setenv("PGDATA", "elsewhere")
@@ -51,6 +60,7 @@ def test_the_data_lies_under_its_major_version(home: Path, layout: Layout) -> No
     assert (home / f"postgresql-{version}" / "data" / "PG_VERSION").read_text().strip() == str(version)
 
 
+@pytest.mark.first_start
 def test_a_kill_in_the_middle_of_initdb_leaves_no_broken_data(client: Launch, home: Path, layout: Layout) -> None:
     killed = client()
     killed.say("start")
@@ -65,6 +75,7 @@ def test_a_kill_in_the_middle_of_initdb_leaves_no_broken_data(client: Launch, ho
         assert list(layout.directory.glob("unfinished-*")) == []
 
 
+@pytest.mark.first_start
 def test_the_initdb_of_a_killed_starter_is_not_disturbed_by_the_next(
     client: Launch, home: Path, layout: Layout
 ) -> None:
@@ -115,6 +126,7 @@ def test_the_log_of_a_server_holds_no_text_of_a_failed_statement(home: Path, lay
     assert "lantern" not in layout.log.read_text()
 
 
+@pytest.mark.first_start
 def test_a_long_path_gets_a_short_socket_directory_that_ends_with_the_server(home: Path) -> None:
     deep = home / ("a-long-name-" * 10) / "with spaces, commas and 'quotes'"
 
@@ -128,6 +140,7 @@ def test_a_long_path_gets_a_short_socket_directory_that_ends_with_the_server(hom
     assert not sockets.exists()
 
 
+@pytest.mark.first_start
 def test_a_socket_directory_that_others_can_enter_is_refused(home: Path) -> None:
     server = EmbeddedServer(home / ("a-long-name-" * 10), durable=False)
     sockets = server.socket_directory
@@ -140,6 +153,7 @@ def test_a_socket_directory_that_others_can_enter_is_refused(home: Path) -> None
         sockets.rmdir()
 
 
+@pytest.mark.first_start
 async def test_the_url_leads_to_the_server_whatever_the_environment_says(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +170,7 @@ async def test_the_url_leads_to_the_server_whatever_the_environment_says(
     assert database == "my stories"
 
 
+@pytest.mark.first_start
 def test_starting_and_joining_are_quick(home: Path) -> None:
     with EmbeddedServer(home):
         pass
@@ -170,6 +185,7 @@ def test_starting_and_joining_are_quick(home: Path) -> None:
     assert joined - started < started - began
 
 
+@pytest.mark.first_start
 def test_directories_are_closed_to_other_users(home: Path, layout: Layout) -> None:
     with EmbeddedServer(home, durable=False) as server:
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (layout.data, server.socket_directory)}

@@ -17,6 +17,8 @@ from livingworld.embedded_server.layout import Layout
 from livingworld.embedded_server.server_account import ServerAccount
 from livingworld.errors import EmbeddedServerFailed
 
+pytestmark = pytest.mark.first_start
+
 
 def test_on_windows_the_error_asks_for_the_url_of_a_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "platform", "win32")

@@ -17,6 +17,7 @@ pytestmark = [needs_linux, pytest.mark.any_server]
 Launch = Callable[..., ClientProgram]
 
 
+@pytest.mark.first_start
 def test_two_processes_that_start_at_the_same_instant_share_one_server(client: Launch, layout: Layout) -> None:
     first, second = client(), client()
 
@@ -123,6 +124,7 @@ def test_threads_may_start_and_stop_one_object_at_once(home: Path, layout: Layou
     assert server_process(layout.data) is None
 
 
+@pytest.mark.first_start
 def test_a_server_that_was_not_started_is_not_stopped_and_not_revived(home: Path, layout: Layout) -> None:
     server = EmbeddedServer(home, durable=False)
 

@@ -159,6 +159,7 @@ def test_a_server_that_comes_up_after_its_starter_was_killed_is_ended(
     wait_until_nothing_runs(layout)
 
 
+@pytest.mark.first_start
 def test_a_starter_killed_in_initdb_leaves_no_process(client: Launch, layout: Layout) -> None:
     killed = client()
     killed.say("start")
@@ -214,6 +215,7 @@ def test_a_killed_supervisor_is_replaced_by_the_next_client_that_comes_or_goes(
 
 
 @needs_root
+@pytest.mark.first_start
 def test_a_plain_users_server_is_supervised_by_that_user(client: Launch, home: Path, layout: Layout) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
     os.chown(home, nobody, -1)
@@ -236,6 +238,7 @@ def test_a_supervisor_of_a_removed_home_ends(home: Path, layout: Layout) -> None
             moved.rename(home)
 
 
+@pytest.mark.first_start
 def test_a_home_with_a_space_and_letters_beyond_ascii_is_supervised(client: Launch, home: Path, layout: Layout) -> None:
     there = home / "Märchen & 船 'sea'"
     here = Layout(there.resolve(), layout.major_version)
@@ -265,6 +268,7 @@ def test_where_there_is_no_python_to_supervise_the_server_runs_and_an_event_says
     assert server_process(layout.data) is None
 
 
+@pytest.mark.first_start
 def test_a_child_forked_while_another_thread_starts_does_not_keep_the_start_lock(home: Path, layout: Layout) -> None:
     layout.directory.mkdir()
     reading, writing = os.pipe()

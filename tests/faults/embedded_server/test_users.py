@@ -16,7 +16,7 @@ from livingworld.errors import EmbeddedServerFailed
 from tests.faults.embedded_server.programs import ClientProgram
 from tests.support.embedded_servers import ask_server, needs_linux, needs_root, server_process
 
-pytestmark = [needs_linux, pytest.mark.any_server]
+pytestmark = [needs_linux, pytest.mark.any_server, pytest.mark.first_start]
 Launch = Callable[..., ClientProgram]
 NOBODY = "nobody"
 
