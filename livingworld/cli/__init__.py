@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -9,6 +10,7 @@ def main() -> None:
     """Run the command line; without the extra `cli`, print how to install it and exit with 1."""
     # alembic's Mako would import hundreds of lexers, for pages that are never shown: an eighth of a command's start.
     sys.modules.setdefault("mako.ext.pygmentplugin", None)  # type: ignore[arg-type] # "not there", as Mako expects it
+    gc.disable()  # what is imported stays; to look at it again and again is a seventh of a command's start
     try:
         import rich  # noqa: F401, PLC0415 - commands import what prints later, and must not fail half-way
 

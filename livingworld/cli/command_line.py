@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import traceback
 from collections.abc import Sequence
@@ -44,7 +45,10 @@ def _outcome() -> tuple[str | None, int]:
     """Run the command and return the line to print and the exit code."""
     complaint, code = None, DONE
     try:
-        all_commands(sys.argv[1:2])()
+        commands = all_commands(sys.argv[1:2])
+        gc.freeze()
+        gc.enable()  # after the imports: `main` has stopped it before them
+        commands()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else DONE
     except LivingWorldError as error:
