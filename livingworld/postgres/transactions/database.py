@@ -71,6 +71,7 @@ class Database:
         self._engine, self._settings, self.scope = engine, settings, scopes(settings)
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._limits = transaction_limits(settings) if settings.limits_set_by() == "transaction" else {}
+        self._longest_prepared = settings.command_timeout.total_seconds() if settings.keeps_statements() else 0
         self._places = ConnectionPlaces(settings)
         self._lock_waits, self._closed = LockWaits(self._places.lock_waits), False
         self.meter = UnitMeter(metrics or Metrics(), engine.url)
@@ -130,12 +131,11 @@ class Database:
 
     async def _until_deadline(self, unit: Unit[T], lock_timeout: timedelta) -> T:
         end = call_end(self._settings.call_timeout)
-        timer = asyncio.timeout_at(end)
+        timer, once = asyncio.timeout_at(end), partial(self._try, unit, lock_timeout, end)
+        unit.has_timer = end - asyncio.get_running_loop().time() < self._longest_prepared
         try:
             async with timer:
-                result = await run_within_budgets(
-                    lambda: self._try(unit, lock_timeout, end), self._settings, end, self.meter.retried
-                )
+                result = await run_within_budgets(once, self._settings, end, self.meter.retried)
                 self.meter.committed(unit.began)
                 return result
         except TimeoutError:

@@ -16,6 +16,7 @@ from sqlalchemy import CursorResult, Executable
 
 from livingworld.postgres.connections.connection_pool import ConnectionPool
 from livingworld.postgres.connections.engine import pooled_connection
+from livingworld.postgres.connections.prepared_texts import fetch_prepared
 from livingworld.postgres.connections.scope import Scope
 from livingworld.postgres.connections.scoped_transport import transport_of
 from livingworld.postgres.transactions.overdue import CancelSession, cancelled_when_overdue
@@ -23,6 +24,7 @@ from livingworld.postgres.transactions.text_result import TextResult
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.pool import ConnectionPoolEntry
 
     from livingworld.postgres.transactions.unit import Unit
 
@@ -46,6 +48,7 @@ class SingleStatement:
         """
         self.engine = engine
         self._sending = unit.sending
+        self._has_timer = unit.has_timer
         self._overdue = unit.overdue
         self._cancel_session = cancel_session
         self._scope = scope
@@ -53,11 +56,13 @@ class SingleStatement:
     async def exec_driver_sql(self, sql: str, parameters: tuple[Any, ...]) -> TextResult:
         """Run a statement with $1, $2, ...; the driver prepares a text once on each connection."""
         pool = cast("ConnectionPool", self.engine.pool)
-        entry = await pool.take()
+        entry = pool.take_idle() or await pool.take()
         cancelled = False
         try:
-            with self._scoped(entry.driver_connection) as driver:
-                return TextResult(await self._fetch(driver, sql, parameters))
+            if self._scope is None:
+                return TextResult(await self._fetch(entry, sql, parameters))
+            with self._scoped(entry.driver_connection):
+                return TextResult(await self._fetch(entry, sql, parameters))
         except Exception:  # a connection that was lost is replaced when it is next taken
             raise
         except BaseException:  # the server may still run it
@@ -66,13 +71,15 @@ class SingleStatement:
         finally:
             await pool.give_back(entry, broken=cancelled)
 
-    async def _fetch(self, driver: Any, sql: str, parameters: tuple[Any, ...]) -> list[Record]:  # noqa: ANN401
+    async def _fetch(self, entry: ConnectionPoolEntry, sql: str, parameters: tuple[Any, ...]) -> list[Record]:
         self._sending()
         self.sent_at = perf_counter()
+        driver: Any = entry.driver_connection
+        fetched = fetch_prepared(entry, sql, parameters) if self._has_timer else driver.fetch(sql, *parameters)
         if self._overdue is None or self._cancel_session is None:
-            return await driver.fetch(sql, *parameters)  # type: ignore[no-any-return]
+            return await fetched
         async with cancelled_when_overdue(driver, self._overdue, self._cancel_session):
-            return await driver.fetch(sql, *parameters)  # type: ignore[no-any-return]
+            return await fetched
 
     async def execute(self, statement: Executable, parameters: Any) -> CursorResult[Any]:  # noqa: ANN401
         """Run a statement that SQLAlchemy compiles; its rows are read before the connection is given back."""

@@ -37,6 +37,8 @@ class Unit(Generic[T]):
     snapshot: bool = False
     #: The call that it works for, where somebody follows it.
     call: CallMeasure | None = None
+    #: Whether a deadline ends each of its statements before the driver would, on connections that keep statements.
+    has_timer: bool = False
     #: When it was asked for, as a moment of perf_counter.
     began: float = field(default_factory=perf_counter)
     attempts: int = 0
