@@ -35,6 +35,9 @@ OF_STANDBY: Final = f"""
         (SELECT received_tli FROM pg_stat_wal_receiver)
     ) AS timeline"""  # noqa: S608 - our own names
 
+#: Not 0: the clock of an event loop may begin when the machine does.
+_BEFORE_ALL: Final = float("-inf")
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -86,7 +89,7 @@ class Primary:
         )
         self._tasks, self._every = tasks, look_every.total_seconds()
         self._known: Identity | None = None
-        self._asked_at = 0.0
+        self._asked_at = _BEFORE_ALL
         self._asking: asyncio.Task[Identity | None] | None = None
 
     async def identity(self, *, fresh: bool = False) -> Identity | None:
@@ -104,5 +107,5 @@ class Primary:
             self._known = await self._ask()
         except LivingWorldError:
             if self._known is None:
-                self._asked_at = 0.0
+                self._asked_at = _BEFORE_ALL
         return self._known
