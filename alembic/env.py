@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect
 
 from livingworld.errors import LivingWorldError
 from livingworld.postgres.connections.one_connection import connected
-from livingworld.postgres.distribution.cluster import is_distributed
+from livingworld.postgres.distribution.cluster import is_distributed, use_one_connection_to_each_node
 from livingworld.postgres.distribution.distributing import distribute_added
 from livingworld.postgres.metadata import SCHEMA
 from livingworld.postgres.migration_run import Migrated, MigrationRun
@@ -43,6 +43,7 @@ def migrate(run: MigrationRun) -> None:
             limit_downgrade(run.connection, run.progress.limit)
         else:
             QUICK.set_on(run.connection, of_transaction=True)
+        use_one_connection_to_each_node(run.connection)
         make_schema(run.connection)
         with not_isolated(run.connection) if run.goes_back else nullcontext(), run.watched():
             context.run_migrations()

@@ -40,6 +40,7 @@ async def waiting(url: str) -> AsyncIterator[dict[str, object]]:
             await stop([task])
 
 
+@pytest.mark.one_server("the report on contention sees the sessions of the node that is asked")
 @pytest.mark.as_owner("nobody else sees what a session of the owner does")
 def test_a_staged_wait_is_shown_with_holder_waiter_story_and_turn(database_url: str) -> None:
     async def staged() -> tuple[dict[str, object], str, str]:

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer
 needs_statements = pytest.mark.skipif(
     PGBOUNCER is not None and not keeps_statements(), reason="this PgBouncer keeps no prepared statements: before 1.21"
 )
+of_locks = pytest.mark.plain_server("a distributed database sets the limit of locks itself")
 BY_ROLE: Final = {"behind_pooler": True, "limits": "role"}
 LIMITS: Final = {
     "statement_timeout": "30000ms",
@@ -52,7 +53,7 @@ async def opened_world(livingworld: LivingWorld, world: World) -> World:
     return await livingworld.worlds.get(world.id)
 
 
-@pytest.mark.plain_server("a distributed database sets the limit of locks itself")
+@of_locks
 async def test_a_role_without_limits_is_refused_and_each_of_them_is_named(pooler_url: str) -> None:
     async with LivingWorld.open(Settings.load(database_url=pooler_url, **BY_ROLE)) as livingworld:
         with pytest.raises(LimitsMissing) as refused:
@@ -128,7 +129,7 @@ async def test_prepared_statements_are_found_on_every_session(
             assert await asyncio.gather(*map(play, range(8))) == [10] * 8
 
 
-@pytest.mark.plain_server("a distributed database sets the limit of locks itself")
+@of_locks
 async def test_a_pooler_is_found_with_what_it_allows(database_url: str, pooler_url: str) -> None:
     assert await find_pooler(Settings.load(), parse_url(database_url)) is None
     found = await find_pooler(Settings.load(), parse_url(pooler_url))
@@ -155,10 +156,10 @@ async def test_it_is_seen_whether_a_pooler_keeps_statements(database_url: str, k
     assert ("LIVINGWORLD_PREPARED_STATEMENTS=true" in found.advice()) is (kept > 0)
 
 
-@pytest.mark.plain_server("a distributed database sets the limit of locks itself")
-def test_the_command_says_what_the_pooler_allows(pooler_url: str) -> None:
+@pytest.mark.parametrize("limit", ["statement_timeout", pytest.param("lock_timeout", marks=of_locks)])
+def test_the_command_says_what_the_pooler_allows(pooler_url: str, limit: str) -> None:
     result = run_command("db", "check", database_url=pooler_url)
 
     assert (result.returncode, result.stderr) == (0, "")
     assert "LIVINGWORLD_BEHIND_POOLER=true\n" in result.stdout
-    assert "ALTER ROLE app SET lock_timeout = '25ms';\n" in result.stdout
+    assert f"ALTER ROLE app SET {limit} = '{LIMITS[limit]}';\n" in result.stdout

@@ -14,6 +14,7 @@ from livingworld import NewScene, Story, World
 from livingworld.errors import MigrationBlocked
 from livingworld.postgres import migrations
 from livingworld.postgres.connections.one_connection import connected
+from livingworld.postgres.upgrades import back_fill
 from livingworld.postgres.upgrades.step import BRIEF
 from livingworld.postgres.upgrades.turn import take_turn
 from livingworld.testing import staged_races
@@ -25,7 +26,7 @@ READ = "LOCK TABLE livingworld.scenes IN ACCESS SHARE MODE"
 WRITE = "LOCK TABLE livingworld.scenes IN ROW EXCLUSIVE MODE"
 INDEX = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('livingworld.ix_scenes_mood')"
 BUILDERS = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND state = 'active'"
-HOLD_STORY = "SELECT FROM livingworld.stories WHERE story_id = $1 FOR UPDATE"
+HOLD_STORY = "SELECT 1 FROM livingworld.stories WHERE world_id = $1 AND story_id = $2 FOR UPDATE"
 TONES = "SELECT count(*) FROM livingworld.stories WHERE tone IS NOT NULL"
 
 
@@ -58,14 +59,17 @@ async def test_after_its_limit_it_names_the_step_and_who_is_in_the_way(database_
 
 
 @pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("by", ["table", "world"])
 async def test_a_back_fill_leaves_a_held_row_for_later_and_holds_no_other_one(
-    database_url: str, world: World, story: Story
+    database_url: str, world: World, story: Story, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
+    if by == "world":  # as where tables are distributed
+        monkeypatch.setattr(back_fill, "is_distributed", lambda _: True)
     await fill(database_url, scenes=100)
     await migrations.upgrade(database_url, "later_1")
     async with staged_races.connected(database_url) as connection:  # its build would wait for the holder's snapshot
         await connection.execute("CREATE INDEX ix_scenes_mood ON livingworld.scenes (world_id, mood)")
-    async with holding(database_url, HOLD_STORY, [story.id]) as holder:
+    async with holding(database_url, HOLD_STORY, [world.id, story.id]) as holder:
         upgrade = asyncio.create_task(migrations.upgrade(database_url))
         await until(lambda: _filled(holder, 2), unless=upgrade)
         other = await world.stories.create("Of the same batch")
@@ -75,6 +79,7 @@ async def test_a_back_fill_leaves_a_held_row_for_later_and_holds_no_other_one(
 
     async with staged_races.connected(database_url) as connection:
         assert await connection.fetchval("SELECT tone FROM livingworld.stories WHERE story_id = $1", story.id)
+        assert await connection.fetchval("SELECT count(*) FROM livingworld.stories WHERE tone IS NULL") == 0
 
 
 async def _filled(holder: Holder, count: int) -> bool:

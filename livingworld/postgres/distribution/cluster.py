@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from livingworld.postgres.metadata import SCHEMA
 
+_ONE_BY_ONE: Final = text("SET citus.multi_shard_modify_mode = 'sequential'")
 _EXTENSION: Final = text("SELECT extversion FROM pg_extension WHERE extname = 'citus'")
 #: As "Citus 13.2.2 on x86_64-pc-linux-gnu, ...": the version of the extension does not name the patch release.
 _RELEASE: Final = text("SELECT citus_version()")
@@ -126,3 +127,12 @@ def is_distributed(connection: Connection) -> bool:
     if connection.scalar(_EXTENSION) is None:
         return False
     return connection.execute(_TABLES, {"schema": SCHEMA}).first() is not None
+
+
+def use_one_connection_to_each_node(connection: Connection) -> None:
+    """Let each transaction of this session go through shards one after the other, where tables are distributed.
+
+    Citus refuses to change a table or a function after a statement of the same transaction that went through several.
+    """
+    if is_distributed(connection):
+        connection.execute(_ONE_BY_ONE)
