@@ -39,6 +39,23 @@ def test_late_is_what_comes_before_something_that_is_held(
     assert holding(*locks).is_late(*asked) == (asked not in locks and any(asked < lock for lock in locks))
 
 
+def test_a_lock_is_compared_with_one_other_however_many_are_held() -> None:
+    compared = 0
+
+    class Key(int):
+        def __lt__(self, other: int) -> bool:
+            nonlocal compared
+            compared += 1
+            return int(self) < int(other)
+
+    order = holding(*((LockKind.LANE, Key(number)) for number in range(1_000)))
+    compared = 0
+
+    assert order.is_late(LockKind.LANE, Key(-1))
+    assert not order.is_late(LockKind.LANE, Key(1_000))
+    assert compared == 2
+
+
 def test_a_copy_does_not_see_what_comes_later_and_is_gone_back_to() -> None:
     order = holding((LockKind.STORY, 1))
     before = order.copy()
@@ -48,6 +65,7 @@ def test_a_copy_does_not_see_what_comes_later_and_is_gone_back_to() -> None:
     assert order.is_late(LockKind.STORY, 1) is False
     order.restore(before)
     assert order.held(LockKind.STORY) == {1}
+    assert not order.is_late(LockKind.STORY, 2)
 
 
 def test_the_refusal_says_what_is_held_what_was_asked_for_and_what_to_call_first() -> None:

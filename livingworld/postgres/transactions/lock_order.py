@@ -74,6 +74,8 @@ class LockOrder:
 
     def __init__(self) -> None:
         self._held: dict[LockKind, set[Any]] = {}
+        #: The last key of each kind that is held: one call may lock ten thousand.
+        self._last: dict[LockKind, Any] = {}
         #: Since when a lock of a kind is held, by time.perf_counter().
         self.since: dict[LockKind, float] = {}
         #: The kinds of lock that were refused: another transaction had them, and waiting would be out of order.
@@ -88,12 +90,12 @@ class LockOrder:
     def restore(self, earlier: LockOrder) -> None:
         """Go back to what was held when the copy was made."""
         self._held = {kind: set(keys) for kind, keys in earlier._held.items()}
-        self.since = dict(earlier.since)
+        self._last, self.since = dict(earlier._last), dict(earlier.since)
 
     def is_late(self, kind: LockKind, key: Any) -> bool:  # noqa: ANN401 - keys of one kind compare among themselves
         """Return whether waiting for this key would be out of order: a later key is held, and this one is not."""
-        held = self._held.get(kind, set())
-        return key not in held and (any(key < other for other in held) or self._latest() > kind)
+        held = self._held.get(kind, ())
+        return key not in held and ((kind in self._last and key < self._last[kind]) or self._latest() > kind)
 
     def held(self, kind: LockKind) -> frozenset[Any]:
         """Return the keys of a kind that are locked until the transaction ends."""
@@ -102,6 +104,8 @@ class LockOrder:
     def hold(self, kind: LockKind, key: Any) -> None:  # noqa: ANN401
         """Remember that this key is locked until the transaction ends."""
         self._held.setdefault(kind, set()).add(key)
+        if kind not in self._last or self._last[kind] < key:
+            self._last[kind] = key
         self.since.setdefault(kind, perf_counter())
 
     def refusal(self, kind: LockKind) -> LockOrderViolation:

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from livingworld.errors import InvalidType
+from livingworld.errors import InvalidText, InvalidType
 from livingworld.inputs import check_json, check_label, check_sequence
 from livingworld.story.characters.references import Subject, check_character
 
 #: Most facts of one write.
 MAX_FACTS: Final = 1000
+#: Most bytes of a subject and an attribute together: both stand in one entry of an index, which has 2,704.
+MAX_KEY_BYTES: Final = 2_600
 #: As a value: the fact is retracted.
 RETRACTED: Final = object()
 
@@ -37,6 +39,8 @@ def fact_row(subject: UUID | str, attribute: str, value: object, *, field: str =
         "subject": check_subject("subject", subject),
         "attribute": check_label("attribute", attribute),
     }
+    if (size := sum(len(part.encode()) for part in key.values())) > MAX_KEY_BYTES:
+        raise InvalidText("attribute", f"has {size} bytes together with its subject; the limit is {MAX_KEY_BYTES}")
     return key if value is RETRACTED else {**key, "value": check_json(field, value)}
 
 

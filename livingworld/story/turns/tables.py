@@ -138,13 +138,13 @@ Index(
     turns.c.request_key,
     postgresql_where=turns.c.created_at > literal_column("'-infinity'"),
 )
+# Without the request key, which orders turns of one moment: both texts together may be too long for an entry.
 Index(
     "ix_turns_player",
     turns.c.world_id,
     turns.c.player,
     turns.c.story_id,
     turns.c.created_at,
-    turns.c.request_key,
     postgresql_where=turns.c.player.is_not(None),
 )
 # The other turns at a place.

@@ -359,7 +359,7 @@ CREATE INDEX ix_turns_merged ON livingworld.turns (world_id, merged_into, story_
 
 CREATE INDEX ix_turns_origin ON livingworld.turns (world_id, origin_key, story_id) WHERE regenerates IS NOT NULL;
 
-CREATE INDEX ix_turns_player ON livingworld.turns (world_id, player, story_id, created_at, request_key) WHERE player IS NOT NULL;
+CREATE INDEX ix_turns_player ON livingworld.turns (world_id, player, story_id, created_at) WHERE player IS NOT NULL;
 
 CREATE INDEX ix_turns_story ON livingworld.turns (world_id, story_id, created_at, request_key) WHERE created_at > '-infinity';
 
