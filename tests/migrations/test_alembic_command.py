@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from alembic.config import main
 from sqlalchemy import make_url
 
 from livingworld import LivingWorld
@@ -19,6 +20,7 @@ from livingworld.schema import metadata
 from livingworld.story.worlds.isolation import isolate
 from livingworld.testing.staged_races import connected
 from tests.migrations.catalogs import catalog
+from tests.support.command import run_in_fork
 from tests.support.run_role import give_rights
 
 pytestmark = pytest.mark.any_server
@@ -28,11 +30,13 @@ NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
 
 
 def alembic(*arguments: str, url: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run alembic in the checkout with nothing but the URL in its environment."""
+    """Run alembic in the checkout with nothing but the URL in its environment, in a fork of what has imported it."""
+    return run_in_fork(main, ("alembic", *arguments), environment(url), ROOT)
+
+
+def environment(url: str | None) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith("LIVINGWORLD_")}
-    environment = ours | ({} if url is None else {"LIVINGWORLD_DATABASE_URL": url})
-    command = [sys.executable, "-m", "alembic", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    return ours | ({} if url is None else {"LIVINGWORLD_DATABASE_URL": url})
 
 
 async def run_script(url: str, script: Path) -> None:
@@ -50,6 +54,14 @@ def test_writing_sql_touches_nothing(url: str | None) -> None:
 
     assert (written.returncode, written.stderr) == (0, "")
     assert "CREATE TABLE livingworld.worlds" in written.stdout
+
+
+def test_the_command_of_a_new_interpreter_says_the_same() -> None:
+    command = [sys.executable, "-m", "alembic", "upgrade", "head", "--sql"]
+    written = subprocess.run(command, cwd=ROOT, env=environment(None), check=False, capture_output=True, text=True)
+
+    assert (written.returncode, written.stderr) == (0, "")
+    assert written.stdout == alembic("upgrade", "head", "--sql").stdout
 
 
 async def make_pgvector(url: str) -> bool:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -35,28 +35,47 @@ _OF_THE_OWNER: Final = ("db",)
 
 def run_command(*arguments: str, database_url: str = "") -> subprocess.CompletedProcess[str]:
     """Run one command to its end; the only database it could find is the one that is named."""
-    with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder, name) for name in ("stdout", "stderr")]
-        process = PROCESSES.Process(target=_run, args=(arguments, _environment(arguments, database_url), files))
+    return run_in_fork(_command, ("livingworld", *arguments), _environment(arguments, database_url))
+
+
+def _command() -> None:
+    warnings.simplefilter("error")
+    main()
+
+
+def run_in_fork(
+    program: Callable[[], object], words: Sequence[str], environment: Mapping[str, str], folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the main function of a program to its end, with the words of a command line, in a folder."""
+    with tempfile.TemporaryDirectory() as place:
+        files = [Path(place, name) for name in ("stdout", "stderr")]
+        process = PROCESSES.Process(target=_be, args=(program, words, environment, folder, files))
         process.start()
         try:
             process.join(_PATIENCE_SECONDS)
-            assert process.exitcode is not None, f"{arguments} has not ended"
+            assert process.exitcode is not None, f"{words} has not ended"
             told, complaint = (file.read_text(encoding="utf-8") for file in files)
-            return subprocess.CompletedProcess(arguments, process.exitcode, told, complaint)
+            return subprocess.CompletedProcess(words, process.exitcode, told, complaint)
         finally:
             process.kill()
 
 
-def _run(arguments: tuple[str, ...], environment: dict[str, str], files: list[Path]) -> None:
-    """Be the command, as far as a program can see."""
+def _be(
+    program: Callable[[], object],
+    words: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path | None,
+    files: Sequence[Path],
+) -> None:
+    """Be the program, as far as it can see."""
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = ["livingworld", *arguments]
+    sys.argv = [*words]
+    if folder is not None:
+        os.chdir(folder)
     for stream, file in zip((sys.stdout, sys.stderr), files, strict=True):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), stream.fileno())
-    warnings.simplefilter("error")
-    main()
+    program()
 
 
 @contextmanager
