@@ -18,17 +18,7 @@ PROGRAM: Final = "from livingworld_command import main; main()"
 _PATIENCE_SECONDS: Final = 180
 #: Has imported the library, the command and the story generator, up to a second each, and forks where they are run.
 PROCESSES: Final = multiprocessing.get_context("forkserver")
-_COMMANDS: Final = ("db", "demo", "doctor", "locks", "metrics", "scripts", "stress", "world")
-PROCESSES.set_forkserver_preload(
-    [
-        "livingworld.app.livingworld",
-        "livingworld.cli.command_line",
-        *(f"livingworld.cli.{name}" for name in _COMMANDS),
-        "tests.examples.preloaded",  # where its packages are installed
-    ]
-)
-
-
+PROCESSES.set_forkserver_preload(["tests.support.preloaded"])
 #: Commands of whoever owns the tables; every other one is run in the role of the test run.
 _OF_THE_OWNER: Final = ("db",)
 
