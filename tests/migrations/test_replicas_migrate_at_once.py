@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from livingworld.errors import MigrationTimeout
 from livingworld.postgres import migrations
 from livingworld.postgres.upgrades import turn
 from livingworld.testing.staged_races import Holder, holding
+from tests.support.command import run_in_fork
 from tests.support.patience import until
 
 HOLD = "SELECT pg_advisory_xact_lock($1)"
@@ -41,16 +43,15 @@ async def test_five_replicas_upgrade_at_once_and_one_works(empty_database_url: s
     assert status.current == status.head
 
 
-def process(url: str, lock: str) -> subprocess.Popen[str]:
-    """Start an upgrade as a process of its own, with another statement in the place of the lock."""
-    code = f"""
-import asyncio
-from livingworld.postgres import migrations
-from livingworld.postgres.upgrades import turn
-turn.LOCK = {lock!r}
-asyncio.run(migrations.upgrade({url!r}))
-"""
-    return subprocess.Popen([sys.executable, "-c", code], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def upgrade(url: str, lock: str) -> None:
+    """Upgrade, with another statement in the place of the lock."""
+    turn.LOCK = lock  # type: ignore[misc]
+    asyncio.run(migrations.upgrade(url))
+
+
+async def process(url: str, lock: str) -> subprocess.CompletedProcess[str]:
+    """Run an upgrade as a process of its own, a fork of one that has imported the library."""
+    return await asyncio.to_thread(run_in_fork, partial(upgrade, url, lock), (), dict(os.environ))
 
 
 @pytest.mark.parametrize(("lock", "succeed"), [(turn.LOCK, 2), ("SELECT CAST(:key AS bigint)", 1)])
@@ -59,14 +60,14 @@ async def test_without_the_lock_a_second_replica_fails(empty_database_url: str, 
     await migrations.downgrade(empty_database_url, "base")
     the_version = "LOCK TABLE livingworld.alembic_version IN ACCESS EXCLUSIVE MODE"
     async with holding(empty_database_url, the_version) as holder:
-        both = [process(empty_database_url, lock) for _ in range(2)]
+        both = asyncio.gather(*(process(empty_database_url, lock) for _ in range(2)))
         if succeed == 1:
             await holder.until_blocked(count=2, patience=timedelta(seconds=60))
         else:
             await until(lambda: someone_waits_for_the_turn(holder))
-    outputs = [await asyncio.to_thread(replica.communicate) for replica in both]
+    replicas = await both
 
-    assert sum(replica.returncode == 0 for replica in both) == succeed, outputs
+    assert sum(replica.returncode == 0 for replica in replicas) == succeed, replicas
 
 
 async def someone_waits_for_the_turn(holder: Holder) -> bool:
