@@ -38,6 +38,13 @@ STOPPED: Final = {
     "replacing": ("{% set a = 'x' * 99999 %}{{ a|replace('x', a)|length }}", "size"),
     "replacing, a method": ("{% set a = 'x' * 99999 %}{{ a.replace('x', a)|length }}", "size"),
     "joining": ("{% set a = 'x' * 99999 %}{{ range(99999)|list|join(a)|length }}", "size"),
+    "indenting": ("{{ ('x\n' * 90000)|indent(99999)|length }}", "size"),
+    "indenting by a text": ("{{ ('x\n' * 90000)|indent('y' * 90000)|length }}", "size"),
+    "bytes of a number": ("{{ (1).to_bytes(10**9, 'big')|length }}", "size"),
+    "translating": ("{{ ('x' * 99999).translate({120: 'y' * 99999})|length }}", "size"),
+    "a wide format, mapped": ("{{ '{a:{w}}'.format_map({'a': 1, 'w': 10**9})|length }}", "size"),
+    "a sum of lists": ("{{ ([range(99999)|list] * 9999)|sum(start=[])|length }}", "size"),
+    "a sum of lists that come one by one": ("{{ (['x' * 9999] * 99999)|map('list')|sum(start=[])|length }}", "size"),
     "doubling": ("{% set n = namespace(a='x') %}{% for i in range(60) %}{% set n.a = n.a + n.a %}{% endfor %}", "size"),
     "a large block": (
         "{% set a = 'x' * 99999 %}{% set b %}{% for i in range(99999) %}{{ a }}{% endfor %}{% endset %}", "size"
@@ -84,6 +91,12 @@ def test_a_usual_prompt_renders_as_jinja2_renders_it() -> None:
 
     rendered = ScriptKinds().check("narrator", body, "jinja2").compiled.render(**values)
     assert rendered == ("1. MARA: No, yes\n003.0 aaa1      x [1, 2, 3]\na+b       the mist      |24691356 1024")
+
+
+def test_lists_are_flattened_and_texts_indented() -> None:
+    body = "{{ [[1, 2], [3]]|sum(start=[]) }} {{ 'a\nb'|indent('> ') }} {{ (258).to_bytes(2, 'big')|length }}"
+
+    assert ScriptKinds().check("narrator", body, "jinja2").compiled.render() == "[1, 2, 3] a\n> b 2"
 
 
 def test_the_limits_leave_room_for_long_prompts() -> None:

@@ -40,11 +40,11 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Any, called: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as Jinja2 has it
-        """Call what is not a method of a text that makes it too large."""
+        """Call what is not a method of a text or a number that makes it too large."""
         tick()
         method = getattr(called, "__wrapped__", called)  # the sandbox has a `format` of its own
         of = getattr(method, "__self__", None)
-        if isinstance(of, (str, bytes)):
+        if isinstance(of, (str, bytes, int)):
             refuse_arguments(method.__name__, (of, *args, *options.values()), self._most)
         return super().call(context, called, *args, **options)
 

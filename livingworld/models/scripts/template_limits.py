@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
@@ -16,6 +16,8 @@ from livingworld.errors import TemplateLimitExceeded
 _WIDE: Final = re.compile(r"\d{7,}")
 #: Bits of a power; more take long.
 _MOST_BITS: Final = 10_000
+#: So many items of a list are copied as fast as one text is made.
+_COPIED_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ def limited_filter(name: str, function: Callable[..., Any], most: int) -> Callab
     def limited(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the filter
         tick()
         refuse_arguments(name, (*args, *options.values()), most)
+        if name == "sum":  # its first argument is the environment
+            args = (args[0], _watched(args[1], most), *args[2:])
         result = function(*args, **options)
         refuse_large(len(result) if isinstance(result, (str, list)) else 0, most)
         return result
@@ -86,11 +90,36 @@ def refuse_arguments(name: str, given: tuple[Any, ...], most: int) -> None:
         if not any("*" in str(text) or "{" in str(text).replace("{}", "") for text in texts):
             return
     refuse_large(max((each for each in given if isinstance(each, int)), default=0), most)
+    _refuse_products(name, given, texts, most)
     if name == "replace" and len(texts) >= 3:  # noqa: PLR2004 - the text, what is replaced, and by what
         refuse_large((len(texts[0]) // max(len(texts[1]), 1) + 1) * len(texts[2]), most)
     if name == "join":
         lists = [each for each in given if isinstance(each, (list, tuple))]
         refuse_large(sum(_size(each) + max(map(len, texts), default=0) for some in lists for each in some), most)
+
+
+def _refuse_products(name: str, given: tuple[Any, ...], texts: list[Any], most: int) -> None:
+    """Refuse what repeats one argument for each line, item or letter of another."""
+    if name == "indent" and texts:
+        width = max((each if isinstance(each, int) else _size(each) for each in given[1:]), default=0)
+        refuse_large((texts[0].count("\n") + 1) * width, most)
+    elif name == "translate" and texts:
+        maps = [each for each in given if isinstance(each, dict)]
+        refuse_large(len(texts[0]) * max((_size(to) for each in maps for to in each.values()), default=0), most)
+    elif name == "format_map":
+        refuse_arguments(
+            "format", (*texts, *(to for each in given if isinstance(each, dict) for to in each.values())), most
+        )
+
+
+def _watched(items: Iterable[Any], most: int) -> Iterator[Any]:
+    """Give the items of a sum; one of lists copies what it has for each of them."""
+    size = 0
+    for number, each in enumerate(items, 1):
+        tick()
+        size += _size(each)
+        refuse_large(max(size, number * size // _COPIED_AT_ONCE), most)
+        yield each
 
 
 def refuse_large(size: int, most: int) -> None:
