@@ -17,6 +17,7 @@ from livingworld.doctor.model_checks import MODEL_CHECKS
 from livingworld.doctor.path_checks import PATH_CHECKS
 from livingworld.doctor.place_repair import places, repair_place
 from livingworld.doctor.records import Finding, Repaired
+from livingworld.doctor.reference_checks import REFERENCE_CHECKS
 from livingworld.doctor.server_checks import COMMANDS, SERVER_CHECKS, ServerCheck
 from livingworld.doctor.state_checks import STATE_CHECKS
 from livingworld.doctor.story_checks import STORY_CHECKS
@@ -45,6 +46,7 @@ WORLD_CHECKS: Final = (
     *COORDINATION_CHECKS,
     *MODEL_CHECKS,
     *LIVE_CHECKS,
+    *REFERENCE_CHECKS,
 )
 #: Every check, by its name.
 CHECKS: Final[dict[str, WorldCheck | ServerCheck]] = {check.name: check for check in (*SERVER_CHECKS, *WORLD_CHECKS)}

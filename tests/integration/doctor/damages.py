@@ -83,6 +83,7 @@ REFUSED: Final[dict[str, str]] = {
     "scripts_active_nowhere": "DELETE FROM livingworld.script_versions WHERE version = 2",
     "script_digests": "UPDATE livingworld.script_versions SET body = body || '!'",
     "times_of_the_future": "UPDATE livingworld.stories SET updated_at = now() + interval '1 day'",
+    "references_lost": "DELETE FROM livingworld.characters",
     "constraints_missing": "ALTER TABLE livingworld.facts DROP CONSTRAINT ck_facts_version_positive",
     "functions_missing": "DROP FUNCTION livingworld.answer_left_v1",
 }
@@ -109,6 +110,11 @@ REFUSED_TOO: Final[dict[str, tuple[str, str]]] = {
         """INSERT INTO livingworld.timelines (world_id, story_id, timeline_number, parent_timeline, fork_position)
         SELECT world_id, story_id, 50, 1, 1 FROM livingworld.stories""",
     ),
+    "a name of nobody": (
+        "references_lost",
+        "UPDATE livingworld.character_names SET character_id = gen_random_uuid()",
+    ),
+    "an action without its lane": ("references_lost", "DELETE FROM livingworld.lanes"),
     "another value than in its history": ("document_history", "UPDATE livingworld.documents SET value = '1'"),
     "a deletion that is not in its history": ("document_history", "UPDATE livingworld.documents SET value = NULL"),
     "an old copy of a version to come": (
