@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import CheckConstraint, Column, DateTime, Index, Integer, MetaData, Table, Text, Uuid, func, text
 from sqlalchemy.sql.schema import SchemaItem
 
@@ -13,6 +15,8 @@ SCHEMA = "livingworld"
 VERSION_TABLE = "alembic_version"
 #: What the names of indexes begin with that a command makes and no migration: they may be there or not.
 MADE_BY_COMMAND = "made_"
+#: Citus names the parts of a table by its name and a number.
+_SHARD = re.compile(r"_\d{6,}$")
 
 metadata = MetaData(
     schema=SCHEMA,
@@ -24,6 +28,11 @@ metadata = MetaData(
         "ck": "ck_%(table_name)s_%(constraint_name)s",
     },
 )
+
+
+def is_shard(table: str) -> bool:
+    """Return whether a name is that of a part of a table, where Citus distributes it."""
+    return _SHARD.search(table) is not None
 
 
 def world_id_column() -> Column[object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,7 +22,7 @@ from livingworld.errors import LockTimeout, MigrationTimeout
 from livingworld.observability import events
 from livingworld.postgres.connections.one_connection import connected
 from livingworld.postgres.connections.scope import MAINTAIN
-from livingworld.postgres.metadata import MADE_BY_COMMAND, SCHEMA, VERSION_TABLE
+from livingworld.postgres.metadata import MADE_BY_COMMAND, SCHEMA, VERSION_TABLE, is_shard
 from livingworld.postgres.migration_run import Migrated, MigrationRun
 from livingworld.postgres.schema_differences import describe
 from livingworld.postgres.upgrades.attempts import until_done
@@ -37,8 +36,6 @@ _one_at_a_time: Final = threading.Lock()  # alembic keeps its state in a module
 _POLL_SECONDS: Final = 0.02
 
 DEFAULT_LOCK_TIMEOUT: Final = timedelta(seconds=60)
-#: Citus names the parts of a table by its name and a number.
-_SHARD: Final = re.compile(r"_\d{6,}$")
 #: No statement of a downgrade, or of a script, may run longer.
 _STATEMENT_TIMEOUT: Final = timedelta(minutes=15)
 
@@ -259,4 +256,4 @@ def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
         return name == SCHEMA
     if kind == "index":
         return not str(name).startswith(MADE_BY_COMMAND)
-    return not (kind == "table" and (name == VERSION_TABLE or _SHARD.search(str(name))))
+    return not (kind == "table" and (name == VERSION_TABLE or is_shard(str(name))))

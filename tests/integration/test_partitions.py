@@ -127,6 +127,7 @@ async def test_what_was_killed_in_each_table_goes_on_there(filled: tuple[str, UU
         assert await connection.fetchval(f"SELECT to_regclass('{PARTS}.{LARGEST[-1]}')") is None
 
 
+@pytest.mark.plain_server("tables are cut on one server, and the waits of a cluster are read from Citus's views")
 async def test_of_two_who_cut_at_once_the_second_finds_it_done(filled: tuple[str, UUID]) -> None:
     url, world_id = filled
     before = await rows_of(url, world_id)

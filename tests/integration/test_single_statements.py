@@ -86,6 +86,7 @@ async def test_a_connection_keeps_so_many_plans_and_no_more(database_url: str) -
     assert "SELECT 399" in numbered
 
 
+@pytest.mark.plain_server("a cluster of one node is asked again whether it has several, with a timer of its own")
 @pytest.mark.parametrize("limit", [30, 40], ids=["the call ends first", "the driver's timer ends first"])
 async def test_the_driver_has_a_timer_only_where_it_would_end_first(
     database_url: str, limit: int, monkeypatch: pytest.MonkeyPatch

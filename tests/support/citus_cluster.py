@@ -58,7 +58,8 @@ _DELETE_ROWS: Final = """
 
 
 _SHAPE: Final = """
-    SELECT (SELECT count(*) FROM pg_constraint WHERE connamespace = n.oid), count(*), sum(c.relnatts)
+    SELECT (SELECT count(*) FROM pg_constraint WHERE connamespace = n.oid), count(*), sum(c.relnatts),
+        (SELECT min(version_num) FROM livingworld.alembic_version)
     FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname = 'livingworld' GROUP BY n.oid
 """
 
@@ -95,6 +96,7 @@ class Node:
         self._end_prepared(name)
         with psycopg.connect(**self.target(name), autocommit=True) as inside:
             inside.execute(_DELETE_ROWS)
+            inside.execute("SELECT pg_stat_reset()")  # a test counts the deadlocks of its database
 
     def drop(self, name: str) -> None:
         """Drop a database that may be in use."""

@@ -76,7 +76,7 @@ def _locks_of_one_node(select: Any) -> list[str]:  # noqa: ANN401 - a node
 
 def _broken_in_write(write: Any) -> list[str]:  # noqa: ANN401 - a node
     """Return what of an UPDATE or DELETE cannot be worked out once, before it is sent to the shard."""
-    broken = []
+    broken = [f"{name} over a column in FROM of a write" for name in _pulled_up(write)]
     for node in _of_this_level(write):
         if isinstance(node, ast.A_Indices):
             broken.append("an element of an array in a write crashes Citus")
@@ -89,6 +89,16 @@ def _broken_in_write(write: Any) -> list[str]:  # noqa: ANN401 - a node
         if isinstance(node, ast.A_Expr) and _unstable_here(node) and any(_columns(node, write)):
             broken.append(f"{_unstable_here(node)} over a column is not immutable")
     return broken
+
+
+def _pulled_up(write: Any) -> list[str]:  # noqa: ANN401 - a node
+    """Return what PostgreSQL takes out of sub-queries into the write, where Citus finds it."""
+    queries: list[Any] = [
+        each.subquery for each in getattr(write, "fromClause", None) or () if isinstance(each, ast.RangeSubselect)
+    ]
+    targets = [node for each in queries for node in walk(each.targetList or ())]
+    here = [node for node in targets if isinstance(node, ast.A_Expr) and _unstable_here(node)]
+    return [f"{_unstable_here(node)}" for node in here if any(isinstance(each, ast.ColumnRef) for each in walk(node))]
 
 
 def _unstable(tree: Any) -> list[str]:  # noqa: ANN401 - a node
@@ -115,6 +125,8 @@ def _is_time(side: Any) -> bool:  # noqa: ANN401
 
 
 def _is_interval(side: Any) -> bool:  # noqa: ANN401
+    if isinstance(side, ast.A_Expr) and str((side.name or (side,))[-1].sval) == "*":
+        return _is_interval(side.lexpr) or _is_interval(side.rexpr)
     return _name(side) in _INTERVALS or isinstance(side, ast.ParamRef | ast.TypeCast | ast.A_Const)
 
 

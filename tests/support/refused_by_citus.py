@@ -20,6 +20,7 @@ _REFUSED: Final = (asyncpg.exceptions.FeatureNotSupportedError, psycopg.errors.F
 _WORDS: Final = (
     "a column definition list is required",
     "triggers are not supported on distributed tables",
+    "triggers are not supported on reference tables",
     "cannot insert multiple commands into a prepared statement",
 )
 _connected, _holding = staged_races.connected, staged_races.holding

@@ -43,6 +43,8 @@ BAD = {
     "UPDATE livingworld.presences p SET expires_at = statement_timestamp() + p.ttl WHERE p.world_id = $1": (
         "a time and an interval"
     ),
+    "UPDATE livingworld.tasks t SET heartbeat_at = k.at FROM (SELECT now() + $2::interval * g.n AS at FROM g) AS k"
+    " WHERE t.world_id = $1": "in FROM of a write",
     "UPDATE livingworld.turns t SET state = CASE in_why WHEN 'x' THEN 'y' ELSE 'z' END WHERE t.world_id = $1": (
         "CASE of a value"
     ),

@@ -41,7 +41,7 @@ class StandbyStatement(SingleStatement):
         try:
             with self._scoped(entry.driver_connection) as driver:
                 await self._prove(driver, entry.info)
-                return TextResult(await self._fetch(driver, sql, parameters))
+                return TextResult(await self._fetch(entry, sql, parameters))
         except BaseException as error:  # a connection that was lost is replaced when it is next taken
             silent = _is_silent(error)
             raise

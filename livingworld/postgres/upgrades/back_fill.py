@@ -15,7 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, CursorResult, Row, text
+from sqlalchemy import Connection, CursorResult, Row
 from sqlalchemy.util import await_only
 
 from livingworld.postgres.connections.scope import MAINTAIN
@@ -57,7 +57,7 @@ _NEXT: Final = """
 _EVERYWHERE: Final = """
     UPDATE {table} AS filled SET {values} WHERE filled.world_id = '{world_id}' AND ({where})
 """
-_WORLDS: Final = text(f"SELECT world_id FROM {SCHEMA}.worlds ORDER BY world_id")  # noqa: S608 - our own name
+_WORLDS: Final = "SELECT DISTINCT world_id FROM {table} WHERE {where} ORDER BY world_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,8 @@ class BackFill(Step):
         if not is_distributed(connection):
             self._go_through(context, done, BackFillKey(names, types))
             return
-        for world_id in connection.scalars(_WORLDS).all():
+        worlds = verbatim(_WORLDS.format(table=self._table, where=self.where))
+        for world_id in connection.scalars(worlds).all():
             if self.tables[0] == "worlds":
                 self._fill_everywhere(context, done, world_id)
             else:

@@ -79,10 +79,14 @@ _FINISH: Final = f"""
     ON CONFLICT ON CONSTRAINT pk_memory_vectors DO NOTHING
     RETURNING memory_id
 """  # noqa: S608 - our own words
+#: Seconds are added: Citus knows no answer of a time and an interval before it has the row.
 _FAIL: Final = f"""
     {_KEPT}
-    UPDATE livingworld.memory_embedding_jobs AS j SET error = $6, claimed_until = kept.until
-    FROM (SELECT k.memory_id, k.attempts, now() + $7::interval * least(k.attempts, 10) AS until FROM kept AS k) AS kept
+    UPDATE livingworld.memory_embedding_jobs AS j
+    SET error = $6, claimed_until = to_timestamp(
+        extract(epoch FROM now())::float8 + extract(epoch FROM $7::interval)::float8 * least(kept.attempts, 10)
+    )
+    FROM kept
     WHERE j.world_id = $1 AND j.embedder = $2 AND j.memory_id = kept.memory_id AND j.attempts = kept.attempts
 """  # noqa: S608
 

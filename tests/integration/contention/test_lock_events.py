@@ -199,6 +199,7 @@ async def test_a_wait_out_of_the_declared_order_is_told_although_nothing_is_dead
     assert told["sessions"] == f"{wrong.pid} {third.get_server_pid()}"
 
 
+@pytest.mark.plain_server("Citus ends this deadlock before PostgreSQL does, and names no other session")
 async def test_a_deadlock_that_postgresql_ends_has_the_names_of_both_statements(
     recorded: RecordedEvents, database_url: str, world: World
 ) -> None:

@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from livingworld.testing.staged_races import NotBlocked, connected, holding, until_blocked, waiting_behind
 
+pytestmark = pytest.mark.plain_server("the database has no Citus, whose views the waits of a cluster are read from")
 THE_ROW = "SELECT FROM lanterns WHERE lantern = $1 FOR UPDATE"
 
 
