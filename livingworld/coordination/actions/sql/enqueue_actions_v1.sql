@@ -14,7 +14,6 @@ DECLARE
     at timestamptz;
     queued integer;
     stored record;
-    is_new boolean;
 BEGIN
     FOR given IN
         SELECT e.value ->> 'lane' AS lane, json_agg(e.value ORDER BY e.ordinality) AS actions
@@ -33,25 +32,21 @@ BEGIN
                 deadline timestamptz, expires_after bigint, max_attempts integer
             )
         LOOP
-            is_new := false;
-            IF here.waiting + queued < here.max_waiting THEN
-                -- The key is looked for by its index, which a SELECT on a table without statistics may not choose.
+            -- Comparing rows names the index of the key: a plan that was made while the table was empty takes any other.
+            SELECT a.* INTO stored FROM livingworld.actions a
+            WHERE a.world_id = in_world_id AND a.action_id = new.action_id
+                AND (a.world_id, a.action_id) >= (in_world_id, new.action_id) LIMIT 1;
+            IF NOT FOUND AND here.waiting + queued < here.max_waiting THEN
+                queued := queued + 1;
                 INSERT INTO livingworld.actions AS a (
                     world_id, action_id, lane, number, kind, payload, priority, not_before, deadline, state, max_attempts,
                     created_at
                 ) VALUES (
-                    in_world_id, new.action_id, given.lane, here.last_number + queued + 1, new.kind, new.payload, new.priority,
+                    in_world_id, new.action_id, given.lane, here.last_number + queued, new.kind, new.payload, new.priority,
                     coalesce(new.not_before, at + new.runs_after * interval '1 microsecond'),
                     coalesce(new.deadline, at + new.expires_after * interval '1 microsecond'),
                     'waiting', new.max_attempts, at
-                ) ON CONFLICT ON CONSTRAINT pk_actions DO NOTHING RETURNING a.* INTO stored;
-                is_new := FOUND;
-            END IF;
-            IF is_new THEN
-                queued := queued + 1;
-            ELSE
-                SELECT a.* INTO stored FROM livingworld.actions a
-                WHERE a.world_id = in_world_id AND a.action_id = new.action_id;
+                ) RETURNING a.* INTO stored;
             END IF;
             stored.action_id := new.action_id;
             RETURN NEXT stored;
