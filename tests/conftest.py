@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.support.compiled_once",
     "tests.support.forked_workers",
     "tests.support.initialised_once",
+    "tests.support.just_started",
     "tests.support.rotation",
     "tests.support.run_role",
     "tests.support.time_limits",

@@ -190,6 +190,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     "mutants/copies.py": {"time.monotonic()": "how long a run took is told"},
     "support/citus_cluster.py": {"time.monotonic()": PAUSE, "time.sleep(0.05)": PAUSE},
     "support/embedded_servers.py": {"time.monotonic()": HERE, "time.sleep(0.001)": HERE},
+    "support/just_started.py": {"time.monotonic()": "the clock of the event loops of the tests"},
     "support/live_checks.py": {"asyncio.timeout(_QUIET_SECONDS)": NOTHING},
     "support/patience.py": {"asyncio.timeout(patience.total_seconds())": HERE, "asyncio.sleep(_PAUSE_SECONDS)": HERE},
     "support/pooler.py": {"time.monotonic()": PAUSE, "time.sleep(0.02)": PAUSE},
