@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, ForeignKeyConstraint, Select, Table, func, literal_column, select, union_all
+from sqlalchemy.dialects import postgresql
 
 from livingworld.doctor.world_check import WorldCheck
 from livingworld.schema import metadata
 
+_TEXT: Final = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+_WORLD_ID: Final[ColumnElement[Any]] = literal_column(":world_id")
 
-def _finds() -> Iterator[str]:
+
+def _finds() -> Iterator[Select[Any]]:
     """Yield a question for each foreign key inside of a world, from the tables as they are declared."""
     for table in metadata.sorted_tables:
         for key in sorted(table.foreign_key_constraints, key=lambda each: str(each.name)):
-            pairs = [(each.parent.name, each.column.name) for each in key.elements if each.column.name != "world_id"]
-            if not pairs or "world_id" not in table.c:
-                continue
-            there = " AND ".join(f"c.{own} IS NOT NULL" for own, _ in pairs)
-            same = " AND ".join(f"p.{other} = c.{own}" for own, other in pairs)
-            yield f"""
-            SELECT '{key.name}' AS reference, count(*) AS rows FROM livingworld.{table.name} c
-            WHERE c.world_id = :world_id AND {there} AND NOT EXISTS (
-                SELECT FROM livingworld.{key.referred_table.name} p WHERE p.world_id = :world_id AND {same}
-            )
-            HAVING count(*) > 0
-            """  # noqa: S608 - names of our own tables
+            if "world_id" in table.c and key.column_keys != ["world_id"]:
+                yield _find(table, key)
+
+
+def _find(table: Table, key: ForeignKeyConstraint) -> Select[Any]:
+    child, parent = table.alias("child"), key.referred_table.alias("parent")
+    pairs = [(each.parent.name, each.column.name) for each in key.elements if each.column.name != "world_id"]
+    there = [child.c[own].is_not(None) for own, _ in pairs]
+    same = [parent.c[other] == child.c[own] for own, other in pairs]
+    found = select(literal_column("1")).where(parent.c.world_id == _WORLD_ID, *same).exists()
+    name: ColumnElement[Any] = literal_column(f"'{key.name}'")
+    return (
+        select(name.label("reference"), func.count().label("rows"))
+        .select_from(child)
+        .where(child.c.world_id == _WORLD_ID, *there, ~found)
+        .having(func.count() > literal_column("0"))
+    )
 
 
 REFERENCE_CHECKS: Final = (
     WorldCheck(
         name="references_lost",
-        find=" UNION ALL ".join(_finds()),
+        find=str(union_all(*_finds()).compile(dialect=_TEXT)),
         wrong="Rows refer to a row that does not exist, which a foreign key prevents unless it was off.",
         meaning="What they belong to is gone: a member of a cast, a name, an action or an answer is not found, or is "
         "an error when it is read.",
