@@ -143,6 +143,23 @@ async def test_pages_of_turns_are_the_newest_first_and_neither_repeat_nor_skip(w
         await world.turns.of(story.id, after="x")
 
 
+@pytest.mark.parametrize("player", ["ada", None], ids=["of one player", "of all"])
+async def test_turns_of_one_moment_are_in_the_order_of_their_keys(
+    player: str | None, database_url: str, world: World, story: Story
+) -> None:
+    for number in range(6):
+        await play(world, story, f"key-{number}", "ada")
+    await rows(database_url, "UPDATE livingworld.turns SET created_at = now() WHERE request_key <> 'key-0'")
+
+    found, after = [], None
+    while (page := await world.turns.of(story.id, player=player, after=after, limit=2)).items:
+        found += [turn.request_key for turn in page.items]
+        if (after := page.next) is None:
+            break
+
+    assert found == [f"key-{number}" for number in range(5, -1, -1)]
+
+
 async def test_a_turn_that_waited_for_its_story_comes_after_those_of_before(
     database_url: str, world: World, story: Story
 ) -> None:

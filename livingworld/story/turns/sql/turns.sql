@@ -15,10 +15,14 @@ WITH page AS (
     )
     UNION ALL
     (
-        SELECT t.* FROM livingworld.turns AS t
-        WHERE $3::text IS NULL AND t.world_id = $1::uuid AND t.player = $4::text AND t.story_id = $2::uuid
-            AND (t.created_at, t.request_key) < ($6::timestamptz, $7::text)
-            AND t.branch_number = coalesce($5::integer, t.branch_number)
+        -- The index ends with the time: those of its last moment come all, and are put in order here.
+        SELECT * FROM (
+            SELECT t.* FROM livingworld.turns AS t
+            WHERE $3::text IS NULL AND t.world_id = $1::uuid AND t.player = $4::text AND t.story_id = $2::uuid
+                AND t.created_at <= $6::timestamptz AND (t.created_at < $6 OR t.request_key < $7::text)
+                AND t.branch_number = coalesce($5::integer, t.branch_number)
+            ORDER BY t.created_at DESC FETCH FIRST ($8::integer) ROWS WITH TIES
+        ) AS t
         ORDER BY t.created_at DESC, t.request_key DESC LIMIT $8::integer
     )
 )
