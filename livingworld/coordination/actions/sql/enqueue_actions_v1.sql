@@ -35,7 +35,8 @@ BEGIN
             -- Comparing rows names the index of the key: a plan that was made while the table was empty takes any other.
             SELECT a.* INTO stored FROM livingworld.actions a
             WHERE a.world_id = in_world_id AND a.action_id = new.action_id
-                AND (a.world_id, a.action_id) >= (in_world_id, new.action_id) LIMIT 1;
+                AND (a.world_id, a.action_id) >= (in_world_id, new.action_id)
+            ORDER BY a.world_id, a.action_id LIMIT 1;
             IF NOT FOUND AND here.waiting + queued < here.max_waiting THEN
                 queued := queued + 1;
                 INSERT INTO livingworld.actions AS a (
