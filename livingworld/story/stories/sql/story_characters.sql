@@ -20,7 +20,8 @@ SELECT member.character_id, member.scene_number AS first_scene, latest.scene_num
 FROM member
 CROSS JOIN LATERAL (
     SELECT c.scene_number FROM livingworld.scene_cast AS c
-    WHERE c.world_id = $1::uuid AND c.story_id = $2::uuid AND c.character_id = member.character_id AND c.scene_number > 0
+    -- The last one up to the member is hers: asked for by equality, a planner without statistics reads all of hers.
+    WHERE c.world_id = $1::uuid AND c.story_id = $2::uuid AND c.character_id <= member.character_id AND c.scene_number > 0
     ORDER BY c.character_id DESC, c.scene_number DESC LIMIT 1
 ) AS latest
 CROSS JOIN LATERAL (

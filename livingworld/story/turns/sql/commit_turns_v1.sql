@@ -156,7 +156,11 @@ BEGIN
             CONTINUE WHEN stored.status <> 'appended';
             numbers[stored.place] := stored.scene_number;
             positions[stored.place] := stored.position;
-
+            at_story := in_story_ids[stored.place]; -- no element of an array in an update: it crashes Citus
+            at_key := in_request_keys[stored.place];
+            -- One by one: before PostgreSQL 17 a plan for all that was made while the table was empty reads it whole.
+            UPDATE livingworld.turns t SET state = 'committed', scene_number = stored.scene_number, updated_at = now()
+            WHERE t.world_id = in_world_id AND t.story_id = at_story AND t.request_key = at_key;
             IF newcomers[stored.place] IS NOT NULL THEN
                 made := livingworld.make_characters_v1(in_world_id, newcomers[stored.place]::json);
                 INSERT INTO livingworld.scene_cast (world_id, story_id, scene_number, character_id, role, importance)
@@ -166,12 +170,6 @@ BEGIN
                 members[stored.place] := (coalesce(members[stored.place], '[]')::jsonb || made)::text;
             END IF;
         END LOOP;
-        -- The stories stand in both conditions, so that no plan reads the others.
-        UPDATE livingworld.turns t SET state = 'committed', scene_number = g.scene_number, updated_at = now()
-        FROM unnest(answers, accepted, in_request_keys, numbers) AS g (answer, story_id, request_key, scene_number)
-        WHERE g.answer = 'committed' AND t.world_id = in_world_id AND t.story_id = ANY (accepted)
-            AND t.request_key = ANY (in_request_keys)
-            AND t.story_id = g.story_id AND t.request_key = g.request_key;
     END IF;
 
     IF places || regenerated <> '{}' THEN
@@ -188,7 +186,7 @@ BEGIN
             RAISE EXCEPTION 'choose_generation_v1 answered %', stored.status USING ERRCODE = 'integrity_constraint_violation';
         END IF;
         numbers[place] := stored.scene_number;
-        at_story := in_story_ids[place]; -- no element of an array in an update: it crashes Citus
+        at_story := in_story_ids[place];
         at_key := in_request_keys[place];
         at_branch := branches[place];
         UPDATE livingworld.turns t SET state = 'committed', scene_number = stored.scene_number, updated_at = now()
