@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from asyncio import IncompleteReadError, StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -154,7 +155,7 @@ class ProtocolProxy:
         self.flowing = asyncio.Event()
         self.flowing.set()
         self._serving: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
 
     def at(
         self,
@@ -185,15 +186,19 @@ class ProtocolProxy:
 
     async def listen(self) -> None:
         """Accept clients on a port of 127.0.0.1."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        port = self._server.sockets[0].getsockname()[1]
-        reached = parse_url(self.url).set(host="127.0.0.1", port=port, query={})
+        # Not asyncio.start_server: one that closes forgets a client that it has just accepted (Python 3.11 to 3.13).
+        self._listening = listening = socket.create_server(("127.0.0.1", 0))
+        listening.settimeout(0)
+        asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+        reached = parse_url(self.url).set(host="127.0.0.1", port=listening.getsockname()[1], query={})
         self.url = reached.render_as_string(hide_password=False)
 
     async def close(self) -> None:
         """Close for good: accept no new client, and cut off the connected ones."""
-        if self._server is not None:
-            self._server.close()
+        if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
+            self._listening.close()
+        await asyncio.sleep(0)  # a task that is cancelled before its first step would keep its client open
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
@@ -205,11 +210,14 @@ class ProtocolProxy:
             return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
         return await asyncio.open_connection(host, port)
 
-    async def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
-        self._serving.add(task := asyncio.create_task(self._serve(reader, writer)))
-        task.add_done_callback(self._serving.discard)
+    def _accept(self, listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # the client has gone again
+            client, _ = listening.accept()
+            self._serving.add(task := asyncio.create_task(self._serve(client)))
+            task.add_done_callback(self._serving.discard)
 
-    async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+    async def _serve(self, client: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=client)
         try:
             with contextlib.suppress(*_GONE):
                 await ProxiedConnection(self, (reader, writer)).serve()

@@ -216,21 +216,27 @@ async def tls_terminator(server: TcpServer, certificates: Certificates) -> Async
     context.set_alpn_protocols(["postgresql"])
     heard: list[str | None] = []
 
+    served: list[asyncio.Task[None]] = []
+
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(1 << 16):
             writer.write(data)
         writer.close()
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heard.append(writer.get_extra_info("ssl_object").selected_alpn_protocol())
         upstream = await asyncio.open_connection("127.0.0.1", server.port)
         await asyncio.gather(pump(reader, upstream[1]), pump(upstream[0], writer), return_exceptions=True)
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(asyncio.create_task(serve(reader, writer)))
 
     listener = await asyncio.start_server(accept, "127.0.0.1", port := free_port(), ssl=context)
     try:
         yield port, heard
     finally:
         listener.close()
+        await asyncio.gather(*served)  # each ends with its client
 
 
 async def test_direct_negotiation_begins_with_tls(server: TcpServer, certificates: Certificates) -> None:
