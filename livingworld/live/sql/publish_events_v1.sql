@@ -17,7 +17,7 @@ AS $function$
 #variable_conflict use_column
 DECLARE
     stream record;
-    published bigint;
+    number_before bigint;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'publish_events_v1 needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
@@ -40,23 +40,19 @@ BEGIN
         WHERE g.stream_id <> in_world_id;
     END IF;
     FOR stream IN
-        -- One by one in their order; see append_scenes_v1.
-        SELECT held.stream_id, held.last_number
-        FROM (SELECT DISTINCT g.stream_id FROM unnest(in_stream_ids) AS g (stream_id) ORDER BY g.stream_id OFFSET 0) given
-        CROSS JOIN LATERAL (
-            SELECT s.stream_id, s.last_number FROM livingworld.live_streams s
-            WHERE s.world_id = in_world_id AND s.stream_id = given.stream_id AND s.followed_until > now()
-            FOR NO KEY UPDATE
-        ) held
+        SELECT g.stream_id, count(*) AS events FROM unnest(in_stream_ids) AS g (stream_id)
+        GROUP BY g.stream_id ORDER BY g.stream_id
     LOOP
+        -- The update is the lock; one by one in their order, see append_scenes_v1.
+        UPDATE livingworld.live_streams s SET last_number = s.last_number + stream.events
+        WHERE s.world_id = in_world_id AND s.stream_id = stream.stream_id AND s.followed_until > now()
+        RETURNING s.last_number - stream.events INTO number_before;
+        CONTINUE WHEN NOT FOUND;
         INSERT INTO livingworld.live_events (world_id, stream_id, event_number, kind, details)
-        SELECT in_world_id, stream.stream_id, stream.last_number + row_number() OVER (ORDER BY g.ordinal), g.kind,
+        SELECT in_world_id, stream.stream_id, number_before + row_number() OVER (ORDER BY g.ordinal), g.kind,
                g.details::jsonb
         FROM unnest(in_stream_ids, in_kinds, in_details) WITH ORDINALITY AS g (stream_id, kind, details, ordinal)
         WHERE g.stream_id = stream.stream_id;
-        GET DIAGNOSTICS published = ROW_COUNT;
-        UPDATE livingworld.live_streams s SET last_number = stream.last_number + published
-        WHERE s.world_id = in_world_id AND s.stream_id = stream.stream_id;
         RETURN NEXT stream.stream_id;
     END LOOP;
 END

@@ -128,9 +128,11 @@ BEGIN
         is_followed := FOUND;
     END IF;
     IF is_followed THEN
-        is_followed := livingworld.publish_scenes_v1(
-            in_world_id, ARRAY['appended'], ARRAY[in_story_id], ARRAY[last_number + 1], ARRAY[at_branch]
-        ) IS NOT NULL;
+        PERFORM FROM livingworld.publish_events_v1(
+            in_world_id, ARRAY[in_story_id], ARRAY['scene appended'],
+            ARRAY[jsonb_build_object('scene_number', last_number + 1, 'branch_number', at_branch)::text]
+        );
+        is_followed := FOUND;
     END IF;
     RETURN QUERY VALUES (
         'appended', last_number + 1, at_head, at_position + 1, at_branch, now(), is_followed, NULL::text
