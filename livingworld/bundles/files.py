@@ -8,15 +8,13 @@ from contextlib import ExitStack, contextmanager
 from io import TextIOBase
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeAlias
+from tempfile import mkstemp
+from typing import Any, BinaryIO, TypeAlias
 
 from livingworld.errors import BundleFileFailed, InvalidType
 
 #: A path, or a binary file that is open; a file of the caller's is not closed.
 BundleFile: TypeAlias = PathLike[str] | BinaryIO
-
-#: A bundle is stories: nobody else may read it.
-_FOR_ITS_OWNER: Final = 0o600
 
 
 @contextmanager
@@ -26,9 +24,10 @@ def opened_to_write(file: BundleFile) -> Iterator[BinaryIO]:
         yield _checked(file, "write")
         return
     path = Path(file)
-    part = path.with_name(f"{path.name}.part")
     with named_failures():
-        opened = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FOR_ITS_OWNER), "wb")
+        # A name of its own: of two that write to one path each has a whole file. Only its owner may read it.
+        number, name = mkstemp(suffix=".part", prefix=f"{path.name}.", dir=path.parent)
+    part, opened = Path(name), os.fdopen(number, "wb")
     try:
         with opened:
             yield opened
@@ -37,9 +36,21 @@ def opened_to_write(file: BundleFile) -> Iterator[BinaryIO]:
                 os.fsync(opened.fileno())
         with named_failures():
             part.replace(path)
+            _sync(path.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder survive a loss of power, where a folder can be opened."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 @contextmanager

@@ -50,3 +50,31 @@ def test_standard_output_has_the_bundle_and_a_damaged_one_has_the_exit_code_1(
     assert missing.stderr == (
         "livingworld: The file of the bundle cannot be opened, read or written. reason=No such file or directory\n"
     )
+
+
+def test_finished_stories_go_into_a_folder_and_come_back(database_url: str, tmp_path: Path) -> None:
+    world, story = asyncio.run(finish(database_url))
+
+    early = run_command(
+        "world", "archive", world, "--older-than", "1", "--into", str(tmp_path), database_url=database_url
+    )
+    moved = run_command(
+        "world", "archive", world, "--older-than", "0", "--into", str(tmp_path), database_url=database_url
+    )
+    (path,) = tmp_path.iterdir()
+    back = run_command("world", "unarchive", world, str(path), database_url=database_url)
+    again = run_command("world", "unarchive", world, str(path), database_url=database_url)
+
+    assert (early.returncode, early.stdout) == (0, f"archived 0 stories into {tmp_path}\n")
+    assert moved.stdout == f"archived story {story}: 1 scenes\narchived 1 stories into {tmp_path}\n"
+    assert (back.returncode, back.stdout, back.stderr) == (0, f"put back story {story}\n", "")
+    assert (again.returncode, again.stdout) == (1, "")
+
+
+async def finish(url: str) -> tuple[str, str]:
+    async with LivingWorld.open(database_url=url) as livingworld:
+        world = await livingworld.worlds.create("Saltmarsh")
+        story = await world.stories.create("The Causeway")
+        await world.stories.append_scene(story.id, NewScene("One."))
+        await world.stories.update(story.id, status="completed", expected_version=story.version)
+        return str(world.id), str(story.id)

@@ -90,6 +90,8 @@ def test_every_command_has_a_section() -> None:
         "db prune",
         "db roles",
         "scripts sync",
+        "world archive",
+        "world unarchive",
         "world export",
         "world import",
         "world verify",
