@@ -19,8 +19,9 @@ from livingworld.testing.staged_races import connection_arguments
 SCENE = """
     s.scene_number, s.parent_scene_number, s.position, s.content, s.chosen_choice, s.choices, s.location, s.story_time,
     s.metadata, s.version, s.created_at, s.updated_at, (
-        SELECT jsonb_agg(jsonb_build_array(c.character_id, c.role, c.importance) ORDER BY c.character_id)
+        SELECT jsonb_agg(jsonb_build_array(c.character_id, h.name, c.role, c.importance) ORDER BY c.character_id)
         FROM livingworld.scene_cast c
+        JOIN livingworld.characters h ON h.world_id = c.world_id AND h.character_id = c.character_id
         WHERE c.world_id = s.world_id AND c.story_id = s.story_id AND c.scene_number = s.scene_number
     ) AS members
 """

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, Row, ScalarSelect, Uuid, bindparam, func, literal_column, select
+from sqlalchemy import BindParameter, ColumnElement, Row, ScalarSelect, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import JSON
 
+from livingworld.frozen_records import unfrozen
 from livingworld.identifiers import parse_id
 from livingworld.read_only import read_only
 from livingworld.story.characters.tables import characters
@@ -23,8 +24,12 @@ from livingworld.story.stories.tables import branches
 WORLD_ID: Final[BindParameter[UUID]] = bindparam("world_id", type_=Uuid())
 
 
+_UnfrozenScene: Final = unfrozen(Scene)
+_UnfrozenChoice: Final = unfrozen(Choice)
+
+
 def _cast() -> ScalarSelect[Any]:
-    """Return those who appear in a scene as a JSON array of objects, in the order of their ids; NULL: nobody does.
+    """Return those who appear in a scene as a JSON array of arrays, in the order of their ids; NULL: nobody does.
 
     JSON as text: of jsonb PostgreSQL would make the text after building it, which takes a sixth longer.
     """
@@ -45,8 +50,7 @@ def _cast() -> ScalarSelect[Any]:
         .correlate(scenes)
         .subquery("member")
     )
-    pairs = (part for column in member.c for part in (literal_column(f"'{column.name}'"), column))
-    return select(func.json_agg(func.json_build_object(*pairs), type_=JSON)).correlate(scenes).scalar_subquery()
+    return select(func.json_agg(func.json_build_array(*member.c), type_=JSON)).correlate(scenes).scalar_subquery()
 
 
 def _name_of(child: Any) -> ScalarSelect[Any]:  # noqa: ANN401
@@ -108,19 +112,22 @@ def make_branch(row: Row[Any]) -> Branch:
 
 def make_choices(contents: Iterable[str]) -> tuple[Choice, ...]:
     """Return what a scene offers, numbered from 1."""
-    return tuple([Choice(number, content) for number, content in enumerate(contents, start=1)])
+    choices = [_UnfrozenChoice(number, content) for number, content in enumerate(contents, start=1)]
+    for choice in choices:
+        choice.__class__ = Choice
+    return tuple(choices)
 
 
 def make_scene(row: Row[Any], story_id: UUID) -> Scene:
     """Return the record that SCENE_COLUMNS make."""
-    return Scene(
+    scene = _UnfrozenScene(
         story_id=story_id,
         number=row.scene_number,
         parent_number=row.parent_scene_number,
         position=row.position,
         content=row.content,
         choices=make_choices(row.choices),
-        cast=tuple(map(_cast_member, row.cast_members or ())),
+        cast=tuple([_cast_member(*each) for each in row.cast_members or ()]),
         chosen_choice=row.chosen_choice,
         location=row.location,
         story_time=row.story_time,
@@ -130,16 +137,22 @@ def make_scene(row: Row[Any], story_id: UUID) -> Scene:
         created_at=row.scene_created_at,
         updated_at=row.scene_updated_at,
     )
+    return _frozen(scene)
+
+
+def _frozen(scene: Scene) -> Scene:
+    scene.__class__ = Scene
+    return scene
 
 
 def make_cast_members(stored: str | None) -> tuple[SceneCharacter, ...]:
     """Return the cast that append_scenes_v1 and commit_turns_v1 answer, in the order of ids."""
-    members = [] if stored is None else [_cast_member(each) for each in json.loads(stored)]
+    members = [] if stored is None else [_cast_member(**each) for each in json.loads(stored)]
     return tuple(sorted(members, key=lambda member: member.id))
 
 
-def _cast_member(stored: Mapping[str, Any]) -> SceneCharacter:
-    return SceneCharacter(parse_id(stored["character_id"]), stored["name"], stored["role"], stored["importance"])
+def _cast_member(character_id: str, name: str, role: str | None, importance: float | None) -> SceneCharacter:
+    return SceneCharacter(parse_id(character_id), name, role, importance)
 
 
 def make_stored_scene(  # noqa: PLR0913 - what the server adds to a new scene
@@ -155,7 +168,7 @@ def make_stored_scene(  # noqa: PLR0913 - what the server adds to a new scene
     turn: str | None = None,
 ) -> Scene:
     """Return the record of a scene that was just stored: what was given, and where it stands."""
-    return Scene(
+    scene = _UnfrozenScene(
         story_id=story_id,
         number=number,
         parent_number=parent_number,
@@ -172,6 +185,7 @@ def make_stored_scene(  # noqa: PLR0913 - what the server adds to a new scene
         created_at=created_at,
         updated_at=created_at,
     )
+    return _frozen(scene)
 
 
 def make_tree_scene(row: Row[Any]) -> TreeScene:

@@ -27,7 +27,6 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "branch": "branch_number name head_scene_number head_position",
         "recent": "scene_number parent_scene_number position content chosen_choice location story_time scene_metadata"
         " scene_version scene_created_at scene_updated_at choices turn_key cast_members",
-        "cast_members": "character_id name role importance",
         "cast": "character_id name card version created_at updated_at key names",
         "facts": "subject name attribute value version scene_number created_at",
         "relationships": "source_id target_id sentiment trust familiarity kind notes changes version scene_number"
@@ -59,7 +58,7 @@ def make_context(granted: Granted) -> TurnContext:
     """Return the context of a turn; see turn_contexts_v1.sql."""
     story_id, given = granted.holding.story_id, granted.input
     found = _Found(json.loads(granted.context))
-    recent = tuple(make_scene(row, story_id) for row in found.scenes())
+    recent = tuple(make_scene(row, story_id) for row in found.rows("recent"))
     scene = recent[-1] if recent else None
     chosen = [each for each in (scene.choices if scene else ()) if each.number == given.choice]
     return TurnContext(
@@ -89,13 +88,6 @@ class _Found:
     def rows(self, part: str) -> list[Any]:
         columns, conversions = _COLUMNS[part], _CONVERSIONS[part]
         return [_row(columns, conversions, values) for values in self._found[part] or ()]
-
-    def scenes(self) -> list[Any]:
-        scenes = self.rows("recent")
-        columns = _COLUMNS["cast_members"]
-        for scene in scenes:
-            scene.cast_members = [dict(zip(columns, values, strict=True)) for values in scene.cast_members or ()]
-        return scenes
 
 
 def _row(columns: tuple[str, ...], conversions: list[tuple[int, Callable[[Any], Any]]], values: list[Any]) -> Any:  # noqa: ANN401
