@@ -14,7 +14,7 @@ class TransactionPoisoned(LivingWorldError):
 class TemplateLimitExceeded(LivingWorldError):
     """The template was stopped while it rendered, since it needs more than a template may."""
 
-    #: Of what: time, size or depth.
+    #: Of what: `time`; `size` of one value, as it is or written; `total` of all values; `depth` of values in values.
     limit: str
 
 

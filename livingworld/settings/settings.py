@@ -127,7 +127,8 @@ class Settings(BaseSettings):
     embedding_chunk_characters: int = Field(default=1000, ge=1, le=1_000_000)
     #: Most characters of a Jinja2 script. Default: 200,000.
     template_characters: int = Field(default=200_000, ge=1, le=1_000_000)
-    #: Most characters that such a script renders, and that any text in it has on the way. Default: 1,000,000.
+    #: Most characters that such a script renders, and that any text in it has on the way; other limits of a rendering
+    #: are multiples of it. Default: 1,000,000.
     template_output_characters: int = Field(default=1_000_000, ge=1, le=100_000_000)
     #: Longest time that such a script renders. Default: 1 s.
     template_timeout: Duration = timedelta(seconds=1)

@@ -6,19 +6,19 @@ who may run code in the process may be trusted to publish a template.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, Final
 
 from livingworld.errors import ScriptInvalid, TemplateLimitExceeded
-from livingworld.models.scripts.template_limits import DEADLINE, TemplateLimits, refuse_large
+from livingworld.models.scripts.template_budget import BUDGET, Budget
+from livingworld.models.scripts.template_limits import TemplateLimits, refuse_large
 
 _MISSING: Final = "needs an extra: pip install 'livingworld[scripts]'"
 
 
 class Template:
-    """A compiled template; each `render` is one deadline and one count of characters."""
+    """A compiled template; each `render` is one budget."""
 
     def __init__(self, compiled: Any, limits: TemplateLimits) -> None:  # noqa: ANN401 - jinja2.Template
         self._compiled = compiled
@@ -26,13 +26,13 @@ class Template:
 
     def render(self, **values: Any) -> str:  # noqa: ANN401 - whatever the template shows
         """Return the text; raises TemplateLimitExceeded, and Jinja2's own errors."""
-        token = DEADLINE.set(time.monotonic() + self._limits.seconds)
+        token = BUDGET.set(Budget(self._limits))
         try:
             return "".join(self._pieces(values))
         except (RecursionError, MemoryError):
             limit = "depth"
         finally:
-            DEADLINE.reset(token)
+            BUDGET.reset(token)
         raise TemplateLimitExceeded(limit=limit)
 
     def _pieces(self, values: dict[str, Any]) -> Iterable[str]:
@@ -49,7 +49,7 @@ def compile_template(body: str, limits: TemplateLimits) -> Template:
         raise ScriptInvalid("body", f"has more than {limits.characters} characters")
     if body.count("{%") + body.count("{{") > limits.tags:
         raise ScriptInvalid("body", f"has more than {limits.tags} statements and expressions")
-    environment, find_referenced = _environment(limits)
+    environment, find_referenced = _environment()
     parsed = environment.parse(body)
     if names := [str(name) for name in find_referenced(parsed)]:
         raise ScriptInvalid("body", f"uses the template {names[0]!r}; a script stands alone")
@@ -57,7 +57,7 @@ def compile_template(body: str, limits: TemplateLimits) -> Template:
 
 
 @cache
-def _environment(limits: TemplateLimits) -> tuple[Any, Callable[[Any], Any]]:
+def _environment() -> tuple[Any, Callable[[Any], Any]]:
     """Return a sandbox with limits, and what finds the templates that one refers to."""
     try:
         from jinja2 import meta  # noqa: PLC0415 - an extra, and not needed by plain scripts
@@ -65,4 +65,4 @@ def _environment(limits: TemplateLimits) -> tuple[Any, Callable[[Any], Any]]:
         from livingworld.models.scripts.limited_environment import LimitedEnvironment  # noqa: PLC0415 - it needs that
     except ModuleNotFoundError:
         raise ScriptInvalid("kind", _MISSING) from None
-    return LimitedEnvironment(limits), meta.find_referenced_templates
+    return LimitedEnvironment(), meta.find_referenced_templates
