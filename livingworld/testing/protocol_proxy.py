@@ -194,10 +194,11 @@ class ProtocolProxy:
         self.url = reached.render_as_string(hide_password=False)
 
     async def close(self) -> None:
-        """Close for good: accept no new client, and cut off the connected ones."""
-        if self._listening is not None:
-            asyncio.get_running_loop().remove_reader(self._listening)
-            self._listening.close()
+        """Close for good: accept no new client, and cut off the connected ones; again does nothing."""
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            asyncio.get_running_loop().remove_reader(listening)
+            listening.close()
         await asyncio.sleep(0)  # a task that is cancelled before its first step would keep its client open
         for task in self._serving:
             task.cancel()

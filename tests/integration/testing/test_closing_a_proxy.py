@@ -28,3 +28,10 @@ def test_a_client_is_let_go_whenever_the_proxy_closes(steps: int) -> None:
         client.settimeout(0)
         with contextlib.suppress(ConnectionResetError):  # it was still in the backlog
             assert client.recv(1) == b""
+
+
+async def test_a_proxy_that_is_closed_closes_again() -> None:
+    async with protocol_proxy("postgresql://ada@127.0.0.1:1/nowhere") as proxy:
+        await proxy.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", parse_url(proxy.url).port)
