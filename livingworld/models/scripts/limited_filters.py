@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from typing import Any, Final
 
+from jinja2 import Undefined
 from jinja2.filters import make_attrgetter
 
-from livingworld.models.scripts.template_budget import BUDGET, TEXT_ITEM, Budget, Watched
+from livingworld.models.scripts.template_budget import BUDGET, FLAT, TEXT_ITEM, Budget, Watched
 from livingworld.models.scripts.template_costs import refuse_function, refuse_join, refuse_method, refuse_percent
 from livingworld.models.scripts.template_limits import refuse_large
 
@@ -19,6 +20,8 @@ _HANDING_ON: Final = {
 }  # fmt: skip
 #: They compare all items, or add or join them; where they are told which attribute of each.
 _ATTRIBUTE: Final = {"dictsort": 9, "groupby": 1, "join": 2, "max": 2, "min": 2, "sort": 3, "sum": 1, "unique": 2}
+#: They write what they are given before they work.
+_WRITING: Final = {"replace", "trim", "urlize"}
 #: They give a list or a tuple for each item.
 _NEW_ROWS: Final = {"batch", "items", "slice"}
 #: So many items of a list are copied as fast as one text is made.
@@ -34,8 +37,8 @@ def limited_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any
         budget = BUDGET.get()
         budget.tick()
         given = (budget.watched(args[first]), *args[first + 1 :]) if len(args) > first else ()
-        refuse_function(budget, name, (*given, *options.values()))
         given, options = _allowed(budget, name, args[:first], given, options)
+        refuse_function(budget, name, given, options)
         result = function(*args[:first], *given, **options)
         return _paid(budget, result, given, new=name in _NEW_ROWS)
 
@@ -94,10 +97,16 @@ def _allowed(
         return _over_items(budget, name, passed, given, options)
     if name == "format":
         refuse_percent(budget, str(given[0]), options or given[1:])
-    for each in (*given, *options.values()):
-        if not isinstance(each, str):
-            budget.written(each)
-    return given, options
+    given = tuple(_as_text(budget, name, each) for each in given)
+    return given, {key: _as_text(budget, name, each) for key, each in options.items()}
+
+
+def _as_text(budget: Budget, name: str, value: Any) -> Any:  # noqa: ANN401 - an argument of a filter
+    """Return a value that the filter would write, written where its length decides; raises when that is too long."""
+    if type(value) in FLAT:
+        return value
+    budget.written(value)
+    return str(value) if name in _WRITING and not isinstance(value, (str, Undefined)) else value
 
 
 def _over_items(

@@ -79,17 +79,17 @@ def refuse_method(budget: Budget, name: str, of: Any, given: Given, named: dict[
     elif name == "format_map":
         refuse_format(budget, of, (), {str(key): value for each in given for key, value in each.items()})
     else:
-        refuse_function(budget, name, (of, *given, *named.values()))
+        refuse_function(budget, name, (of, *given), named)
 
 
-def refuse_function(budget: Budget, name: str, given: Given) -> None:
+def refuse_function(budget: Budget, name: str, given: Given, named: dict[str, Any]) -> None:
     """Refuse a function of a text whose arguments ask for more than may be."""
     most = budget.limits.output
-    for each in given:
+    for each in (*given, *named.values()):
         if isinstance(each, int):
             refuse_large(each, _MOST_DIGITS if name == "round" else most)
     if given and isinstance(given[0], _TEXTS) and (cost := _COSTS.get(name)):
-        refuse_large(cost(*given), most)
+        refuse_large(cost(*given, **named), most)
 
 
 def refuse_join(budget: Budget, separator: object, items: list[Any]) -> None:
@@ -98,37 +98,38 @@ def refuse_join(budget: Budget, separator: object, items: list[Any]) -> None:
     refuse_large(size - 4 * len(items), budget.limits.output)
 
 
-def _replaced(text: Any, old: Any = "", new: Any = "", *_: object) -> int:  # noqa: ANN401 - as str.replace
+def _replaced(text: Any, old: Any = "", new: Any = "", *_: object, **__: object) -> int:  # noqa: ANN401 - as str.replace
     return (len(text) // max(_size(old), 1) + 1) * _size(new)
 
 
-def _indented(text: Any, width: Any = 4, *_: object) -> int:  # noqa: ANN401 - as the filter
+def _indented(text: Any, width: Any = 4, *_: object, **__: object) -> int:  # noqa: ANN401 - as the filter
     lines = 1 + len(text.splitlines())
     size: int = width if isinstance(width, int) else _size(width)
     return lines * size
 
 
-def _translated(text: Any, table: Any = (), *_: object) -> int:  # noqa: ANN401 - as str.translate
+def _translated(text: Any, table: Any = (), **_: object) -> int:  # noqa: ANN401 - as str.translate
     return len(text) * max((_size(to) for to in table.values()), default=0) if isinstance(table, dict) else 0
 
 
-def _expanded(text: Any, size: Any = 8, *_: object) -> int:  # noqa: ANN401 - as str.expandtabs
+def _expanded(text: Any, tabsize: Any = 8, **_: object) -> int:  # noqa: ANN401 - as str.expandtabs
     tabs: int = text.count(b"\t" if isinstance(text, bytes) else "\t")
-    return tabs * (size if isinstance(size, int) else 0)
+    return tabs * (tabsize if isinstance(tabsize, int) else 0)
 
 
-def _product(text: Any, other: Any = "", *_: object) -> int:  # noqa: ANN401 - as str.strip
-    return len(text) * _size(other) // _STEPS_OF_A_LETTER
+def _product(text: Any, *others: object, **named: object) -> int:  # noqa: ANN401 - as str.strip
+    return len(text) * max(map(_size, (*others, *named.values())), default=0) // _STEPS_OF_A_LETTER
 
 
-def _long_words(text: Any, *_: object) -> int:  # noqa: ANN401 - as the filter
+def _long_words(text: Any, *_: object, **__: object) -> int:  # noqa: ANN401 - as the filter
     return max(map(len, text.split()), default=0) ** 2 // _STEPS_OF_A_LETTER
 
 
-def _coded(text: Any, codec: Any = "", *_: object) -> int:  # noqa: ANN401 - as str.encode
-    return len(text) ** 2 // _STEPS_OF_A_LETTER if str(codec).lower() in _SLOW_CODECS else 0
+def _coded(text: Any, encoding: Any = "", *_: object, **__: object) -> int:  # noqa: ANN401 - as str.encode
+    return len(text) ** 2 // _STEPS_OF_A_LETTER if str(encoding).lower() in _SLOW_CODECS else 0
 
 
+#: What each makes, or takes, in letters; their parameters have the names of the function's own.
 _COSTS: Final[dict[str, Callable[..., int]]] = {
     "replace": _replaced,
     "indent": _indented,
