@@ -123,6 +123,23 @@ def test_a_template_that_shares_and_repeats_is_stopped_before_it_has_the_memory(
     assert most < (15_000_000 if limit == "total" else 10_000_000)
 
 
+@pytest.mark.parametrize(
+    "written", ["{{ a }}", "{{ a|tojson }}", "{{ a ~ 1 }}", "{{ '%s' % (a, ) }}", "{{ a|string }}"]
+)
+def test_a_list_that_is_longer_than_the_output_is_not_written(written: str) -> None:
+    body = "{% set t = 'x' * 9999 %}{% set a = [t] * 900 %}" + written
+    compiled = ScriptKinds(replace(LIMITS, seconds=60)).check("narrator", body, "jinja2").compiled
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(TemplateLimitExceeded, match="size"):
+            compiled.render()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 3_000_000
+
+
 #: What a template may be made of: each takes two values and gives one.
 OPERATIONS: Final = [
     "[{0}, {1}]", "({0}, {1})", "{{'a': {0}, 'b': {1}}}", "dict(a={0}, b={1})", "cycler({0}, {1}).items",
