@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
+
 from livingworld import World
 from tests.support.command import run_command
 from tests.support.metrics_listing import families_of, refuse_unlisted
 
 
+@pytest.mark.direct_connection("sessions of the server are counted")
 async def test_it_shows_sessions_and_tables(world: World, database_url: str) -> None:
     run = await asyncio.to_thread(run_command, "metrics", "--json", database_url=database_url)
     shown = json.loads(run.stdout)

@@ -59,8 +59,8 @@ async def probe(handle: str, model: AIModel) -> None:
 
 
 async def main(url: str, world_id: str, poll: str, listens: str) -> None:
-    deaf = listens != "listens"
-    settings = Settings.load(database_url=url, poll_interval=poll, turn_lease=float(poll) * 4, behind_pooler=deaf)
+    unheard = {} if listens == "listens" else {"behind_pooler": True, "direct_database_url": None}
+    settings = Settings.load(database_url=url, poll_interval=poll, turn_lease=float(poll) * 4, **unheard)
     closed: list[str] = []
     async with LivingWorld.open(settings) as livingworld:
         world = await livingworld.worlds.get(UUID(world_id))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.support.command import PROCESSES
 from tests.support.patience import patiently
-from tests.support.run_role import url_of_the_run
+from tests.support.run_role import pooler_of_the_run, url_of_the_run
 
 
 class PlayerProcess:
@@ -71,7 +71,10 @@ async def started(program: Path, *arguments: object) -> PlayerProcess:
     """
     given = [url_of_the_run(each) if "://" in each else each for each in map(str, arguments)]
     ours, theirs = socket.socketpair()
-    process = PROCESSES.Process(target=_be, args=(str(program), given, dict(os.environ), theirs))
+    environment = dict(os.environ)
+    for url in (each for each in map(str, arguments) if "://" in each):
+        environment |= pooler_of_the_run(url)
+    process = PROCESSES.Process(target=_be, args=(str(program), given, environment, theirs))
     with theirs:
         await asyncio.to_thread(process.start)
     player = PlayerProcess(process, *await asyncio.open_unix_connection(sock=ours))

@@ -50,12 +50,13 @@ class User:
 
 async def main(url: str, world_id: str, lease: str, poll: str, deaf: str) -> None:
     leases.RENEWALS = BEATS  # type: ignore[misc]
+    unheard = {"behind_pooler": True, "direct_database_url": None} if deaf == "deaf" else {}
     settings = Settings.load(
         database_url=url,
         script_lease=float(lease),
         poll_interval=float(poll),
         turn_lease=float(poll) * 4,
-        behind_pooler=deaf == "deaf",
+        **unheard,
     )
     async with LivingWorld.open(settings) as livingworld:
         world = await livingworld.worlds.get(UUID(world_id))

@@ -25,6 +25,7 @@ SILENTLY: Final = "SELECT livingworld.publish_events_v1($1, ARRAY[$2::uuid], ARR
 PURGE: Final = "DELETE FROM livingworld.live_streams WHERE stream_id = $1"
 
 
+@pytest.mark.direct_connection("a pooler takes limits in the transaction, which are statements more")
 @pytest.mark.all_worlds("a transaction that is shown one world polls the streams of one")
 async def test_one_statement_looks_at_all_streams_of_all_worlds(database_url: str) -> None:
     async with protocol_proxy(database_url) as proxy, AsyncExitStack() as stack:

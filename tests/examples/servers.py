@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.examples import story_generator_program
 from tests.support.command import PROCESSES
 from tests.support.patience import PATIENCE, patiently
-from tests.support.run_role import url_of_the_run
+from tests.support.run_role import pooler_of_the_run, url_of_the_run
 
 #: So long a dead server's turn waits for its successor.
 LEASE_SECONDS: Final = 5
@@ -52,7 +52,7 @@ def serving(
     if model_url:
         arguments += ["--model-url", model_url]
     output, written = PROCESSES.Pipe(duplex=False)
-    environment = os.environ | {"LIVINGWORLD_TURN_LEASE": str(lease_seconds)}
+    environment = os.environ | {"LIVINGWORLD_TURN_LEASE": str(lease_seconds)} | pooler_of_the_run(database_url)
     process = PROCESSES.Process(target=story_generator_program.run, args=(arguments, environment, written))
     process.start()
     try:

@@ -18,7 +18,7 @@ from tests.examples.fake_model import BEGIN, FakeModel
 from tests.examples.servers import Player, Server, free_port, new_story, serving, until_it_answers
 from tests.examples.story_generator_program import FOLDER
 from tests.support.patience import PATIENCE, until
-from tests.support.run_role import url_of_the_run
+from tests.support.run_role import pooler_of_the_run, url_of_the_run
 from tests.support.turn_checks import broken_turns
 
 pytestmark = pytest.mark.xdist_group("the story generator")
@@ -73,7 +73,8 @@ def test_a_new_interpreter_serves_until_it_is_interrupted(shared_database_url: s
     port, path = free_port(), os.pathsep.join([str(FOLDER), *sys.path])
     place = ["--port", str(port), "--database-url", url_of_the_run(shared_database_url)]
     command = [sys.executable, "-W", "error", "-m", "story_generator", *place]
-    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE) as process:
+    environment = os.environ | {"PYTHONPATH": path} | pooler_of_the_run(shared_database_url)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout
             assert process.stdout.readline() == f"http://127.0.0.1:{port}\n".encode()

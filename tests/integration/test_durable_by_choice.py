@@ -13,6 +13,8 @@ from livingworld.errors import InvalidInput
 from livingworld.testing.staged_races import connected
 from tests.support.staging import same_world
 
+pytestmark = pytest.mark.direct_connection("the test changes a default of new sessions, and a pooler has some already")
+
 #: Notes the setting at the very end of each transaction that stores scenes.
 _NOTE_THE_COMMIT = """
     CREATE TABLE commits (content text, setting text);

@@ -45,6 +45,7 @@ async def test_an_engine_tells_its_isolation_level(recorded: RecordedEvents, liv
     assert fields["isolation_level"] == of_background["isolation_level"] == "READ COMMITTED"
 
 
+@pytest.mark.direct_connection("a pooler takes limits in the transaction, which are statements more")
 async def test_a_commit_is_logged_at_info(recorded: RecordedEvents, world: World) -> None:
     await world.stories.create("The Causeway")
 

@@ -30,7 +30,7 @@ LISTENING = """
 @asynccontextmanager
 async def one_process(url: str, *, direct: bool = True) -> AsyncIterator[Notifications]:
     settings = Settings.load(database_url=url)
-    address = settings.url()
+    address = settings.listening_url() or settings.url()
     assert address is not None
     async with opened(url) as database:
         connect = listening_connection(settings, address) if direct else None
@@ -93,7 +93,7 @@ async def test_a_listener_that_was_killed_comes_back_and_every_subscriber_wakes(
 
 async def test_subscribers_are_woken_when_notifications_stop_and_poll_from_then_on(database_url: str) -> None:
     settings = Settings.load(database_url=database_url)
-    address = settings.url()
+    address = settings.listening_url() or settings.url()
     assert address is not None
     connections = [listening_connection(settings, address)]
 
@@ -143,6 +143,7 @@ async def test_a_thousand_topics_are_few_statements_and_no_payload_is_too_long(d
     assert len({topic for payload in heard for topic in payload.split()}) == 1000
 
 
+@pytest.mark.direct_connection("sessions of the server are counted")
 async def test_nothing_is_left_of_a_closed_one(database_url: str) -> None:
     before = asyncio.all_tasks()
     async with one_process(database_url) as here:
@@ -171,7 +172,7 @@ async def test_a_server_that_is_away_is_asked_again_and_the_loss_is_logged_once_
     caplog.set_level(logging.INFO, "livingworld")
     tries = 0
     settings = Settings.load(database_url=database_url)
-    address = settings.url()
+    address = settings.listening_url() or settings.url()
     assert address is not None
     real = listening_connection(settings, address)
 

@@ -22,6 +22,7 @@ EXISTING: Final[dict[str, Callable[[LivingWorld, World], Awaitable[object]]]] = 
 }
 
 
+@pytest.mark.direct_connection("a pooler takes limits in the transaction, which are statements more")
 @pytest.mark.parametrize("name", EXISTING)
 async def test_what_exists_is_returned_by_one_statement(database_url: str, name: str) -> None:
     async with protocol_proxy(database_url) as proxy, open_quietly(proxy.url) as livingworld:

@@ -28,7 +28,10 @@ from tests.support.every_write import furnish
 from tests.support.patience import PATIENCE
 from tests.support.stored_rows import rows_of
 
-pytestmark = pytest.mark.as_owner("nobody else may cut a table")
+pytestmark = [
+    pytest.mark.as_owner("nobody else may cut a table"),
+    pytest.mark.direct_connection("tables are not cut while programs are connected, and a pooler keeps their sessions"),
+]
 
 COUNT = 2
 LARGEST = metadata.info["largest"]

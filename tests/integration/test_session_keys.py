@@ -34,6 +34,7 @@ async def test_a_key_is_of_one_world(livingworld: LivingWorld, world: World) -> 
     assert (await other.sessions.get_or_create("channel"))[0].id != session.id
 
 
+@pytest.mark.direct_connection("a pooler takes limits in the transaction, which are statements more")
 async def test_a_session_that_exists_is_got_by_one_statement(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.sessions.get_or_create("channel")
     sent = sent_statements(monkeypatch, world._unit._database._engine)

@@ -94,6 +94,7 @@ async def use_in_every_way(url: str, world: World) -> None:
     await world.stories.purge(other.id)
 
 
+@pytest.mark.direct_connection("each session of the pool is looked at twice")
 async def test_no_session_of_the_pool_is_changed_by_any_use(database_url: str, opened: LivingWorld) -> None:
     before = list((await pooled_sessions(opened)).values())
     world = await opened.worlds.create("Saltmarsh")
@@ -108,6 +109,7 @@ async def test_no_session_of_the_pool_is_changed_by_any_use(database_url: str, o
         assert {row["state"] for row in await observer.fetch(STATES)} == {"idle"}
 
 
+@pytest.mark.direct_connection("sessions of the server are counted")
 async def test_every_session_is_used_and_none_is_left_behind(database_url: str, opened: LivingWorld) -> None:
     world = await opened.worlds.create("Saltmarsh")
     await use_in_every_way(database_url, world)

@@ -59,6 +59,7 @@ async def test_a_statement_and_a_text_may_follow_each_other_on_one_connection(da
     assert len(set(pids)) == 1
 
 
+@pytest.mark.direct_connection("in the transaction that sets limits a changed plan is a further try of the whole")
 @pytest.mark.parametrize("limit", [30, 40], ids=["the call ends first", "the driver's timer ends first"])
 async def test_a_plan_whose_result_changed_is_made_again_without_a_further_try(database_url: str, limit: int) -> None:
     settings = {"pool_size": 1, "conflict_retries": 0, "call_timeout": timedelta(seconds=limit)}
@@ -73,6 +74,7 @@ async def test_a_plan_whose_result_changed_is_made_again_without_a_further_try(d
         assert await database.run(pid, single_statement=True) == before
 
 
+@pytest.mark.direct_connection("the plans of one session are counted")
 async def test_a_connection_keeps_so_many_plans_and_no_more(database_url: str) -> None:
     async with opened(database_url, pool_size=1) as database:
         for number in range(400):
@@ -86,6 +88,7 @@ async def test_a_connection_keeps_so_many_plans_and_no_more(database_url: str) -
     assert "SELECT 399" in numbered
 
 
+@pytest.mark.direct_connection("each statement of the transaction that sets limits has a timer")
 @pytest.mark.plain_server("a cluster of one node is asked again whether it has several, with a timer of its own")
 @pytest.mark.parametrize("limit", [30, 40], ids=["the call ends first", "the driver's timer ends first"])
 async def test_the_driver_has_a_timer_only_where_it_would_end_first(

@@ -20,6 +20,7 @@ from livingworld.tracing import ROOMS, public_classes, trace_calls
 from site_generator.surface import surface
 from tests.support.opentelemetry_conventions import SPAN_OPTIONAL, SPAN_REQUIRED
 from tests.support.patience import patiently, until
+from tests.support.run_role import url_of_the_run
 from tests.support.staging import THE_STORY
 
 SECRET = "a canary of a lantern"
@@ -72,7 +73,7 @@ async def test_a_span_is_one_of_a_client_of_a_database_by_the_conventions(
 ) -> None:
     await world.memories.recall(story.id, "a lantern")
     (recall,) = spans.named("memories.recall")
-    seen, url = dict(recall.attributes or {}), parse_url(database_url)
+    seen, url = dict(recall.attributes or {}), parse_url(url_of_the_run(database_url))
     name, host, port = server_of(url)
 
     assert recall.kind is SpanKind.CLIENT

@@ -117,6 +117,7 @@ async def test_what_is_no_order_no_status_and_no_cursor_is_refused_by_name(world
         await world.stories.list(order="played", after=page.next)
 
 
+@pytest.mark.direct_connection("a pooler takes limits in the transaction, which are statements more")
 async def test_the_lists_read_no_further_than_their_answer(
     livingworld: LivingWorld, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ async def test_the_same_batch_again_stores_nothing_twice(world: World) -> None:
     assert len((await world.ai_models.samples.list("narrator")).items) == 3
 
 
+@pytest.mark.direct_connection("a pooler takes limits in the transaction, which are statements more")
 async def test_a_thousand_samples_are_one_statement(
     livingworld: LivingWorld, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

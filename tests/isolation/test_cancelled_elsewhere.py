@@ -27,6 +27,7 @@ _CANCEL: Final = """
 pytestmark = pytest.mark.plain_server("the test makes the table of nodes that Citus has")
 
 
+@pytest.mark.direct_connection("behind a pooler it is a transaction whose COMMIT was not sent: nothing is unknown")
 @pytest.mark.parametrize(("nodes", "error"), [(2, CommitUnknown), (1, StatementTimeout)])
 async def test_what_another_node_may_have_committed_is_unknown(
     database_url: str, world: World, nodes: int, error: type[LivingWorldError]

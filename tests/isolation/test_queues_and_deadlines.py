@@ -112,6 +112,7 @@ async def test_a_read_ends_with_its_call(database_url: str, world: World, story:
     assert (await world.stories.get(story.id)).title == story.title
 
 
+@pytest.mark.direct_connection("behind a pooler it is a transaction whose COMMIT was not sent: nothing is unknown")
 async def test_a_write_under_way_without_a_request_key_is_unknown(world: World) -> None:
     unit = world._unit
 

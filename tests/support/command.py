@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from livingworld_command import main
-from tests.support.run_role import url_of_the_run
+from tests.support.run_role import pooler_of_the_run, url_of_the_run
 
 PROGRAM: Final = "from livingworld_command import main; main()"
 _PATIENCE_SECONDS: Final = 180
@@ -97,7 +97,7 @@ def _environment(arguments: Sequence[str], database_url: str) -> dict[str, str]:
 def environment_in_role(database_url: str) -> dict[str, str]:
     """Return the environment of a program in the role of the test run."""
     scope = {name: value for name, value in os.environ.items() if name == "LIVINGWORLD_ROW_SECURITY"}
-    return command_environment(url_of_the_run(database_url)) | scope
+    return command_environment(url_of_the_run(database_url)) | scope | pooler_of_the_run(database_url)
 
 
 def command_environment(database_url: str) -> dict[str, str]:

@@ -50,11 +50,27 @@ async def give_rights(url: str) -> None:
 
 
 def url_of_the_run(url: str) -> str:
-    """Return the URL that a program is given: that of the role of the run, where the URL is the owner's."""
-    if RunAs.chosen() is None or RunAs.left:
-        return url
-    try:
-        found = Settings.load(database_url=url).url()
-    except InvalidSettings:
-        return url
+    """Return the URL that a program is given: that of the role and the pooler of the run, where it is the owner's."""
+    settings = _of_the_run(url)
+    found = None if settings is None else settings.url()
     return url if found is None else found.render_as_string(hide_password=False)
+
+
+def pooler_of_the_run(url: str) -> dict[str, str]:
+    """Return the environment in which a program with the URL of the run finds it: without a pooler there is none."""
+    settings = _of_the_run(url)
+    direct = None if settings is None else settings.listening_url()
+    if settings is None or direct is None:
+        return {}
+    return {
+        "LIVINGWORLD_BEHIND_POOLER": "true",
+        "LIVINGWORLD_PREPARED_STATEMENTS": str(settings.keeps_statements()),
+        "LIVINGWORLD_DIRECT_DATABASE_URL": direct.render_as_string(hide_password=False),
+    }
+
+
+def _of_the_run(url: str) -> Settings | None:
+    try:
+        return Settings.load(database_url=url)
+    except InvalidSettings:
+        return None

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.support.run_role import url_of_the_run
+from tests.support.run_role import pooler_of_the_run, url_of_the_run
 from tests.support.turn_checks import rows
 
 PROGRAM: Final = Path(__file__).with_name("blocking_program.py")
@@ -24,7 +24,8 @@ def started(mode: str, url: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-W", "error", str(PROGRAM), mode, url_of_the_run(url)],
         env={name: value for name, value in os.environ.items() if name == "LIVINGWORLD_ROW_SECURITY"}
-        | {"PYTHONPATH": str(ROOT), "PATH": ""},
+        | {"PYTHONPATH": str(ROOT), "PATH": ""}
+        | pooler_of_the_run(url),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -107,6 +107,7 @@ async def test_a_call_that_only_polls_is_told_too(
     assert "waiter" not in told, "its session waits for 25 ms at a time"
 
 
+@pytest.mark.direct_connection("a pooler hides which sessions are those of this process, whose kinds of locks are told")
 async def test_a_long_hold_is_told_with_who_waits(
     recorded: RecordedEvents, database_url: str, world: World, story: Story
 ) -> None:
