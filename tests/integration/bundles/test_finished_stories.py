@@ -203,7 +203,23 @@ async def test_no_scene_of_a_writer_at_the_same_time_is_lost(world: World, tmp_p
     }
 
 
-async def test_two_at_once_leave_one_whole_file_of_each_story(livingworld: LivingWorld, tmp_path: Path) -> None:
+async def test_words_that_are_indexed_between_two_exports_are_no_other_content(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVINGWORLD_INDEX_WORDS", "false")
+    story = await completed(world)
+    exported = World.export_story
+
+    async def index_and_export_again() -> None:
+        await world.search.index()
+        (path,) = files_in(tmp_path)
+        await exported(world, story.id, path)
+
+    beside(monkeypatch, World, "export_story", before=None, after=index_and_export_again)
+    assert await put_away(archive_of(world, tmp_path)) == {story.id}
+
+
+async def test_three_at_once_leave_one_whole_file_of_each_story(livingworld: LivingWorld, tmp_path: Path) -> None:
     world = await livingworld.worlds.create("Saltmarsh")
     stories = {(await completed(world, f"Story {number}")).id for number in range(6)}
 
