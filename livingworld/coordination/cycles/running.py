@@ -18,7 +18,7 @@ from livingworld.coordination.cycles.records import CycleRun, CycleStatus
 from livingworld.coordination.cycles.rows import make_run
 from livingworld.coordination.cycles.tables import cycle_runs, cycles
 from livingworld.coordination.cycles.transitions import Holding
-from livingworld.errors import Fenced, InvalidInput, InvalidType, LivingWorldError
+from livingworld.errors import Fenced, InvalidInput, InvalidNumber, InvalidType, LivingWorldError
 from livingworld.identifiers import new_id
 from livingworld.inputs import (
     MIN_TTL,
@@ -214,8 +214,10 @@ async def _history(tx: Transaction, name: str, before: int | None, limit: int) -
 
 
 def _check_phases(phases: object) -> Mapping[str, Phase]:
-    if not isinstance(phases, Mapping) or not 1 <= len(phases) <= _MOST_PHASES:
-        raise InvalidType("phases", f"must be a mapping of 1 to {_MOST_PHASES} names to functions")
+    if not isinstance(phases, Mapping):
+        raise InvalidType("phases", f"must be a mapping of names to functions, not {type(phases).__name__}")
+    if not 1 <= len(phases) <= _MOST_PHASES:
+        raise InvalidNumber("phases", f"has {len(phases)} names, not 1 to {_MOST_PHASES}")
     for name, phase in phases.items():
         check_label("phases", name)
         check_function(f"phases[{name}]", phase)
