@@ -35,6 +35,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
         "time.sleep(0.05)": "a file that grows slowly",
     },
     "acceptance/test_soak.py": {"asyncio.get_running_loop().time()": "it goes on for so long as was asked for"},
+    "budgets/measures.py": {"asyncio.sleep(_REST_SECONDS)": "what is done meanwhile is counted; it is asked again"},
     "concurrency/input_program.py": {"asyncio.sleep(seconds)": "a model that works", "timedelta(seconds=0.05)": PAUSE},
     "concurrency/model_program.py": {"asyncio.sleep(0.01)": "an inference"},
     "concurrency/task_program.py": {"timedelta(milliseconds=20)": PAUSE},
