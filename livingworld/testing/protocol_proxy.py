@@ -214,6 +214,7 @@ class ProtocolProxy:
     def _accept(self, listening: socket.socket) -> None:
         with contextlib.suppress(OSError):  # the client has gone again
             client, _ = listening.accept()
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as asyncio does for those that it accepts
             self._serving.add(task := asyncio.create_task(self._serve(client)))
             task.add_done_callback(self._serving.discard)
 

@@ -1,15 +1,17 @@
-"""A proxy that closes lets go of every client, also of one that it accepts at this moment."""
+"""A proxy lets go of every client when it closes, also of one that it accepts at this moment, and delays none."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
+import time
 
 import pytest
 
 from livingworld.settings.database_url import parse_url
 from livingworld.testing.protocol_proxy import protocol_proxy
+from livingworld.testing.staged_races import connected
 
 #: Steps of the loop from a client in the backlog to one whose first message is awaited, and some more.
 STEPS = 12
@@ -35,3 +37,15 @@ async def test_a_proxy_that_is_closed_closes_again() -> None:
         await proxy.close()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", parse_url(proxy.url).port)
+
+
+async def test_a_statement_through_a_proxy_waits_for_no_acknowledgement(database_url: str) -> None:
+    # Where a side holds back what is small until the other has acknowledged what came before, each takes 40 ms.
+    taken = []
+    async with protocol_proxy(database_url) as proxy, connected(proxy.url) as connection:
+        for number in range(20):
+            began = time.perf_counter()
+            await connection.fetchval("SELECT $1::integer", number)
+            taken.append(time.perf_counter() - began)
+
+    assert min(taken) < 0.03
