@@ -2,7 +2,8 @@
 
     followers1000    event_ms: from an append's answer to the last of 1,000 followers in its process, p50 and p99, at
                      20 appends a second; append_ratio: appends a second beside 1,000 followers by those beside none,
-                     by one task and by 16, without a pause, in rounds that take turns
+                     by one task and by 16, without a pause, in rounds that take turns: followers who take batches, and
+                     followers who iterate over single events
     subscribe1000    seconds until 1,000 stories are followed: begun at once, and one after the other
     idle100          transactions a second of a process that follows 100 stories in 100 worlds where nothing happens
 
@@ -57,9 +58,10 @@ async def main() -> None:
 class Followers:
     """The followers of one story in this process."""
 
-    def __init__(self, world: World, story_id: UUID) -> None:
+    def __init__(self, world: World, story_id: UUID, *, in_batches: bool) -> None:
         self._world = world
         self._story_id = story_id
+        self._follow = self._take_batches if in_batches else self._iterate
         self._received = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._all = asyncio.Event()
@@ -71,9 +73,15 @@ class Followers:
         events = await asyncio.gather(*map(stack.enter_async_context, entering))
         self._tasks = [asyncio.create_task(self._follow(each)) for each in events]
 
-    async def _follow(self, events: Subscription) -> None:
+    async def _iterate(self, events: Subscription) -> None:
         async for _ in events:
             self._received += 1
+            if self._received == self._expected:
+                self._all.set()
+
+    async def _take_batches(self, events: Subscription) -> None:
+        while batch := await events.batch():
+            self._received += len(batch)
             if self._received == self._expected:
                 self._all.set()
 
@@ -93,21 +101,30 @@ async def followers(url: str, arguments: argparse.Namespace) -> dict[str, object
         AsyncExitStack() as stack,
     ):
         world = await livingworld.worlds.create("benchmark")
-        followed, alone = [(await world.stories.create("benchmark")).id for _ in range(2)]
-        here = Followers(world, followed)
-        await here.begin(stack)
-        latencies = [await latency(world, followed, here, number) for number in range(1, 101)]
-        count, ratios = len(latencies), {}
-        for name, tasks in {"serial1": 1, "hot16": 16}.items():
-            rates: dict[UUID, list[float]] = {followed: [], alone: []}
+        alone = (await world.stories.create("benchmark")).id
+        followed = {}
+        for name in ("batches", "single_events"):
+            story_id = (await world.stories.create("benchmark")).id
+            followed[story_id] = name, Followers(world, story_id, in_batches=name == "batches")
+            await followed[story_id][1].begin(stack)
+        first, (_, here) = next(iter(followed.items()))
+        latencies = [await latency(world, first, here, number) for number in range(1, 101)]
+        counts = dict.fromkeys(followed, 0) | {first: len(latencies)}
+        ratios: dict[str, dict[str, float]] = {name: {} for name, _ in followed.values()}
+        for load, tasks in {"serial1": 1, "hot16": 16}.items():
+            rates: dict[UUID, list[float]] = {story_id: [] for story_id in (*followed, alone)}
             for _ in range(arguments.rounds):
-                for story_id in (followed, alone):
-                    rates[story_id].append(await rate(world, story_id, tasks, arguments.appends))
-                count += arguments.appends // tasks * tasks
-                await here.have_received(count)
-            ratios[name] = round(statistics.median(rates[followed]) / statistics.median(rates[alone]), 2)
+                for story_id, measured in rates.items():
+                    measured.append(await rate(world, story_id, tasks, arguments.appends))
+                    if story_id in followed:
+                        counts[story_id] += arguments.appends // tasks * tasks
+                        await followed[story_id][1].have_received(counts[story_id])
+            for story_id, (name, _) in followed.items():
+                ratio = statistics.median(rates[story_id]) / statistics.median(rates[alone])
+                ratios[name][load] = round(ratio, 2)
     quantiles = statistics.quantiles(latencies, n=100)
-    return {"event_ms": {"p50": round(quantiles[49], 1), "p99": round(quantiles[98], 1)}, "append_ratio": ratios}
+    event_ms = {"p50": round(quantiles[49], 1), "p99": round(quantiles[98], 1)}
+    return {"event_ms": event_ms, "append_ratio": ratios}
 
 
 async def latency(world: World, story_id: UUID, here: Followers, number: int) -> float:

@@ -108,3 +108,58 @@ async def test_what_waits_is_given_before_the_error_that_ends_it() -> None:
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             await anext(subscription)
+
+
+async def numbers_of(subscription: Subscription) -> list[int]:
+    return [item.number for item in await subscription.batch()]
+
+
+async def test_a_batch_is_all_that_is_there_and_waits_for_the_first() -> None:
+    subscription = subscribed(Stored(0, seen=0), None)
+    waiting = asyncio.create_task(numbers_of(subscription))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    subscription.deliver([event(1), event(2)])
+    subscription.deliver([event(3)])
+
+    async with patiently():
+        assert await waiting == [1, 2, 3]
+    assert subscription.position == 3
+
+
+async def test_batches_begin_with_what_is_stored() -> None:
+    subscription = subscribed(Stored(7, seen=7), 2)
+    async with patiently():
+        assert [await numbers_of(subscription), await numbers_of(subscription)] == [[3, 4, 5], [6, 7]]
+    subscription.deliver([event(8)])
+    assert await given(subscription, 1) == [("LiveEvent", 8)]
+
+
+async def test_a_cancelled_wait_for_a_batch_loses_nothing() -> None:
+    subscription = subscribed(Stored(0, seen=0), None)
+    for after in ("the wake", "the wait"):
+        waiting = asyncio.create_task(numbers_of(subscription))
+        await asyncio.sleep(0)
+        if after == "the wait":
+            waiting.cancel()
+        subscription.deliver([event(subscription.position + 1)])
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert len(await numbers_of(subscription)) == 1
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError()])
+async def test_batches_end_with_an_empty_one_or_with_the_error(error: Exception | None) -> None:
+    subscription = subscribed(Stored(0, seen=0), None)
+    waiting = asyncio.create_task(numbers_of(subscription))
+    await asyncio.sleep(0)
+    if error is None:
+        subscription.close()
+        assert (await waiting, await subscription.batch()) == ([], [])
+        return
+    subscription.deliver([event(1)])
+    subscription.end(error)
+    assert await waiting == [1]
+    with pytest.raises(ZeroDivisionError):
+        await subscription.batch()

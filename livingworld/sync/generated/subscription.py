@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 class Subscription(Mirror, original=SubscriptionOriginal):
     """An async iterator of events in the order of commits, and of Missed where some will not come."""
 
+    def batch(self) -> list[LiveEvent | Missed]:
+        """Return all items that are there, at least one, and wait for it; an empty list once it is closed."""
+        returned: list[LiveEvent | Missed] = self._call("batch")
+        return returned
+
     def close(self) -> None:
         """End the iteration, wherever it waits; again does nothing."""
         self._call("close")
