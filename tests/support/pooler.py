@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,9 @@ from typing import Final
 
 from sqlalchemy import make_url
 
+from livingworld.testing.remover import remove
 from livingworld.testing.staged_races import connection_arguments
+from livingworld.testing.throw_away_directory import throw_away_directory
 from tests.support.patience import PATIENCE
 from tests.support.run_role import url_of_the_run
 
@@ -54,8 +55,8 @@ def pooled(url: str, *, sessions: int, **more: object) -> Iterator[str]:
     """
     assert PGBOUNCER is not None
     server = connection_arguments(url_of_the_run(url))
-    with tempfile.TemporaryDirectory(prefix="livingworld-pooler-") as name:
-        folder = Path(name)
+    folder = throw_away_directory("livingworld-pooler-")  # also where the test run is killed
+    try:
         configuration = folder / "pgbouncer.ini"
         configuration.write_text(
             _CONFIGURATION.format(
@@ -78,6 +79,8 @@ def pooled(url: str, *, sessions: int, **more: object) -> Iterator[str]:
                 yield through.render_as_string(hide_password=False)
             finally:
                 pooler.terminate()
+    finally:
+        remove(folder)
 
 
 def _who_may_connect(host: str) -> pwd.struct_passwd:

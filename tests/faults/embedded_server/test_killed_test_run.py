@@ -32,13 +32,18 @@ end_programs_with_this_process()
 #: Each says where its server is, and then waits to be killed.
 TESTS: Final = """
 import os, pathlib, subprocess, threading
+import contextlib
 import pytest
+from tests.support.pooler import PGBOUNCER, pooled
 
 @pytest.mark.parametrize("number", range(4))
 def test_that_hangs(database_url, number):
     program = subprocess.Popen(["sleep", "600"], start_new_session=True)
     told = pathlib.Path({told!r}, f"{{os.getpid()}}")
     told.with_suffix(".program").write_text(str(program.pid))
+    pooler = contextlib.ExitStack()
+    if PGBOUNCER is not None:
+        told.with_suffix(".pooler").write_text(pooler.enter_context(pooled(database_url, sessions=1)))
     told.with_suffix(".part").write_text(database_url)
     told.with_suffix(".part").rename(told)
     threading.Event().wait()
@@ -54,6 +59,8 @@ class Run:
         found = {int(file.name): make_url(file.read_text()) for file in told.glob("[0-9]*[0-9]")}
         #: The directory of each server, by the process that has it.
         self.homes = {process: Path(str(url.query["host"])).parents[1] for process, url in found.items()}
+        #: The directory of the pooler of each, where there is one.
+        self.poolers = [Path(str(make_url(file.read_text()).query["host"])) for file in told.glob("*.pooler")]
         #: What a test started.
         self.programs = [int(file.read_text()) for file in told.glob("*.program")]
         self._shared_memory = [path for home in self.homes.values() for path in shared_memory(home)]
@@ -113,7 +120,7 @@ def test_a_killed_run_leaves_nothing(
     with hanging_run(tmp_path, *options, servers=servers) as run:
         run.process.send_signal(ending)
 
-        wait_for(lambda: run.leaves_nothing(list(run.homes.values())), PATIENCE)
+        wait_for(lambda: run.leaves_nothing([*run.homes.values(), *run.poolers]), PATIENCE)
         assert run.leaves_no_shared_memory()
         assert not [program for program in run.programs if process_state(program) not in {None, "Z"}]
 
