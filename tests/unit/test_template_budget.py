@@ -92,6 +92,9 @@ STOPPED: Final = {
     "many wide texts": (many("'\U0001f600' * (99999 - %d)"), "total"),
     "many texts in parts": (many("t[%d:]"), "total"),
     "many lists of letters": (many("t[:19999 - %d]|list"), "total"),
+    "many lists of letters of their own": (
+        "{% set t = 'я' * 24999 %}" + "".join(f"{{% set a{n} = t[{n}:]|list %}}" for n in range(60)), "total"
+    ),
     "many lists of words": (many("t.split(' ', 9999 - %d)"), "total"),
     "many iterators": (many("[t, %d]|map('upper')|list"), "total"),
     "iterators in iterators": (

@@ -3,53 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
-from uuid import UUID
+from typing import Any
 
 import pytest
 
 from livingworld import LivingWorld, NewScene, Story, World, verify_bundle
 from livingworld.cli import finished_stories
-from livingworld.cli.finished_stories import Archive
-from livingworld.errors import Archived, BundleFileFailed, StoryNotFound
-
-DAY: Final = timedelta(days=1)
-TEXTS: Final = ("Fog.", "Rain.", "A lantern.")
-Hook = Callable[[], Awaitable[object]]
+from livingworld.errors import Archived, BundleDamaged, BundleFileFailed, StoryNotFound
+from tests.support.finished_stories import (
+    DAY,
+    TEXTS,
+    archive_of,
+    beside,
+    completed,
+    files_in,
+    put_away,
+    stored,
+    texts_of,
+)
 
 
 class Killed(BaseException):
     """The process ends here."""
-
-
-async def completed(world: World, title: str = "The Causeway") -> Story:
-    story = await world.stories.create(title)
-    for text in TEXTS:
-        await world.stories.append_scene(story.id, NewScene(text))
-    return await world.stories.update(story.id, status="completed", expected_version=story.version)
-
-
-def archive_of(world: World, folder: Path, *, before: datetime | None = None) -> Archive:
-    return Archive(world, folder, before or datetime.now(UTC) + DAY)
-
-
-async def put_away(archive: Archive) -> set[UUID | None]:
-    return {bundle.story_id async for bundle in archive.put_away()}
-
-
-def files_in(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir())
-
-
-async def texts_of(world: World, story_id: UUID) -> list[str]:
-    return [scene.content for scene in await world.stories.recent(story_id, 100)]
-
-
-async def stored(world: World) -> set[UUID]:
-    return {story.id for story in (await world.stories.list(include_archived=True)).items}
 
 
 async def test_finished_stories_go_into_files_and_come_back(world: World, tmp_path: Path) -> None:
@@ -137,19 +114,19 @@ async def test_a_file_with_other_content_than_was_written_removes_nothing(
     assert await stored(world) == {story.id, other.id}
 
 
-def beside(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, before: Hook | None, after: Hook | None) -> None:  # noqa: ANN401
-    """Have somebody else do something before or after a function."""
-    original = getattr(owner, name)
+async def test_a_file_that_was_damaged_before_it_was_read_again_removes_nothing(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = await completed(world)
 
-    async def accompanied(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401
-        if before is not None:
-            await before()
-        result = await original(*arguments, **named)
-        if after is not None:
-            await after()
-        return result
+    async def damage() -> None:
+        (path,) = files_in(tmp_path)
+        path.write_bytes(path.read_bytes().replace(b"A lantern.", b"A lintern."))
 
-    monkeypatch.setattr(owner, name, accompanied)
+    beside(monkeypatch, World, "export_story", before=None, after=damage)
+    with pytest.raises(BundleDamaged):
+        await put_away(archive_of(world, tmp_path))
+    assert await stored(world) == {story.id}
 
 
 async def test_a_story_that_is_restored_and_played_while_its_file_is_written_stays(
