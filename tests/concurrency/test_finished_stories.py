@@ -55,34 +55,38 @@ async def test_a_story_that_is_being_restored_when_its_file_is_written_stays(
     assert files_in(tmp_path) == []
 
 
+def removes_later(monkeypatch: pytest.MonkeyPatch, at_its_removal: asyncio.Event, over: asyncio.Event) -> None:
+    """Have the first one who would remove a story say so, and wait until something is over."""
+    remove = finished_stories._remove
+
+    async def later(*arguments: Any) -> bool:  # noqa: ANN401 - as the function
+        if not at_its_removal.is_set():
+            at_its_removal.set()
+            await over.wait()
+        return await remove(*arguments)
+
+    monkeypatch.setattr(finished_stories, "_remove", later)
+
+
 async def test_who_finds_that_a_story_went_on_removes_no_file_of_another_one(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    story = await completed(world)
-    at_its_removal, first_is_over = asyncio.Event(), asyncio.Event()
-    export, remove = World.export_story, finished_stories._remove
+    story, export = await completed(world), World.export_story
     others: list[asyncio.Task[Any]] = []
+    at_its_removal, over = asyncio.Event(), asyncio.Event()
+    removes_later(monkeypatch, at_its_removal, over)
 
-    async def removed_later(*arguments: Any) -> bool:  # noqa: ANN401 - as the function
-        if not at_its_removal.is_set():
-            at_its_removal.set()
-            await first_is_over.wait()
-        return await remove(*arguments)
-
-    async def overtaken(*arguments: Any) -> Any:  # noqa: ANN401 - as the function
-        written = await export(*arguments)
+    async def overtaken() -> None:
         monkeypatch.setattr(World, "export_story", export)
         await world.stories.restore(story.id)
         await world.stories.append_scene(story.id, NewScene("On."))
         others.append(asyncio.create_task(put_away(archive_of(world, tmp_path))))
         await at_its_removal.wait()
-        return written
 
-    monkeypatch.setattr(finished_stories, "_remove", removed_later)
-    monkeypatch.setattr(World, "export_story", overtaken)
+    beside(monkeypatch, World, "export_story", before=None, after=overtaken)
     async with patiently():
         assert await put_away(archive_of(world, tmp_path)) == set()
-        first_is_over.set()
+        over.set()
         assert await others[0] == {story.id}
     (path,) = files_in(tmp_path)
     assert verify_bundle(path).counts["scenes"] == len(TEXTS) + 1
