@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from io import TextIOBase
 from os import PathLike
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Any, BinaryIO, TypeAlias
 
+from livingworld.bundles.part_file import part_file
 from livingworld.errors import BundleFileFailed, InvalidType
 
 #: A path, or a binary file that is open; a file of the caller's is not closed.
@@ -24,22 +24,21 @@ def opened_to_write(file: BundleFile) -> Iterator[BinaryIO]:
         yield _checked(file, "write")
         return
     path = Path(file)
-    with named_failures():
-        # A name of its own: of two that write to one path each has a whole file. Only its owner may read it.
-        number, name = mkstemp(suffix=".part", prefix=f"{path.name}.", dir=path.parent)
-    part, opened = Path(name), os.fdopen(number, "wb")
-    try:
-        with opened:
-            yield opened
-            with named_failures():
-                opened.flush()
-                os.fsync(opened.fileno())
+    with ExitStack() as stack:
         with named_failures():
-            part.replace(path)
-            _sync(path.parent)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+            number, part = stack.enter_context(part_file(path))
+        try:
+            with os.fdopen(number, "wb") as opened:
+                yield opened
+                with named_failures():
+                    opened.flush()
+                    os.fsync(opened.fileno())
+            with named_failures():
+                part.replace(path)
+                _sync(path.parent)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
 
 def _sync(folder: Path) -> None:
