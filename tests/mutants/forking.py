@@ -10,7 +10,7 @@ import importlib
 import json
 import os
 import sys
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import pytest
 
@@ -44,7 +44,7 @@ def _carry_out(order: dict[str, Any]) -> None:
     _answer(os.waitstatus_to_exitcode(status))
 
 
-def _run(order: dict[str, Any]) -> None:
+def _run(order: dict[str, Any]) -> NoReturn:
     """Run pytest in this process and end it."""
     os.setsid()
     output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -52,10 +52,7 @@ def _run(order: dict[str, Any]) -> None:
     for given, standard in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(given, standard)
     os.environ |= order["environment"]
-    code = pytest.main(order["arguments"])
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    sys.exit(pytest.main(order["arguments"]))  # not at once: what has a directory for this process removes it
 
 
 def _answer(number: int) -> None:
