@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from contextvars import Token
+from contextvars import ContextVar, Token
 from functools import lru_cache, wraps
 from types import MappingProxyType, TracebackType
 from typing import Any, Final
@@ -26,6 +26,8 @@ MEMORY_OPERATIONS: Final = {
     "memories.update": "update_memory",
     "memories.forget": "delete_memory",
 }
+#: The context of OpenTelemetry that was asked last in this task, and whether its trace is left out.
+_asked: Final[ContextVar[tuple[object, bool]]] = ContextVar("livingworld trace", default=(None, False))
 #: An attribute, the name of the parameter that it is the id of, and the parameter's place.
 _Id = tuple[str, str, int]
 
@@ -41,12 +43,16 @@ class Tracing:
             raise MissingPackage(package="opentelemetry-api", extra="livingworld[otel]") from error
         self.trace, self.context = trace, context
         self.tracer = (tracer_provider or trace.get_tracer_provider()).get_tracer("livingworld")
-        self._current = trace.get_current_span
+        self._where = context.get_current
 
     def is_left_out(self) -> bool:
         """Return whether the caller's trace is not sampled: making a span that is not kept costs nearly as much."""
-        caller = self._current().get_span_context()
-        return not caller.trace_flags & 1 and caller.is_valid  # 1: sampled
+        where, (asked, is_left_out) = self._where(), _asked.get()
+        if where is not asked:  # neither what it holds nor the flags of its span change, and a task keeps its own
+            caller = self.trace.get_current_span(where).get_span_context()
+            is_left_out = not caller.trace_flags & 1 and caller.is_valid  # 1: sampled
+            _asked.set((where, is_left_out))
+        return is_left_out
 
     def call(self, name: str, function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """Return a function that is awaited with a span for each call."""

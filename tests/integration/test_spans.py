@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags, use_span
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags, use_span
 
 from livingworld import LivingWorld, NewScene, Story, World
 from livingworld.errors import StaleHead
@@ -24,6 +24,7 @@ from tests.support.run_role import url_of_the_run
 from tests.support.staging import THE_STORY
 
 SECRET = "a canary of a lantern"
+NOT_SAMPLED = NonRecordingSpan(SpanContext(trace_id=1, span_id=1, is_remote=True, trace_flags=TraceFlags(0)))
 
 
 class Spans:
@@ -132,13 +133,30 @@ async def test_retries_and_the_wait_for_a_lock_are_in_the_span(
 
 
 async def test_a_call_of_a_trace_that_is_not_sampled_has_no_span(world: World, story: Story, spans: Spans) -> None:
-    not_sampled = NonRecordingSpan(SpanContext(trace_id=1, span_id=1, is_remote=True, trace_flags=TraceFlags(0)))
-    with use_span(not_sampled):
+    with use_span(NOT_SAMPLED):
         await world.stories.append_scene(story.id, NewScene("on"))
         async with world.turns.take(story.id, request_key="k") as turn:
             await turn.commit(NewScene("on"))
 
     assert spans.all() == []
+
+
+async def test_each_call_of_a_task_belongs_to_the_trace_that_it_is_made_in(
+    world: World, story: Story, spans: Spans
+) -> None:
+    async def head_below(caller: Span) -> None:
+        with use_span(caller):
+            await world.stories.head(story.id)
+
+    traces = [spans.tracer.start_span(f"click {number}") for number in range(2)]
+    for caller in (NOT_SAMPLED, traces[0], NOT_SAMPLED, traces[1], traces[0], NOT_SAMPLED):
+        await head_below(caller)
+    await world.stories.head(story.id)
+
+    found = [span.context and span.context.trace_id for span in spans.named("stories.head")]
+    own = [trace.get_span_context().trace_id for trace in (traces[0], traces[1], traces[0])]
+    assert found[:-1] == own
+    assert len(set(found)) == 3, "without a caller it has a trace of its own"
 
 
 async def test_every_public_class_has_its_spans_under_the_name_of_its_room() -> None:
