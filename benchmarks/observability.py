@@ -13,9 +13,9 @@ machine's noise is in all of them; the medians of the differences are given with
     bare SDK   `on`, and each task makes a span of the same attributes beside its append, without livingworld
 
 Then each part by itself, the least of many short runs, which no noise reaches: its code is in the processor's caches
-there. A span that one task of 64 makes finds them full of other work, so what `sampled` takes more than `traced` is
-given for each such span too. And the CPU of readers: of a scrape
-(Prometheus' text) and of an export, and what both are of a core if each comes once a minute, as their defaults are.
+there. A span that one task of 64 makes finds them full of other work: `in pairs` are many shorter slices that compare
+only `sampled` with `traced`. And the CPU of readers: of a scrape (Prometheus' text) and of an export, and what both are
+of a core if each comes once a minute, as their defaults are.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ import asyncio
 import gc
 import itertools
 import json
-import random
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from unittest import mock
 from uuid import UUID
 
 from costs import CostMeter
 from measuring import check
+from observability_pairs import Slice, interval, mean, measured, pairs
 from observability_parts import ABOUT, FOUND, caller, parts
 from opentelemetry.sdk.metrics import export
 from opentelemetry.sdk.trace import TracerProvider
@@ -58,6 +58,8 @@ from livingworld.tracing import trace_calls
 TASKS: Final = 64
 #: A patch makes Python forget what it had specialised.
 _WARM_UP_SECONDS: Final = 0.1
+#: Appends to each story in a slice of a pair, which take some 50 ms: both of a pair meet the same machine.
+_FEW: Final = 8
 _COUNTED: Final = 20
 _READS: Final = 20
 _METERS: Final = {
@@ -66,13 +68,6 @@ _METERS: Final = {
     GroupMeter: ("sending",),
     Contention: ("held",),
 }
-
-
-class Slice(NamedTuple):
-    """What one arm did in one slice."""
-
-    rate: float
-    client_us: float
 
 
 class _Nowhere(SpanExporter):  # type: ignore[misc,unused-ignore]
@@ -113,11 +108,21 @@ class Arms:
         with watching():
             warm = await self._append(stories, _WARM_UP_SECONDS, sampled, bare=bare)
             gc.collect()
-            cpu, started = time.process_time(), time.perf_counter()
-            count = await self._append(stories, seconds, sampled, bare=bare)
-            cpu, elapsed = time.process_time() - cpu, time.perf_counter() - started
+            done, count = await measured(self._append(stories, seconds, sampled, bare=bare))
             self._provider.force_flush()
-        return Slice(count / elapsed, cpu / count * 1e6), warm + count
+        return done, warm + count
+
+    async def pairs(self, stories: Sequence[UUID], blocks: int) -> tuple[dict[str, Any], int]:
+        """Compare one sampled trace with none, in short slices and without a patch between them."""
+
+        async def few(sampled: int) -> tuple[Slice, int]:
+            return await measured(self._append(stories, _FEW, sampled, bare=False))
+
+        with self._traced():
+            warm = await self._append(stories, _WARM_UP_SECONDS, 1, bare=False)
+            found, count = await pairs(few, blocks, TASKS)
+            self._provider.force_flush()
+        return found, warm + count
 
     async def calls(self, name: str, stories: Sequence[UUID]) -> float:
         """Return how many functions an append calls in this process, one after the other."""
@@ -125,12 +130,13 @@ class Arms:
         with watching(), use_span(caller(sampled=sampled > 1)):
             return await _calls_each(lambda: self._one_append(stories[0], bare=bare))
 
-    async def _append(self, stories: Sequence[UUID], seconds: float, sampled: int, *, bare: bool) -> int:
-        end = time.perf_counter() + seconds
+    async def _append(self, stories: Sequence[UUID], long: float, sampled: int, *, bare: bool) -> int:
+        """Append for so many seconds, or so many times to each story."""
+        times, end = (long, 0.0) if isinstance(long, int) else (0, time.perf_counter() + long)
 
         async def writer(story_id: UUID) -> int:
             count = 0
-            while time.perf_counter() < end:
+            while count < times or time.perf_counter() < end:
                 await self._one_append(story_id, bare=bare)
                 count += 1
             return count
@@ -176,7 +182,7 @@ async def _calls_each(append: Callable[[], Any]) -> float:
     return next(count) / _COUNTED
 
 
-async def measure(url: str, rounds: int, seconds: float) -> dict[str, Any]:
+async def measure(url: str, rounds: int, seconds: float, blocks: int) -> dict[str, Any]:
     """Return for each arm what it took more than `off`, and what readers take."""
     await migrations.upgrade(url)
     meter = await CostMeter.connect(url)
@@ -191,6 +197,8 @@ async def measure(url: str, rounds: int, seconds: float) -> dict[str, Any]:
                 taken[name].append(done)
                 total += count
         server = (await meter.now() - before).each(total).server_us
+        in_pairs, more = await arms.pairs(stories, blocks)
+        total += more
         await check(one, stories, total)
         calls = {name: await arms.calls(name, stories) for name in arms.all}
         readers = _readers(livingworld)
@@ -198,10 +206,9 @@ async def measure(url: str, rounds: int, seconds: float) -> dict[str, Any]:
         arms.close()
     await meter.close()
     size = round(sizes.sum / sizes.count)
-    pairs = zip(taken["sampled"], taken["traced"], strict=True)
-    rare = [TASKS * (one.client_us - none.client_us) for one, none in pairs]
-    alone = {"requests of a group": size} | await parts(size) | {"a span of one task of 64": _interval(rare)}
-    return {"server us": round(server, 1), "readers": readers, "each alone": alone, "arms": _summary(taken, calls)}
+    alone = {"requests of a group": size} | await parts(size)
+    found = {"server us": round(server, 1), "readers": readers, "each alone": alone, "in pairs": in_pairs}
+    return found | {"arms": _summary(taken, calls)}
 
 
 def _order(names: list[str], number: int) -> list[str]:
@@ -227,31 +234,20 @@ def _readers(livingworld: LivingWorld) -> dict[str, float]:
 
 
 def _summary(taken: dict[str, list[Slice]], calls: dict[str, float]) -> dict[str, dict[str, Any]]:
-    offs = [_mean(*pair) for pair in zip(taken["off"], taken["off again"], strict=True)]
+    offs = [mean(pair) for pair in zip(taken["off"], taken["off again"], strict=True)]
     result = {}
     for arm, slices in taken.items():
         base = taken["off"] if arm.startswith("off") else offs
         pairs = list(zip(slices, base, strict=True))
         result[arm] = {
             "appends a second": round(statistics.median(each.rate for each in slices)),
-            "% fewer": _interval([100 - 100 * mine.rate / off.rate for mine, off in pairs]),
+            "% fewer": interval([100 - 100 * mine.rate / off.rate for mine, off in pairs]),
             "client us": round(statistics.median(each.client_us for each in slices), 1),
-            "us more": _interval([mine.client_us - off.client_us for mine, off in pairs]),
-            "% more us": _interval([100 * mine.client_us / off.client_us - 100 for mine, off in pairs]),
+            "us more": interval([mine.client_us - off.client_us for mine, off in pairs]),
+            "% more us": interval([100 * mine.client_us / off.client_us - 100 for mine, off in pairs]),
             "function calls": round(calls[arm], 1),
         }
     return result
-
-
-def _mean(one: Slice, other: Slice) -> Slice:
-    return Slice((one.rate + other.rate) / 2, (one.client_us + other.client_us) / 2)
-
-
-def _interval(values: list[float]) -> list[float]:
-    """Return the median of some differences, and the 95 % interval of it."""
-    chance = random.Random(len(values))
-    medians = sorted(statistics.median(chance.choices(values, k=len(values))) for _ in range(1000))
-    return [round(each, 1) for each in (statistics.median(values), medians[25], medians[974])]
 
 
 def _line(arm: str, row: dict[str, Any]) -> str:
@@ -263,9 +259,10 @@ async def main() -> None:
     """Measure and print."""
     made = parser(__doc__)
     made.set_defaults(rounds=100, seconds=0.25)
+    made.add_argument("--blocks", type=int, default=400, help="of six slices that compare one sampled trace")
     arguments = made.parse_args()
     with server_url(arguments) as url:
-        result = await measure(url, arguments.rounds, arguments.seconds)
+        result = await measure(url, arguments.rounds, arguments.seconds, arguments.blocks)
         result |= await describe(url)
     lines = [_line(arm, row) for arm, row in result.pop("arms").items()] if not arguments.json else []
     print(json.dumps(result) if arguments.json else "\n".join([*lines, str(result)]))
