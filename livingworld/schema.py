@@ -31,12 +31,14 @@ metadata.info["called_alone"] = frozenset(
         "called_turns_v1",
         "choose_generation_v1",
         "claim_actions_v1",
+        "commit_turn_v1",
         "commit_turns_v1",
         "complete_action_v1",
         "enqueue_actions_v1",
         "index_scenes_v1",
         "merge_turn_v1",
         "stop_action_v1",
+        "take_turn_v1",
         "take_turns_v1",
     }
 )

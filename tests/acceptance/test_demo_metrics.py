@@ -55,7 +55,7 @@ async def test_what_is_scraped_from_a_running_demo_is_what_it_played(database_ur
         assert fallen(former, later) == []
     compare_with_the_tables(scrapes[-1], report)
     compare_with_the_panels(scrapes[-1])
-    assert {"take_turns", "commit_turns"} <= named_in(scrapes[-1]) <= await functions_of(database_url) | FIRST_WORDS
+    assert {"take_turn", "commit_turn"} <= named_in(scrapes[-1]) <= await functions_of(database_url) | FIRST_WORDS
 
 
 def compare_with_the_tables(last: Scrape, report: Report) -> None:

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from livingworld import NewScene, Story, World
+from livingworld.identifiers import new_id
 from livingworld.testing.staged_races import connected
 from tests.support.staging import THE_STORY, race, same_world
 from tests.support.story_checks import broken_promises, read_path
@@ -72,3 +73,19 @@ async def test_the_function_refuses_an_isolation_level_that_would_bring_the_trap
             await connection.execute(call, world.id, story.id)
 
     assert (await world.stories.get(story.id)).scene_count == 1
+
+
+@pytest.mark.one_server("Citus runs the function at READ COMMITTED on the node of the world, whatever the session says")
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+async def test_a_lone_turn_is_taken_at_read_committed_only(
+    database_url: str, world: World, story: Story, level: str
+) -> None:
+    call = "SELECT status FROM livingworld.take_turn_v1($1, true, '1 min', '1 min', $2, NULL, NULL, NULL, 'key', $3, $4"
+    call += ", NULL, NULL, 'reject', 5, NULL, false)"
+    given = (world.id, story.id, b"x" * 32, new_id())
+    async with connected(database_url) as connection:
+        await connection.execute(f"SET default_transaction_isolation = '{level}'")
+        with pytest.raises(asyncpg.InvalidTransactionStateError, match="needs READ COMMITTED"):
+            await connection.fetchval(call, *given)
+        async with connection.transaction(isolation="read_committed"):
+            assert await connection.fetchval(call, *given) == "granted"

@@ -125,6 +125,16 @@ async def archived(world: World, story: Story, url: str) -> TakeRequest:
     return request(story)
 
 
+async def archived_and_on_a_branch(world: World, story: Story, url: str) -> TakeRequest:
+    await world.stories.archive(story.id)
+    return request(story, branch=1)
+
+
+async def after_another(world: World, story: Story, url: str) -> TakeRequest:
+    await world.turns.play(story.id, once, request_key="before")
+    return request(story)
+
+
 async def at_no_branch(world: World, story: Story, url: str) -> TakeRequest:
     return request(story, branch=7)
 
@@ -173,6 +183,8 @@ SITUATIONS: Final[tuple[Situation, ...]] = (
     carried_out_with_another_input,
     given_up,
     archived,
+    archived_and_on_a_branch,
+    after_another,
     at_no_branch,
     behind,
     at_the_head,

@@ -85,7 +85,7 @@ async def test_a_commit_is_one_statement_also_with_new_characters(proxy: Protoco
             sent = [statement for statement in proxy.statements if "LISTEN" not in statement]
 
     assert len(sent) <= 4, sent
-    assert all("commit_turns_v1" in statement for statement in sent), sent
+    assert all("commit_turn_v1" in statement for statement in sent), sent
 
 
 async def test_a_renewal_that_gets_no_answer_is_a_lost_turn_and_ends_the_model(
@@ -232,7 +232,7 @@ async def test_a_server_that_is_gone_for_good_is_told_as_it_is(
     proxy: ProtocolProxy, world: World, story: Story
 ) -> None:
     for nth in range(1, 20):
-        proxy.at(Moment.BEFORE, "take_turns", cut, nth=nth)
+        proxy.at(Moment.BEFORE, "take_turn", cut, nth=nth)
     with pytest.raises(Unavailable):
         await play(world, story)
     proxy.forget()

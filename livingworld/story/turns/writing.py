@@ -7,7 +7,7 @@ from dataclasses import astuple
 from datetime import timedelta
 from itertools import chain
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 from livingworld.inputs import canonical_json
 from livingworld.live.kinds import LiveKind
@@ -39,10 +39,23 @@ def _parameters(count: int) -> str:
 
 _place: Final = attrgetter("place")
 _TAKE: Final = f"SELECT * FROM livingworld.take_turns_v1({_parameters(17)})"  # noqa: S608
+_TAKE_ONE: Final = f"SELECT * FROM livingworld.take_turn_v1({_parameters(17)})"  # noqa: S608
 _COMMIT: Final = f"SELECT * FROM livingworld.commit_turns_v1({_parameters(17)})"  # noqa: S608
+_COMMIT_ONE: Final = f"SELECT * FROM livingworld.commit_turn_v1({_parameters(17)})"  # noqa: S608
 _PUBLISH: Final = "SELECT unnest(livingworld.publish_turn_v1($1, $2, $3, $4, $5, $6, $7))"
 _CHOOSE: Final = f"SELECT * FROM livingworld.choose_generation_v1({_parameters(7)})"  # noqa: S608
 _MERGE: Final = f"SELECT * FROM livingworld.merge_turn_v1({_parameters(13)})"  # noqa: S608
+
+
+def _call(requests: Sequence[TakeRequest | CommitRequest], one: str, several: str) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement for so many requests, and the values that it takes: a lone request brings no arrays.
+
+    An array that would hold nothing but NULLs is NULL itself: asyncpg looks at each element twice.
+    """
+    if len(requests) == 1:
+        return one, requests[0].values()
+    columns = zip(*(request.values() for request in requests), strict=True)
+    return several, tuple(None if column.count(None) == len(column) else column for column in columns)
 
 
 async def take_turns(
@@ -52,8 +65,8 @@ async def take_turns(
 
     A holding ends after `lease` unless it is renewed, and a place in the queue after `patience` without a new look.
     """
-    columns = zip(*(request.values() for request in requests), strict=True)
-    rows = [*(await tx.execute_text(_TAKE, (tx.world_id, wait, lease, patience, *map(list, columns))))]
+    sql, values = _call(requests, _TAKE_ONE, _TAKE)
+    rows = [*(await tx.execute_text(sql, (tx.world_id, wait, lease, patience, *values)))]
     rows.sort(key=_place)
     outcomes = [make_take_outcome(row, request) for row, request in zip(rows, requests, strict=True)]
     for row, request, outcome in zip(rows, requests, outcomes, strict=True):
@@ -69,8 +82,8 @@ async def commit_turns(
     tx: Transaction, requests: Sequence[CommitRequest], *, wait: bool, publish: bool = True
 ) -> list[CommitOutcome | NotTried]:
     """Commit turns by one statement and return one outcome for each, in order; see commit_turns_v1.sql."""
-    columns = zip(*(request.values() for request in requests), strict=True)
-    rows = (await tx.execute_text(_COMMIT, (tx.world_id, wait, publish, *map(list, columns)))).all()
+    sql, values = _call(requests, _COMMIT_ONE, _COMMIT)
+    rows = (await tx.execute_text(sql, (tx.world_id, wait, publish, *values))).all()
     if len(rows) != len(requests):
         message = f"commit_turns_v1 answered {len(rows)} of {len(requests)} requests"
         raise AssertionError(message)

@@ -298,9 +298,9 @@ BEGIN
         base_scene_number := base;
         choice := given_choice;
         instruction := given_instruction;
-        context := (livingworld.turn_contexts_v1(
-            in_world_id, ARRAY[input.story_id], ARRAY[branch.branch_number], ARRAY[base], ARRAY[input.recent]
-        ))[1];
+        context := livingworld.turn_context_v1(
+            in_world_id, input.story_id, branch.branch_number, base, input.recent
+        );
         RETURN NEXT;
     END LOOP;
 END

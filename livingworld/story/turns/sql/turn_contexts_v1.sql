@@ -163,26 +163,9 @@ BEGIN
         facts := NULL;
         memories := NULL;
         IF json_array_length(casts[turn]) > 1 THEN
-            SELECT json_agg(
-                json_build_array(c.source_id, c.target_id, c.sentiment, c.trust, c.familiarity, c.kind, c.notes, c.changes,
-                                 c.version, c.scene_number, c.created_at)
-                ORDER BY c.source_id, c.target_id
-            ) INTO relationships
-            FROM livingworld.scene_cast m
-            CROSS JOIN LATERAL (
-                SELECT r.source_id, r.target_id FROM livingworld.relationships r
-                WHERE r.world_id = in_world_id AND r.story_id = in_story_ids[turn] AND r.source_id = m.character_id
-                OFFSET 0
-            ) r
-            CROSS JOIN LATERAL (
-                SELECT FROM livingworld.scene_cast n
-                WHERE n.world_id = in_world_id AND n.story_id = in_story_ids[turn]
-                    AND n.scene_number = in_base_scenes[turn] AND n.character_id = r.target_id OFFSET 0
-            ) n
-            CROSS JOIN LATERAL livingworld.last_relationship_v1(
-                in_world_id, in_story_ids[turn], r.source_id, r.target_id, timelines[turn], positions[turn], NULL
-            ) c
-            WHERE m.world_id = in_world_id AND m.story_id = in_story_ids[turn] AND m.scene_number = in_base_scenes[turn];
+            relationships := livingworld.context_relationships_v1(
+                in_world_id, in_story_ids[turn], in_base_scenes[turn], timelines[turn], positions[turn]
+            );
         END IF;
         IF with_facts[turn] THEN
             SELECT json_agg(
