@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Final
 
+from livingworld.background.interruptible import WatchedEvent
 from livingworld.errors import LivingWorldError
 from livingworld.postgres.notifications import TopicSubscription
 
@@ -56,7 +57,7 @@ class Lease:
         self._count = count
         self._task: asyncio.Task[None] | None = None
         #: Set when the lease is lost, or may be.
-        self.lost = asyncio.Event()
+        self.lost = WatchedEvent()
         self._loop = asyncio.get_running_loop()
         self._trusted_until = trusted_until(asked_at, length)
         # One timer at a time: the first look comes before the end of the trust.

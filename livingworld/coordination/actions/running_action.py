@@ -11,7 +11,7 @@ from itertools import count
 from time import perf_counter
 from typing import Any, Final, Generic, TypeVar
 
-from livingworld.background.interruptible import run_unless
+from livingworld.background.interruptible import WatchedEvent, run_unless
 from livingworld.coordination.actions import action_writing
 from livingworld.coordination.actions.claiming import ActionClaims
 from livingworld.coordination.actions.locking import action_topic, actions_topic, read_action
@@ -66,7 +66,7 @@ class RunningAction(Generic[Scope]):
         #: The action as it was when it was claimed.
         self.action = action
         #: Set when a stop was requested; the handler is then cancelled.
-        self.cancel_requested = asyncio.Event()
+        self.cancel_requested = WatchedEvent()
         self._completed = False
         #: Whether the last look at the claim has no answer of the server.
         self._unreachable = False

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
-from livingworld.background.interruptible import run_unless
+from livingworld.background.interruptible import WatchedEvent, run_unless
 from livingworld.coordination.sessions.records import Task
 from livingworld.coordination.sessions.task_repository import TaskRepository
 from livingworld.coordination.sessions.task_writing import find_task, task_topic
@@ -38,7 +38,7 @@ class RunningTask:
         #: JSON that is stored as the result when the block ends.
         self.result: Any = None
         #: Set when a stop was requested.
-        self.cancel_requested = asyncio.Event()
+        self.cancel_requested = WatchedEvent()
         self._lease = Lease(
             self._beat,
             length=task.dead_after,

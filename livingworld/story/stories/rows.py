@@ -24,6 +24,7 @@ from livingworld.story.stories.tables import branches
 WORLD_ID: Final[BindParameter[UUID]] = bindparam("world_id", type_=Uuid())
 
 
+_UnfrozenStory: Final = unfrozen(Story)
 _UnfrozenScene: Final = unfrozen(Scene)
 _UnfrozenChoice: Final = unfrozen(Choice)
 
@@ -87,7 +88,7 @@ BRANCH_COLUMNS: Final[tuple[ColumnElement[Any], ...]] = (
 
 def make_story(row: Row[Any]) -> Story:
     """Return the record that a row of the table stories makes."""
-    return Story(
+    story = _UnfrozenStory(
         id=UUID(int=row.story_id.int),
         key=row.key,
         title=row.title,
@@ -103,6 +104,8 @@ def make_story(row: Row[Any]) -> Story:
         last_scene_at=row.last_scene_at,
         archived_at=row.archived_at,
     )
+    story.__class__ = Story
+    return story
 
 
 def make_branch(row: Row[Any]) -> Branch:

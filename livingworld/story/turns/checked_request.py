@@ -50,7 +50,7 @@ def checked_request(
         expected_head=expected_head,
         regenerates=regenerates,
         request_key=check_request_key(request_key),
-        owner=UUID(int=new_id().int),
+        owner=new_id(),
         input=given,
         busy=_check_busy(options["busy"]),
         recent=inputs.check_integer("recent", recent, minimum=1, maximum=_MOST_RECENT),

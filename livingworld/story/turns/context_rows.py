@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import namedtuple
 from collections.abc import Callable
 from datetime import datetime
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from asyncpg.pgproto.pgproto import UUID
 
+from livingworld.frozen_records import unfrozen
 from livingworld.story.characters.rows import make_character
 from livingworld.story.facts.rows import make_fact
 from livingworld.story.memories.rows import make_memory
@@ -18,6 +19,7 @@ from livingworld.story.stories.rows import make_branch, make_scene, make_story
 from livingworld.story.turns.outcomes import Granted
 from livingworld.story.turns.records import TurnContext
 
+_Maker: TypeAlias = Callable[[Any], Any]
 #: The values of each row, in the order in which turn_contexts_v1.sql gives them.
 _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     part: tuple(columns.split())
@@ -43,15 +45,23 @@ _IDS: Final = ("story_id", "character_id", "source_id", "target_id", "memory_id"
 _REALS: Final = ("sentiment", "trust", "familiarity", "importance", "valence")
 #: Of the columns that JSON has no type for, what makes their values. A UUID becomes asyncpg's, as it is in a row that
 #: was read: a record makes a plain one of it.
-_MAKERS: Final[dict[str, Callable[[Any], Any]]] = {
+_MAKERS: Final[dict[str, _Maker]] = {
     **dict.fromkeys(_TIMES, datetime.fromisoformat),
     **dict.fromkeys(_IDS, UUID),
     **dict.fromkeys(_REALS, float),
+}
+#: What makes a row of its values, a named tuple; as many as its columns, or it raises TypeError.
+_SHAPES: Final[dict[str, _Maker]] = {
+    part: namedtuple("Row", columns)._make  # type: ignore[attr-defined]  # noqa: PYI024 - the columns stand above
+    for part, columns in _COLUMNS.items()
 }
 _CONVERSIONS: Final = {
     part: [(place, _MAKERS[name]) for place, name in enumerate(columns) if name in _MAKERS]
     for part, columns in _COLUMNS.items()
 }
+
+
+_UnfrozenContext: Final = unfrozen(TurnContext)
 
 
 def make_context(granted: Granted) -> TurnContext:
@@ -61,7 +71,7 @@ def make_context(granted: Granted) -> TurnContext:
     recent = tuple(make_scene(row, story_id) for row in found.rows("recent"))
     scene = recent[-1] if recent else None
     chosen = [each for each in (scene.choices if scene else ()) if each.number == given.choice]
-    return TurnContext(
+    context = _UnfrozenContext(
         story=make_story(found.row("story")),
         branch=make_branch(found.row("branch")),
         head=scene.number if scene else 0,
@@ -74,6 +84,8 @@ def make_context(granted: Granted) -> TurnContext:
         relationships=tuple(map(make_relationship, found.rows("relationships"))),
         memories=tuple(map(make_memory, found.rows("memories"))),
     )
+    context.__class__ = TurnContext
+    return context
 
 
 class _Found:
@@ -83,15 +95,15 @@ class _Found:
         self._found = found
 
     def row(self, part: str) -> Any:  # noqa: ANN401 - stands for a row
-        return _row(_COLUMNS[part], _CONVERSIONS[part], self._found[part])
+        return _row(_SHAPES[part], _CONVERSIONS[part], self._found[part])
 
     def rows(self, part: str) -> list[Any]:
-        columns, conversions = _COLUMNS[part], _CONVERSIONS[part]
-        return [_row(columns, conversions, values) for values in self._found[part] or ()]
+        make, conversions = _SHAPES[part], _CONVERSIONS[part]
+        return [_row(make, conversions, values) for values in self._found[part] or ()]
 
 
-def _row(columns: tuple[str, ...], conversions: list[tuple[int, Callable[[Any], Any]]], values: list[Any]) -> Any:  # noqa: ANN401
+def _row(make: _Maker, conversions: list[tuple[int, _Maker]], values: list[Any]) -> Any:  # noqa: ANN401
     for place, convert in conversions:
         if (value := values[place]) is not None:
             values[place] = convert(value)
-    return SimpleNamespace(**dict(zip(columns, values, strict=True)))
+    return make(values)

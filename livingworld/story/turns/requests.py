@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
@@ -47,7 +47,8 @@ class TakeRequest:
 
     def request_hash(self) -> bytes:
         """Return the digest of what a repetition must repeat; where the branch stands is no part of it."""
-        return request_hash([self.branch_number, self.regenerates, *astuple(self.input)])
+        given = self.input
+        return request_hash([self.branch_number, self.regenerates, given.choice, given.instruction, given.player])
 
     def values(self) -> tuple[Any, ...]:
         """Return what this request puts into each array of take_turns_v1, in their order."""

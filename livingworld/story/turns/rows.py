@@ -61,7 +61,7 @@ def make_take_outcome(row: Row[Any], request: TakeRequest) -> TakeOutcome | NotT
     """Return what a row of take_turns_v1 means."""
     match row.status:
         case "granted":
-            return Granted(_holding(row, request), _input(row, request.input.player), row.answered, row.context)
+            return Granted(_holding(row, request), _granted_input(row, request.input), row.answered, row.context)
         case "replayed":
             return Replayed(row.scene_number)
         case "waiting" if row.ticket is None:
@@ -75,6 +75,12 @@ def make_take_outcome(row: Row[Any], request: TakeRequest) -> TakeOutcome | NotT
 
 def _input(row: Row[Any], player: str | None) -> TurnInput:
     return TurnInput(row.choice, row.instruction, player)
+
+
+def _granted_input(row: Row[Any], given: TurnInput) -> TurnInput:
+    """Return the input of a turn: the request's own, unless others were merged into it or it has a place's own."""
+    same = row.choice == given.choice and row.instruction == given.instruction
+    return given if same else _input(row, given.player)
 
 
 def _holding(row: Row[Any], request: TakeRequest) -> Holding:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import cached_property, partial
 from typing import Any, Final, Generic, TypeVar, Unpack
 
 from livingworld import inputs
-from livingworld.background.interruptible import run_unless
+from livingworld.background.interruptible import WatchedEvent, run_unless
 from livingworld.errors import Fenced, InvalidInput, InvalidType, LivingWorldError
 from livingworld.observability import events, instruments
 from livingworld.postgres.leases import Lease
+from livingworld.postgres.notifications import TopicSubscription
 from livingworld.story.stories.new_scene import NewScene
 from livingworld.story.stories.records import Scene
 from livingworld.story.turns.attempt import Attempt
@@ -56,9 +57,9 @@ class Turn(Generic[Scope]):
         #: The stored scene: None until the commit, and at once when the request was carried out before.
         self.scene = taken if isinstance(taken, Scene) else None
         #: Set when the lease was lost, or may have been: what the model still says comes too late.
-        self.lost = asyncio.Event()
+        self.lost = WatchedEvent()
         self._asked_at = asked_at
-        self._lease = self._keep_lease(taken, asked_at) if isinstance(taken, Granted) else None
+        self._lease = self._keep_lease(asked_at) if isinstance(taken, Granted) else None
 
     @property
     def request_key(self) -> str:
@@ -171,20 +172,24 @@ class Turn(Generic[Scope]):
             raise InvalidInput("turn", "is stored already, as `turn.scene`; it has no context and no generation")
         return self._granted
 
-    def _keep_lease(self, granted: Granted, asked_at: float) -> Lease:
-        services, holding = self._services, granted.holding
+    def _keep_lease(self, asked_at: float) -> Lease:
+        services = self._services
         lease = Lease(
             self._renew,
             length=services.settings.turn_lease,
             first_look=services.poll_interval,
             look_every=services.poll_interval * _INTERVALS,
             asked_at=asked_at,
-            subscription=partial(services.notifications.subscribe, end_topic(holding.story_id, holding.request_key)),
+            subscription=self._end_of_holding,
             start=services.tasks.watch,
             count=partial(services.metrics.add, instruments.LEASE_RENEWALS, 1, "turn"),
         )
         self.lost = lease.lost
         return lease
+
+    def _end_of_holding(self) -> AbstractContextManager[TopicSubscription]:
+        holding = self._taken().holding
+        return self._services.notifications.subscribe(end_topic(holding.story_id, holding.request_key))
 
     async def _renew(self) -> bool:
         services, holding = self._services, self._taken().holding

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeAlias
@@ -38,9 +37,8 @@ class Grant:
 class _Topics:
     """The topics that wake one request, while it asks and waits."""
 
-    def __init__(self, notifications: Notifications, stack: ExitStack) -> None:
+    def __init__(self, notifications: Notifications) -> None:
         self._notifications = notifications
-        self._stack = stack
         self._topics: set[str] = set()
         self.subscription = TopicSubscription()
 
@@ -48,9 +46,14 @@ class _Topics:
         """Subscribe to a topic; False when it was subscribed to before."""
         if topic in self._topics:
             return False
+        self._notifications.add(topic, self.subscription)
         self._topics.add(topic)
-        self._stack.enter_context(self._notifications.subscribe(topic, self.subscription))
         return True
+
+    def leave(self) -> None:
+        """Subscribe to none any more."""
+        for topic in self._topics:
+            self._notifications.remove(topic, self.subscription)
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -82,19 +85,17 @@ class TurnQueue:
         """
         began, outcome = self._loop().time(), "not granted"
         deadline = began + time_limit.total_seconds()
-        waiting = False
+        waiting, topics = False, _Topics(self._services.notifications)
         try:
-            with ExitStack() as stack:
-                topics = _Topics(self._services.notifications, stack)
-                if request.busy != "reject":
-                    topics.subscribe(turn_topic(request.story_id, request.request_key))
-                    # Another try of the key may be the one that is granted.
-                    topics.subscribe(end_topic(request.story_id, request.request_key))
-                answer = await self._ask(request)
-                if not isinstance(answer, Grant):
-                    waiting = True
-                    answer = await self._wait(request, answer, combine, deadline, topics)
-                outcome = "granted" if isinstance(answer.outcome, Granted) else "replayed"
+            if request.busy != "reject":
+                topics.subscribe(turn_topic(request.story_id, request.request_key))
+                # Another try of the key may be the one that is granted.
+                topics.subscribe(end_topic(request.story_id, request.request_key))
+            answer = await self._ask(request)
+            if not isinstance(answer, Grant):
+                waiting = True
+                answer = await self._wait(request, answer, combine, deadline, topics)
+            outcome = "granted" if isinstance(answer.outcome, Granted) else "replayed"
         except BaseException as error:
             if not waiting and isinstance(error, InvalidInput | NotFound | Conflict | Refused):
                 self._under_way.pop(request.owner, None)
@@ -102,6 +103,7 @@ class TurnQueue:
                 self.withdraw(request)  # it may have been granted meanwhile
             raise
         finally:
+            topics.leave()
             self._services.metrics.add(instruments.TURN_REQUESTS, 1, outcome)
             self._services.metrics.record(instruments.TURN_WAIT, self._loop().time() - began, outcome)
         self._under_way.pop(request.owner, None)
