@@ -27,6 +27,7 @@ from livingworld.story.worlds.tables import worlds
 #: The functions that a statement calls alone: Citus runs such a call on the node that holds the world.
 metadata.info["called_alone"] = frozenset(
     {
+        "append_plain_scene_v1",
         "append_scenes_v1",
         "called_turns_v1",
         "choose_generation_v1",

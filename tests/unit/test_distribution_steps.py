@@ -124,12 +124,12 @@ def test_a_function_of_sql_that_reads_tables_becomes_one_of_plpgsql() -> None:
 
 
 def test_every_function_that_a_statement_calls_alone_is_known_to_be_one() -> None:
-    alone = re.compile(r'= f?"SELECT (?:\* FROM )?livingworld\.(\w+_v1)\(')
+    alone = re.compile(r'(?:= f?"SELECT (?:\* FROM )?|_Statements\.of\(f")livingworld\.(\w+_v1)\(')
     package = Path(livingworld.__file__).parent
     found = {name for path in package.rglob("*.py") for name in alone.findall(path.read_text())}
     volatile = {name for name in found if "\nSTABLE\n" not in source_of(name)}
 
-    assert volatile - NOT_ROUTED | {"append_scenes_v1"} == ROUTED
+    assert volatile - NOT_ROUTED == ROUTED
 
 
 #: These are called within a transaction, or write nothing: Citus runs them where the caller is.
