@@ -44,6 +44,9 @@ metadata.info["called_alone"] = frozenset(
     }
 )
 
+#: The functions that work on the tables of a shard by their names, on the node that has it.
+metadata.info["written_for_shards"] = frozenset({"append_plain_scene_v1"})
+
 #: The tables that grow with every scene, or with what players do: `livingworld db distribute --partitions` cuts them by
 #: world. The vectors of memories are not among them: each world has an index of its own there.
 metadata.info["largest"] = (

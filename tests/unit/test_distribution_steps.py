@@ -13,7 +13,8 @@ from alembic.script import ScriptDirectory
 import livingworld
 from livingworld.postgres.distribution.cluster import Cluster, ForeignKey, Function
 from livingworld.postgres.distribution.functions import as_plpgsql
-from livingworld.postgres.distribution.steps import SETTINGS, Step, reference_tables, steps
+from livingworld.postgres.distribution.step import Step
+from livingworld.postgres.distribution.steps import SETTINGS, reference_tables, steps
 from livingworld.postgres.migration_text import TABLES, without_foreign_keys
 from livingworld.postgres.migrations import script_location
 from livingworld.schema import metadata
@@ -28,8 +29,9 @@ KEYS: Final = tuple(
 ROUTED: Final = metadata.info["called_alone"]
 
 
-def function(name: str, *, language: str = "plpgsql", plans_once: bool = False, is_known: bool = True) -> Function:
-    return Function(name, f"{name}(uuid)", language, plans_once, is_known, is_known and name in ROUTED)
+def function(name: str, *, plan_cache_mode: str | None = None, is_known: bool = True, source: str = "") -> Function:
+    routed = is_known and name in ROUTED
+    return Function(name, f"{name}(uuid)", "plpgsql", plan_cache_mode, is_known, routed, source)
 
 
 WHOLE: Final = Cluster(
@@ -43,6 +45,7 @@ WHOLE: Final = Cluster(
     left_rows=frozenset(),
     foreign_keys=KEYS,
     functions=(function("take_turns_v1"), function("path_ranges_v1")),
+    shards=({"stories": 102001, "request_keys": 102008}, {"stories": 102002, "request_keys": 102009}),
     settings=frozenset((SETTINGS | LIMITS).items()),
 )
 
@@ -87,13 +90,12 @@ def test_after_a_failure_only_what_is_missing_is_done() -> None:
 
 
 def test_one_missing_setting_foreign_key_or_function_is_one_step() -> None:
-    for cluster, words in {
-        replace(WHOLE, settings=WHOLE.settings - {("lock_timeout", "25ms")}): "ALTER DATABASE tales SET lock_timeout",
-        replace(WHOLE, foreign_keys=KEYS[1:]): f"ADD CONSTRAINT {KEYS[0].name}",
-        replace(
-            WHOLE, functions=(function("next_v1", is_known=False),)
-        ): "create_distributed_function('next_v1(uuid)')",
-    }.items():
+    unknown = (function("next_v1", is_known=False),)
+    for cluster, words in (
+        (replace(WHOLE, settings=WHOLE.settings - {("lock_timeout", "25ms")}), "ALTER DATABASE tales SET lock_timeout"),
+        (replace(WHOLE, foreign_keys=KEYS[1:]), f"ADD CONSTRAINT {KEYS[0].name}"),
+        (replace(WHOLE, functions=unknown), "create_distributed_function('next_v1(uuid)')"),
+    ):
         (statement,) = said(cluster)
         assert words in statement
 
@@ -106,7 +108,7 @@ def test_no_plan_is_kept_by_a_release_of_citus_that_never_finds_it_again(release
 
 
 def test_a_function_plans_anew_and_one_that_is_called_alone_goes_to_the_node_of_its_world() -> None:
-    reset, routed = said(replace(WHOLE, functions=(function("take_turns_v1", plans_once=True),)))
+    reset, routed = said(replace(WHOLE, functions=(function("take_turns_v1", plan_cache_mode="force_generic_plan"),)))
 
     assert reset == "ALTER FUNCTION take_turns_v1(uuid) RESET plan_cache_mode"
     assert "'in_world_id'" in routed

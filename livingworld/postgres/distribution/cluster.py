@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,11 +35,16 @@ _FOREIGN_KEYS: Final = text("""
 """)
 _FUNCTIONS: Final = text("""
     SELECT p.proname AS name, CAST(CAST(p.oid AS regprocedure) AS text) AS signature, l.lanname AS language,
-           coalesce(array_to_string(p.proconfig, ' ') LIKE '%plan_cache_mode%', false) AS plans_once,
-           d.objid IS NOT NULL AS is_known, d.distribution_argument_index IS NOT NULL AS is_routed
+           (SELECT split_part(c, '=', 2) FROM unnest(p.proconfig) c WHERE c LIKE 'plan_cache_mode=%') AS plans,
+           d.objid IS NOT NULL AS is_known, d.distribution_argument_index IS NOT NULL AS is_routed, p.prosrc AS source
     FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
     LEFT JOIN pg_catalog.pg_dist_object d ON d.classid = CAST('pg_proc' AS regclass) AND d.objid = p.oid
     WHERE p.pronamespace = to_regnamespace(CAST(:schema AS text)) ORDER BY p.proname
+""")
+_SHARDS: Final = text("""
+    SELECT s.shardminvalue AS lowest, c.relname AS name, s.shardid AS number
+    FROM pg_dist_shard s JOIN pg_class c ON c.oid = s.logicalrelid
+    WHERE s.shardminvalue IS NOT NULL AND c.relnamespace = to_regnamespace(CAST(:schema AS text)) ORDER BY s.shardid
 """)
 _SETTINGS: Final = text("""
     SELECT unnest(s.setconfig) AS setting FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
@@ -63,11 +69,13 @@ class Function:
     #: With the types of its arguments.
     signature: str
     language: str
-    #: Whether it has one plan for all its calls, which Citus cannot make.
-    plans_once: bool
+    #: Where it has a setting of its own. Citus cannot make one plan for all calls.
+    plan_cache_mode: str | None
     #: Whether Citus makes it on every node, and runs a call on the node of its world.
     is_known: bool
     is_routed: bool
+    #: What stands between its quotes.
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,8 @@ class Cluster:
     left_rows: frozenset[str]
     foreign_keys: tuple[ForeignKey, ...]
     functions: tuple[Function, ...]
+    #: The numbers of shards by the name of their table, for each part into which the worlds are cut.
+    shards: tuple[Mapping[str, int], ...]
     #: The settings of the database: name and value.
     settings: frozenset[tuple[str, str]]
 
@@ -112,8 +122,16 @@ def look(connection: Connection) -> Cluster | None:
         left_rows=frozenset(row.name for row in tables if row.has_local_rows),
         foreign_keys=tuple(ForeignKey(*row) for row in connection.execute(_FOREIGN_KEYS, own)),
         functions=tuple(Function(*row) for row in connection.execute(_FUNCTIONS, own)),
+        shards=_shards(connection),
         settings=frozenset(tuple(row.setting.split("=", 1)) for row in connection.execute(_SETTINGS)),
     )
+
+
+def _shards(connection: Connection) -> tuple[Mapping[str, int], ...]:
+    parts: dict[str, dict[str, int]] = {}
+    for row in connection.execute(_SHARDS, {"schema": SCHEMA}):
+        parts.setdefault(row.lowest, {})[row.name] = row.number
+    return tuple(parts.values())
 
 
 def _numbers(release: str) -> tuple[int, ...]:

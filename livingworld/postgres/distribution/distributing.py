@@ -12,7 +12,8 @@ from livingworld.postgres import migrations
 from livingworld.postgres.connections.one_connection import connected
 from livingworld.postgres.connections.time_limits import in_milliseconds, transaction_limits
 from livingworld.postgres.distribution.cluster import Cluster, look
-from livingworld.postgres.distribution.steps import Step, reference_tables, steps
+from livingworld.postgres.distribution.step import Step
+from livingworld.postgres.distribution.steps import reference_tables, steps
 from livingworld.postgres.metadata import SCHEMA
 from livingworld.postgres.upgrades.turn import LOCK_KEY
 from livingworld.settings.settings import Settings
@@ -26,6 +27,8 @@ NO_CITUS: Final = (
 #: How many shards a table has: the most nodes that it can ever be spread over.
 SHARDS: Final = 32
 _OLDEST: Final = 13
+#: What a shard needs is known when there are shards.
+_LOOKS: Final = 2
 _LOCK: Final = text(f"SELECT pg_advisory_xact_lock({LOCK_KEY})")
 _DATABASE: Final = text("SELECT quote_ident(current_database())")
 _IS_COORDINATOR: Final = text("SELECT citus_is_coordinator()")
@@ -105,21 +108,23 @@ def distribute_added(connection: Connection, metadata: MetaData, settings: Setti
     """Distribute what a migration has added, in its transaction."""
     for statement in _BEGINNING:
         connection.execute(text(statement))
-    cluster = look(connection)
-    for step in _left(connection, cluster, metadata, settings, SHARDS) if cluster is not None else ():
-        _run(connection, step)
+    for _ in range(_LOOKS):
+        cluster = look(connection)
+        for step in _left(connection, cluster, metadata, settings, SHARDS) if cluster is not None else ():
+            _run(connection, step)
 
 
 def _distribute(connection: Connection, metadata: MetaData, settings: Settings, shards: int, report: Report) -> None:
-    with connection.begin():
-        cluster = look(connection)
-        left = [] if cluster is None else _left(connection, cluster, metadata, settings, shards)
-    for step in left:
-        report(step.missing)
+    for _ in range(_LOOKS):
         with connection.begin():
-            for statement in _BEGINNING:
-                connection.execute(text(statement))
-            _run(connection, step)
+            cluster = look(connection)
+            left = [] if cluster is None else _left(connection, cluster, metadata, settings, shards)
+        for step in left:
+            report(step.missing)
+            with connection.begin():
+                for statement in _BEGINNING:
+                    connection.execute(text(statement))
+                _run(connection, step)
 
 
 def _run(connection: Connection, step: Step) -> None:

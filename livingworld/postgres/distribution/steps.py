@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import ForeignKeyConstraint, MetaData, Table
@@ -12,6 +11,9 @@ from sqlalchemy.schema import AddConstraint
 
 from livingworld.postgres.distribution.cluster import Cluster
 from livingworld.postgres.distribution.functions import as_plpgsql
+from livingworld.postgres.distribution.shard_functions import LOCAL_SHARD, is_written
+from livingworld.postgres.distribution.shard_steps import functions_of_shards
+from livingworld.postgres.distribution.step import BESIDE, Step, known
 from livingworld.postgres.metadata import SCHEMA, VERSION_TABLE
 
 #: What each session of the database, on every node, has to have.
@@ -27,17 +29,6 @@ SETTINGS: Final = {
 #: earlier one: a session grows by 0.5 MB with each append. A call with a plan of its own keeps none.
 _KEEPS_EVERY_PLAN_FROM: Final = (13, 2, 1)
 _PLANS_OF_ONE_CALL: Final = {"plan_cache_mode": "force_custom_plan"}
-#: The table that the shards of all others stand beside.
-_COLOCATED_WITH: Final = "request_keys"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something that is missing, and the statements that bring it, in one transaction."""
-
-    #: What is not so yet, for people.
-    missing: str
-    statements: tuple[str, ...]
 
 
 def reference_tables(metadata: MetaData) -> frozenset[str]:
@@ -61,13 +52,18 @@ def steps(cluster: Cluster, metadata: MetaData, limits: Mapping[str, str], shard
         *_freed(cluster, metadata),
         *_tables(cluster, metadata, shards),
         *_foreign_keys(cluster, metadata),
-        *_functions(cluster, metadata.info["called_alone"]),
+        *_functions(cluster, metadata),
+        *(() if _undistributed(cluster, metadata) else functions_of_shards(cluster, metadata, _plans(cluster))),
     ]
 
 
 def settings_of(cluster: Cluster) -> dict[str, str]:
     """Return what each session has to have on this release of Citus."""
     return SETTINGS | (_PLANS_OF_ONE_CALL if cluster.release >= _KEEPS_EVERY_PLAN_FROM else {})
+
+
+def _plans(cluster: Cluster) -> str:
+    return settings_of(cluster).get("plan_cache_mode", "auto")
 
 
 def _settings(cluster: Cluster, settings: Mapping[str, str], database: str) -> Iterator[Step]:
@@ -79,7 +75,7 @@ def _settings(cluster: Cluster, settings: Mapping[str, str], database: str) -> I
 def _undistributed(cluster: Cluster, metadata: MetaData) -> list[str]:
     """Return the tables that are local yet: those of every node first, and the one that others stand beside."""
     everywhere = sorted(reference_tables(metadata))
-    first = [*everywhere, _COLOCATED_WITH]
+    first = [*everywhere, BESIDE]
     ours = [*first, *(table.name for table in metadata.sorted_tables if table.name not in first)]
     return [name for name in ours if name in cluster.existing - cluster.tables]
 
@@ -101,8 +97,8 @@ def _tables(cluster: Cluster, metadata: MetaData, shards: int) -> Iterator[Step]
         if name in everywhere:
             yield Step(f"the table {name} on every node", (f"SELECT create_reference_table({table})", rest))
             continue
-        place = f"colocate_with => '{SCHEMA}.{_COLOCATED_WITH}'"
-        if name == _COLOCATED_WITH:
+        place = f"colocate_with => '{SCHEMA}.{BESIDE}'"
+        if name == BESIDE:
             place = f"shard_count => {shards}, colocate_with => 'none'"
         create = f"SELECT create_distributed_table({table}, 'world_id', {place})"
         yield Step(f"the table {name} by world_id", (create, rest))
@@ -123,17 +119,18 @@ def _keys_of(table: Table) -> list[ForeignKeyConstraint]:
     return [each for each in table.constraints if isinstance(each, ForeignKeyConstraint)]
 
 
-def _functions(cluster: Cluster, called_alone: frozenset[str]) -> Iterator[Step]:
+def _functions(cluster: Cluster, metadata: MetaData) -> Iterator[Step]:
     """Make every function known to every node; a call that is a whole statement runs on the node of its world."""
     for function in cluster.functions:
+        if function.name in metadata.info["written_for_shards"] or is_written(function.name):
+            continue
         statements: list[str] = []
         if function.language == "sql" and (rewritten := as_plpgsql(function.name)) is not None:
             statements.append(rewritten)
-        if function.plans_once:
+        if function.plan_cache_mode is not None and function.name != LOCAL_SHARD:
             statements.append(f"ALTER FUNCTION {function.signature} RESET plan_cache_mode")
-        is_routed = function.name in called_alone
+        is_routed = function.name in metadata.info["called_alone"]
         if not function.is_known or statements or is_routed != function.is_routed:
-            place = f", 'in_world_id', colocate_with => '{SCHEMA}.{_COLOCATED_WITH}'" if is_routed else ""
-            statements.append(f"SELECT create_distributed_function('{function.signature}'{place})")
+            statements.append(known(f"'{function.signature}'", is_routed=is_routed))
         if statements:
             yield Step(f"the function {function.name} for every node", tuple(statements))
