@@ -25,8 +25,9 @@ from tests.faults.going_wrong import EXPECTED, NAME, PASSWORD, SCENE, TEXT, Stag
 
 @pytest_asyncio.fixture
 async def stage(proxy: ProtocolProxy, database_url: str, logs: list[str], no_patience: None) -> AsyncIterator[Stage]:
+    patient = Settings.load(database_url=with_password(proxy.url), pool_size=2)
     settings = Settings.load(
-        database_url=with_password(proxy.url),
+        database_url=patient.database_url,
         pool_size=2,
         pool_timeout=timedelta(milliseconds=200),
         lock_timeout=timedelta(milliseconds=100),
@@ -34,12 +35,13 @@ async def stage(proxy: ProtocolProxy, database_url: str, logs: list[str], no_pat
         conflict_retries=1,
         outage_retries=1,
     )
-    async with LivingWorld.open(settings) as livingworld:
+    async with LivingWorld.open(patient) as livingworld:  # the first statements take longer on a busy machine
         world = await livingworld.worlds.create(NAME)
         story = await world.stories.create(TEXT, premise=TEXT, system_prompt=TEXT)
         await world.stories.append_scene(story.id, SCENE, request_key="first")
         await world.characters.get_or_create(NAME)
-        yield Stage(proxy, livingworld, world, story, database_url)
+    async with LivingWorld.open(settings) as livingworld:
+        yield Stage(proxy, livingworld, await livingworld.worlds.get(world.id), story, database_url)
 
 
 @pytest.fixture(params=["structlog", "standard library"])
