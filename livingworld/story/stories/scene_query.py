@@ -87,10 +87,13 @@ def select_path(*, of_named_branch: bool, from_head: bool) -> CompiledText:
     else:
         first, last = after + 1, after + length
     start, end = func.greatest(path.c.from_position, first), func.least(path.c.to_position, last)
-    in_range = _timeline_range(path.c.timeline_number, start, end)
+    # By itself: in an isolated database no index is gone down by what a function of another row gives.
+    bounds = select(path.c.timeline_number, start.label("first"), end.label("last")).correlate(head, path)
+    part = bounds.offset(literal_column("0")).lateral("part")
+    in_range = _timeline_range(part.c.timeline_number, part.c.first, part.c.last)
     return CompiledText(
         select(*in_range.c)
-        .select_from(head.join(path, true()).join(in_range, true()))
+        .select_from(head.join(path, true()).join(part, true()).join(in_range, true()))
         .order_by(in_range.c.position.desc() if from_head else in_range.c.position)
     )
 

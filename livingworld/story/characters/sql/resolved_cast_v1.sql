@@ -17,13 +17,18 @@ AS $function$
         SELECT DISTINCT ON (coalesce(named.character_id::text, named.given ->> 'name_key'))
                named.character_id, named.given, shown.name
         FROM (
-            SELECT e.given, e.place, coalesce((e.given ->> 'character_id')::uuid, n.character_id) AS character_id
-            FROM json_array_elements(in_cast::json) WITH ORDINALITY AS e (given, place)
+            SELECT asked.given, asked.place, coalesce(asked.character_id, n.character_id) AS character_id
+            FROM (
+                SELECT e.given, e.place, e.given ->> 'name_key' AS name_key,
+                       (e.given ->> 'character_id')::uuid AS character_id
+                FROM json_array_elements(in_cast::json) WITH ORDINALITY AS e (given, place)
+                -- By themselves: with row-level security no index is gone down by what a function or a cast gives.
+                OFFSET 0
+            ) asked
             LEFT JOIN LATERAL (
                 SELECT n.character_id FROM livingworld.character_names n
-                WHERE n.world_id = in_world_id AND n.name_key = e.given ->> 'name_key' OFFSET 0
+                WHERE n.world_id = in_world_id AND n.name_key = asked.name_key OFFSET 0
             ) n ON true
-            -- By itself: with row-level security no index is gone down by what a cast of a text gives.
             OFFSET 0
         ) named
         LEFT JOIN LATERAL (
