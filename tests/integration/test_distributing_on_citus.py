@@ -185,7 +185,7 @@ class Killer:
     def __call__(self, _: str) -> None:
         self.steps += 1
         if self.steps == 2:
-            self.thread = threading.Thread(target=self.kill, args=(random.random() * 0.1,))
+            self.thread = threading.Thread(target=self.kill, args=(random.random() * 0.04,))
             self.thread.start()
 
     def kill(self, after: float) -> None:

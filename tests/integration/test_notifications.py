@@ -160,7 +160,11 @@ async def test_nothing_is_left_of_a_closed_one(database_url: str) -> None:
     async with patiently():
         while asyncio.all_tasks() - before:
             await asyncio.wait(asyncio.all_tasks() - before)
-    sessions = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    sessions = """
+        SELECT pid FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+            AND application_name NOT LIKE 'citus%'
+    """
     async with patiently():
         while await rows(database_url, sessions):
             pass

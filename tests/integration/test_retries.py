@@ -25,7 +25,7 @@ from livingworld.errors import (
     TransactionPoisoned,
 )
 from livingworld.testing.staged_races import connected, holding, until_blocked
-from tests.support.staging import THE_STORY, deadlocks
+from tests.support.staging import THE_STORY
 
 OpenWorld: TypeAlias = Callable[..., AbstractAsyncContextManager[World]]
 #: A sequence counts the tries, because it is not rolled back with them.
@@ -175,7 +175,7 @@ async def test_a_lock_that_is_never_given_up_is_a_lock_timeout(
 
 
 async def test_the_victim_of_a_deadlock_runs_again(
-    database_url: str, world: World, story: Story, open_world: OpenWorld
+    database_url: str, world: World, story: Story, open_world: OpenWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     later = await world.stories.create("Later")
     runs: list[TransactionScope] = []
@@ -195,7 +195,8 @@ async def test_the_victim_of_a_deadlock_runs_again(
 
     assert waiting != holder.pid
     assert len(runs) == 2
-    assert await deadlocks(database_url) == 1
+    # Not the server's count of deadlocks: Citus has a look of its own, which may find this one first.
+    assert caplog.text.count("unit retried error=DeadlockDetected") == 1
     assert [(each.title, each.version) for each in (await world.stories.list()).items] == [
         ("Changed too", 2),
         ("Changed", 2),

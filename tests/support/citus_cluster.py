@@ -59,7 +59,9 @@ _DELETE_ROWS: Final = """
 
 _SHAPE: Final = """
     SELECT (SELECT count(*) FROM pg_constraint WHERE connamespace = n.oid), count(*), sum(c.relnatts),
-        (SELECT min(version_num) FROM livingworld.alembic_version)
+        (SELECT min(version_num) FROM livingworld.alembic_version),
+        (SELECT array_agg(c ORDER BY c) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+            CROSS JOIN unnest(s.setconfig) c WHERE d.datname = current_database() AND c NOT LIKE 'lock_timeout=%')
     FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname = 'livingworld' GROUP BY n.oid
 """
 
@@ -86,7 +88,7 @@ class Node:
             self.run(SQL("ALTER DATABASE {} SET {} = {}").format(Identifier(name), SQL(key), Literal(value)))
 
     def shape(self, name: str) -> object:
-        """Return what a test that changes tables would change."""
+        """Return what a test that changes tables or settings would change; the limit of locks is set for each test."""
         with psycopg.connect(**self.target(name), autocommit=True) as inside:
             return inside.execute(_SHAPE).fetchall()
 
@@ -135,7 +137,7 @@ class ClusterMaker(DatabaseMaker):
     nodes: tuple[Node, ...] = ()
     #: Copies that no test uses at this moment: to make one takes seconds.
     unused: list[str] = field(default_factory=list)
-    #: Of the first copy.
+    #: Of the first copy, on each node.
     shapes: list[object] = field(default_factory=list)
 
     @contextmanager
@@ -166,7 +168,7 @@ class ClusterMaker(DatabaseMaker):
                 node.empty(name)
         except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction):  # as the test has left it
             return False
-        return self.nodes[0].shape(name) == self.shapes[0]
+        return self._shapes(name) == self.shapes
 
     @contextmanager
     def _copied(self, template: str) -> Iterator[str]:
@@ -192,8 +194,11 @@ class ClusterMaker(DatabaseMaker):
         for node in self.nodes:
             node.copy(template, name)
         if not self.shapes:
-            self.shapes.append(self.nodes[0].shape(name))
+            self.shapes.extend(self._shapes(name))
         return name
+
+    def _shapes(self, name: str) -> list[object]:
+        return [node.shape(name) for node in self.nodes]
 
     def drop_copies(self) -> None:
         """Drop what tests have used, several of them one after the other."""
