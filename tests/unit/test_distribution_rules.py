@@ -125,6 +125,33 @@ def test_an_assignment_that_reads_a_table_is_found() -> None:
     )
 
 
+#: An INSERT that may conflict, where the statement behind it asks whether a row was written.
+COUNTED = re.compile(
+    r"INSERT INTO(?:(?!;).)*?ON CONFLICT(?:(?!;).)*?;\s*(?:IF|GET|EXIT|CONTINUE|\w+ :=)[^;]*?(?:FOUND|ROW_COUNT)",
+    re.DOTALL,
+)
+SELECTED = re.compile(r"INSERT INTO [\w.]+(?: AS \w+)?\s*\([^)]*\)\s*(?:SELECT|WITH)\b")
+
+
+def counted_selects(source: str) -> list[str]:
+    """Return what Citus counts wrongly: rows that a SELECT found, also where they conflict and are not written."""
+    return [found[0] for found in COUNTED.finditer(re.sub("--.*", "", source)) if SELECTED.match(found[0])]
+
+
+@pytest.mark.parametrize("function", function_sources(), ids=lambda path: path.stem)
+def test_no_function_asks_what_an_insert_of_selected_rows_wrote(function: Path) -> None:
+    assert counted_selects(function.read_text()) == []
+
+
+def test_an_insert_of_selected_rows_that_is_counted_is_found() -> None:
+    insert = "INSERT INTO livingworld.t (world_id, v)\n    {rows} ON CONFLICT DO NOTHING;\n    IF NOT FOUND THEN"
+
+    assert (
+        len(counted_selects(insert.format(rows="SELECT in_world_id, d.v FROM jsonb_to_record(x) AS d (v text)"))) == 1
+    )
+    assert counted_selects(insert.format(rows="VALUES (in_world_id, (SELECT 1))")) == []
+
+
 def test_citus_plans_every_statement_of_a_plain_append_once() -> None:
     (path,) = (path for path in function_sources() if path.stem == "append_plain_scene_v1")
     statements = statements_of_function(path.read_text())

@@ -109,13 +109,13 @@ BEGIN
     INSERT INTO livingworld.generations
         (world_id, generation_id, story_id, request_key, attempt, state, scene_number, model, script_version,
          parameters, prompt_digest, raw_response, input_tokens, output_tokens, duration_ms)
-    SELECT in_world_id, in_owner, in_story_id, in_request_key, its.attempts, 'complete', commit_turn_v1.scene_number,
-           d.model, d.script_version, coalesce(d.parameters, '{}'), decode(d.prompt_digest, 'hex'), in_raw_response,
-           d.input_tokens, d.output_tokens, d.duration_ms
-    FROM jsonb_to_record(coalesce(in_generation, '{}')::jsonb) AS d (
-        model text, script_version text, parameters jsonb, prompt_digest text, input_tokens integer,
-        output_tokens integer, duration_ms integer
-    )
+    -- Values, because Citus counts what a SELECT found as written, also where it conflicted.
+    VALUES (in_world_id, in_owner, in_story_id, in_request_key, its.attempts, 'complete', commit_turn_v1.scene_number,
+            in_generation::jsonb ->> 'model', in_generation::jsonb ->> 'script_version',
+            coalesce(nullif(in_generation::jsonb -> 'parameters', 'null'), '{}'),
+            decode(in_generation::jsonb ->> 'prompt_digest', 'hex'), in_raw_response,
+            (in_generation::jsonb ->> 'input_tokens')::integer, (in_generation::jsonb ->> 'output_tokens')::integer,
+            (in_generation::jsonb ->> 'duration_ms')::integer)
     ON CONFLICT ON CONSTRAINT pk_generations DO NOTHING;
     IF NOT FOUND THEN -- turn.record has stored what the model answered
         PERFORM livingworld.keep_generations_v1(
