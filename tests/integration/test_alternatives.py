@@ -264,7 +264,7 @@ FROM made, generate_series(1, 3000) n
 """
 
 
-@pytest.mark.one_server("Citus loses a table of the statement by which the test stores many pairs")
+@pytest.mark.plain_server("Citus loses a table of the statement by which the test stores many pairs")
 async def test_preferences_of_any_number_take_bounded_memory(database_url: str, world: World, story: Story) -> None:
     await world.stories.append_scene(story.id, NewScene("chosen"))
     await rows(database_url, _MANY_PAIRS, story.id)
