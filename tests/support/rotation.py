@@ -6,7 +6,7 @@ marked with `@pytest.mark.rotates` and takes them from `rotated`.
 
 `LIVINGWORLD_TEST_SHARE` is `1/2` in the first lane of `.ci/run`, and `2/2` in the second, which has another server and
 another Python: each runs one half of the cases that depend on them, of each file, and the number chooses which. So each
-case runs once in each `.ci/run`. Without it, or with `all`, every case runs.
+case runs once in each `.ci/run`, but for plans, which both lanes run. Without it, or with `all`, every case runs.
 
 `LIVINGWORLD_TEST_SAMPLE=3`, in `make test`, keeps one case of three of each file outside of `tests/unit`, and at least
 one.
@@ -46,9 +46,10 @@ def _part_of_the_commit() -> str:
 SHARE: Final = os.environ.get("LIVINGWORLD_TEST_SHARE") or ALL
 #: One case of so many is run, of each file.
 SAMPLE: Final = int(os.environ.get("LIVINGWORLD_TEST_SAMPLE") or 1)
-#: What depends on the server and on asyncio, but for tests marked `any_server`.
+#: What depends on the server and on asyncio, but for tests marked `any_server`. Plans are another thing on each server:
+#: each lane runs all of them.
 _SHARED: Final = tuple(
-    f"tests/{folder}/" for folder in ("concurrency", "faults", "integration", "isolation", "migrations", "query_plans")
+    f"tests/{folder}/" for folder in ("concurrency", "faults", "integration", "isolation", "migrations")
 )
 #: What a quick session runs all of.
 _QUICK: Final = "tests/unit/"
