@@ -31,6 +31,8 @@ from tests.support.turn_checks import broken_turns, rows, until_found
 
 #: A turn with state and its repetition have 17 to 19 on a quiet machine; on a busy one others come between them.
 _STATEMENTS_AT_MOST = 40
+#: Through a pooler each of them may be a transaction: BEGIN, limits, the statement and COMMIT.
+_THROUGH_A_POOLER = 4 * _STATEMENTS_AT_MOST
 #: A commit tries the first of the statements, and one of so many parts of the others.
 _ROTATION = 2
 
@@ -55,7 +57,9 @@ async def test_a_fault_at_any_statement_leaves_one_scene_and_the_same_answer(
     database_url: str,
 ) -> None:
     call, texts = CASES[name]
-    for nth in (1, *rotated(range(2, _STATEMENTS_AT_MOST), _ROTATION)):
+    pooled = Settings.load(database_url=proxy.url).behind_pooler
+    at_most = _THROUGH_A_POOLER if pooled else _STATEMENTS_AT_MOST
+    for nth in (1, *rotated(range(2, at_most), _ROTATION)):
         world, story = await begin(livingworld)
         met = proxy.at(moment, "", partial(kill, database_url) if fault == "killed" else cut, nth=nth)
 
@@ -74,6 +78,7 @@ async def test_a_fault_at_any_statement_leaves_one_scene_and_the_same_answer(
     pytest.fail("a turn has more statements than were tried")
 
 
+@pytest.mark.direct_connection("a pooler takes limits in the transaction, which are statements more")
 async def test_a_commit_is_one_statement_also_with_new_characters(proxy: ProtocolProxy) -> None:
     # The lease is the usual one: a short one is renewed meanwhile on a slow machine, by a connection of its own.
     async with open_quietly(proxy.url) as patient:

@@ -30,6 +30,11 @@ _END_SESSIONS: Final = """
     SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
     WHERE datname = %s AND backend_type = 'client backend'
 """
+#: The sessions that transactions have now. One of a transaction that has not begun, or is over, is the pooler's.
+_END_THOSE_AT_WORK: Final = """
+    SELECT coalesce(bool_and(pg_terminate_backend(pid, 5000)), CAST($1 AS bigint) IS NOT NULL) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'livingworld' AND state <> 'idle'
+"""
 
 
 class Redirection:
@@ -44,9 +49,13 @@ class Redirection:
 
     def begin(self, patched: pytest.MonkeyPatch) -> None:
         """Put each LivingWorld that is opened from now on, and each proxy, behind the pooler."""
+        from tests.support import killed_sessions, pooler  # noqa: PLC0415 - pytest loads what it imports itself
+
         patched.setattr(Settings, "load", classmethod(lambda cls, **given: self._load(cls, **self.declared(given))))
         through = self._through
         patched.setattr(Settings, "url", lambda settings: through(settings))  # noqa: PLW0108 - a method of Settings
+        patched.setattr(pooler, "url_of_the_run", self.of_the_server)
+        patched.setattr(killed_sessions, "END", _END_THOSE_AT_WORK)
         # A fault happens between the program and the pooler.
         patched.setattr(protocol_proxy, "connection_arguments", lambda url: connection_arguments(self.redirected(url)))
 
@@ -68,6 +77,15 @@ class Redirection:
         """Return the URL through the pooler of a database of the server; another one is left as it is."""
         found = make_url(url)
         return self._moved(found).render_as_string(hide_password=False) if self._is_on_the_server(found) else url
+
+    def of_the_server(self, url: str) -> str:
+        """Return the URL for a pooler that a test makes itself, which is in front of the server too."""
+        from tests.support.run_role import url_of_the_run  # noqa: PLC0415 - pytest loads what it imports itself
+
+        found = make_url(url_of_the_run(url))
+        if self._is_on_the_server(make_url(url)):
+            found = found.set(host=self._server.host, port=self._server.port, query=self._server.query)
+        return found.render_as_string(hide_password=False)
 
     def _through(self, settings: Settings) -> URL | None:
         url = self._url(settings)
