@@ -10,8 +10,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import psycopg
+from psycopg.rows import dict_row
 from sqlalchemy import make_url
 
 from livingworld.testing.remover import remove
@@ -32,6 +34,7 @@ listen_addr =
 unix_socket_dir = {folder}
 listen_port = 6432
 auth_type = any
+admin_users = {administrator}
 pool_mode = transaction
 default_pool_size = {sessions}
 max_client_conn = 200
@@ -62,6 +65,7 @@ def pooled(url: str, *, sessions: int, **more: object) -> Iterator[str]:
             _CONFIGURATION.format(
                 folder=folder,
                 sessions=sessions,
+                administrator=make_url(url).username,
                 secret=f" password='{server['password']}'" if server.get("password") else "",
                 more="\n".join(f"{name} = {value}" for name, value in more.items()),
                 **server,
@@ -81,6 +85,17 @@ def pooled(url: str, *, sessions: int, **more: object) -> Iterator[str]:
                 pooler.terminate()
     finally:
         remove(folder)
+
+
+def ask_pooler(url: str, command: str) -> list[dict[str, Any]]:
+    """Return the rows with which the console of the pooler of a URL answers; those of a command are none."""
+    pooler = make_url(url)
+    at = pooler.query | {"user": pooler.username}
+    with psycopg.connect(
+        " ".join(f"{name}={value}" for name, value in at.items()), dbname="pgbouncer", autocommit=True
+    ) as console:
+        answer = console.cursor(row_factory=dict_row).execute(command)
+        return answer.fetchall() if answer.description else []
 
 
 def _who_may_connect(host: str) -> pwd.struct_passwd:
