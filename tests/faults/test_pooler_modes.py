@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import make_url
 
 from livingworld import LivingWorld, NewScene, Settings, World
-from livingworld.errors import InvalidSettings, LimitsMissing, StatementTimeout
+from livingworld.errors import InvalidSettings, LimitsMissing, SerializationFailure, StatementTimeout
 from livingworld.postgres.connections.pooler import find_pooler
 from livingworld.settings.database_url import parse_url
 from livingworld.testing.protocol_proxy import protocol_proxy
 from livingworld.testing.staged_races import Connection, connected
 from tests.isolation.regimes import poison, running, while_held
 from tests.support.command import run_command
-from tests.support.pooler import PGBOUNCER, keeps_statements, pooled
+from tests.support.pooler import PGBOUNCER, ask_pooler, keeps_statements, pooled
 from tests.support.quiet import open_quietly
 
 pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer (Debian's package)")
@@ -127,6 +127,23 @@ async def test_prepared_statements_are_found_on_every_session(
                 return (await there.stories.get(story.id)).scene_count
 
             assert await asyncio.gather(*map(play, range(8))) == [10] * 8
+
+
+@needs_statements
+async def test_a_pooler_that_keeps_statements_has_to_reconnect_when_a_column_has_another_type(
+    database_url: str, limited_url: str, world: World, observer: Connection
+) -> None:
+    del limited_url  # the database has the limits
+    with pooled(database_url, sessions=1, max_prepared_statements=100) as url:
+        settings = Settings.load(database_url=url, prepared_statements=True, conflict_retries=2, **BY_ROLE)
+        async with LivingWorld.open(settings) as livingworld:
+            await livingworld.worlds.get(world.id)
+            await observer.execute("ALTER TABLE livingworld.worlds ALTER COLUMN name TYPE varchar(700)")
+            with pytest.raises(SerializationFailure):
+                await livingworld.worlds.get(world.id)
+
+            ask_pooler(url, "RECONNECT")
+            assert (await livingworld.worlds.get(world.id)).record.name == "Saltmarsh"
 
 
 @of_locks

@@ -42,6 +42,7 @@ async def test_a_new_column_disturbs_no_pooled_connection(
     await assert_nothing_left(livingworld, observer)
 
 
+@pytest.mark.direct_connection("PgBouncer keeps a statement by its text until it is told to RECONNECT")
 @pytest.mark.rotates(parts=2)
 # Not characters.name: a function with an atomic body depends on it, so a migration replaces the function first.
 @pytest.mark.parametrize("column", ["worlds.name", "stories.title", "characters.key", "scenes.location"])
