@@ -31,6 +31,7 @@ async def assert_no_session(observer: Connection) -> None:
     assert await eventually(none)
 
 
+@pytest.mark.direct_connection("sessions of the server are counted")
 @pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233])
 async def test_appends_under_way_are_stored_or_refused(turns: int, database_url: str, observer: Connection) -> None:
@@ -52,6 +53,7 @@ async def test_appends_under_way_are_stored_or_refused(turns: int, database_url:
     assert asyncio.all_tasks() == before
 
 
+@pytest.mark.direct_connection("sessions of the server are counted")
 async def test_writers_that_never_stop_do_not_keep_it_open(database_url: str, observer: Connection) -> None:
     acknowledged = 0
     enough = asyncio.Event()
@@ -77,6 +79,7 @@ async def test_writers_that_never_stop_do_not_keep_it_open(database_url: str, ob
     await assert_no_session(observer)
 
 
+@pytest.mark.direct_connection("sessions of the server are counted")
 async def test_a_closed_livingworld_refuses_every_call(database_url: str, observer: Connection) -> None:
     async with LivingWorld.open(database_url=database_url) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")
@@ -100,6 +103,7 @@ async def test_a_closed_livingworld_refuses_every_call(database_url: str, observ
     await assert_no_session(observer)
 
 
+@pytest.mark.direct_connection("sessions of the server are counted")
 async def test_a_transaction_that_outlives_its_livingworld_keeps_no_connection_open(
     database_url: str, observer: Connection
 ) -> None:
@@ -122,6 +126,7 @@ async def test_a_transaction_that_outlives_its_livingworld_keeps_no_connection_o
     await assert_no_session(observer)
 
 
+@pytest.mark.direct_connection("sessions of the server are counted")
 async def test_closing_does_not_hang_when_the_sessions_have_ended(database_url: str, observer: Connection) -> None:
     async with LivingWorld.open(database_url=database_url) as livingworld:
         world = await livingworld.worlds.create("Saltmarsh")

@@ -51,6 +51,7 @@ async def test_a_session_that_ends_while_the_work_thinks_is_begun_again(
     await assert_nothing_left(livingworld, observer)
 
 
+@pytest.mark.direct_connection("a pooler keeps the connection of a session that has ended")
 async def test_sessions_that_ended_in_the_pool_are_replaced_unseen(
     livingworld: LivingWorld, world: World, story: Story, observer: Connection, proxy: ProtocolProxy
 ) -> None:

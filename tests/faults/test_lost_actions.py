@@ -13,6 +13,7 @@ from tests.support.action_checks import an_hour_goes_by
 from tests.support.aftermath import assert_nothing_left, scene_contents
 
 
+@pytest.mark.direct_connection("behind a pooler a claim has a COMMIT too, which the fault would meet")
 @both_moments
 async def test_an_effect_takes_place_once(
     moment: Moment, proxy: ProtocolProxy, story: Story, world: World, livingworld: LivingWorld, observer: Connection
@@ -60,6 +61,7 @@ async def test_an_end_is_stored_once(moment: Moment, proxy: ProtocolProxy, world
     assert (await world.actions.get(action.id)).result == "told"
 
 
+@pytest.mark.direct_connection("behind a pooler it is a transaction whose COMMIT was not sent: nothing is unknown")
 @both_moments
 async def test_a_claim_whose_answer_was_lost_ends_by_itself(
     moment: Moment, proxy: ProtocolProxy, world: World, database_url: str

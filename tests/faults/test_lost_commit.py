@@ -41,6 +41,7 @@ async def test_an_append_with_a_request_key_is_stored_once(
     await assert_nothing_left(livingworld, observer)
 
 
+@pytest.mark.direct_connection("behind a pooler it is a transaction whose COMMIT was not sent: nothing is unknown")
 @both_moments
 async def test_an_append_without_one_is_unknown_and_not_repeated(
     moment: Moment, proxy: ProtocolProxy, story: Story, world: World, livingworld: LivingWorld, observer: Connection
@@ -72,6 +73,9 @@ async def test_an_append_with_new_names_and_a_request_key_is_stored_once(
     await assert_nothing_left(livingworld, observer)
 
 
+@pytest.mark.direct_connection(
+    "behind a pooler the statement that finds no such name has a COMMIT, which the fault would meet"
+)
 @both_moments
 async def test_an_append_with_new_names_without_one_is_stored_wholly_or_not_at_all(
     moment: Moment, proxy: ProtocolProxy, story: Story, world: World, livingworld: LivingWorld, observer: Connection
@@ -149,6 +153,7 @@ async def _keyed_or_not(world: World, story: Story, number: int) -> Scene | Comm
         return unknown
 
 
+@pytest.mark.direct_connection("behind a pooler it is a transaction whose COMMIT was not sent: nothing is unknown")
 @both_moments
 @pytest.mark.parametrize("story_count", [1, 4])
 async def test_in_a_group_each_append_has_its_own_answer(

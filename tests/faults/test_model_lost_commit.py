@@ -26,6 +26,9 @@ async def test_a_model_is_registered_and_promoted_once(moment: Moment, proxy: Pr
     assert [model.id for model in (await world.ai_models.list("narrator")).items] == [staged.id]
 
 
+@pytest.mark.direct_connection(
+    "behind a pooler what is told after a commit has a COMMIT of its own, which the fault would meet"
+)
 @both_moments
 async def test_a_rollback_is_unknown_and_not_repeated(moment: Moment, proxy: ProtocolProxy, world: World) -> None:
     for name in "abc":

@@ -159,6 +159,7 @@ async def test_a_limit_of_temporary_files_is_a_named_error(world: World) -> None
                 await tx._transaction.execute(sort)
 
 
+@pytest.mark.direct_connection("the test changes a default of new sessions, and a pooler has some already")
 async def test_a_read_only_database_is_a_named_error_and_can_be_read(database_url: str, world: World) -> None:
     async with connected(database_url) as owner:
         name = make_url(database_url).database
@@ -202,6 +203,7 @@ async def test_a_server_that_stops_takes_no_new_connections_and_says_so(own_serv
         assert await last.fetchval("SELECT 1")
 
 
+@pytest.mark.direct_connection("it stages a pooler that was not declared")
 @pytest.mark.parametrize("statement", ["DEALLOCATE ALL", "DISCARD ALL"])
 async def test_a_missing_prepared_statement_names_the_pooler(database_url: str, world: World, statement: str) -> None:
     """A pooler sends the next statement to a session that did not prepare it; so does this, without one."""

@@ -103,6 +103,7 @@ async def test_one_that_stays_away_gets_the_samples_handed_back(
     await assert_nothing_left(livingworld, observer)
 
 
+@pytest.mark.direct_connection("behind a pooler it is a transaction whose COMMIT was not sent: nothing is unknown")
 async def test_samples_that_were_stored_after_all_are_handed_back_and_not_stored_twice(
     proxy: ProtocolProxy, world: World, observer: Connection
 ) -> None:

@@ -20,7 +20,17 @@ from livingworld.settings.settings import Settings
 from livingworld.testing.protocol_proxy import Moment, ProtocolProxy
 from livingworld.testing.recorded_events import recorded_events
 from livingworld.testing.staged_races import connected
-from tests.faults.going_wrong import EXPECTED, NAME, PASSWORD, SCENE, TEXT, Stage, no_such_role, with_password
+from tests.faults.going_wrong import (
+    EXPECTED,
+    NAME,
+    PASSWORD,
+    SCENE,
+    TEXT,
+    Stage,
+    lost_append,
+    no_such_role,
+    with_password,
+)
 
 
 @pytest_asyncio.fixture
@@ -78,13 +88,18 @@ def assert_says_nothing(error: BaseException) -> None:
             seen += [other for other in (link.__cause__, link.__context__) if other not in seen]
 
 
-of_passwords = pytest.mark.plain_server("a server that asks for no password says that the role is none")
+ELSEWHERE: dict[object, pytest.MarkDecorator] = {
+    no_such_role: pytest.mark.plain_server("a server that asks for no password says that the role is none"),
+    lost_append: pytest.mark.direct_connection(
+        "behind a pooler it is a transaction whose COMMIT was not sent: nothing is unknown"
+    ),
+}
 
 
 @pytest.mark.rotates(parts=4)
 @pytest.mark.parametrize(
     "go_wrong",
-    [pytest.param(case, marks=of_passwords) if case is no_such_role else case for case in EXPECTED],
+    [pytest.param(case, marks=ELSEWHERE.get(case, ())) for case in EXPECTED],
     ids=lambda case: case.__name__,
 )
 async def test_an_error_repeats_nothing(go_wrong: Callable[[Stage], Awaitable[None]], stage: Stage) -> None:

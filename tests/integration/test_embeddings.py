@@ -65,6 +65,7 @@ async def test_worlds_models_and_sizes_do_not_share_vectors(livingworld: LivingW
         assert len(embedder.batches) == 2
 
 
+@pytest.mark.direct_connection("a pooler takes limits in the transaction, which are statements more")
 async def test_lookup_and_keeping_are_one_statement_each(
     livingworld: LivingWorld, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

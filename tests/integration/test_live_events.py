@@ -101,6 +101,7 @@ async def test_what_is_not_followed_is_not_stored(database_url: str, world: Worl
     assert await rows(database_url, COUNT) == [(0,)]
 
 
+@pytest.mark.direct_connection("behind a pooler a single statement is a transaction, which may publish")
 async def test_a_single_statement_that_would_publish_later_is_refused(world: World) -> None:
     async def work(tx: Any) -> None:  # noqa: ANN401 - a Transaction
         publish_at_commit(tx, world.id, LiveKind.STORY_CREATED)

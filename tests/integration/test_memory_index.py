@@ -63,6 +63,7 @@ async def uses(url: str) -> int:
         return count
 
 
+@pytest.mark.direct_connection("a pooler keeps the session, which has not told yet what it read")
 async def test_the_index_gives_what_an_exact_recall_gives(database_url: str, filled: World, story: Story) -> None:
     narrowed: list[dict[str, object]] = [{}, {"kinds": ["kind 1"]}, {"as_of": 2}]
     exact = [await contents(filled, story, VECTORS[n], **options) for n in (7, 402, 803) for options in narrowed]

@@ -189,6 +189,7 @@ async def test_a_vector_that_does_not_fit_the_world_is_refused_with_the_scene(wo
     assert await world.memories.recent(story.id) == ()
 
 
+@pytest.mark.direct_connection("a pooler takes limits in the transaction, which are statements more")
 async def test_a_turn_with_much_state_is_two_statements(database_url: str) -> None:
     state = NewState(
         facts={(Subject(f"subject {number}"), "mood"): number for number in range(10)},
